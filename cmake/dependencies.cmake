@@ -1,0 +1,28 @@
+# What Holdfast needs from the system. Debian's package names are in tools/packages.txt.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.74 REQUIRED) # headers: Asio
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(tomlplusplus 3.3 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
+
+if(HOLDFAST_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# One library of a room: holdfast_room(NAME SOURCES… [DEPENDS libs…] [TESTS files…]).
+# A room's tests become one program NAME_test, run by CTest case by case.
+function(holdfast_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;TESTS;TEST_DEPENDS" ${ARGN})
+  add_library(hf_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(hf_${name} PUBLIC holdfast_options ${ROOM_DEPENDS})
+  if(HOLDFAST_TESTS AND ROOM_TESTS)
+    add_executable(${name}_test ${ROOM_TESTS})
+    target_link_libraries(${name}_test PRIVATE hf_${name} ${ROOM_TEST_DEPENDS} GTest::gtest_main
+                                               GTest::gmock)
+    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
+endfunction()

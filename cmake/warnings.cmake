@@ -1,0 +1,37 @@
+# Every target of ours links `holdfast_options`: language, warnings and sanitizers in one place.
+add_library(holdfast_options INTERFACE)
+target_include_directories(holdfast_options INTERFACE ${PROJECT_SOURCE_DIR}/include
+                                                      ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(
+  holdfast_options
+  INTERFACE -Wall
+            -Wextra
+            -Wpedantic
+            -Wshadow
+            -Wconversion
+            -Wsign-conversion
+            -Wnon-virtual-dtor
+            -Woverloaded-virtual
+            -Wold-style-cast
+            -Wcast-align
+            -Wnull-dereference
+            -Wdouble-promotion
+            -Wformat=2
+            -Wimplicit-fallthrough
+            -fstack-protector-strong)
+if(HOLDFAST_WERROR)
+  target_compile_options(holdfast_options INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # -Wnull-dereference sees ghosts inside libstdc++ once sanitizers inline it.
+  target_compile_options(holdfast_options INTERFACE -Wlogical-op -Wduplicated-cond
+                                                    -Wno-null-dereference)
+endif()
+if(HOLDFAST_SANITIZE)
+  target_compile_options(holdfast_options INTERFACE -fsanitize=${HOLDFAST_SANITIZE}
+                                                    -fno-omit-frame-pointer)
+  target_link_options(holdfast_options INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
+  if(HOLDFAST_SANITIZE MATCHES "undefined")
+    target_compile_options(holdfast_options INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endif()

@@ -1,0 +1,115 @@
+// What a device is told once: where to connect, as whom, and within which limits.
+//
+// Purpose:  a Config is filled by hand, or read from one TOML file by load_config(); check_config()
+//           finds what is wrong before anything starts. docs/configuration.md lists every key.
+// Units:    durations are std::chrono, sizes are bytes. In TOML they carry their unit: "30s",
+//           "64MiB".
+// Threads:  plain values.
+// Defaults: AWS IoT Core's rules and DESIGN's limits; each field says its own.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast {
+
+/// Protocol version to speak. There is no silent fall-back: the broker's answer is a verdict.
+enum class MqttVersion : std::uint8_t { v311 = 4, v5 = 5 };
+
+/// A message sent by the broker when we vanish (will), or by us at each connect (birth).
+struct StatusMessage {
+  std::string topic;
+  std::string payload;
+  Qos qos = Qos::at_least_once;
+  bool retain = true;
+};
+
+/// TLS with mutual authentication. All files are PEM; they are read anew for each attempt, so that
+/// a rotated certificate is used at the next connect.
+struct TlsConfig {
+  bool enabled = true;
+  std::filesystem::path ca_file;    ///< CAs we trust. Empty: the system's store.
+  std::filesystem::path cert_file;  ///< Our certificate (chain). Empty: no client certificate.
+  std::filesystem::path key_file;   ///< Its private key.
+  std::string server_name;          ///< SNI and name to verify. Empty: the endpoint's host.
+  std::string alpn;                 ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
+};
+
+struct Config {
+  // --- [connection] ---------------------------------------------------------------------------
+  std::string host;
+  std::uint16_t port = 8883;
+  TlsConfig tls;
+  std::string client_id;                ///< 1…128 bytes; AWS: the thing name.
+  std::string username;                 ///< Empty: none.
+  std::filesystem::path password_file;  ///< First line is the password. Empty: none.
+  MqttVersion mqtt_version = MqttVersion::v5;
+  Seconds keep_alive{30};        ///< Longest silence promised to the broker.
+  Seconds session_expiry{3600};  ///< How long the broker keeps our session (AWS: 1 h default).
+  bool clean_start = false;
+  std::optional<StatusMessage> will;
+  std::optional<StatusMessage> birth;
+
+  struct Timing {
+    Milliseconds resolve{10000};        ///< Deadline of the name look-up.
+    Milliseconds connect{10000};        ///< Deadline of TCP, and again of TLS.
+    Milliseconds connack{10000};        ///< Deadline of CONNACK.
+    Milliseconds silent_after{30000};   ///< A dead peer is noticed within this time.
+    Milliseconds backoff_first{1000};   ///< Range of the first delay (full jitter).
+    Milliseconds backoff_cap{120000};   ///< The range grows no further.
+    Milliseconds stable_after{30000};   ///< Connected so long, the range starts over.
+    Milliseconds health_interval{10000};
+    Milliseconds stop_deadline{5000};
+    Milliseconds callback_alarm{1000};  ///< A callback running longer is reported.
+  } timing;
+
+  // --- [flow] ---------------------------------------------------------------------------------
+  std::uint16_t max_in_flight = 100;  ///< Never above the server's Receive Maximum.
+  std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.
+  std::uint32_t bytes_per_second = 400 * 1024;  ///< 0: unlimited. AWS allows 512 KiB.
+  std::vector<std::string> lanes{"urgent", "normal", "bulk"};  ///< First goes first; 1…8.
+
+  struct Limits {
+    std::size_t payload = 128 * 1024;
+    std::size_t topic = 256;
+    std::size_t topic_levels = 8;
+    std::size_t subscriptions = 50;
+    std::size_t memory = 1024 * 1024;  ///< RAM for messages on their way in and out.
+  } limits;
+
+  // --- [outbox] -------------------------------------------------------------------------------
+  struct Outbox {
+    std::filesystem::path directory;            ///< Created 0700 if missing. Required.
+    std::uint64_t max_bytes = 64 * 1024 * 1024;
+    Milliseconds ack_flush{5000};  ///< Longest time an acknowledgement stays unwritten.
+  } outbox;
+
+  // --- [local] --------------------------------------------------------------------------------
+  std::filesystem::path local_socket;  ///< Empty: no local API.
+
+  // --- [log] ----------------------------------------------------------------------------------
+  std::string log_level = "info";  ///< error, warning, info or debug.
+};
+
+/// Reads and checks one TOML file. On failure the message reads
+/// "FILE:LINE: KEY: what is wrong; what to do". Unknown keys are errors. For containers, an
+/// environment variable HOLDFAST_SECTION_KEY overrides the key SECTION.KEY. Relative paths are
+/// relative to the file. Never reads the credentials; see check_config().
+[[nodiscard]] Result<Config> load_config(const std::filesystem::path& file);
+
+/// Finds what would keep this configuration from working, as far as can be known without the
+/// network: ranges, relations between limits, unreadable files, a key that doesn't fit its
+/// certificate, an unusable directory. One Error per problem; empty when all is well. Writes
+/// nothing.
+[[nodiscard]] std::vector<Error> check_config(const Config& config);
+
+}  // namespace holdfast

@@ -1,0 +1,105 @@
+// A device that stays active: publish and subscribe here, and leave the connection to it.
+//
+// Purpose:  accepts messages at any time, keeps the durable ones on disk until the broker has
+//           PUBACKed them, connects and reconnects by itself, and tells what is wrong in words.
+// Threads:  every member may be called from any thread. Handlers run one at a time on the device's
+//           executor thread, never on the caller's, in the order of their events; a handler that
+//           blocks delays handlers only, and is counted and logged after Timing::callback_alarm.
+//           Handlers may call every member except stop() and the destructor.
+// Ownership: the Device owns its threads, its outbox directory (locked while open) and its
+//           connection. Message bytes are moved in; bytes given to handlers are the handler's.
+// Errors:   returned as values; no exception leaves a member or may leave a handler (one that
+//           does is caught, counted and logged).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "holdfast/config.h"
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast {
+
+/// publish()'s answer, at once: what was promised, or why not.
+struct PublishAnswer {
+  RejectReason rejected = RejectReason::none;
+  Durability promised = Durability::durable;  ///< `durable`: accepted once its receipt says so.
+
+  explicit operator bool() const noexcept { return rejected == RejectReason::none; }
+};
+
+enum class LogLevel : std::uint8_t { error, warning, info, debug };
+
+using ReceiptHandler = std::function<void(const Receipt&)>;
+using MessageHandler = std::function<void(const InboundMessage&)>;
+using ConnectionHandler = std::function<void(const ConnectionState&)>;
+using LogHandler = std::function<void(LogLevel, std::string_view line)>;
+
+/// Names one subscription; never 0.
+using SubscriptionId = std::uint64_t;
+
+class Device {
+ public:
+  /// Checks the configuration, opens the outbox (recovering what the last run left), starts the
+  /// threads and begins to connect. Returns without waiting for a connection.
+  /// Errors: invalid_config; in_use when another process has the outbox; io, permission, no_space
+  /// when the directory cannot be used. An unreachable broker or missing credentials are no errors
+  /// here: they are verdicts, and the device keeps trying.
+  /// `log` may be empty; it is called from the device's threads and must not block.
+  [[nodiscard]] static Result<std::unique_ptr<Device>> open(Config config, LogHandler log = {});
+
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  /// Stops with the configured deadline if stop() has not been called.
+  virtual ~Device() = default;
+
+  /// Hands over one message. O(1), never blocks, never waits for network or disk.
+  /// The answer says at once what is promised, or why the message is refused. For a durable
+  /// message acceptance follows as the receipt `accepted`, after the sync that covers it; only
+  /// from then on is it counted and safe. `on_receipt` may be empty; it is called for each step.
+  /// A receipt handler lives as long as the process: what becomes of the message after a restart
+  /// is seen in the ledger.
+  virtual PublishAnswer publish(Message message, ReceiptHandler on_receipt = {}) = 0;
+
+  /// Wants messages for a topic filter (MQTT 5.0 section 4.7). The wish is kept and brought to
+  /// the broker at every connect whose session has lost it; `handler` runs on the executor.
+  /// Errors: invalid_argument for a bad filter, full at the limit, closed after stop().
+  [[nodiscard]] virtual Result<SubscriptionId> subscribe(std::string filter, Qos qos,
+                                                         MessageHandler handler) = 0;
+
+  /// Ends a subscription; its handler does not run any more once this has returned, unless it is
+  /// running now. Errors: not_found.
+  virtual Status unsubscribe(SubscriptionId id) = 0;
+
+  /// Calls `handler` at each change of the connection, beginning with the present state.
+  /// One handler; a second call replaces the first.
+  virtual void on_connection(ConnectionHandler handler) = 0;
+
+  /// A consistent snapshot, at most one loop turn old.
+  [[nodiscard]] virtual DeviceState state() const = 0;
+
+  /// Asks for a connection attempt now instead of after the present delay (never above one a
+  /// second), such as after the application has repaired something.
+  virtual void reconnect_now() = 0;
+
+  /// Takes over a changed configuration: connection, credentials, flow and log level. The
+  /// connection is renewed if something it depends on changed. Errors: invalid_config;
+  /// unsupported for what needs a restart (outbox, lanes, local_socket), naming the key; then
+  /// nothing is changed.
+  virtual Status reload(Config config) = 0;
+
+  /// Leaves in order: refuses new messages, waits for what is on its way to the disk, sends
+  /// DISCONNECT so that no will is published, ends the threads. Returns within the deadline in
+  /// every state. Calling it again does nothing. The backlog stays on disk.
+  virtual void stop(Milliseconds deadline) = 0;
+
+ protected:
+  Device() = default;
+};
+
+}  // namespace holdfast

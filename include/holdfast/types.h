@@ -1,0 +1,212 @@
+// The vocabulary of Holdfast: messages, receipts, verdicts, connection states and the ledger.
+//
+// Purpose:  one definition of each word, used by applications and by every part of Holdfast.
+// Threads:  plain values; copy them freely between threads.
+// Sources:  MQTT 5.0 (OASIS) for QoS, retain, expiry and reason codes; docs/accounting.md for
+//           what each counter means.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace holdfast {
+
+using Bytes = std::vector<std::byte>;
+using Seconds = std::chrono::seconds;
+using Milliseconds = std::chrono::milliseconds;
+
+/// MQTT quality of service. QoS 2 is not offered: AWS IoT Core has none, and at-least-once with a
+/// stable message id serves the same end (MQTT 5.0 section 4.3).
+enum class Qos : std::uint8_t {
+  at_most_once = 0,   ///< Delivered zero or one time; settled once written to the connection.
+  at_least_once = 1,  ///< Settled by the broker's PUBACK; duplicates are possible, loss is not.
+};
+
+/// How much an accepted message survives.
+enum class Durability : std::uint8_t {
+  durable,  ///< On disk and synced before it counts as accepted: survives crash and power cut.
+  memory,   ///< In RAM only: survives a lost connection, not the end of the process.
+};
+
+/// Identifies an accepted message, for ever: never 0, never reused, also not after a crash.
+/// Ids of one durability grow in the order of acceptance.
+using MessageId = std::uint64_t;
+
+/// A message to publish.
+struct Message {
+  std::string topic;  ///< 1…256 bytes of UTF-8, no wildcards (limits: Config::Limits).
+  Bytes payload;      ///< At most Config::Limits::payload bytes (128 KiB by default).
+  Qos qos = Qos::at_least_once;
+  bool retain = false;                            ///< Ask the broker to keep it for late comers.
+  Durability durability = Durability::durable;    ///< See Durability.
+  std::string lane = "normal";                    ///< One of Config::lanes.
+  std::optional<Seconds> expiry;                  ///< Drop (and count) it if not sent by then.
+  std::string content_type;                       ///< MQTT 5 content type; empty: none.
+  std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5; in order.
+};
+
+/// A message that arrived on a subscription.
+struct InboundMessage {
+  std::string topic;
+  Bytes payload;
+  Qos qos = Qos::at_most_once;
+  bool retain = false;  ///< True for a retained message sent because of the subscription.
+  std::string content_type;
+  std::string response_topic;
+  Bytes correlation_data;
+  std::vector<std::pair<std::string, std::string>> user_properties;
+};
+
+/// Why publish() refused a message. A refused message was never accepted and is not in the ledger's
+/// balance; it is counted beside it.
+enum class RejectReason : std::uint8_t {
+  none,            ///< Not refused.
+  invalid_topic,   ///< Empty, a wildcard, not UTF-8, too long or too deep.
+  invalid_field,   ///< A property is not UTF-8, an expiry is not positive, …
+  unknown_lane,    ///< The lane is not in the configuration.
+  too_large,       ///< Payload or whole message over its limit.
+  queue_full,      ///< More is arriving than the storage takes; try again in a moment.
+  outbox_full,     ///< The outbox has reached its limit on disk or the disk itself is full.
+  storage_failed,  ///< The disk refuses to store; see the state's storage field.
+  stopping,        ///< stop() has been called.
+};
+inline constexpr std::size_t kRejectReasons = 9;
+
+/// Why an accepted message was given up. Each one is counted; none happens silently.
+enum class DropReason : std::uint8_t {
+  expired,          ///< Its expiry passed before it could be sent.
+  refused,          ///< The broker refused it for good (not authorized, topic invalid, …).
+  too_large,        ///< The broker takes only smaller packets than this one.
+  evicted,          ///< Made room for newer ones, by the lane's policy.
+  corrupt,          ///< Its bytes on disk failed their checksum; quarantined.
+  volatile_lost,    ///< A memory message, and the process ended before it was sent.
+};
+inline constexpr std::size_t kDropReasons = 6;
+
+[[nodiscard]] std::string_view to_string(RejectReason reason) noexcept;
+[[nodiscard]] std::string_view to_string(DropReason reason) noexcept;
+
+/// The balance of messages. At every instant, across crashes and power cuts:
+///   accepted == delivered + pending + sum(dropped)
+struct Ledger {
+  std::uint64_t accepted = 0;   ///< Messages Holdfast took responsibility for.
+  std::uint64_t delivered = 0;  ///< PUBACKed with success (QoS 1) or written out (QoS 0).
+  std::uint64_t pending = 0;    ///< Waiting or in flight.
+  std::array<std::uint64_t, kDropReasons> dropped{};
+  std::array<std::uint64_t, kRejectReasons> rejected{};  ///< Beside the balance; this run only.
+
+  [[nodiscard]] std::uint64_t dropped_total() const noexcept {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t count : dropped) sum += count;
+    return sum;
+  }
+  [[nodiscard]] bool balanced() const noexcept {
+    return accepted == delivered + pending + dropped_total();
+  }
+};
+
+/// What became of a message. A durable message gets `accepted` and later, possibly after a restart,
+/// one of `delivered` and `dropped`. A message refused after the first answer gets `rejected` only.
+enum class ReceiptKind : std::uint8_t { accepted, rejected, delivered, dropped };
+[[nodiscard]] std::string_view to_string(ReceiptKind kind) noexcept;
+
+struct Receipt {
+  ReceiptKind kind = ReceiptKind::accepted;
+  MessageId id = 0;                          ///< 0 when rejected.
+  RejectReason rejected = RejectReason::none;
+  DropReason dropped = DropReason::expired;  ///< Meaningful when kind is `dropped`.
+  std::uint8_t reason_code = 0;              ///< The PUBACK's reason code, if there was one.
+};
+
+/// The named cause of being offline (or of the last time offline): what is wrong, as far as a
+/// device can tell, so that both the recovery and the operator can fit it.
+enum class Verdict : std::uint8_t {
+  none,                ///< Nothing is wrong.
+  not_started,         ///< No attempt has been made yet.
+  no_credentials,      ///< A certificate, key or CA file is missing, unreadable or unfit.
+  link_down,           ///< No network interface is up.
+  no_route,            ///< The network has no way to the endpoint.
+  dns_failed,          ///< The name does not resolve.
+  dns_timeout,         ///< The name servers do not answer.
+  tcp_refused,         ///< The host answers, the port does not: broker down or wrong port.
+  tcp_timeout,         ///< The host does not answer: down, or a firewall drops packets.
+  tls_clock,           ///< A certificate is "not yet valid": this device's clock is probably wrong.
+  tls_server_name,     ///< The server's certificate is for another name.
+  tls_server_untrusted,///< The server's certificate is not signed by a CA we trust.
+  tls_server_expired,  ///< The server's certificate has expired.
+  tls_client_refused,  ///< The server refuses our certificate.
+  tls_failed,          ///< The handshake failed in another way, or it is not a TLS server.
+  tls_timeout,         ///< The handshake was not finished in time.
+  mqtt_timeout,        ///< Connected, but no CONNACK in time: not a broker, or an overloaded one.
+  not_authorized,      ///< The broker knows us and says no (0x87): policy missing or not yet active.
+  bad_credentials,     ///< The broker refuses user name, password or client id (0x85, 0x86).
+  id_taken_over,       ///< Another connection uses our client id (0x8E).
+  throttled,           ///< The broker asks for fewer connections or messages (0x96, 0x9F).
+  quota_exceeded,      ///< A quota is used up (0x97).
+  server_gone,         ///< The broker closed the connection, is shutting down or busy.
+  protocol_error,      ///< The peer does not speak MQTT, or not this version.
+  silent_peer,         ///< The connection stands but nothing comes through any more.
+  engine_failed,       ///< The MQTT library failed inside.
+};
+inline constexpr std::size_t kVerdicts = 26;
+
+[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+
+/// One sentence for the operator: what it means and what to look at.
+[[nodiscard]] std::string_view explain(Verdict verdict) noexcept;
+
+/// Where the connection stands.
+enum class LinkState : std::uint8_t {
+  idle,        ///< Not started.
+  connecting,  ///< An attempt is under way.
+  connected,   ///< CONNACK received; messages flow.
+  waiting,     ///< Waiting before the next attempt; see retry_in.
+  stopping,    ///< stop() was called; leaving in order.
+  stopped,     ///< Finished.
+};
+[[nodiscard]] std::string_view to_string(LinkState state) noexcept;
+
+/// A change of the connection, or a snapshot of it.
+struct ConnectionState {
+  LinkState state = LinkState::idle;
+  Verdict verdict = Verdict::not_started;  ///< Why not connected; `none` while connected.
+  std::string detail;                      ///< The failure's own words; never a secret.
+  bool session_present = false;            ///< The broker remembered our session.
+  std::uint32_t attempts = 0;              ///< Attempts since last connected.
+  Milliseconds retry_in{0};                ///< While waiting: time to the next attempt.
+  std::string endpoint;                    ///< "host:port".
+};
+
+/// How the storage is.
+enum class StorageHealth : std::uint8_t {
+  ok,         ///< Everything accepted as durable is on disk.
+  full,       ///< At its limit, or the disk is full: new messages are rejected, draining goes on.
+  read_only,  ///< The file system went read-only: draining goes on.
+  degraded,   ///< Writing failed: durable messages are rejected until it works again.
+};
+[[nodiscard]] std::string_view to_string(StorageHealth health) noexcept;
+
+/// Everything there is to see, at one instant.
+struct DeviceState {
+  ConnectionState connection;
+  Ledger ledger;
+  StorageHealth storage = StorageHealth::ok;
+  std::uint64_t in_flight = 0;          ///< Sent, not yet PUBACKed.
+  std::uint64_t connects = 0;           ///< Successful connects in this run.
+  std::uint64_t attempts_total = 0;     ///< Connection attempts in this run.
+  std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
+  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
+  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;            ///< Messages received on subscriptions.
+  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
+  bool recovered_unclean = false;       ///< The last run did not end in order.
+};
+
+}  // namespace holdfast

@@ -1,0 +1,62 @@
+// Every limit of Holdfast that is not a configuration key, in one place, related at compile time.
+// Limits that users may change are in holdfast/config.h with their defaults.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace holdfast::limits {
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
+// Messages (MQTT 5.0 section 1.5.4 caps strings at 65,535 bytes).
+inline constexpr std::size_t kMqttString = 65535;
+inline constexpr std::size_t kPayloadMax = 256 * kKiB;      // ceiling of Config::Limits::payload
+inline constexpr std::size_t kUserPropertiesMax = 8 * kKiB;  // sum of names and values, as AWS
+inline constexpr std::size_t kContentTypeMax = 256;          // as AWS
+inline constexpr std::size_t kTopicMax = 1024;               // ceiling of Config::Limits::topic
+inline constexpr std::size_t kMessageOverhead = 1 * kKiB;    // headers, lengths, padding
+inline constexpr std::size_t kMessageMax =
+    kPayloadMax + kUserPropertiesMax + kContentTypeMax + kTopicMax + kMessageOverhead;
+
+// Lanes.
+inline constexpr std::size_t kLanesMax = 8;
+inline constexpr std::size_t kLaneNameMax = 32;
+
+// Outbox segments.
+inline constexpr std::size_t kSegmentMin = 1 * kMiB;
+inline constexpr std::size_t kSegmentMax = 32 * kMiB;
+inline constexpr std::size_t kSegmentsWanted = 64;  // segment = clamp(max_bytes / this)
+inline constexpr std::uint64_t kOutboxMin = 4 * kMiB;
+inline constexpr std::uint64_t kOutboxMax = 2048 * std::uint64_t{kMiB};  // 64 x kSegmentMax
+
+// Connection.
+inline constexpr std::uint16_t kInFlightMax = 1000;
+inline constexpr std::size_t kSubscriptionsMax = 500;
+inline constexpr std::size_t kFiltersPerSubscribe = 8;  // AWS IoT Core quota
+inline constexpr std::size_t kClientIdMax = 128;        // AWS IoT Core quota
+inline constexpr std::size_t kLookupsAtOnce = 4;        // abandoned name look-ups still running
+inline constexpr std::size_t kErrorDetailMax = 512;     // a failure's own words
+
+// Threads and queues.
+inline constexpr std::size_t kExecutorQueue = 4096;
+inline constexpr std::size_t kIngressMessages = 8192;
+
+// Local API.
+inline constexpr std::size_t kLocalClients = 32;
+inline constexpr std::size_t kLocalLine = 512 * kKiB;  // one request; a payload may be in base64
+inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
+
+// Logging.
+inline constexpr unsigned kLogBurst = 50;
+
+static_assert(kSegmentMin >= 2 * kMessageMax, "a segment holds at least two messages");
+static_assert(kOutboxMin >= 4 * kSegmentMin, "the outbox needs active, spare and two more slots");
+static_assert(kSegmentsWanted * std::uint64_t{kSegmentMax} >= kOutboxMax,
+              "the largest outbox keeps the segment count, and so the opening time, small");
+static_assert(kLocalLine >= kPayloadMax / 3 * 4 + kUserPropertiesMax + kTopicMax,
+              "the largest payload fits a local line in base64");
+static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
+
+}  // namespace holdfast::limits

@@ -1,0 +1,42 @@
+// The core: link, flow and the accounts in one machine without threads, clock or I/O.
+//
+// Purpose:  the only place where the rooms meet. step(now, event) returns what is to be done;
+//           next_wake() says when to come back with a Tick at the latest.
+// Threads:  one thread (the loop thread, or the simulation's).
+// Proof:    every step asserts the invariants of DESIGN section 6 that it can see.
+#pragma once
+
+#include <memory>
+
+#include "base/time.h"
+#include "device/events.h"
+#include "env/random.h"
+#include "holdfast/config.h"
+
+namespace holdfast::device {
+
+class Core {
+ public:
+  /// `config` has been checked. `random` must outlive the core.
+  Core(Config config, env::Random& random);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  /// Begins: the first attempt is made at once. Call it once, before any step().
+  [[nodiscard]] Actions start(BootTime now);
+
+  [[nodiscard]] Actions step(BootTime now, Event event);
+
+  /// The latest time for the next Tick; kNever when only an event can change anything.
+  [[nodiscard]] BootTime next_wake() const;
+
+  /// ConnectionState::retry_in is relative to `now`.
+  [[nodiscard]] DeviceState state(BootTime now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::device

@@ -1,0 +1,191 @@
+// What happens to the core (events) and what it wants done (actions). Plain data, no behaviour.
+//
+// The runtime turns the world into events and carries actions out; the simulation does the same
+// with a simulated world. The order of actions within one step matters; carry them out in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/message.h"
+#include "base/time.h"
+#include "env/engine.h"
+#include "holdfast/config.h"
+#include "holdfast/device.h"
+#include "holdfast/types.h"
+
+namespace holdfast::device {
+
+/// Correlates a publish() with its receipts; chosen by the runtime, never 0.
+using Ticket = std::uint64_t;
+
+// ---- events -------------------------------------------------------------------------------------
+
+/// The time the core asked for has come (or any other reason to look at the clock).
+struct Tick {};
+
+/// Messages handed in by the application, already checked by admit() (device/admission.h).
+struct Publish {
+  struct Item {
+    Ticket ticket = 0;
+    Durability durability = Durability::durable;
+    StoredMessage message;
+  };
+  std::vector<Item> items;
+};
+
+struct Subscribe {
+  SubscriptionId id = 0;
+  std::string filter;
+  Qos qos = Qos::at_least_once;
+};
+struct Unsubscribe {
+  SubscriptionId id = 0;
+};
+
+/// The storage thread's answer to one StoreAppend, after the commit that covers it.
+struct StoreAppended {
+  struct Item {
+    Ticket ticket = 0;
+    MessageId id = 0;  ///< 0 when rejected.
+    LaneIndex lane = 0;
+    RejectReason rejected = RejectReason::none;
+  };
+  std::vector<Item> items;
+};
+
+/// The answer to one StoreFetch.
+struct StoreFetched {
+  LaneIndex lane = 0;
+  std::vector<MessagePtr> messages;
+  std::vector<std::pair<MessageId, DropReason>> dropped;
+  bool more = false;
+};
+
+/// Sent after each storage turn in which something changed, and once after opening.
+struct StoreReport {
+  Ledger ledger;
+  StorageHealth health = StorageHealth::ok;
+  std::vector<std::uint64_t> unfetched;  ///< Per lane.
+};
+
+struct EngineUp {
+  env::AttemptId attempt = 0;
+  env::UpInfo info;
+};
+struct EngineFailed {
+  env::AttemptId attempt = 0;
+  env::Failure failure;
+};
+struct EngineDown {
+  env::AttemptId attempt = 0;
+  env::Failure failure;
+};
+struct EnginePublished {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  std::uint8_t reason_code = 0;
+};
+/// publish() on the engine returned an error: this message cannot be sent as it is.
+struct EngineRefused {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  Errc code = Errc::internal;
+};
+struct EngineSubscribed {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  std::vector<std::uint8_t> reason_codes;
+};
+struct EngineMessage {
+  env::AttemptId attempt = 0;
+  InboundMessage message;
+};
+
+/// Somebody asks for an attempt now: the application, or a change of network or credentials.
+struct ReconnectNow {};
+struct Reload {
+  Config config;  ///< Already checked.
+};
+struct Stop {
+  Duration deadline{};
+};
+/// Everything handed to the storage thread is on disk and the store is closed.
+struct StoreClosed {};
+
+using Event =
+    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreReport,
+                 EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
+                 EngineSubscribed, EngineMessage, ReconnectNow, Reload, Stop, StoreClosed>;
+
+// ---- actions ------------------------------------------------------------------------------------
+
+struct StoreAppend {
+  struct Item {
+    Ticket ticket = 0;
+    StoredMessage message;
+  };
+  std::vector<Item> items;
+};
+struct StoreFetch {
+  LaneIndex lane = 0;
+  std::size_t max_count = 0;
+  std::size_t max_bytes = 0;
+};
+struct StoreSettle {
+  MessageId id = 0;
+  bool delivered = true;
+  DropReason reason = DropReason::expired;  ///< When not delivered.
+};
+/// Commit everything, mark the store as closed in order, answer with StoreClosed.
+struct StoreClose {};
+
+struct EngineConnect {
+  env::ConnectRequest request;  ///< Password still unread; the runtime fills it in from its file.
+};
+struct EnginePublish {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  MessagePtr message;
+};
+struct EngineSubscribe {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  std::vector<env::FilterRequest> filters;
+};
+struct EngineUnsubscribe {
+  env::AttemptId attempt = 0;
+  env::Token token = 0;
+  std::vector<std::string> filters;
+};
+struct EngineDisconnect {};
+/// Destroy the engine and make a new one for the next attempt.
+struct EngineAbort {};
+
+struct GiveReceipt {
+  Ticket ticket = 0;  ///< 0 when the message came from an earlier run.
+  Receipt receipt;
+};
+struct GiveMessage {
+  std::vector<SubscriptionId> to;
+  InboundMessage message;
+};
+struct GiveConnection {
+  ConnectionState state;
+};
+struct Log {
+  LogLevel level = LogLevel::info;
+  std::string line;
+};
+/// Nothing more will happen; the runtime may end its threads.
+struct Stopped {};
+
+using Action =
+    std::variant<StoreAppend, StoreFetch, StoreSettle, StoreClose, EngineConnect, EnginePublish,
+                 EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort, GiveReceipt,
+                 GiveMessage, GiveConnection, Log, Stopped>;
+using Actions = std::vector<Action>;
+
+}  // namespace holdfast::device

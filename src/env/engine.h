@@ -1,0 +1,106 @@
+// The port to an MQTT library: one connection attempt at a time, no policy.
+//
+// Purpose:  an engine connects once when told, publishes, subscribes, reports, and dies at once
+//           when told. Reconnecting, buffering, resending and all waiting belong to the core.
+// Threads:  everything, sink calls included, on the loop thread. The sink is never called from
+//           inside an Engine method other than through the event loop (no re-entrance).
+// Order:    per attempt exactly: connect() → up | failed; up → down. No call for an attempt after
+//           its failed or down, nor after abort(). Every token given to publish() while up gets at
+//           most one result; tokens without one when the attempt ends are of unknown outcome.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/message.h"
+#include "base/time.h"
+#include "holdfast/config.h"
+#include "holdfast/types.h"
+
+namespace holdfast::env {
+
+/// Numbers the attempts of one process; never 0.
+using AttemptId = std::uint64_t;
+
+/// Correlates a request with its answer; chosen by the core. Publishing uses the MessageId.
+using Token = std::uint64_t;
+
+/// Why an attempt failed or a connection ended.
+struct Failure {
+  Verdict verdict = Verdict::engine_failed;
+  std::uint8_t reason_code = 0;  ///< MQTT reason code of CONNACK or DISCONNECT, else 0.
+  std::string detail;            ///< The cause's own words; no secrets.
+};
+
+/// Everything one attempt needs. Credentials are read from their files by the engine, each time.
+struct ConnectRequest {
+  AttemptId attempt = 0;
+  std::string host;
+  std::uint16_t port = 0;
+  TlsConfig tls;
+  std::string client_id;
+  std::string username;
+  std::string password;
+  MqttVersion version = MqttVersion::v5;
+  Seconds keep_alive{30};
+  Seconds session_expiry{0};
+  bool clean_start = false;
+  std::optional<StatusMessage> will;
+  std::uint16_t receive_maximum = 100;  ///< Unacknowledged QoS 1 messages we take at a time.
+  Duration resolve_timeout{};
+  Duration connect_timeout{};  ///< TCP, and again TLS.
+  Duration connack_timeout{};
+  Duration silent_after{};  ///< End a connection with `silent_peer` when nothing came so long.
+};
+
+/// What the broker granted.
+struct UpInfo {
+  bool session_present = false;
+  std::uint16_t receive_maximum = 65535;      ///< The server's; our window stays below it.
+  std::uint32_t maximum_packet_size = 0;      ///< 0: no limit given.
+  Seconds server_keep_alive{0};               ///< 0: ours is used.
+  bool retain_available = true;
+  Qos maximum_qos = Qos::at_least_once;
+};
+
+struct FilterRequest {
+  std::string filter;
+  Qos qos = Qos::at_least_once;
+};
+
+/// Where an engine reports to; implemented by the runtime, which hands it to the core.
+class EngineSink {
+ public:
+  virtual ~EngineSink() = default;
+  virtual void engine_up(AttemptId attempt, const UpInfo& info) = 0;
+  virtual void engine_failed(AttemptId attempt, const Failure& failure) = 0;
+  virtual void engine_down(AttemptId attempt, const Failure& failure) = 0;
+  /// PUBACK, or written to the connection for QoS 0 (reason code 0).
+  virtual void engine_published(AttemptId attempt, Token token, std::uint8_t reason_code) = 0;
+  /// One code per filter, in the order of the request (SUBACK or UNSUBACK).
+  virtual void engine_subscribed(AttemptId attempt, Token token,
+                                 std::span<const std::uint8_t> reason_codes) = 0;
+  virtual void engine_message(AttemptId attempt, InboundMessage message) = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// Begins an attempt. Any earlier one must have ended or been aborted.
+  virtual void connect(const ConnectRequest& request) = 0;
+  /// Only while up. Errors (unsupported, too_large, protocol) concern this message alone.
+  [[nodiscard]] virtual Status publish(Token token, const StoredMessage& message) = 0;
+  [[nodiscard]] virtual Status subscribe(Token token, std::span<const FilterRequest> filters) = 0;
+  [[nodiscard]] virtual Status unsubscribe(Token token,
+                                           std::span<const std::string> filters) = 0;
+  /// Sends DISCONNECT (no will) and ends with down(Verdict::none) when it is written, or when the
+  /// peer closes; the core bounds the wait with abort().
+  virtual void disconnect() = 0;
+  /// Ends everything at once without a report. Never blocks. Harmless when nothing runs.
+  virtual void abort() = 0;
+};
+
+}  // namespace holdfast::env

@@ -1,0 +1,101 @@
+// The outbox: accepted means on disk. One segmented log for all lanes.
+//
+// Purpose:  keep durable messages until they are settled, across crash, power cut, full disk and
+//           flipped bits, with every message accounted for (docs/outbox-format.md).
+// Threads:  one thread at a time (the storage thread); blocks on the disk it is given.
+// Promise:  after commit() has returned success every message put before it survives a power cut.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/message.h"
+#include "base/time.h"
+#include "env/clock.h"
+#include "env/disk.h"
+#include "env/random.h"
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast::outbox {
+
+struct Options {
+  std::uint64_t max_bytes = 64 * 1024 * 1024;
+  std::uint64_t segment_bytes = 0;  ///< 0: chosen from max_bytes. Fixed once the store exists.
+  std::vector<std::string> lanes{"urgent", "normal", "bulk"};
+  Duration ack_flush = std::chrono::seconds(5);
+};
+
+/// What opening found, for the log and the operator.
+struct RecoveryReport {
+  bool created = false;         ///< A new store.
+  bool clean = false;           ///< The last run closed in order.
+  bool read_only = false;       ///< Opened for draining only.
+  bool rebuilt = false;         ///< A checkpoint was damaged; duplicates are possible.
+  std::uint64_t pending = 0;    ///< Messages found waiting.
+  std::uint64_t corrupt = 0;    ///< Accepted messages lost to damage, found by this opening.
+  std::uint64_t torn = 0;       ///< Records cut while being written; never accepted.
+  std::uint32_t segments = 0;
+};
+
+/// put()'s answer: an id, or why not.
+struct PutResult {
+  MessageId id = 0;
+  RejectReason rejected = RejectReason::none;
+};
+
+class Outbox {
+ public:
+  /// Opens or creates the store in `disk`, which must outlive it, as must clock and random.
+  /// Errors: in_use; io, permission, no_space when not even reading is possible. Damage is no
+  /// error: it is counted and reported.
+  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(env::Disk& disk, env::Clock& clock,
+                                                            env::Random& random, Options options,
+                                                            RecoveryReport& report);
+  virtual ~Outbox() = default;
+
+  /// Writes one message (its id and accepted_wall_ms are ignored). Not durable, and so not
+  /// accepted, until the next successful commit(). Rejections: outbox_full, too_large,
+  /// unknown_lane, storage_failed.
+  [[nodiscard]] virtual PutResult put(const StoredMessage& message) = 0;
+
+  /// Makes all puts and settlements so far durable with one sync. On failure nothing put since the
+  /// last success is accepted unless the outbox could re-write it into a fresh segment; those not
+  /// saved are given in `lost`.
+  [[nodiscard]] virtual Status commit(std::vector<MessageId>& lost) = 0;
+
+  /// The oldest messages of a lane that were committed and not fetched before, at most max_count
+  /// and about max_bytes. Expired ones are dropped (counted) on the way, and given in `dropped`
+  /// as are those found corrupt.
+  struct Fetched {
+    std::vector<MessagePtr> messages;
+    std::vector<std::pair<MessageId, DropReason>> dropped;
+    bool more = false;  ///< The lane has further messages.
+  };
+  [[nodiscard]] virtual Fetched fetch(LaneIndex lane, std::size_t max_count,
+                                      std::size_t max_bytes) = 0;
+
+  /// The end of a message: delivered, or dropped for a reason. Soft: made durable by the next
+  /// commit(), or by tick() after ack_flush. Unknown or already settled ids are ignored.
+  virtual void settle_delivered(MessageId id) = 0;
+  virtual void settle_dropped(MessageId id, DropReason reason) = 0;
+
+  /// Does what time demands (flush of soft settlements, retry after a storage failure).
+  virtual void tick() = 0;
+  /// When tick() wants to be called; kNever if nothing is due.
+  [[nodiscard]] virtual BootTime next_due() const = 0;
+
+  /// Marks the store as closed in order and makes everything durable. No calls afterwards.
+  virtual Status close() = 0;
+
+  /// Durable messages only; `rejected` counts put()'s refusals of this run. `pending` counts
+  /// committed ones.
+  [[nodiscard]] virtual Ledger ledger() const = 0;
+  [[nodiscard]] virtual StorageHealth health() const = 0;
+  /// Pending messages of a lane that have not been fetched.
+  [[nodiscard]] virtual std::uint64_t unfetched(LaneIndex lane) const = 0;
+};
+
+}  // namespace holdfast::outbox

@@ -1,0 +1,66 @@
+// A connected, secured byte stream, or the named reason why not.
+//
+// Purpose:  resolve → TCP (Happy Eyeballs, RFC 8305) → TLS, each stage with its own deadline and
+//           verdict, cancellable at any moment, never blocking.
+// Threads:  loop thread only; callbacks come through the event loop, never from inside a call.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "base/time.h"
+#include "env/clock.h"
+#include "env/engine.h"
+#include "env/resolver.h"
+#include "holdfast/config.h"
+#include "posix/event_loop.h"
+
+namespace holdfast::transport {
+
+struct Target {
+  std::string host;
+  std::uint16_t port = 0;
+  TlsConfig tls;
+  Duration resolve_timeout{};
+  Duration connect_timeout{};  ///< TCP over all addresses, and again TLS.
+  Duration silent_after{};     ///< TCP_USER_TIMEOUT and keep-alive probes are derived from it.
+};
+
+/// An established stream. Destroying it closes the socket at once; no callback follows.
+class Stream {
+ public:
+  /// Bytes transferred (read: 0 only at the peer's orderly end), or the failure as a verdict:
+  /// server_gone (reset, closed), silent_peer (ETIMEDOUT), no_route, tls_failed, and
+  /// tls_client_refused (TLS 1.3 alerts for a client certificate arrive with the first read).
+  using Done = std::function<void(std::size_t bytes, const env::Failure* failure)>;
+  virtual ~Stream() = default;
+  /// One read and one write at a time. The memory must stay valid until the callback.
+  virtual void read_some(std::span<std::byte> into, Done done) = 0;
+  virtual void write_all(std::span<const std::byte> bytes, Done done) = 0;
+  /// Begins an orderly end: TLS close_notify if possible, then FIN. Bounded by destruction.
+  virtual void shutdown(std::function<void()> done) = 0;
+  /// "203.0.113.7:8883 TLSv1.3", for logs.
+  [[nodiscard]] virtual std::string description() const = 0;
+};
+
+/// One attempt at a stream. Destroying it cancels.
+class Connector {
+ public:
+  using Outcome = std::variant<std::unique_ptr<Stream>, env::Failure>;
+  virtual ~Connector() = default;
+};
+
+/// Begins an attempt; `done` is called exactly once unless the Connector is destroyed before.
+[[nodiscard]] std::unique_ptr<Connector> connect(posix::EventLoop& loop, env::Resolver& resolver,
+                                                 env::Clock& clock, const Target& target,
+                                                 std::function<void(Connector::Outcome)> done);
+
+/// Reads CA, certificate and key as connect() does and says what is wrong with them: unreadable,
+/// not PEM, key does not fit the certificate. Never prints key material.
+[[nodiscard]] Status check_credentials(const TlsConfig& tls);
+
+}  // namespace holdfast::transport
