@@ -1,0 +1,378 @@
+#include "engines/mosquitto/attempt.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "engines/mosquitto/verdicts.h"
+
+namespace holdfast::engines {
+namespace {
+
+/// Inbound messages taken while our answers cannot be written; bounds the library's queue.
+constexpr std::size_t kUnansweredMax = 1024;
+constexpr std::size_t kUnsubacksKept = 64;
+
+transport::Target target_of(const env::ConnectRequest& request) {
+  return {request.host,
+          request.port,
+          request.tls,
+          request.resolve_timeout,
+          request.connect_timeout,
+          request.silent_after};
+}
+
+std::string not_mqtt(std::uint8_t first_byte) {
+  std::string words = "the peer's first byte is no CONNACK";
+  if (first_byte == 'H') words += "; it looks like an HTTP server";
+  if (first_byte == 0x15 || first_byte == 0x16) words += "; it looks like TLS, check tls.enabled";
+  return words;
+}
+
+}  // namespace
+
+Attempt::Attempt(posix::EventLoop& loop, env::Clock& clock, env::EngineSink& sink,
+                 const env::ConnectRequest& request)
+    : loop_(loop),
+      clock_(clock),
+      sink_(sink),
+      request_(request),
+      connack_timer_(loop),
+      peer_timer_(loop) {}
+
+Attempt::~Attempt() { release(); }
+
+void Attempt::start(env::Resolver& resolver) {
+  connector_ = transport::connect(loop_, resolver, clock_, target_of(request_),
+                                  [this](transport::Connector::Outcome outcome) {
+                                    const auto self = shared_from_this();
+                                    on_stream(std::move(outcome));
+                                  });
+}
+
+void Attempt::on_stream(transport::Connector::Outcome outcome) {
+  if (state_ != State::opening) return;
+  if (auto* failure = std::get_if<env::Failure>(&outcome)) {
+    end(std::move(*failure));
+    return;
+  }
+  auto& stream = std::get<std::unique_ptr<transport::Stream>>(outcome);
+  description_ = stream->description();
+  if (Status status = open_session(std::move(stream)); !status.ok()) {
+    end({Verdict::engine_failed, 0, status.error().message});
+    return;
+  }
+  state_ = State::greeting;
+  connack_timer_.arm_after(request_.connack_timeout, [this] {
+    const auto self = shared_from_this();
+    end({Verdict::mqtt_timeout, 0, "no CONNACK in time from " + peer()});
+  });
+  bridge_->start();
+}
+
+Status Attempt::open_session(std::unique_ptr<transport::Stream> stream) {
+  Result<Rendezvous> meeting = Rendezvous::open();
+  if (!meeting) return meeting.error();
+  Result<std::unique_ptr<Session>> session = Session::open(request_, meeting->path());
+  if (!session) return session.error();
+  Result<posix::UniqueFd> local = meeting->accept();
+  if (!local) return local.error();
+  session_ = std::move(*session);
+  bridge_ = std::make_shared<Bridge>(loop_, clock_, std::move(*local), std::move(stream), *this);
+  return {};
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+Status Attempt::publish(env::Token token, const StoredMessage& message) {
+  if (state_ == State::ended || state_ == State::leaving) return {};  // outcome unknown
+  if (state_ != State::up) return Error{Errc::closed, "not connected yet", 0};
+  Status status = session_->publish(token, message);
+  collect();
+  schedule_flush();
+  return status;
+}
+
+Status Attempt::subscribe(env::Token token, std::span<const env::FilterRequest> filters) {
+  if (state_ == State::ended || state_ == State::leaving) return {};
+  if (state_ != State::up) return Error{Errc::closed, "not connected yet", 0};
+  Status status = session_->subscribe(token, filters);
+  schedule_flush();
+  return status;
+}
+
+Status Attempt::unsubscribe(env::Token token, std::span<const std::string> filters) {
+  if (state_ == State::ended || state_ == State::leaving) return {};
+  if (state_ != State::up) return Error{Errc::closed, "not connected yet", 0};
+  Status status = session_->unsubscribe(token, filters);
+  schedule_flush();
+  return status;
+}
+
+void Attempt::disconnect() {
+  if (state_ == State::ended || state_ == State::leaving) return;
+  if (state_ != State::up) {
+    loop_.post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->end({Verdict::none, 0, "disconnected before up"});
+    });
+    return;
+  }
+  state_ = State::leaving;
+  peer_timer_.cancel();
+  session_->disconnect();
+  schedule_flush();
+}
+
+void Attempt::abort() {
+  state_ = State::ended;
+  release();
+}
+
+// ---- work ---------------------------------------------------------------------------------------
+
+/// One write for all that is published in a turn of the loop, and no sink call inside a call.
+void Attempt::schedule_flush() {
+  if (std::exchange(flush_posted_, true)) return;
+  loop_.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->state_ == State::ended) return;
+    self->flush_posted_ = false;
+    self->bridge_->flush();
+    self->dispatch();
+  });
+}
+
+void Attempt::collect() {
+  for (SessionEvent& event : session_->take_events()) {
+    if (const auto* done = std::get_if<HandedOver>(&event)) {
+      handed_over_.emplace_back(bridge_->position(), done->token);
+    } else {
+      events_.push_back(std::move(event));
+    }
+  }
+}
+
+void Attempt::dispatch() {
+  const auto self = shared_from_this();
+  while (state_ != State::ended) {
+    collect();
+    if (events_.empty()) return;
+    std::vector<SessionEvent> events = std::exchange(events_, {});
+    for (SessionEvent& event : events) {
+      if (state_ == State::ended) return;
+      std::visit([this](auto& what) { on(what); }, event);
+    }
+  }
+}
+
+void Attempt::on(const Accepted& event) {
+  if (state_ != State::greeting) {
+    if (state_ == State::up) end({Verdict::protocol_error, 0, "a second CONNACK"});
+    return;
+  }
+  state_ = State::up;
+  connack_timer_.cancel();
+  const Seconds server = event.info.server_keep_alive;
+  ping_every_ = Duration(server.count() > 0 ? server : request_.keep_alive) * 9 / 10;
+  watch_peer();
+  sink_.engine_up(request_.attempt, event.info);
+}
+
+void Attempt::on(const Refused& event) {
+  if (state_ == State::greeting) {
+    end(connack_failure(request_.version, event.code, event.reason));
+  } else {
+    end({Verdict::protocol_error, event.code, "a second CONNACK"});
+  }
+}
+
+void Attempt::on(const Acknowledged& event) {
+  sink_.engine_published(request_.attempt, event.token, event.reason_code);
+}
+
+void Attempt::on(const Subscribed& event) {
+  sink_.engine_subscribed(request_.attempt, event.token, event.codes);
+}
+
+void Attempt::on(const Unsubscribed& event) {
+  std::vector<std::uint8_t> codes(event.filters, 0);
+  if (request_.version == MqttVersion::v5) {
+    const auto found = std::find_if(unsubacks_.begin(), unsubacks_.end(), [&](const auto& seen) {
+      return seen.packet_id == event.packet_id;
+    });
+    if (found == unsubacks_.end() || found->codes.size() != event.filters) {
+      end({Verdict::protocol_error, 0, "UNSUBACK with a wrong number of reason codes"});
+      return;
+    }
+    codes = std::move(found->codes);
+    unsubacks_.erase(found);
+  }
+  sink_.engine_subscribed(request_.attempt, event.token, codes);
+}
+
+void Attempt::on(InboundMessage& event) {
+  if (event.qos != Qos::at_most_once && session_->wants_write()) ++unanswered_;
+  sink_.engine_message(request_.attempt, std::move(event));
+}
+
+void Attempt::on(const Closed& event) {
+  if (event.own) return;  // bridge_drained() follows
+  if (farewell_) {
+    end(disconnect_failure(farewell_->reason_code, farewell_->reason));
+  } else if (old_refusal_) {
+    end(connack_failure(MqttVersion::v311, *old_refusal_, {}));
+  } else {
+    end({event.peers_fault ? Verdict::protocol_error : Verdict::engine_failed, 0, event.words});
+  }
+}
+
+// ---- the bridge's calls -------------------------------------------------------------------------
+
+void Attempt::bridge_input() {
+  session_->read_all();
+  dispatch();
+}
+
+void Attempt::bridge_room() {
+  session_->write_all();
+  collect();
+  if (!events_.empty()) schedule_flush();
+}
+
+bool Attempt::bridge_may_read() {
+  if (!session_->wants_write()) unanswered_ = 0;
+  return unanswered_ < kUnansweredMax;
+}
+
+bool Attempt::bridge_header(const Framing& packet) {
+  if (!greeted_ && packet.first_byte() != 0x20 && packet.first_byte() != 0xE0) {
+    end({Verdict::protocol_error, 0, not_mqtt(packet.first_byte()) + " (" + peer() + ")"});
+    return false;
+  }
+  greeted_ = true;
+  if (packet.length() > kInboundPacketMax) {
+    end({Verdict::protocol_error, 0,
+         "a packet of " + std::to_string(packet.length()) + " bytes is above our limit of " +
+             std::to_string(kInboundPacketMax)});
+    return false;
+  }
+  return true;
+}
+
+void Attempt::bridge_packet(const Framing& packet) {
+  if (request_.version != MqttVersion::v5) return;
+  const auto body = packet.body();
+  if (packet.type() == PacketType::disconnect) {
+    farewell_ = parse_disconnect(body);
+  } else if (packet.type() == PacketType::connack) {
+    // MQTT 5 has a third byte at least; libmosquitto only knows the old code 1.
+    if (body.size() == 2 && body[1] != 0) old_refusal_ = body[1];
+  } else if (auto codes = parse_unsuback(body)) {
+    unsubacks_.push_back(std::move(*codes));
+    if (unsubacks_.size() > kUnsubacksKept) unsubacks_.pop_front();
+  }
+}
+
+void Attempt::bridge_malformed() {
+  end({Verdict::protocol_error, 0, "the peer's bytes are no MQTT packets (" + peer() + ")"});
+}
+
+void Attempt::bridge_written(std::uint64_t total) {
+  const auto self = shared_from_this();
+  while (!handed_over_.empty() && handed_over_.front().first <= total) {
+    const env::Token token = handed_over_.front().second;
+    handed_over_.pop_front();
+    sink_.engine_published(request_.attempt, token, 0);
+  }
+}
+
+void Attempt::bridge_drained() {
+  if (state_ != State::leaving) return;  // the library gave up; its event says why
+  bridge_->shutdown([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->end({Verdict::none, 0, "disconnected"});
+  });
+}
+
+void Attempt::bridge_ended(const env::Failure* failure) {
+  if (state_ == State::leaving) {
+    end({Verdict::none, 0, "disconnected"});
+    return;
+  }
+  env::Failure result = failure != nullptr
+                            ? *failure
+                            : env::Failure{Verdict::server_gone, 0,
+                                           "the broker closed the connection (" + peer() + ")"};
+  if (state_ == State::greeting && result.verdict == Verdict::server_gone) {
+    result.detail +=
+        " instead of answering CONNECT; some brokers do so for an unknown version, client id or "
+        "certificate";
+  }
+  end(std::move(result));
+}
+
+// ---- time and end -------------------------------------------------------------------------------
+
+void Attempt::watch_peer() {
+  if (state_ != State::up) return;
+  const BootTime now = clock_.now();
+  const BootTime heard = bridge_->last_inbound();
+  const Duration silent = request_.silent_after;
+  if (asked_ && *asked_ < heard) asked_.reset();
+
+  BootTime judge = kNever;  // when silence is proven
+  if (silent > Duration::zero() && asked_) judge = std::max(heard + silent, *asked_ + silent / 2);
+  if (now >= judge) {
+    end({Verdict::silent_peer, 0,
+         "nothing came from " + peer() + " for " +
+             std::to_string(std::chrono::duration_cast<Milliseconds>(now - heard).count()) +
+             " ms"});
+    return;
+  }
+
+  BootTime ping = kNever;  // when the next PINGREQ is due
+  if (silent > Duration::zero() && !asked_) ping = heard + silent / 2;
+  if (ping_every_ > Duration::zero()) ping = std::min(ping, bridge_->last_outbound() + ping_every_);
+  if (now >= ping) {
+    if (!asked_) asked_ = now;
+    bridge_->ping();
+    if (state_ != State::up) return;
+    ping = kNever;
+    if (ping_every_ > Duration::zero()) ping = now + ping_every_;
+    if (silent > Duration::zero()) judge = std::max(heard + silent, *asked_ + silent / 2);
+  }
+
+  const BootTime next = std::min(judge, ping);
+  if (next == kNever) return;
+  peer_timer_.arm_at(next, [this] {
+    const auto self = shared_from_this();
+    watch_peer();
+  });
+}
+
+std::string Attempt::peer() const { return description_; }
+
+void Attempt::end(env::Failure failure) {
+  if (state_ == State::ended) return;
+  const auto self = shared_from_this();
+  const bool was_up = state_ == State::up || state_ == State::leaving;
+  state_ = State::ended;
+  release();
+  if (failure.detail.size() > limits::kErrorDetailMax) {
+    failure.detail.resize(limits::kErrorDetailMax);
+  }
+  if (was_up) {
+    sink_.engine_down(request_.attempt, failure);
+  } else {
+    sink_.engine_failed(request_.attempt, failure);
+  }
+}
+
+void Attempt::release() {
+  connack_timer_.cancel();
+  peer_timer_.cancel();
+  connector_.reset();
+  if (bridge_) bridge_->close();
+  bridge_.reset();
+  session_.reset();
+}
+
+}  // namespace holdfast::engines

@@ -1,0 +1,213 @@
+#include "engines/mosquitto/bridge.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace holdfast::engines {
+namespace {
+
+constexpr std::array<std::byte, 2> kPing{std::byte{0xC0}, std::byte{0x00}};
+
+}  // namespace
+
+Bridge::Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
+               std::unique_ptr<transport::Stream> stream, BridgeOwner& owner)
+    : clock_(clock),
+      local_(std::move(local)),
+      stream_(std::move(stream)),
+      owner_(&owner),
+      last_words_(loop),
+      in_(kBufferSize),
+      out_(kBufferSize + kPing.size()),
+      last_inbound_(clock.now()),
+      last_outbound_(last_inbound_) {}
+
+Bridge::~Bridge() { close(); }
+
+void Bridge::start() {
+  read();
+  flush();
+}
+
+void Bridge::close() {
+  owner_ = nullptr;
+  last_words_.cancel();
+  stream_.reset();
+  local_.reset();
+}
+
+// ---- inbound ------------------------------------------------------------------------------------
+
+void Bridge::read() {
+  if (owner_ == nullptr || reading_ || ended_ || !owner_->bridge_may_read()) return;
+  reading_ = true;
+  stream_->read_some(
+      in_, [this](std::size_t count, const env::Failure* failure) { on_read(count, failure); });
+}
+
+void Bridge::on_read(std::size_t count, const env::Failure* failure) {
+  const auto self = shared_from_this();
+  reading_ = false;
+  if (failure != nullptr || count == 0) {
+    end(failure);
+    return;
+  }
+  HF_CHECK(count <= in_.size());
+  last_inbound_ = clock_.now();
+  const std::span<const std::byte> bytes(in_.data(), count);
+  if (!inspect(bytes)) return;
+  deliver(bytes);
+  flush();
+  read();
+}
+
+bool Bridge::inspect(std::span<const std::byte> bytes) {
+  while (owner_ != nullptr) {
+    switch (inbound_.next(bytes)) {
+      case Framing::Step::more:
+        return true;
+      case Framing::Step::header:
+        if (!owner_->bridge_header(inbound_)) return false;
+        break;
+      case Framing::Step::packet:
+        if (!inbound_.body().empty() || inbound_.type() == PacketType::disconnect) {
+          owner_->bridge_packet(inbound_);
+        }
+        break;
+      case Framing::Step::malformed:
+        owner_->bridge_malformed();
+        return false;
+    }
+  }
+  return false;
+}
+
+void Bridge::deliver(std::span<const std::byte> bytes) {
+  bool stuck = false;
+  while (!bytes.empty() && owner_ != nullptr) {
+    const ssize_t sent =
+        send(local_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    // Anything but "full" means that the library has closed its end; it needs no more.
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) return;
+    if (sent < 0 && std::exchange(stuck, true)) {
+      const env::Failure failure{Verdict::engine_failed, 0, "the local socket is stuck"};
+      end(&failure);
+      return;
+    }
+    if (sent > 0) {
+      stuck = false;
+      bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+    owner_->bridge_input();
+  }
+}
+
+void Bridge::end(const env::Failure* failure) {
+  if (owner_ == nullptr || std::exchange(ended_, true)) return;
+  last_words_.cancel();
+  owner_->bridge_ended(failure);
+}
+
+// ---- outbound -----------------------------------------------------------------------------------
+
+std::uint64_t Bridge::position() const {
+  int waiting = 0;
+  if (!local_ || ioctl(local_.get(), FIONREAD, &waiting) != 0) return taken_;
+  return taken_ + static_cast<std::uint64_t>(std::max(waiting, 0));
+}
+
+void Bridge::ping() {
+  ping_wanted_ = true;
+  flush();
+}
+
+void Bridge::flush() {
+  if (owner_ == nullptr || writing_ || write_failed_ || drained_) return;
+  const auto self = shared_from_this();
+  owner_->bridge_room();
+  if (owner_ == nullptr) return;
+  const ssize_t count = recv(local_.get(), out_.data(), kBufferSize, MSG_DONTWAIT);
+  if (count > 0) {
+    const auto from_library = static_cast<std::size_t>(count);
+    taken_ += from_library;
+    write(insert_ping(from_library), from_library);
+  } else if (count == 0) {
+    drained_ = true;
+    owner_->bridge_drained();
+  } else if (ping_wanted_ && outbound_.at_boundary()) {
+    write(insert_ping(0), 0);
+  }
+}
+
+std::size_t Bridge::insert_ping(std::size_t count) {
+  // Follow the boundaries always, for the next ping; the last one in these bytes is as good as any.
+  std::size_t boundary = 0;
+  bool found = outbound_.at_boundary();
+  std::span<const std::byte> rest(out_.data(), count);
+  for (;;) {
+    const Framing::Step step = outbound_.next(rest);
+    HF_CHECK(step != Framing::Step::malformed);  // the library's own packets
+    if (step == Framing::Step::more) break;
+    if (step != Framing::Step::packet) continue;
+    boundary = count - rest.size();
+    found = true;
+  }
+  if (!ping_wanted_ || !found) return count;
+  ping_wanted_ = false;
+  const auto begin = out_.begin();
+  const auto at = begin + static_cast<std::ptrdiff_t>(boundary);
+  const auto last = begin + static_cast<std::ptrdiff_t>(count);
+  std::move_backward(at, last, last + static_cast<std::ptrdiff_t>(kPing.size()));
+  std::copy(kPing.begin(), kPing.end(), at);
+  return count + kPing.size();
+}
+
+void Bridge::write(std::size_t count, std::size_t from_library) {
+  HF_CHECK(count > 0 && count <= out_.size());
+  writing_ = true;
+  last_outbound_ = clock_.now();
+  stream_->write_all({out_.data(), count},
+                     [this, from_library](std::size_t, const env::Failure* failure) {
+                       on_written(from_library, failure);
+                     });
+}
+
+void Bridge::on_written(std::size_t from_library, const env::Failure* failure) {
+  const auto self = shared_from_this();
+  writing_ = false;
+  if (failure != nullptr) {
+    on_write_failure(*failure);
+    return;
+  }
+  written_ += from_library;
+  HF_CHECK(written_ <= taken_);
+  if (from_library > 0) owner_->bridge_written(written_);
+  flush();
+  read();
+}
+
+void Bridge::on_write_failure(const env::Failure& failure) {
+  // The peer may have said why before it closed; those bytes are still to be read.
+  write_failed_ = true;
+  if (ended_) return;
+  last_words_.arm_after(kLastWords, [this, failure] {
+    const auto self = shared_from_this();
+    const env::Failure copy = failure;  // end() drops this alarm
+    end(&copy);
+  });
+  read();
+}
+
+void Bridge::shutdown(std::function<void()> done) {
+  if (owner_ != nullptr) stream_->shutdown(std::move(done));
+}
+
+}  // namespace holdfast::engines

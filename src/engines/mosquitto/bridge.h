@@ -1,0 +1,112 @@
+// Copies bytes between our end of the local socket and the stream to the broker, both ways.
+//
+// Purpose:  the library speaks to a Unix socket, the stream to the broker; this is what lies
+//           between. Both ends of the local socket belong to this thread, so nothing polls it:
+//           what we put in is taken out at once by the owner, and vice versa.
+// Bounds:   one buffer of kBufferSize each way. Outbound: while a write is under way nothing is
+// taken
+//           from the local socket, so the library's writes stop when the kernel's buffer is full
+//           and its queue is bounded by the window. Inbound: nothing is read while the owner says
+//           that answers to what came already cannot be sent.
+// Threads:  loop thread. Owner calls come through the loop or from inside flush(), never after
+//           close(). The owner may close() from inside any of them.
+// Errors:   bridge_ended() once; then nothing more comes in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engines/mosquitto/framing.h"
+#include "env/clock.h"
+#include "posix/event_loop.h"
+#include "posix/unique_fd.h"
+#include "transport/transport.h"
+
+namespace holdfast::engines {
+
+class BridgeOwner {
+ public:
+  /// Bytes are in the library's end of the local socket: take them all in.
+  virtual void bridge_input() = 0;
+  /// There is room: let the library write what it has queued.
+  virtual void bridge_room() = 0;
+  /// False to stop reading from the stream; asked again after each write.
+  [[nodiscard]] virtual bool bridge_may_read() = 0;
+  /// A whole packet with a kept body has passed, or a header has: checked before the library
+  /// sees a byte of it. Returns false after closing the bridge.
+  [[nodiscard]] virtual bool bridge_header(const Framing& packet) = 0;
+  virtual void bridge_packet(const Framing& packet) = 0;
+  /// The peer's bytes cannot be MQTT at all.
+  virtual void bridge_malformed() = 0;
+  /// So many bytes of the library are written to the stream by now.
+  virtual void bridge_written(std::uint64_t total) = 0;
+  /// The library has closed its end and all it ever wrote is written to the stream.
+  virtual void bridge_drained() = 0;
+  /// The stream has ended: by the peer's orderly end (null) or a failure.
+  virtual void bridge_ended(const env::Failure* failure) = 0;
+
+ protected:
+  ~BridgeOwner() = default;
+};
+
+class Bridge : public std::enable_shared_from_this<Bridge> {
+ public:
+  static constexpr std::size_t kBufferSize = 32 * 1024;
+  /// After a failed write the peer's last words are waited for so long: they say why.
+  static constexpr Duration kLastWords = Milliseconds(500);
+
+  Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
+         std::unique_ptr<transport::Stream> stream, BridgeOwner& owner);
+  ~Bridge();
+
+  /// Begins to read.
+  void start();
+  /// Moves what the library has written towards the stream.
+  void flush();
+  /// Puts a PINGREQ between two packets as soon as possible.
+  void ping();
+  /// Ends the stream in order; `done` comes when that is done, unless close() comes first.
+  void shutdown(std::function<void()> done);
+  /// Closes both ends at once. No owner call follows.
+  void close();
+
+  [[nodiscard]] BootTime last_inbound() const noexcept { return last_inbound_; }
+  [[nodiscard]] BootTime last_outbound() const noexcept { return last_outbound_; }
+  /// Position, in bridge_written()'s count, of what the library has put into the socket so far.
+  [[nodiscard]] std::uint64_t position() const;
+
+ private:
+  void read();
+  void on_read(std::size_t count, const env::Failure* failure);
+  [[nodiscard]] bool inspect(std::span<const std::byte> bytes);
+  void deliver(std::span<const std::byte> bytes);
+  void write(std::size_t count, std::size_t from_library);
+  std::size_t insert_ping(std::size_t count);
+  void on_written(std::size_t from_library, const env::Failure* failure);
+  void on_write_failure(const env::Failure& failure);
+  void end(const env::Failure* failure);
+
+  env::Clock& clock_;
+  posix::UniqueFd local_;
+  std::unique_ptr<transport::Stream> stream_;
+  BridgeOwner* owner_;  ///< Null after close().
+  posix::Timer last_words_;
+  Framing inbound_;
+  Framing outbound_;
+  std::vector<std::byte> in_;
+  std::vector<std::byte> out_;
+  BootTime last_inbound_;
+  BootTime last_outbound_;
+  std::uint64_t taken_ = 0;    ///< From the library.
+  std::uint64_t written_ = 0;  ///< Of those, written to the stream.
+  bool reading_ = false;
+  bool writing_ = false;
+  bool write_failed_ = false;
+  bool drained_ = false;
+  bool ended_ = false;
+  bool ping_wanted_ = false;
+};
+
+}  // namespace holdfast::engines

@@ -1,0 +1,104 @@
+#include "engines/mosquitto/properties.h"
+
+#include <mqtt_protocol.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "base/limits.h"
+
+namespace holdfast::engines {
+namespace {
+
+struct Free {
+  void operator()(void* memory) const noexcept { std::free(memory); }
+};
+template <class T>
+using Owned = std::unique_ptr<T, Free>;
+
+bool unfit(const std::string& text) {
+  // The library takes C strings and would cut them silently.
+  return text.find('\0') != std::string::npos || text.size() > limits::kMqttString;
+}
+
+}  // namespace
+
+void Properties::add_u32(int id, std::uint32_t value) {
+  if (result_ == 0) result_ = mosquitto_property_add_int32(&list_, id, value);
+}
+
+void Properties::add_string(int id, const std::string& value) {
+  if (result_ != 0) return;
+  result_ =
+      unfit(value) ? MOSQ_ERR_INVAL : mosquitto_property_add_string(&list_, id, value.c_str());
+}
+
+void Properties::add_pair(int id, const std::string& name, const std::string& value) {
+  if (result_ != 0) return;
+  result_ = unfit(name) || unfit(value)
+                ? MOSQ_ERR_INVAL
+                : mosquitto_property_add_string_pair(&list_, id, name.c_str(), value.c_str());
+}
+
+void Properties::add_message(const StoredMessage& message) {
+  if (message.expiry_seconds) {
+    add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, *message.expiry_seconds);
+  }
+  if (!message.content_type.empty()) add_string(MQTT_PROP_CONTENT_TYPE, message.content_type);
+  for (const auto& [name, value] : message.user_properties) {
+    add_pair(MQTT_PROP_USER_PROPERTY, name, value);
+  }
+}
+
+std::optional<std::uint8_t> read_u8(const mosquitto_property* list, int id) {
+  std::uint8_t value = 0;
+  if (mosquitto_property_read_byte(list, id, &value, false) == nullptr) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint16_t> read_u16(const mosquitto_property* list, int id) {
+  std::uint16_t value = 0;
+  if (mosquitto_property_read_int16(list, id, &value, false) == nullptr) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint32_t> read_u32(const mosquitto_property* list, int id) {
+  std::uint32_t value = 0;
+  if (mosquitto_property_read_int32(list, id, &value, false) == nullptr) return std::nullopt;
+  return value;
+}
+
+std::string read_string(const mosquitto_property* list, int id) {
+  char* value = nullptr;
+  if (mosquitto_property_read_string(list, id, &value, false) == nullptr) return {};
+  const Owned<char> owner(value);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+Bytes read_binary(const mosquitto_property* list, int id) {
+  void* value = nullptr;
+  std::uint16_t size = 0;
+  if (mosquitto_property_read_binary(list, id, &value, &size, false) == nullptr) return {};
+  const Owned<void> owner(value);
+  const auto* bytes = static_cast<const std::byte*>(value);
+  return bytes == nullptr ? Bytes() : Bytes(bytes, bytes + size);
+}
+
+std::vector<std::pair<std::string, std::string>> read_pairs(const mosquitto_property* list,
+                                                            int id) {
+  std::vector<std::pair<std::string, std::string>> result;
+  bool skip_first = false;
+  while (list != nullptr) {
+    char* name = nullptr;
+    char* value = nullptr;
+    list = mosquitto_property_read_string_pair(list, id, &name, &value, skip_first);
+    const Owned<char> name_owner(name);
+    const Owned<char> value_owner(value);
+    if (list == nullptr || name == nullptr || value == nullptr) break;
+    result.emplace_back(name, value);
+    skip_first = true;
+  }
+  return result;
+}
+
+}  // namespace holdfast::engines

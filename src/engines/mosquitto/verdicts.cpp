@@ -1,0 +1,121 @@
+#include "engines/mosquitto/verdicts.h"
+
+#include <mosquitto.h>
+
+#include <array>
+#include <cstdio>
+
+namespace holdfast::engines {
+namespace {
+
+constexpr std::size_t kWordsMax = 200;
+
+Verdict connack_verdict_v5(std::uint8_t code) {
+  switch (code) {
+    case 0x85:  // client identifier not valid
+    case 0x86:  // bad user name or password
+    case 0x8C:  // bad authentication method
+      return Verdict::bad_credentials;
+    case 0x87:  // not authorized
+    case 0x8A:  // banned
+      return Verdict::not_authorized;
+    case 0x80:  // unspecified error
+    case 0x83:  // implementation specific error
+    case 0x88:  // server unavailable
+    case 0x89:  // server busy
+    case 0x9C:  // use another server
+    case 0x9D:  // server moved
+      return Verdict::server_gone;
+    case 0x97:
+      return Verdict::quota_exceeded;
+    case 0x9F:  // connection rate exceeded
+      return Verdict::throttled;
+    default:  // 0x81, 0x82, 0x84 version, 0x90 and 0x99 to 0x9B (the will), 0x95, unknown ones
+      return Verdict::protocol_error;
+  }
+}
+
+Verdict connack_verdict_v311(std::uint8_t code) {
+  switch (code) {
+    case 1:
+      return Verdict::protocol_error;
+    case 2:
+    case 4:
+      return Verdict::bad_credentials;
+    case 3:
+      return Verdict::server_gone;
+    default:  // 5, and brokers' own inventions: all of them mean "not you"
+      return Verdict::not_authorized;
+  }
+}
+
+Verdict disconnect_verdict(std::uint8_t code) {
+  switch (code) {
+    case 0x00:  // normal
+    case 0x04:
+    case 0x80:  // unspecified error
+    case 0x83:  // implementation specific error
+    case 0x89:  // server busy
+    case 0x8B:  // server shutting down
+    case 0x8D:  // keep-alive timeout: our packets did not reach it
+    case 0x98:  // administrative action
+    case 0x9C:  // use another server
+    case 0x9D:  // server moved
+    case 0xA0:  // maximum connect time
+      return Verdict::server_gone;
+    case 0x87:
+      return Verdict::not_authorized;
+    case 0x8E:
+      return Verdict::id_taken_over;
+    case 0x96:  // message rate too high
+    case 0x9F:  // connection rate exceeded
+      return Verdict::throttled;
+    case 0x97:
+      return Verdict::quota_exceeded;
+    default:
+      return Verdict::protocol_error;
+  }
+}
+
+std::string with_reason(std::string text, std::string_view reason) {
+  if (!reason.empty()) text += " (\"" + tidy(reason) + "\")";
+  return text;
+}
+
+std::string in_hex(std::uint8_t code) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "0x%02X", static_cast<unsigned>(code));
+  return text.data();
+}
+
+}  // namespace
+
+env::Failure connack_failure(MqttVersion version, std::uint8_t code, std::string_view reason) {
+  if (version == MqttVersion::v311) {
+    return {connack_verdict_v311(code), code,
+            "CONNACK " + std::to_string(code) + ": " + mosquitto_connack_string(code)};
+  }
+  std::string text = "CONNACK " + in_hex(code) + ": ";
+  text += code == 0x84 ? "The broker does not speak MQTT 5; set mqtt_version to 3.1.1."
+                       : mosquitto_reason_string(code);
+  return {connack_verdict_v5(code), code, with_reason(std::move(text), reason)};
+}
+
+env::Failure disconnect_failure(std::uint8_t code, std::string_view reason) {
+  std::string text = "DISCONNECT " + in_hex(code) + ": ";
+  text += code == 0 ? "The broker ended the connection." : mosquitto_reason_string(code);
+  return {disconnect_verdict(code), code, with_reason(std::move(text), reason)};
+}
+
+std::string tidy(std::string_view words) {
+  // The cut may have split a character; then the rest is no UTF-8 and loses its high bytes below.
+  std::string line(words.substr(0, kWordsMax));
+  const bool valid = mosquitto_validate_utf8(line.c_str(), static_cast<int>(line.size())) == 0;
+  for (char& c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !valid)) c = '?';
+  }
+  return line;
+}
+
+}  // namespace holdfast::engines

@@ -1,0 +1,319 @@
+#include "flow/sender.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "flow/reason.h"
+
+namespace holdfast::flow {
+namespace {
+
+/// Fixed part of a PUBLISH: header, lengths, packet id, common properties.
+constexpr std::size_t kWireOverhead = 16;
+
+/// What pacing counts a message as: its payload, names and a fixed part.
+std::uint64_t wire_bytes(const StoredMessage& message) {
+  return message.cost() - sizeof(StoredMessage) + kWireOverhead;
+}
+
+/// Surely expired: held here longer than it may live. A durable message is older than `since` by
+/// its time on disk, which the outbox checks when it is fetched.
+bool expired(const StoredMessage& message, BootTime since, BootTime now) {
+  return message.expiry_seconds && now - since >= std::chrono::seconds(*message.expiry_seconds);
+}
+
+Duration retry_delay(std::uint8_t delays) {
+  Duration delay = kRetryFirst;
+  for (unsigned i = 1; i < delays && delay < kRetryCap; ++i) delay *= 2;
+  return std::min(delay, kRetryCap);
+}
+
+}  // namespace
+
+Sender::Sender(const Config& config) : lane_count_(config.lanes.size()) {
+  HF_CHECK(lane_count_ >= 1 && lane_count_ <= limits::kLanesMax);
+  reconfigure(config);
+}
+
+void Sender::reconfigure(const Config& config) {
+  max_in_flight_ = std::max<std::uint16_t>(config.max_in_flight, 1);
+  memory_ = config.limits.memory;
+  messages_.set_rate(config.messages_per_second);
+  bytes_.set_rate(config.bytes_per_second);
+  window_ = std::max<std::size_t>(std::min(max_in_flight_, server_window_), 1);
+}
+
+// ---- messages in --------------------------------------------------------------------------------
+
+bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
+  HF_CHECK(is_volatile(message->id) && message->lane < lane_count_);
+  const std::size_t cost = message->cost();
+  const std::size_t limit = memory_ / 2;
+  if (volatile_bytes_ + cost > limit && now >= purge_at_) {
+    purge_at_ = now + kPurgeGap;
+    purge_expired(now, work);
+  }
+  // One message is always taken, so that a small limit cannot make a lane unusable.
+  if (volatile_held_ > 0 && volatile_bytes_ + cost > limit) return false;
+  volatile_bytes_ += cost;
+  ++volatile_held_;
+  Lane& lane = lanes_[message->lane];
+  lane.memory.push_back({std::move(message), now, false, 0});
+  return true;
+}
+
+void Sender::set_stored(LaneIndex lane, bool more) {
+  HF_CHECK(lane < lane_count_);
+  lanes_[lane].stored = more;
+}
+
+void Sender::fetched(BootTime now, LaneIndex index, std::vector<MessagePtr> messages, bool more) {
+  HF_CHECK(index < lane_count_);
+  Lane& lane = lanes_[index];
+  HF_CHECK(lane.fetching);
+  lane.fetching = false;
+  lane.asked_bytes = 0;
+  lane.stored = more;
+  for (MessagePtr& message : messages) {
+    // In pairs with the outbox: each message once, in the order of acceptance.
+    HF_CHECK(message && !is_volatile(message->id) && message->lane == index);
+    HF_CHECK(message->id > lane.last_fetched);
+    lane.last_fetched = message->id;
+    lane.durable_bytes += message->cost();
+    ++durable_held_;
+    lane.durable.push_back({std::move(message), now, false, 0});
+  }
+}
+
+// ---- the connection -----------------------------------------------------------------------------
+
+void Sender::connected(std::uint16_t server_receive_maximum) {
+  HF_CHECK(!connected_ && flight_.empty());
+  connected_ = true;
+  server_window_ = std::max<std::uint16_t>(server_receive_maximum, 1);
+  window_ = std::max<std::size_t>(std::min(max_in_flight_, server_window_), 1);
+}
+
+void Sender::disconnected() {
+  connected_ = false;
+  // Back to front by id: put_back() puts each before the ones already there.
+  std::vector<Entry> entries;
+  entries.reserve(flight_.size());
+  for (InFlight& flight : flight_) {
+    if (flight.token != kBirthToken) entries.push_back(std::move(flight.entry));
+  }
+  flight_.clear();
+  by_token_.clear();
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.message->id > b.message->id; });
+  for (Entry& entry : entries) put_back(std::move(entry));
+}
+
+void Sender::send_birth(BootTime now, MessagePtr message, Work& work) {
+  HF_CHECK(connected_ && !by_token_.contains(kBirthToken));
+  transmit(now, kBirthToken, {std::move(message), now, false, 0}, work);
+}
+
+void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& work) {
+  const auto found = by_token_.find(token);
+  if (found == by_token_.end()) return;
+  Entry entry = std::move(found->second->entry);
+  flight_.erase(found->second);
+  by_token_.erase(found);
+  if (token == kBirthToken) return;
+  switch (meaning_of(code)) {
+    case AckMeaning::delivered:
+      return settle(entry, true, DropReason::refused, code, work);
+    case AckMeaning::retry:
+      return delay(now, std::move(entry));
+    case AckMeaning::refused:
+      return settle(entry, false, DropReason::refused, code, work);
+  }
+}
+
+void Sender::refused(env::Token token, Errc code, Work& work) {
+  const auto found = by_token_.find(token);
+  if (found == by_token_.end()) return;
+  const Entry entry = std::move(found->second->entry);
+  flight_.erase(found->second);
+  by_token_.erase(found);
+  if (token == kBirthToken) return;
+  const DropReason reason =
+      code == Errc::too_large ? DropReason::too_large : DropReason::refused;
+  settle(entry, false, reason, 0, work);
+}
+
+// ---- what next ----------------------------------------------------------------------------------
+
+void Sender::send(BootTime now, Work& work) {
+  release_delayed(now);
+  while (connected_ && flight_.size() < window_ && pace_at() <= now) {
+    std::deque<Entry>* queue = pick(now, work);
+    if (queue == nullptr) return;
+    Entry entry = std::move(queue->front());
+    queue->pop_front();
+    const env::Token token = entry.message->id;
+    transmit(now, token, std::move(entry), work);
+  }
+}
+
+void Sender::transmit(BootTime now, env::Token token, Entry entry, Work& work) {
+  if (entry.sent) ++sends_repeated_;
+  entry.sent = true;
+  messages_.sent(now, 1);
+  bytes_.sent(now, wire_bytes(*entry.message));
+  work.sends.push_back({token, entry.message});
+  flight_.push_back({token, now, std::move(entry)});
+  const bool added = by_token_.emplace(token, std::prev(flight_.end())).second;
+  HF_CHECK(added && by_token_.size() == flight_.size());
+}
+
+/// The queue whose front goes next, expired messages settled on the way; null when none waits.
+std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    while (std::deque<Entry>* queue = pick_from(lanes_[i])) {
+      const Entry& front = queue->front();
+      // What was sent before may have arrived: calling it expired would be a guess.
+      if (front.sent || !expired(*front.message, front.since, now)) {
+        lanes_[i].memory_next = queue == &lanes_[i].durable;
+        return queue;
+      }
+      settle(front, false, DropReason::expired, 0, work);
+      queue->pop_front();
+    }
+  }
+  return nullptr;
+}
+
+std::deque<Sender::Entry>* Sender::pick_from(Lane& lane) {
+  const bool durable = !volatile_only_ && !lane.durable.empty();
+  const bool memory = !lane.memory.empty();
+  if (memory && (lane.memory_next || !durable)) return &lane.memory;
+  return durable ? &lane.durable : nullptr;
+}
+
+void Sender::fetch(Work& work) {
+  const std::size_t target = std::max(window_ * kReadyWindows, kReadyMin);
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    Lane& lane = lanes_[i];
+    if (!lane.stored || lane.fetching || lane.durable.size() >= target / 2) continue;
+    std::size_t count = target - lane.durable.size();
+    std::size_t bytes = room_for(lane);
+    if (bytes < kFetchMin) {
+      if (lane.durable_bytes > 0) continue;  // what it holds will settle and make room
+      count = 1;
+      bytes = limits::kMessageMax;
+    }
+    lane.fetching = true;
+    lane.asked_bytes = bytes;
+    work.fetches.push_back({static_cast<LaneIndex>(i), count, bytes});
+  }
+}
+
+void Sender::drop_volatile(Work& work) {
+  HF_CHECK(!connected_ && flight_.empty());
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    for (const Entry& entry : lanes_[i].memory) {
+      settle(entry, false, DropReason::volatile_lost, 0, work);
+    }
+    lanes_[i].memory.clear();
+  }
+  for (auto it = delayed_.begin(); it != delayed_.end();) {
+    if (is_volatile(it->second.message->id)) {
+      settle(it->second, false, DropReason::volatile_lost, 0, work);
+      it = delayed_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  HF_CHECK(volatile_held_ == 0 && volatile_bytes_ == 0);
+}
+
+BootTime Sender::next_wake() const {
+  if (!connected_) return kNever;
+  BootTime at = delayed_.empty() ? kNever : delayed_.begin()->first;
+  if (flight_.size() < window_ && sendable()) at = std::min(at, pace_at());
+  return at;
+}
+
+BootTime Sender::pace_at() const { return std::max(messages_.ready_at(), bytes_.ready_at()); }
+
+bool Sender::sendable() const {
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    if (!lanes_[i].memory.empty() || (!volatile_only_ && !lanes_[i].durable.empty())) return true;
+  }
+  return false;
+}
+
+// ---- books --------------------------------------------------------------------------------------
+
+BootTime Sender::oldest_sent() const { return flight_.empty() ? kNever : flight_.front().sent_at; }
+
+std::size_t Sender::durable_bytes() const {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < lane_count_; ++i) sum += lanes_[i].durable_bytes;
+  return sum;
+}
+
+/// Half of the durable half is split evenly; the other half goes to whoever asks first.
+std::size_t Sender::guaranteed() const { return memory_ / 4 / lane_count_; }
+
+std::size_t Sender::room_for(const Lane& wanted) const {
+  const std::size_t own = guaranteed();
+  std::size_t shared = memory_ / 2 - own * lane_count_;
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    const std::size_t used = lanes_[i].durable_bytes + lanes_[i].asked_bytes;
+    shared -= std::min(shared, used - std::min(used, own));
+  }
+  const std::size_t used = wanted.durable_bytes + wanted.asked_bytes;
+  return own - std::min(own, used) + shared;
+}
+
+void Sender::release_delayed(BootTime now) {
+  if (!connected_) return;
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    put_back(std::move(delayed_.begin()->second));
+    delayed_.erase(delayed_.begin());
+  }
+}
+
+void Sender::delay(BootTime now, Entry entry) {
+  if (entry.delays < 255) ++entry.delays;
+  const BootTime at = now + retry_delay(entry.delays);
+  delayed_.emplace(at, std::move(entry));
+}
+
+void Sender::put_back(Entry entry) {
+  Lane& lane = lanes_[entry.message->lane];
+  auto& queue = is_volatile(entry.message->id) ? lane.memory : lane.durable;
+  queue.push_front(std::move(entry));
+}
+
+void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code,
+                    Work& work) {
+  const std::size_t cost = entry.message->cost();
+  if (is_volatile(entry.message->id)) {
+    HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= cost);
+    --volatile_held_;
+    volatile_bytes_ -= cost;
+  } else {
+    Lane& lane = lanes_[entry.message->lane];
+    HF_CHECK(durable_held_ > 0 && lane.durable_bytes >= cost);
+    --durable_held_;
+    lane.durable_bytes -= cost;
+  }
+  work.settled.push_back({entry.message->id, delivered, reason, code, entry.message});
+}
+
+void Sender::purge_expired(BootTime now, Work& work) {
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    std::erase_if(lanes_[i].memory, [&](const Entry& entry) {
+      if (entry.sent || !expired(*entry.message, entry.since, now)) return false;
+      settle(entry, false, DropReason::expired, 0, work);
+      return true;
+    });
+  }
+}
+
+}  // namespace holdfast::flow

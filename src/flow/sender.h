@@ -1,0 +1,194 @@
+// What to send next, how much at a time, and what became of it.
+//
+// Purpose:  lanes in strict priority, an in-flight window below the server's, pacing, and one
+//           settlement for every message: delivered, or dropped for a reason. Messages come from
+//           the outbox in small portions (durable) or straight from the application (volatile).
+// Order:    within a lane, durable messages are sent for the first time in the order of their ids,
+//           and so are volatile ones; the two kinds take turns. A message sent before (its
+//           connection was lost, or the broker asked for later) goes ahead of new ones.
+// Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
+//           again, QoS 0 included: a possible duplicate rather than a silent loss.
+// Memory:   Config::Limits::memory, one half for volatile messages, the other for durable ones
+//           read ahead or in flight; see room_for(). Every lane keeps a share of its own, so that
+//           a backlog in one never keeps another from moving.
+// Cost:     every call is O(1) per message; nothing scans a queue.
+// Threads:  one thread, the core's.
+// Errors:   none; a broken invariant ends the process.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/message.h"
+#include "base/time.h"
+#include "env/engine.h"
+#include "flow/pacer.h"
+#include "holdfast/config.h"
+#include "holdfast/types.h"
+
+namespace holdfast::flow {
+
+/// A broker that said "not now" to a message is asked again after this long, doubling.
+inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
+inline constexpr Duration kRetryCap = std::chrono::seconds(60);
+/// Messages wanted ready per lane: so many windows, and never fewer than kReadyMin. Asked for
+/// when half of them is used up, which hides the way to the disk and back.
+inline constexpr std::size_t kReadyWindows = 4;
+inline constexpr std::size_t kReadyMin = 32;
+/// A read-ahead with less room than this waits, so that a full budget isn't refilled one by one.
+inline constexpr std::size_t kFetchMin = 4 * limits::kKiB;
+/// Looking for expired volatile messages to make room costs a scan: not more often than this.
+inline constexpr Duration kPurgeGap = std::chrono::seconds(1);
+
+/// Tokens from here to kVolatileBit are the core's own requests, never messages.
+inline constexpr env::Token kRequestBit = env::Token{1} << 62;
+inline constexpr env::Token kBirthToken = kRequestBit;
+
+/// The end of one message.
+struct Settlement {
+  MessageId id = 0;
+  bool delivered = false;
+  DropReason reason = DropReason::refused;  ///< When not delivered.
+  std::uint8_t code = 0;                    ///< The PUBACK's, if there was one.
+  MessagePtr message;
+};
+
+/// What the sender wants done.
+struct Work {
+  struct Send {
+    env::Token token = 0;
+    MessagePtr message;
+  };
+  struct Fetch {
+    LaneIndex lane = 0;
+    std::size_t max_count = 0;
+    std::size_t max_bytes = 0;
+  };
+  std::vector<Send> sends;
+  std::vector<Fetch> fetches;
+  std::vector<Settlement> settled;
+};
+
+class Sender {
+ public:
+  explicit Sender(const Config& config);
+
+  /// New limits; the number of lanes stays what it was.
+  void reconfigure(const Config& config);
+
+  // ---- messages in -----------------------------------------------------------------------------
+
+  /// Takes a volatile message with its id. False when there is no room: nothing has happened.
+  /// Making room may settle expired ones.
+  [[nodiscard]] bool add_volatile(BootTime now, MessagePtr message, Work& work);
+  /// The outbox has (or hasn't) messages of this lane that were not fetched.
+  void set_stored(LaneIndex lane, bool more);
+  /// The answer to a fetch, ids growing within the lane.
+  void fetched(BootTime now, LaneIndex lane, std::vector<MessagePtr> messages, bool more);
+
+  // ---- the connection --------------------------------------------------------------------------
+
+  void connected(std::uint16_t server_receive_maximum);
+  /// Everything in flight goes back to the front of its lane. Harmless when not connected.
+  void disconnected();
+  /// Publishes the birth message ahead of everything; it is no message of the ledger.
+  void send_birth(BootTime now, MessagePtr message, Work& work);
+
+  /// PUBACK, or written for QoS 0. Unknown tokens are ignored.
+  void published(BootTime now, env::Token token, std::uint8_t code, Work& work);
+  /// The engine cannot send this message as it is.
+  void refused(env::Token token, Errc code, Work& work);
+
+  // ---- what next -------------------------------------------------------------------------------
+
+  /// Sends what lanes, window and pacing allow.
+  void send(BootTime now, Work& work);
+  /// Asks for what should be read ahead.
+  void fetch(Work& work);
+  /// Sends nothing but volatile messages from now on: the durable ones are safe where they are.
+  void volatile_only() { volatile_only_ = true; }
+  /// Gives up every volatile message (dropped: volatile_lost).
+  void drop_volatile(Work& work);
+
+  /// When send() could do more without any event; kNever if only an event helps.
+  [[nodiscard]] BootTime next_wake() const;
+
+  // ---- what is ---------------------------------------------------------------------------------
+
+  [[nodiscard]] std::size_t in_flight() const { return flight_.size(); }
+  [[nodiscard]] std::size_t window() const { return window_; }
+  /// When the oldest message in flight was sent; kNever without any.
+  [[nodiscard]] BootTime oldest_sent() const;
+  [[nodiscard]] std::uint64_t volatile_held() const { return volatile_held_; }
+  [[nodiscard]] std::uint64_t durable_held() const { return durable_held_; }
+  [[nodiscard]] std::size_t volatile_bytes() const { return volatile_bytes_; }
+  [[nodiscard]] std::size_t durable_bytes() const;
+  [[nodiscard]] std::uint64_t sends_repeated() const { return sends_repeated_; }
+
+ private:
+  struct Entry {
+    MessagePtr message;
+    BootTime since{};         ///< Accepted (volatile) or fetched (durable).
+    bool sent = false;        ///< Sent before, so that sending it again is a repeat.
+    std::uint8_t delays = 0;  ///< How often the broker asked for later.
+  };
+  struct InFlight {
+    env::Token token = 0;
+    BootTime sent_at{};
+    Entry entry;
+  };
+  struct Lane {
+    std::deque<Entry> durable;
+    std::deque<Entry> memory;
+    bool memory_next = false;         ///< Whose turn it is.
+    bool stored = false;              ///< The outbox has more.
+    bool fetching = false;            ///< One question at a time.
+    std::size_t durable_bytes = 0;    ///< Ready, in flight or delayed.
+    std::size_t asked_bytes = 0;      ///< Of the fetch under way.
+    MessageId last_fetched = 0;
+  };
+  using Flight = std::list<InFlight>;
+
+  [[nodiscard]] std::deque<Entry>* pick(BootTime now, Work& work);
+  [[nodiscard]] std::deque<Entry>* pick_from(Lane& lane);
+  [[nodiscard]] BootTime pace_at() const;
+  [[nodiscard]] bool sendable() const;
+  [[nodiscard]] std::size_t room_for(const Lane& lane) const;
+  [[nodiscard]] std::size_t guaranteed() const;
+  void transmit(BootTime now, env::Token token, Entry entry, Work& work);
+  void release_delayed(BootTime now);
+  void delay(BootTime now, Entry entry);
+  void put_back(Entry entry);
+  void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code,
+              Work& work);
+  void purge_expired(BootTime now, Work& work);
+
+  std::size_t lane_count_;
+  std::array<Lane, limits::kLanesMax> lanes_;
+  std::uint16_t max_in_flight_ = 1;
+  std::size_t memory_ = 0;
+  Pacer messages_{0};
+  Pacer bytes_{0};
+
+  bool connected_ = false;
+  bool volatile_only_ = false;
+  std::uint16_t server_window_ = 65535;
+  std::size_t window_ = 1;
+  Flight flight_;  ///< In the order of sending, so that the oldest is at the front.
+  std::unordered_map<env::Token, Flight::iterator> by_token_;
+  std::multimap<BootTime, Entry> delayed_;
+
+  std::uint64_t volatile_held_ = 0;
+  std::uint64_t durable_held_ = 0;
+  std::size_t volatile_bytes_ = 0;
+  std::uint64_t sends_repeated_ = 0;
+  BootTime purge_at_ = BootTime::min();
+};
+
+}  // namespace holdfast::flow

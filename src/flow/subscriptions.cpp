@@ -1,0 +1,203 @@
+#include "flow/subscriptions.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "flow/topic.h"
+
+namespace holdfast::flow {
+namespace {
+
+constexpr std::uint8_t kUnspecified = 0x80;
+constexpr std::uint8_t kFailureFrom = 0x80;
+
+/// Filters that cannot be found by the topic's own name.
+bool is_wild(std::string_view filter) {
+  return filter.find_first_of("+#") != std::string_view::npos || filter.starts_with("$share/");
+}
+
+}  // namespace
+
+Qos Subscriptions::wanted_qos(const Filter& filter) {
+  Qos highest = Qos::at_most_once;
+  for (const auto& [id, qos] : filter.wanted) highest = std::max(highest, qos);
+  return highest;
+}
+
+bool Subscriptions::needs_subscribe(const Filter& filter) {
+  return !filter.wanted.empty() && filter.granted_for != wanted_qos(filter);
+}
+
+bool Subscriptions::needs_unsubscribe(const Filter& filter) {
+  return filter.wanted.empty() && (filter.granted_for || filter.maybe_there);
+}
+
+void Subscriptions::add(SubId id, std::string filter, Qos qos) {
+  const bool added = by_id_.emplace(id, filter).second;
+  HF_CHECK(added);
+  Filter& state = filters_[filter];
+  if (state.wanted.empty() && is_wild(filter)) wild_.push_back(std::move(filter));
+  state.wanted.emplace(id, qos);
+  // A new wish is tried at once, whatever was refused before.
+  state.retry_at = BootTime::min();
+  state.retry_delay = Duration::zero();
+  dirty_ = true;
+}
+
+void Subscriptions::remove(SubId id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return;
+  const std::string name = std::move(found->second);
+  by_id_.erase(found);
+  Filter& state = filters_.find(name)->second;
+  state.wanted.erase(id);
+  dirty_ = true;
+  if (!state.wanted.empty()) return;
+  std::erase(wild_, name);
+  state.retry_at = BootTime::min();
+  state.retry_delay = Duration::zero();
+  forget_if_gone(name);
+}
+
+void Subscriptions::connected(bool session_present) {
+  HF_CHECK(!connected_ && !outstanding_);
+  connected_ = true;
+  dirty_ = true;
+  for (auto it = filters_.begin(); it != filters_.end();) {
+    Filter& filter = it->second;
+    if (!session_present) {
+      filter.granted_for.reset();
+      filter.maybe_there = false;
+    }
+    const bool gone = filter.wanted.empty() && !needs_unsubscribe(filter);
+    it = gone ? filters_.erase(it) : std::next(it);
+  }
+}
+
+void Subscriptions::disconnected() {
+  connected_ = false;
+  if (!outstanding_) return;
+  for (const env::FilterRequest& asked : outstanding_->filters) {
+    const auto found = filters_.find(asked.filter);
+    if (found == filters_.end()) continue;
+    found->second.asked = false;
+    found->second.granted_for.reset();
+    found->second.maybe_there = true;
+  }
+  outstanding_.reset();
+}
+
+std::vector<Subscriptions::Notice> Subscriptions::answered(BootTime now, env::Token token,
+                                                           std::span<const std::uint8_t> codes) {
+  std::vector<Notice> notices;
+  if (!outstanding_ || outstanding_->token != token) return notices;
+  const Outstanding request = std::move(*outstanding_);
+  outstanding_.reset();
+  dirty_ = true;
+  const std::uint8_t missing = request.subscribe ? kUnspecified : 0;
+  for (std::size_t i = 0; i < request.filters.size(); ++i) {
+    const std::uint8_t code = i < codes.size() ? codes[i] : missing;
+    conclude(now, request.filters[i], request.subscribe, code, notices);
+  }
+  return notices;
+}
+
+std::vector<Subscriptions::Notice> Subscriptions::refused(BootTime now, env::Token token) {
+  if (!outstanding_ || outstanding_->token != token) return {};
+  const std::vector<std::uint8_t> codes(outstanding_->filters.size(), kUnspecified);
+  return answered(now, token, codes);
+}
+
+void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool subscribe,
+                             std::uint8_t code, std::vector<Notice>& notices) {
+  const auto found = filters_.find(asked.filter);
+  HF_CHECK(found != filters_.end() && found->second.asked);
+  Filter& filter = found->second;
+  filter.asked = false;
+  if (code < kFailureFrom) {
+    filter.maybe_there = false;
+    filter.granted_for = subscribe ? std::optional<Qos>(asked.qos) : std::nullopt;
+    filter.retry_at = BootTime::min();
+    filter.retry_delay = Duration::zero();
+    return forget_if_gone(asked.filter);
+  }
+  filter.retry_delay = filter.retry_delay == Duration::zero()
+                           ? kSubscribeRetryFirst
+                           : std::min(filter.retry_delay * 2, kSubscribeRetryCap);
+  filter.retry_at = now + filter.retry_delay;
+  notices.push_back({asked.filter, code, filter.retry_delay});
+}
+
+void Subscriptions::forget_if_gone(std::string_view name) {
+  const auto found = filters_.find(name);
+  if (found == filters_.end()) return;
+  const Filter& filter = found->second;
+  if (filter.wanted.empty() && !filter.asked && !needs_unsubscribe(filter)) filters_.erase(found);
+}
+
+std::optional<Subscriptions::Request> Subscriptions::next(BootTime now) {
+  if (!connected_ || outstanding_ || (!dirty_ && now < retry_wake_)) return std::nullopt;
+  dirty_ = false;
+  retry_wake_ = kNever;
+  // Whatever is found first decides the kind of this request; the other kind goes next.
+  Outstanding request{token_ + 1, true, now, {}};
+  for (auto& [name, filter] : filters_) {
+    const bool subscribe = needs_subscribe(filter);
+    if (!subscribe && !needs_unsubscribe(filter)) continue;
+    if (now < filter.retry_at) {
+      retry_wake_ = std::min(retry_wake_, filter.retry_at);
+      continue;
+    }
+    if (request.filters.empty()) request.subscribe = subscribe;
+    if (request.subscribe != subscribe || request.filters.size() == limits::kFiltersPerSubscribe) {
+      dirty_ = true;
+      continue;
+    }
+    filter.asked = true;
+    request.filters.push_back({name, wanted_qos(filter)});
+  }
+  if (request.filters.empty()) return std::nullopt;
+  token_ = request.token;
+  Request out{request.token, {}, {}};
+  if (request.subscribe) {
+    out.subscribe = request.filters;
+  } else {
+    for (const env::FilterRequest& asked : request.filters) {
+      out.unsubscribe.push_back(asked.filter);
+    }
+  }
+  outstanding_ = std::move(request);
+  return out;
+}
+
+BootTime Subscriptions::next_wake() const {
+  return connected_ && !outstanding_ ? retry_wake_ : kNever;
+}
+
+BootTime Subscriptions::answer_due() const {
+  return outstanding_ ? outstanding_->since + kSubscribeAnswer : kNever;
+}
+
+std::vector<SubId> Subscriptions::match(std::string_view topic) const {
+  std::vector<SubId> ids;
+  const auto take = [&](const Filter& filter) {
+    for (const auto& [id, qos] : filter.wanted) ids.push_back(id);
+  };
+  const auto exact = filters_.find(topic);
+  if (exact != filters_.end()) take(exact->second);
+  for (const std::string& name : wild_) {
+    if (matches(name, topic)) take(filters_.find(name)->second);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::size_t Subscriptions::acknowledged() const {
+  return static_cast<std::size_t>(std::count_if(
+      filters_.begin(), filters_.end(),
+      [](const auto& entry) { return entry.second.granted_for.has_value(); }));
+}
+
+}  // namespace holdfast::flow

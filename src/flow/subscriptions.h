@@ -1,0 +1,125 @@
+// What the application wants to hear, against what the broker has acknowledged.
+//
+// Purpose:  every wanted filter is brought to the broker at every connection that has lost it, in
+//           small SUBSCRIBE packets, one at a time; each SUBACK code is looked at; refused filters
+//           are asked for again at a slow pace. Messages that arrive find their subscriptions.
+// Session:  a filter acknowledged in this process is trusted over a reconnect when the session is
+//           present. What an earlier process left in the session is not: at the first connect
+//           everything is subscribed once.
+// Sharing:  several subscriptions may have one filter; the broker sees it once, with the highest
+//           QoS.
+// Threads:  one thread, the core's.
+// Errors:   as values; a refusal by the broker is no error but a state, told as a Notice.
+// Source:   MQTT 5.0 sections 3.8 to 3.11 and 4.7; DESIGN section 3.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.h"
+#include "env/engine.h"
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast::flow {
+
+/// As SubscriptionId of the public API.
+using SubId = std::uint64_t;
+
+/// A refused filter is asked for again after this long, doubling up to the cap.
+inline constexpr Duration kSubscribeRetryFirst = std::chrono::seconds(5);
+inline constexpr Duration kSubscribeRetryCap = std::chrono::minutes(5);
+/// A SUBACK or UNSUBACK later than this means that the connection is dead.
+inline constexpr Duration kSubscribeAnswer = std::chrono::seconds(10);
+
+class Subscriptions {
+ public:
+  /// One request to the broker; exactly one of the lists is filled.
+  struct Request {
+    env::Token token = 0;
+    std::vector<env::FilterRequest> subscribe;
+    std::vector<std::string> unsubscribe;
+  };
+  /// The broker's word on one filter that the operator should see.
+  struct Notice {
+    std::string filter;
+    std::uint8_t code = 0;
+    Duration retry_in{};
+  };
+
+  /// Requests get the tokens after `first_token`.
+  explicit Subscriptions(env::Token first_token) : token_(first_token) {}
+
+  /// `id` is new and `filter` was checked.
+  void add(SubId id, std::string filter, Qos qos);
+  /// Unknown ids are ignored.
+  void remove(SubId id);
+
+  void connected(bool session_present);
+  void disconnected();
+
+  /// SUBACK or UNSUBACK. Missing codes count as refused (SUBACK) or done (UNSUBACK: version 3.1.1
+  /// has none). Unknown tokens are ignored.
+  [[nodiscard]] std::vector<Notice> answered(BootTime now, env::Token token,
+                                             std::span<const std::uint8_t> codes);
+  /// The engine could not send the request; its filters are asked for again later.
+  [[nodiscard]] std::vector<Notice> refused(BootTime now, env::Token token);
+
+  /// The next request, if one is due, none is outstanding and the connection is up.
+  [[nodiscard]] std::optional<Request> next(BootTime now);
+
+  /// When next() could do more without any event; kNever if only an event helps.
+  [[nodiscard]] BootTime next_wake() const;
+  /// When the outstanding request must have been answered; kNever without one.
+  [[nodiscard]] BootTime answer_due() const;
+
+  /// The subscriptions that a message on `topic` belongs to, in the order of their ids.
+  [[nodiscard]] std::vector<SubId> match(std::string_view topic) const;
+
+  [[nodiscard]] std::size_t size() const { return by_id_.size(); }
+  /// Filters that the broker has acknowledged in this process, as far as we know.
+  [[nodiscard]] std::size_t acknowledged() const;
+
+ private:
+  /// Desired against acknowledged, for one filter. Gone when neither side has it.
+  struct Filter {
+    std::map<SubId, Qos> wanted;     ///< Empty: to be unsubscribed.
+    std::optional<Qos> granted_for;  ///< The QoS that the acknowledged request asked for.
+    bool maybe_there = false;        ///< A request was sent whose fate is unknown.
+    bool asked = false;              ///< Part of the outstanding request.
+    BootTime retry_at = BootTime::min();
+    Duration retry_delay{};
+  };
+  using Filters = std::map<std::string, Filter, std::less<>>;
+  struct Outstanding {
+    env::Token token = 0;
+    bool subscribe = true;
+    BootTime since{};
+    std::vector<env::FilterRequest> filters;  ///< As asked for, QoS included.
+  };
+
+  [[nodiscard]] static Qos wanted_qos(const Filter& filter);
+  [[nodiscard]] static bool needs_subscribe(const Filter& filter);
+  [[nodiscard]] static bool needs_unsubscribe(const Filter& filter);
+  void conclude(BootTime now, const env::FilterRequest& asked, bool subscribe, std::uint8_t code,
+                std::vector<Notice>& notices);
+  void forget_if_gone(std::string_view name);
+
+  Filters filters_;
+  std::unordered_map<SubId, std::string> by_id_;
+  std::vector<std::string> wild_;  ///< Wanted filters with wildcards or a share; few.
+  env::Token token_;
+  std::optional<Outstanding> outstanding_;
+  bool connected_ = false;
+  bool dirty_ = false;              ///< Something may be due; look at all filters once.
+  BootTime retry_wake_ = kNever;    ///< The earliest retry_at of those that wait.
+};
+
+}  // namespace holdfast::flow

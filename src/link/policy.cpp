@@ -1,0 +1,59 @@
+#include "link/policy.h"
+
+#include <array>
+#include <cstddef>
+
+namespace holdfast::link {
+namespace {
+
+using std::chrono::seconds;
+
+// Seen from the device, most failures look the same until they are over: they get the ordinary
+// delay. Only what the broker itself asks for, and what a quick return would make worse, differs.
+// clang-format off
+constexpr std::array<Policy, kVerdicts> kPolicies{{
+    {Verdict::none,                 Retry::ordinary, seconds(0)},
+    {Verdict::not_started,          Retry::ordinary, seconds(0)},
+    {Verdict::no_credentials,       Retry::ordinary, seconds(0)},   // files may appear any time
+    {Verdict::link_down,            Retry::ordinary, seconds(0)},
+    {Verdict::no_route,             Retry::ordinary, seconds(0)},
+    {Verdict::dns_failed,           Retry::ordinary, seconds(0)},
+    {Verdict::dns_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::tcp_refused,          Retry::ordinary, seconds(0)},
+    {Verdict::tcp_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::tls_clock,            Retry::ordinary, seconds(0)},   // time sync may be on its way
+    {Verdict::tls_server_name,      Retry::ordinary, seconds(0)},
+    {Verdict::tls_server_untrusted, Retry::ordinary, seconds(0)},
+    {Verdict::tls_server_expired,   Retry::ordinary, seconds(0)},
+    {Verdict::tls_client_refused,   Retry::ordinary, seconds(0)},   // not active yet: temporary
+    {Verdict::tls_failed,           Retry::ordinary, seconds(0)},
+    {Verdict::tls_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::mqtt_timeout,         Retry::ordinary, seconds(0)},
+    {Verdict::not_authorized,       Retry::ordinary, seconds(0)},   // policy attached a bit later
+    {Verdict::bad_credentials,      Retry::ordinary, seconds(0)},
+    {Verdict::id_taken_over,        Retry::hold_off, seconds(15)},  // else two devices fight
+    {Verdict::throttled,            Retry::slower,   seconds(15)},
+    {Verdict::quota_exceeded,       Retry::slower,   seconds(15)},
+    {Verdict::server_gone,          Retry::ordinary, seconds(0)},
+    {Verdict::protocol_error,       Retry::slower,   seconds(5)},   // repeating it proves little
+    {Verdict::silent_peer,          Retry::ordinary, seconds(0)},
+    {Verdict::engine_failed,        Retry::ordinary, seconds(0)},
+}};
+// clang-format on
+
+constexpr bool rows_in_order() {
+  for (std::size_t i = 0; i < kPolicies.size(); ++i) {
+    if (static_cast<std::size_t>(kPolicies[i].verdict) != i) return false;
+  }
+  return true;
+}
+static_assert(rows_in_order(), "a verdict without its row");
+
+}  // namespace
+
+const Policy& policy_of(Verdict verdict) noexcept {
+  const auto index = static_cast<std::size_t>(verdict);
+  return kPolicies[index < kPolicies.size() ? index : 0];
+}
+
+}  // namespace holdfast::link

@@ -1,0 +1,31 @@
+// What each verdict means for the next attempt: one row per verdict, as data.
+//
+// Purpose:  the recovery fits the failure, and a reader sees all of them in one grid.
+// Rule:     every verdict is retried for ever. A policy may only make the wait longer, since any
+//           failure seen from a device (a wrong policy, a deactivated certificate) may be repaired
+//           at the other end without anybody visiting.
+// Source:   DESIGN section 3; MQTT 5.0 section 4.13 for the reason codes behind the verdicts.
+#pragma once
+
+#include "base/time.h"
+#include "holdfast/types.h"
+
+namespace holdfast::link {
+
+/// How the delay before the next attempt is chosen.
+enum class Retry : std::uint8_t {
+  ordinary,  ///< Full jitter over the present range.
+  slower,    ///< The same, but the range starts at `at_least`: the peer asked for less of us.
+  hold_off,  ///< `at_least` first, then full jitter: coming back at once would do harm.
+};
+
+struct Policy {
+  Verdict verdict = Verdict::none;
+  Retry retry = Retry::ordinary;
+  Duration at_least{};
+};
+
+/// The row of a verdict.
+[[nodiscard]] const Policy& policy_of(Verdict verdict) noexcept;
+
+}  // namespace holdfast::link

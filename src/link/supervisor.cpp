@@ -1,0 +1,369 @@
+#include "link/supervisor.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "link/policy.h"
+
+namespace holdfast::link {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint16_t kReceiveMaximum = 100;  // as AWS IoT Core's own window towards a client
+
+bool same_status(const std::optional<StatusMessage>& a, const std::optional<StatusMessage>& b) {
+  if (a.has_value() != b.has_value()) return false;
+  return !a || std::tie(a->topic, a->payload, a->qos, a->retain) ==
+                   std::tie(b->topic, b->payload, b->qos, b->retain);
+}
+
+bool same_tls(const TlsConfig& a, const TlsConfig& b) {
+  return std::tie(a.enabled, a.ca_file, a.cert_file, a.key_file, a.server_name, a.alpn) ==
+         std::tie(b.enabled, b.ca_file, b.cert_file, b.key_file, b.server_name, b.alpn);
+}
+
+std::int64_t in_ms(Duration duration) {
+  return std::chrono::duration_cast<milliseconds>(duration).count();
+}
+
+std::string seconds_text(Duration duration) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f s", static_cast<double>(in_ms(duration)) / 1000.0);
+  return text;
+}
+
+std::string endpoint_of(const Config& config) {
+  return config.host + ':' + std::to_string(config.port);
+}
+
+}  // namespace
+
+env::ConnectRequest request_from(const Config& config) {
+  env::ConnectRequest request;
+  request.host = config.host;
+  request.port = config.port;
+  request.tls = config.tls;
+  request.client_id = config.client_id;
+  request.username = config.username;
+  request.version = config.mqtt_version;
+  request.keep_alive = config.keep_alive;
+  request.session_expiry = config.session_expiry;
+  request.clean_start = config.clean_start;
+  request.will = config.will;
+  request.receive_maximum = kReceiveMaximum;
+  request.resolve_timeout = config.timing.resolve;
+  request.connect_timeout = config.timing.connect;
+  request.connack_timeout = config.timing.connack;
+  request.silent_after = config.timing.silent_after;
+  return request;
+}
+
+bool same_connection(const Config& a, const Config& b) {
+  return std::tie(a.host, a.port, a.client_id, a.username, a.password_file, a.mqtt_version,
+                  a.keep_alive, a.session_expiry, a.clean_start, a.timing.silent_after) ==
+             std::tie(b.host, b.port, b.client_id, b.username, b.password_file, b.mqtt_version,
+                      b.keep_alive, b.session_expiry, b.clean_start, b.timing.silent_after) &&
+         same_tls(a.tls, b.tls) && same_status(a.will, b.will) && same_status(a.birth, b.birth);
+}
+
+Supervisor::Supervisor(const Config& config, env::Random& random)
+    : config_(config),
+      random_(random),
+      backoff_(config.timing.backoff_first, config.timing.backoff_cap) {}
+
+// ---- wishes -------------------------------------------------------------------------------------
+
+void Supervisor::start() {
+  HF_CHECK(desired_ == Desired::nothing);
+  desired_ = Desired::connected;
+}
+
+void Supervisor::drain() {
+  if (desired_ == Desired::stopped || desired_ == Desired::drained) return;
+  desired_ = Desired::drained;
+  ++version_;
+}
+
+void Supervisor::leave(BootTime now, BootTime by) {
+  if (desired_ == Desired::stopped) return;
+  desired_ = Desired::stopped;
+  leave_by_ = std::max(now, by);
+  leave_until_ = std::min(leave_until_, leave_by_);
+  ++version_;
+}
+
+void Supervisor::reconnect_now(BootTime now) {
+  if (state_ != State::waiting || desired_ != Desired::connected) return;
+  wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
+}
+
+void Supervisor::reconfigure(BootTime now, const Config& config) {
+  const bool same = same_connection(config_, config);
+  config_ = config;
+  backoff_.reconfigure(config.timing.backoff_first, config.timing.backoff_cap);
+  if (health_at_ != kNever) {
+    health_at_ = std::min(health_at_, now + config.timing.health_interval);
+  }
+  if (same) return;
+  if (near()) {
+    renew_ = true;
+  } else {
+    reconnect_now(now);
+  }
+}
+
+// ---- events -------------------------------------------------------------------------------------
+
+void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& info) {
+  if (attempt != attempt_ || state_ != State::connecting) return;
+  enter(State::connected);
+  up_at_ = now;
+  stable_ = false;
+  session_present_ = info.session_present;
+  verdict_ = Verdict::none;
+  detail_.clear();
+  ++connects_;
+  connect_times_.push_back(now);
+  if (connect_times_.size() > kConnectsPerMinute) connect_times_.pop_front();
+  if (!offline_said_) return;
+  offline_said_ = false;
+  lines_.push_back({false, "connected to " + endpoint_of(config_) + " in " +
+                               std::to_string(in_ms(now - attempt_at_)) + " ms, session " +
+                               (info.session_present ? "present" : "new")});
+}
+
+void Supervisor::on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure) {
+  if (attempt != attempt_ || state_ != State::connecting) return;
+  fail(now, failure);
+}
+
+void Supervisor::on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure) {
+  if (attempt != attempt_) return;
+  if (state_ == State::leaving) return after_leaving(now);
+  if (state_ == State::connected) fail(now, failure);
+}
+
+// ---- the one service function -------------------------------------------------------------------
+
+Orders Supervisor::service(BootTime now, BootTime answer_due) {
+  Orders orders;
+  note_stable(now);
+  check_overdue(now, answer_due, orders);
+  reconcile(now, orders);
+  if (desired_ == Desired::nothing || state_ == State::stopped) {
+    health_at_ = kNever;
+  } else if (health_at_ == kNever || now >= health_at_) {
+    // The checks above ran whatever the events said; this only makes sure that they run again.
+    health_at_ = now + config_.timing.health_interval;
+  }
+  orders.log = std::exchange(lines_, {});
+  return orders;
+}
+
+void Supervisor::check_overdue(BootTime now, BootTime answer_due, Orders& orders) {
+  if (state_ == State::connecting && now >= attempt_at_ + attempt_bound()) {
+    orders.abort = true;
+    fail(now, {Verdict::engine_failed, 0, "no result after " + seconds_text(now - attempt_at_)});
+  } else if (state_ == State::connected && now >= answer_due) {
+    orders.abort = true;
+    fail(now, {Verdict::silent_peer, 0, "the broker owes an answer for too long"});
+  } else if (state_ == State::leaving && now >= leave_until_) {
+    orders.abort = true;
+    after_leaving(now);
+  }
+}
+
+void Supervisor::reconcile(BootTime now, Orders& orders) {
+  const bool wanted = desired_ == Desired::connected;
+  switch (state_) {
+    case State::idle:
+      if (wanted) return begin_attempt(now, orders);
+      if (desired_ != Desired::nothing) enter(State::stopped);
+      return;
+    case State::connecting:
+      if (wanted && !renew_) return;
+      orders.abort = true;
+      if (!wanted) return enter(State::stopped);
+      enter(State::waiting);
+      wait_until(std::max(now, earliest_attempt()));
+      [[fallthrough]];
+    case State::waiting:
+      if (!wanted) return enter(State::stopped);
+      if (now >= retry_at_) begin_attempt(now, orders);
+      return;
+    case State::connected:
+      if (desired_ != Desired::stopped && !(wanted && renew_)) return;
+      orders.disconnect = true;
+      enter(State::leaving);
+      leave_until_ = std::min(now + kLeaveTime, leave_by_);
+      if (now < leave_until_) return;
+      orders.abort = true;  // no time for politeness was given
+      orders.disconnect = false;
+      return after_leaving(now);
+    case State::leaving:
+    case State::stopped:
+      return;
+  }
+}
+
+void Supervisor::begin_attempt(BootTime now, Orders& orders) {
+  HF_CHECK(!attempted_ || now >= attempt_at_ + kAttemptGap);
+  HF_CHECK(!orders.connect && desired_ == Desired::connected);
+  enter(State::connecting);
+  renew_ = false;
+  attempted_ = true;
+  attempt_at_ = now;
+  ++attempt_;
+  ++attempts_;
+  ++attempts_total_;
+  orders.connect = request_from(config_);
+  orders.connect->attempt = attempt_;
+}
+
+void Supervisor::fail(BootTime now, const env::Failure& failure) {
+  HF_CHECK(near());
+  note_stable(now);
+  // A peer that says goodbye without being asked is gone, however politely.
+  const Verdict verdict =
+      failure.verdict == Verdict::none ? Verdict::server_gone : failure.verdict;
+  if (state_ == State::connected) attempts_ = 0;
+  verdict_ = verdict;
+  detail_ = failure.detail.substr(0, limits::kErrorDetailMax);
+  ++verdicts_[static_cast<std::size_t>(verdict)];
+  const bool renew = std::exchange(renew_, false);
+  enter(State::waiting);
+  if (renew) {
+    wait_until(std::max(now, earliest_attempt()));
+  } else {
+    wait_until(std::max({now + delay_for(verdict), earliest_attempt(), connect_budget()}));
+  }
+  say_offline(now, failure);
+}
+
+Duration Supervisor::delay_for(Verdict verdict) {
+  const Policy& policy = policy_of(verdict);
+  if (policy.retry != Retry::ordinary) backoff_.raise_to(policy.at_least);
+  const Duration delay = backoff_.next(random_);
+  if (policy.retry != Retry::hold_off) return delay;
+  // Both ends stay spread: the hold-off is a floor, the cap (if above it) still the ceiling.
+  const Duration most = std::max<Duration>(config_.timing.backoff_cap, policy.at_least * 2);
+  return std::min(policy.at_least + delay, most);
+}
+
+void Supervisor::after_leaving(BootTime now) {
+  renew_ = false;
+  leave_until_ = kNever;
+  if (desired_ != Desired::connected) return enter(State::stopped);
+  attempts_ = 0;
+  enter(State::waiting);
+  wait_until(std::max(now, earliest_attempt()));
+}
+
+void Supervisor::enter(State state) {
+  state_ = state;
+  if (state != State::waiting) retry_at_ = kNever;
+  if (state == State::stopped) session_present_ = false;
+  ++version_;
+}
+
+void Supervisor::wait_until(BootTime at) {
+  HF_CHECK(state_ == State::waiting);
+  retry_at_ = at;
+  ++version_;
+}
+
+void Supervisor::note_stable(BootTime now) {
+  if (state_ != State::connected || stable_ || now < up_at_ + config_.timing.stable_after) return;
+  stable_ = true;
+  backoff_.reset();
+  said_.reset();
+}
+
+void Supervisor::say_offline(BootTime now, const env::Failure& failure) {
+  const auto index = static_cast<std::size_t>(verdict_);
+  if (said_.test(index) && now < said_at_ + kLogAgain) return;
+  said_.set(index);
+  said_at_ = now;
+  offline_said_ = true;
+  std::string text = "offline: " + std::string(to_string(verdict_)) + ": ";
+  std::string_view sentence = explain(verdict_);
+  if (!sentence.empty() && sentence.back() == '.') sentence.remove_suffix(1);
+  text += sentence;
+  if (!failure.detail.empty()) text += " (" + detail_ + ")";
+  if (failure.reason_code != 0) {
+    char code[24];
+    std::snprintf(code, sizeof code, " [reason 0x%02X]", unsigned{failure.reason_code});
+    text += code;
+  }
+  if (desired_ == Desired::connected) text += "; next attempt in " + seconds_text(retry_at_ - now);
+  lines_.push_back({true, std::move(text)});
+}
+
+// ---- what is ------------------------------------------------------------------------------------
+
+BootTime Supervisor::earliest_attempt() const {
+  return attempted_ ? attempt_at_ + kAttemptGap : BootTime::min();
+}
+
+BootTime Supervisor::connect_budget() const {
+  return connect_times_.size() < kConnectsPerMinute ? BootTime::min()
+                                                    : connect_times_.front() + kMinute;
+}
+
+Duration Supervisor::attempt_bound() const {
+  const Config::Timing& timing = config_.timing;
+  return timing.resolve + 2 * timing.connect + timing.connack + kAttemptMargin;
+}
+
+BootTime Supervisor::next_wake(BootTime answer_due) const {
+  BootTime at = health_at_;
+  switch (state_) {
+    case State::connecting:
+      return std::min(at, attempt_at_ + attempt_bound());
+    case State::connected:
+      if (!stable_) at = std::min<BootTime>(at, up_at_ + config_.timing.stable_after);
+      return std::min(at, answer_due);
+    case State::waiting:
+      return std::min(at, retry_at_);
+    case State::leaving:
+      return std::min(at, leave_until_);
+    case State::idle:
+    case State::stopped:
+      return at;
+  }
+  return at;
+}
+
+bool Supervisor::is_current(env::AttemptId attempt) const {
+  return attempt == attempt_ && (state_ == State::connected || state_ == State::leaving);
+}
+
+ConnectionState Supervisor::connection(BootTime now) const {
+  ConnectionState view;
+  switch (state_) {
+    case State::idle: view.state = LinkState::idle; break;
+    case State::connecting: view.state = LinkState::connecting; break;
+    case State::connected: view.state = LinkState::connected; break;
+    case State::waiting:
+    case State::leaving: view.state = LinkState::waiting; break;
+    case State::stopped: view.state = LinkState::stopped; break;
+  }
+  const bool leaving = desired_ == Desired::drained || desired_ == Desired::stopped;
+  if (leaving && state_ != State::stopped) view.state = LinkState::stopping;
+  view.verdict = verdict_;
+  view.detail = detail_;
+  view.session_present = up() && session_present_;
+  view.attempts = attempts_;
+  if (state_ == State::waiting && retry_at_ > now) {
+    view.retry_in = std::chrono::ceil<milliseconds>(retry_at_ - now);
+  }
+  view.endpoint = endpoint_of(config_);
+  return view;
+}
+
+}  // namespace holdfast::link

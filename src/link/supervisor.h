@@ -1,0 +1,191 @@
+// When to connect, stay, leave and wait.
+//
+// Purpose:  keeps one connection up for ever: one engine attempt at a time, a verdict for each
+//           failure, a delay that fits it. No messages here; those belong to flow.
+// Method:   events only note what happened; the desired state and the current state are two
+//           fields, and service() is the one function that brings them together.
+// Threads:  one thread, the core's. Time and randomness come in from outside.
+// Errors:   none; whatever the world does is a verdict.
+// Source:   DESIGN sections 3, 5 and 6 (reconnect-bound, no-hot-loop, delay-resets-late).
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "env/engine.h"
+#include "env/random.h"
+#include "holdfast/config.h"
+#include "holdfast/types.h"
+#include "link/backoff.h"
+
+namespace holdfast::link {
+
+/// Never more than one attempt within this time, whoever asks.
+inline constexpr Duration kAttemptGap = std::chrono::seconds(1);
+/// At most kConnectsPerMinute connects in any minute by our own decision, also when each of them
+/// is accepted and then dropped; reconnect_now() is not held back by it.
+inline constexpr std::size_t kConnectsPerMinute = 10;
+inline constexpr Duration kMinute = std::chrono::seconds(60);
+/// Grace beyond the sum of an attempt's stage deadlines before its engine counts as hung.
+inline constexpr Duration kAttemptMargin = std::chrono::seconds(5);
+/// Longest wait for a DISCONNECT to be written.
+inline constexpr Duration kLeaveTime = std::chrono::milliseconds(300);
+/// While offline with nothing new to say, one line so often (144 a day).
+inline constexpr Duration kLogAgain = std::chrono::minutes(10);
+
+/// The request for an attempt, as the configuration wants it; attempt number and password unset.
+[[nodiscard]] env::ConnectRequest request_from(const Config& config);
+
+/// Whether a connection made with `a` is as good as one made with `b`.
+[[nodiscard]] bool same_connection(const Config& a, const Config& b);
+
+/// What service() wants done, in this order: abort, disconnect, connect; then logs.
+struct Orders {
+  bool abort = false;       ///< Destroy the engine; the attempt is over.
+  bool disconnect = false;  ///< Send DISCONNECT; on_down() will follow.
+  std::optional<env::ConnectRequest> connect;
+  struct Line {
+    bool warning = false;
+    std::string text;
+  };
+  std::vector<Line> log;
+};
+
+class Supervisor {
+ public:
+  /// `random` must outlive the supervisor.
+  Supervisor(const Config& config, env::Random& random);
+
+  // ---- wishes: they set the desired state only -------------------------------------------------
+
+  /// Be connected, from now on and for ever.
+  void start();
+  /// Make no new attempt, but keep a connection that is up (its last messages are on their way).
+  void drain();
+  /// Leave: DISCONNECT if connected, abort if connecting. `by` bounds the polite part.
+  void leave(BootTime now, BootTime by);
+  /// The next attempt as soon as one a second allows. No effect while connecting or connected.
+  void reconnect_now(BootTime now);
+  /// New settings. If the connection depends on a changed one, it is renewed at once.
+  void reconfigure(BootTime now, const Config& config);
+
+  // ---- events of the engine; those of an attempt that is over are ignored ----------------------
+
+  void on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& info);
+  void on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure);
+  void on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure);
+
+  // ---- the one service function ----------------------------------------------------------------
+
+  /// Reconciles current with desired state. `answer_due` is when the peer must have answered what
+  /// it has been sent (kNever: it owes nothing); past it the peer is dead. Call after each event
+  /// and at next_wake().
+  [[nodiscard]] Orders service(BootTime now, BootTime answer_due);
+
+  /// The latest time for the next service(); always later than the last one's.
+  [[nodiscard]] BootTime next_wake(BootTime answer_due) const;
+
+  // ---- what is ---------------------------------------------------------------------------------
+
+  [[nodiscard]] bool up() const { return state_ == State::connected; }
+  /// Connected or on the way there: worth getting messages ready.
+  [[nodiscard]] bool near() const { return up() || state_ == State::connecting; }
+  /// Up and not leaving, for this attempt.
+  [[nodiscard]] bool is_current(env::AttemptId attempt) const;
+  [[nodiscard]] env::AttemptId attempt() const { return attempt_; }
+  [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
+  [[nodiscard]] ConnectionState connection(BootTime now) const;
+  /// Grows with each change that an observer of connection() could see.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  [[nodiscard]] std::uint64_t connects() const { return connects_; }
+  [[nodiscard]] std::uint64_t attempts_total() const { return attempts_total_; }
+  [[nodiscard]] const std::array<std::uint64_t, kVerdicts>& verdicts() const { return verdicts_; }
+
+ private:
+  enum class Desired : std::uint8_t {
+    nothing,    ///< Before start().
+    connected,  ///< The normal wish.
+    drained,    ///< No new attempt; an existing connection stays until leave().
+    stopped,    ///< No connection, for good.
+  };
+
+  enum class State : std::uint8_t {
+    /// Waits for: start(). Interrupted by: leave(), drain().
+    /// Next: connecting (started), stopped (told to stop).
+    idle,
+    /// Waits for: the engine's up or failed; at most the sum of the stage deadlines + margin.
+    /// Interrupted by: drain(), leave(), changed settings (the attempt is aborted).
+    /// Next: connected (up), waiting (failed, overdue, changed settings), stopped.
+    connecting,
+    /// Waits for: nothing; messages flow. After stable_after the connection counts as stable and
+    /// the backoff starts over.
+    /// Interrupted by: down, an answer overdue, leave(), changed settings.
+    /// Next: waiting (down, overdue), leaving (told to leave, changed settings).
+    connected,
+    /// Waits for: retry_at_, at most the backoff cap or a verdict's hold-off.
+    /// Interrupted by: reconnect_now(), changed settings (both bring retry_at_ forward), drain(),
+    /// leave(). Next: connecting (time has come), stopped.
+    waiting,
+    /// Waits for: down after our DISCONNECT, at most kLeaveTime (or the time given to leave()).
+    /// Interrupted by: nothing. Next: waiting (settings changed: for the next attempt, at once),
+    /// stopped (told to leave).
+    leaving,
+    /// Waits for: nothing, interrupted by nothing, no next state.
+    stopped,
+  };
+
+  void begin_attempt(BootTime now, Orders& orders);
+  void check_overdue(BootTime now, BootTime answer_due, Orders& orders);
+  void reconcile(BootTime now, Orders& orders);
+  void fail(BootTime now, const env::Failure& failure);
+  void wait_until(BootTime at);
+  void after_leaving(BootTime now);
+  void enter(State state);
+  void note_stable(BootTime now);
+  void say_offline(BootTime now, const env::Failure& failure);
+  [[nodiscard]] Duration delay_for(Verdict verdict);
+  [[nodiscard]] BootTime earliest_attempt() const;
+  [[nodiscard]] BootTime connect_budget() const;
+  [[nodiscard]] Duration attempt_bound() const;
+
+  Config config_;
+  env::Random& random_;
+  Backoff backoff_;
+
+  Desired desired_ = Desired::nothing;
+  State state_ = State::idle;
+  bool renew_ = false;  ///< The settings changed under the present attempt or connection.
+
+  env::AttemptId attempt_ = 0;
+  bool attempted_ = false;
+  BootTime attempt_at_{};           ///< Start of the last attempt.
+  BootTime up_at_{};                ///< Of the present connection.
+  bool stable_ = false;
+  BootTime retry_at_ = kNever;      ///< While waiting.
+  BootTime leave_until_ = kNever;   ///< While leaving.
+  BootTime leave_by_ = kNever;      ///< The limit given to leave().
+  BootTime health_at_ = kNever;     ///< The next check that no event asked for.
+  std::deque<BootTime> connect_times_;  ///< The last kConnectsPerMinute.
+
+  Verdict verdict_ = Verdict::not_started;
+  std::string detail_;
+  bool session_present_ = false;
+  std::uint32_t attempts_ = 0;  ///< Since last connected.
+  std::uint64_t version_ = 0;
+  std::uint64_t connects_ = 0;
+  std::uint64_t attempts_total_ = 0;
+  std::array<std::uint64_t, kVerdicts> verdicts_{};
+
+  std::bitset<kVerdicts> said_;  ///< Verdicts logged in this outage (until stable).
+  BootTime said_at_{};
+  bool offline_said_ = true;  ///< An offline line (or the start) asks for a connected line.
+  std::vector<Orders::Line> lines_;
+};
+
+}  // namespace holdfast::link

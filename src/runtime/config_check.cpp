@@ -1,0 +1,270 @@
+// What is wrong with a Config, as far as can be known without the network (see config_file.h).
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "base/limits.h"
+#include "flow/topic.h"
+#include "posix/os_error.h"
+#include "runtime/config_file.h"
+#include "runtime/config_keys.h"
+#include "transport/transport.h"
+
+namespace holdfast::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+using Problems = std::vector<ConfigProblem>;
+
+/// Lengths of optional texts are in the table; these must be given.
+void check_required(const Config& config, Problems& problems) {
+  const auto require = [&](bool given, std::string_view key, std::string_view what) {
+    if (!given) problems.push_back({std::string(key), "is missing; give " + std::string(what)});
+  };
+  require(!config.host.empty(), "connection.host", "the broker's name or address");
+  require(!config.client_id.empty(), "connection.client_id",
+          "a name that no other client of this broker has");
+  require(!config.outbox.directory.empty(), "outbox.directory",
+          "a directory of this device's own, such as \"/var/lib/holdfast\"");
+  require(!config.will || !config.will->topic.empty(), "connection.will.topic", "a topic");
+  require(!config.birth || !config.birth->topic.empty(), "connection.birth.topic", "a topic");
+}
+
+void check_ranges(const Config& config, Problems& problems) {
+  for (const ConfigKey& key : config_keys()) {
+    const std::optional<KeyValue> value = key.get(config);
+    if (!value) continue;
+    const bool reported = std::any_of(problems.begin(), problems.end(),
+                                      [&](const ConfigProblem& p) { return p.key == key.name; });
+    std::string wrong = check_range(key, *value);
+    if (!wrong.empty() && !reported) problems.push_back({std::string(key.name), std::move(wrong)});
+  }
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7F;
+  });
+}
+
+void check_texts(const Config& config, Problems& problems) {
+  const std::string& host = config.host;
+  if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
+    problems.push_back(
+        {"connection.host",
+         "is " + in_quotes(host) + "; give the name alone, without mqtts:// or a path"});
+  } else if (host.find_first_of(" \t[]") != std::string::npos || has_control(host)) {
+    problems.push_back({"connection.host", "is " + in_quotes(host) +
+                                               "; give a host name or address without blanks or "
+                                               "brackets"});
+  } else if (std::count(host.begin(), host.end(), ':') == 1) {
+    problems.push_back({"connection.host",
+                        "is " + in_quotes(host) + "; give the port in connection.port instead"});
+  }
+  const auto check_text = [&](std::string_view key, const std::string& text) {
+    if (flow::valid_utf8(text) && !has_control(text)) return;
+    problems.push_back({std::string(key), "has bytes that are no UTF-8 text; remove them"});
+  };
+  check_text("connection.client_id", config.client_id);
+  check_text("connection.username", config.username);
+  check_text("tls.server_name", config.tls.server_name);
+  check_text("tls.alpn", config.tls.alpn);
+  constexpr std::array<std::string_view, 4> kLevels{"error", "warning", "info", "debug"};
+  if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
+    problems.push_back({"log.level", "is " + in_quotes(config.log_level) +
+                                         R"(; give "error", "warning", "info" or "debug")"});
+  }
+}
+
+void check_relations(const Config& config, Problems& problems) {
+  const auto& timing = config.timing;
+  const auto duration = [](Milliseconds ms) {
+    return format_duration(static_cast<std::uint64_t>(ms.count()));
+  };
+  if (timing.backoff_first > timing.backoff_cap) {
+    problems.push_back({"timing.backoff_first", "is " + duration(timing.backoff_first) +
+                                                    "; give at most timing.backoff_cap, " +
+                                                    duration(timing.backoff_cap)});
+  }
+  if (config.limits.memory < config.limits.payload) {
+    problems.push_back({"limits.memory", "is " + format_size(config.limits.memory) +
+                                             "; give at least limits.payload, " +
+                                             format_size(config.limits.payload)});
+  }
+  if (!config.password_file.empty() && config.username.empty() &&
+      config.mqtt_version == MqttVersion::v311) {
+    problems.push_back(
+        {"connection.password_file", "needs connection.username in MQTT 3.1.1; give that, too"});
+  }
+  if (config.tls.cert_file.empty() != config.tls.key_file.empty()) {
+    const bool key_missing = config.tls.key_file.empty();
+    problems.push_back({key_missing ? "tls.key_file" : "tls.cert_file",
+                        key_missing ? "is missing; tls.cert_file needs its private key"
+                                    : "is missing; tls.key_file needs its certificate"});
+  }
+}
+
+void check_lanes(const Config& config, Problems& problems) {
+  const auto& lanes = config.lanes;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::string& name = lanes[i];
+    const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (name.empty() || name.size() > limits::kLaneNameMax || !plain) {
+      problems.push_back({"flow.lanes", "has the name " + in_quotes(name) + "; give 1 to " +
+                                            std::to_string(limits::kLaneNameMax) +
+                                            " of a-z, 0-9, _ and -"});
+      return;
+    }
+    if (std::find(lanes.begin(), lanes.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+        lanes.begin() + static_cast<std::ptrdiff_t>(i)) {
+      problems.push_back({"flow.lanes", "has " + in_quotes(name) + " twice; give each name once"});
+      return;
+    }
+  }
+}
+
+void check_status_message(const Config& config, const std::optional<StatusMessage>& message,
+                          const std::string& section, Problems& problems) {
+  if (!message || message->topic.empty()) return;
+  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
+  if (const Status topic = flow::check_topic(message->topic, topic_limits); !topic) {
+    problems.push_back({section + ".topic", "is " + in_quotes(message->topic) + ": " +
+                                                topic.error().message + "; give another topic"});
+  }
+  if (message->payload.size() > config.limits.payload) {
+    problems.push_back({section + ".payload", "is " + format_size(message->payload.size()) +
+                                                  " long; give at most limits.payload, " +
+                                                  format_size(config.limits.payload)});
+  }
+}
+
+// --- what the Config names on this machine ---
+
+std::string os_text(int os_error) { return posix::os_words(os_error); }
+
+bool check_readable(const fs::path& file, std::string_view key, Problems& problems) {
+  if (file.empty()) return true;
+  std::error_code failure;
+  if (fs::is_directory(file, failure)) {
+    problems.push_back(
+        {std::string(key), file.string() + " is a directory; name a file in it", Errc::not_found});
+    return false;
+  }
+  if (::access(file.c_str(), R_OK) == 0) return true;
+  const int why = errno;
+  problems.push_back(
+      {std::string(key),
+       "cannot read " + file.string() + ": " + os_text(why) + "; check path and permissions",
+       posix::errc_of(why)});
+  return false;
+}
+
+void check_credentials(const Config& config, Problems& problems) {
+  static_cast<void>(check_readable(config.password_file, "connection.password_file", problems));
+  if (!config.tls.enabled) return;
+  const bool ca = check_readable(config.tls.ca_file, "tls.ca_file", problems);
+  const bool cert = check_readable(config.tls.cert_file, "tls.cert_file", problems);
+  const bool key = check_readable(config.tls.key_file, "tls.key_file", problems);
+  if (!ca || !cert || !key || config.tls.cert_file.empty() != config.tls.key_file.empty()) return;
+  if (const Status status = transport::check_credentials(config.tls); !status) {
+    const Errc code = status.error().code;
+    problems.push_back({"tls", status.error().message + "; mend the files of this section",
+                        code == Errc::invalid_config ? Errc::invalid_argument : code});
+  }
+}
+
+void check_directory(const fs::path& directory, Problems& problems) {
+  if (directory.empty()) return;
+  const auto report = [&](const std::string& text) {
+    problems.push_back({"outbox.directory", text, Errc::permission});
+  };
+  // The nearest folder that exists decides whether the rest can be made.
+  fs::path existing = directory;
+  std::error_code failure;
+  while (!fs::exists(existing, failure) && !failure && existing.has_relative_path()) {
+    existing = existing.parent_path();
+  }
+  if (failure && failure != std::errc::no_such_file_or_directory &&
+      failure != std::errc::not_a_directory) {
+    report("cannot look at " + directory.string() + ": " + failure.message() +
+           "; check its permissions");
+  } else if (!fs::is_directory(existing, failure)) {
+    report(existing.string() + " is not a directory; give another path");
+  } else if (::access(existing.c_str(), W_OK | X_OK) != 0) {
+    const std::string what = existing == directory ? "cannot write to " : "cannot create it in ";
+    report(what + existing.string() + ": " + os_text(errno) + "; give this user the right to");
+  } else if (existing == directory) {
+    const fs::perms others = fs::status(directory, failure).permissions() &
+                             (fs::perms::group_write | fs::perms::others_write);
+    if (others != fs::perms::none) {
+      report("others may write to " + directory.string() + "; chmod go-w it");
+    }
+  }
+}
+
+void check_socket(const fs::path& socket, Problems& problems) {
+  if (socket.empty() || socket.string().size() > find_key("local.socket")->max) return;
+  const auto report = [&](const std::string& text) {
+    problems.push_back({"local.socket", text, Errc::io});
+  };
+  std::error_code failure;
+  const fs::file_status status = fs::symlink_status(socket, failure);
+  if (fs::exists(status) && !fs::is_socket(status)) {
+    report(socket.string() + " exists and is not a socket; give another path");
+    return;
+  }
+  // The server makes the last folder itself, so one level may be missing.
+  fs::path folder = socket.parent_path();
+  if (!fs::exists(folder, failure)) folder = folder.parent_path();
+  if (!fs::is_directory(folder, failure)) {
+    report("the folder of " + socket.string() + " does not exist; create it");
+  } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    report("cannot write to " + folder.string() + ": " + os_text(errno) +
+           "; give another path, or this user the right to");
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigProblem> check_values(const Config& config) {
+  Problems problems;
+  check_required(config, problems);
+  check_ranges(config, problems);
+  check_texts(config, problems);
+  check_relations(config, problems);
+  check_lanes(config, problems);
+  check_status_message(config, config.will, "connection.will", problems);
+  check_status_message(config, config.birth, "connection.birth", problems);
+  return problems;
+}
+
+std::vector<ConfigProblem> check_surroundings(const Config& config) {
+  Problems problems;
+  check_credentials(config, problems);
+  check_directory(config.outbox.directory, problems);
+  check_socket(config.local_socket, problems);
+  return problems;
+}
+
+}  // namespace holdfast::runtime
+
+namespace holdfast {
+
+std::vector<Error> check_config(const Config& config) {
+  std::vector<Error> errors;
+  for (const auto& check : {runtime::check_values, runtime::check_surroundings}) {
+    for (const runtime::ConfigProblem& problem : check(config)) {
+      errors.push_back({problem.code, problem.key + ": " + problem.text});
+    }
+  }
+  return errors;
+}
+
+}  // namespace holdfast

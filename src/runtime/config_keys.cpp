@@ -1,0 +1,424 @@
+// See config_keys.h.
+#include "runtime/config_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <concepts>
+#include <limits>
+#include <type_traits>
+
+#include "base/limits.h"
+
+namespace holdfast::runtime {
+namespace {
+
+using limits::kKiB;
+using limits::kMiB;
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::size_t kShownMax = 48;  // bytes of a wrong value that an error repeats
+constexpr std::size_t kPathMax = 4095;
+constexpr std::size_t kTextMax = limits::kMqttString;
+
+// --- between the fields of a Config and a KeyValue ---
+
+template <class T>
+KeyValue to_value(const T& field) {
+  if constexpr (std::same_as<T, bool>) {
+    return field;
+  } else if constexpr (std::same_as<T, std::filesystem::path>) {
+    return field.string();
+  } else if constexpr (std::same_as<T, Seconds> || std::same_as<T, Milliseconds>) {
+    // A negative duration becomes a huge one: out of every range.
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<Milliseconds>(field).count());
+  } else if constexpr (std::same_as<T, MqttVersion>) {
+    return std::string(field == MqttVersion::v5 ? "5" : "3.1.1");
+  } else if constexpr (std::same_as<T, Qos>) {
+    return std::uint64_t{static_cast<std::uint8_t>(field)};
+  } else if constexpr (std::unsigned_integral<T>) {
+    return std::uint64_t{field};
+  } else {
+    return field;
+  }
+}
+
+template <class T>
+void from_value(T& field, const KeyValue& value) {
+  if constexpr (std::same_as<T, bool>) {
+    field = std::get<bool>(value);
+  } else if constexpr (std::same_as<T, Seconds> || std::same_as<T, Milliseconds>) {
+    const auto count = static_cast<Milliseconds::rep>(std::get<std::uint64_t>(value));
+    field = std::chrono::duration_cast<T>(Milliseconds(count));
+  } else if constexpr (std::same_as<T, MqttVersion>) {
+    field = std::get<std::string>(value) == "5" ? MqttVersion::v5 : MqttVersion::v311;
+  } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
+    field = static_cast<T>(std::get<std::uint64_t>(value));
+  } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+    field = std::get<std::vector<std::string>>(value);
+  } else {
+    field = std::get<std::string>(value);
+  }
+}
+
+// --- rows: a key whose field is reached through one, or two, member pointers ---
+
+template <auto Member>
+constexpr ConfigKey row(std::string_view name, KeyKind kind, std::uint64_t min, std::uint64_t max) {
+  return {name,
+          kind,
+          min,
+          max,
+          [](Config& config, const KeyValue& value) { from_value(config.*Member, value); },
+          [](const Config& config) -> std::optional<KeyValue> { return to_value(config.*Member); }};
+}
+
+template <auto Outer, auto Member>
+constexpr ConfigKey row(std::string_view name, KeyKind kind, std::uint64_t min, std::uint64_t max) {
+  return {name,
+          kind,
+          min,
+          max,
+          [](Config& config, const KeyValue& value) { from_value(config.*Outer.*Member, value); },
+          [](const Config& config) -> std::optional<KeyValue> {
+            return to_value(config.*Outer.*Member);
+          }};
+}
+
+/// A field of an optional part, which comes into being with its first key.
+template <auto Outer, auto Member>
+constexpr ConfigKey optional_row(std::string_view name, KeyKind kind, std::uint64_t min,
+                                 std::uint64_t max) {
+  return {name,
+          kind,
+          min,
+          max,
+          [](Config& config, const KeyValue& value) {
+            auto& part = config.*Outer;
+            if (!part) part.emplace();
+            from_value(*part.*Member, value);
+          },
+          [](const Config& config) -> std::optional<KeyValue> {
+            const auto& part = config.*Outer;
+            if (!part) return std::nullopt;
+            return to_value(*part.*Member);
+          }};
+}
+
+using K = KeyKind;
+using Timing = Config::Timing;
+using Limits = Config::Limits;
+using Outbox = Config::Outbox;
+constexpr auto kTls = &Config::tls;
+constexpr auto kTiming = &Config::timing;
+constexpr auto kLimits = &Config::limits;
+constexpr auto kWill = &Config::will;
+constexpr auto kBirth = &Config::birth;
+constexpr std::uint64_t kExpiryMax = std::uint64_t{0xFFFFFFFF} * kSecond;  // four bytes in MQTT 5
+
+constexpr std::array kKeys{
+    row<&Config::host>("connection.host", K::text, 1, 253),
+    row<&Config::port>("connection.port", K::count, 1, 65535),
+    row<&Config::client_id>("connection.client_id", K::text, 1, limits::kClientIdMax),
+    row<&Config::username>("connection.username", K::text, 0, kTextMax),
+    row<&Config::password_file>("connection.password_file", K::path, 0, kPathMax),
+    row<&Config::mqtt_version>("connection.mqtt_version", K::version, 0, 0),
+    row<&Config::keep_alive>("connection.keep_alive", K::seconds, kSecond, 65535 * kSecond),
+    row<&Config::session_expiry>("connection.session_expiry", K::seconds, 0, kExpiryMax),
+    row<&Config::clean_start>("connection.clean_start", K::boolean, 0, 0),
+    optional_row<kWill, &StatusMessage::topic>("connection.will.topic", K::text, 1,
+                                               limits::kTopicMax),
+    optional_row<kWill, &StatusMessage::payload>("connection.will.payload", K::text, 0, kTextMax),
+    optional_row<kWill, &StatusMessage::qos>("connection.will.qos", K::qos, 0, 1),
+    optional_row<kWill, &StatusMessage::retain>("connection.will.retain", K::boolean, 0, 0),
+    optional_row<kBirth, &StatusMessage::topic>("connection.birth.topic", K::text, 1,
+                                                limits::kTopicMax),
+    optional_row<kBirth, &StatusMessage::payload>("connection.birth.payload", K::text, 0, kTextMax),
+    optional_row<kBirth, &StatusMessage::qos>("connection.birth.qos", K::qos, 0, 1),
+    optional_row<kBirth, &StatusMessage::retain>("connection.birth.retain", K::boolean, 0, 0),
+
+    row<kTls, &TlsConfig::enabled>("tls.enabled", K::boolean, 0, 0),
+    row<kTls, &TlsConfig::ca_file>("tls.ca_file", K::path, 0, kPathMax),
+    row<kTls, &TlsConfig::cert_file>("tls.cert_file", K::path, 0, kPathMax),
+    row<kTls, &TlsConfig::key_file>("tls.key_file", K::path, 0, kPathMax),
+    row<kTls, &TlsConfig::server_name>("tls.server_name", K::text, 0, 253),
+    row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
+
+    row<kTiming, &Timing::resolve>("timing.resolve", K::duration, 100, 10 * kMinute),
+    row<kTiming, &Timing::connect>("timing.connect", K::duration, 100, 10 * kMinute),
+    row<kTiming, &Timing::connack>("timing.connack", K::duration, 100, 10 * kMinute),
+    row<kTiming, &Timing::silent_after>("timing.silent_after", K::duration, kSecond, kHour),
+    row<kTiming, &Timing::backoff_first>("timing.backoff_first", K::duration, 100, kHour),
+    row<kTiming, &Timing::backoff_cap>("timing.backoff_cap", K::duration, 100, 24 * kHour),
+    row<kTiming, &Timing::stable_after>("timing.stable_after", K::duration, 0, 24 * kHour),
+    row<kTiming, &Timing::health_interval>("timing.health_interval", K::duration, 100, kHour),
+    row<kTiming, &Timing::stop_deadline>("timing.stop_deadline", K::duration, 100, 10 * kMinute),
+    row<kTiming, &Timing::callback_alarm>("timing.callback_alarm", K::duration, 1, kHour),
+
+    row<&Config::max_in_flight>("flow.max_in_flight", K::count, 1, limits::kInFlightMax),
+    row<&Config::messages_per_second>("flow.messages_per_second", K::count, 0, 1000000),
+    row<&Config::bytes_per_second>("flow.bytes_per_second", K::size, 0, 1024 * kMiB),
+    row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
+
+    row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),
+    row<kLimits, &Limits::topic>("limits.topic", K::size, 1, limits::kTopicMax),
+    row<kLimits, &Limits::topic_levels>("limits.topic_levels", K::count, 1, limits::kTopicMax),
+    row<kLimits, &Limits::subscriptions>("limits.subscriptions", K::count, 1,
+                                         limits::kSubscriptionsMax),
+    row<kLimits, &Limits::memory>("limits.memory", K::size, 64 * kKiB, 1024 * kMiB),
+
+    row<&Config::outbox, &Outbox::directory>("outbox.directory", K::path, 1, kPathMax),
+    row<&Config::outbox, &Outbox::max_bytes>("outbox.max_size", K::size, limits::kOutboxMin,
+                                             limits::kOutboxMax),
+    row<&Config::outbox, &Outbox::ack_flush>("outbox.ack_flush", K::duration, 0, kHour),
+
+    // sockaddr_un holds 108 bytes, the last of them NUL (unix(7)).
+    row<&Config::local_socket>("local.socket", K::path, 0, 107),
+    row<&Config::log_level>("log.level", K::text, 1, 16),
+};
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+constexpr std::array kTimeUnits{Unit{"h", kHour}, Unit{"m", kMinute}, Unit{"s", kSecond},
+                                Unit{"ms", 1}};
+constexpr std::array kSizeUnits{Unit{"GiB", 1024 * kMiB}, Unit{"MiB", kMiB}, Unit{"KiB", kKiB},
+                                Unit{"B", 1}};
+
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, number);
+  if (text.empty() || failure != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
+
+std::optional<std::uint64_t> parse_units(std::string_view text, std::span<const Unit> units) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  if (text == "0") return 0;  // nothing is nothing in every unit
+  const auto unit = std::find_if(units.begin(), units.end(),
+                                 [&](const Unit& u) { return u.name == text.substr(digits); });
+  if (unit == units.end()) return std::nullopt;
+  if (*number > std::numeric_limits<std::int64_t>::max() / unit->factor) return std::nullopt;
+  return *number * unit->factor;
+}
+
+std::string format_units(std::uint64_t number, std::span<const Unit> units) {
+  for (const Unit& unit : units) {
+    if (number >= unit.factor && number % unit.factor == 0) {
+      return std::to_string(number / unit.factor) + std::string(unit.name);
+    }
+  }
+  return std::to_string(number);  // never reached: the smallest unit divides everything
+}
+
+/// Levenshtein's distance, on a pair of short names.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string_view section_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  return dot == std::string_view::npos ? std::string_view{} : name.substr(0, dot);
+}
+
+std::string_view leaf_of(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    names.emplace_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return names;
+}
+
+Error not_expected(const ConfigKey& key, std::string_view text) {
+  return {Errc::invalid_config, "is " + in_quotes(text) + "; give " + expectation(key)};
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() noexcept { return kKeys; }
+
+const ConfigKey* find_key(std::string_view name) noexcept {
+  const auto found = std::find_if(kKeys.begin(), kKeys.end(),
+                                  [&](const ConfigKey& key) { return key.name == name; });
+  return found == kKeys.end() ? nullptr : &*found;
+}
+
+bool is_section(std::string_view name) noexcept {
+  return std::any_of(kKeys.begin(), kKeys.end(), [&](const ConfigKey& key) {
+    return !name.empty() && key.name.size() > name.size() && key.name.starts_with(name) &&
+           key.name[name.size()] == '.';
+  });
+}
+
+std::optional<std::uint64_t> parse_duration(std::string_view text) noexcept {
+  return parse_units(text, kTimeUnits);
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
+  return parse_units(text, kSizeUnits);
+}
+
+std::string format_duration(std::uint64_t milliseconds) {
+  return milliseconds == 0 ? "0s" : format_units(milliseconds, kTimeUnits);
+}
+
+std::string format_size(std::uint64_t bytes) {
+  return bytes == 0 ? "0B" : format_units(bytes, kSizeUnits);
+}
+
+Result<KeyValue> parse_value(const ConfigKey& key, std::string_view text) {
+  std::optional<KeyValue> value;
+  switch (key.kind) {
+    case KeyKind::text:
+    case KeyKind::path:
+      value = std::string(text);
+      break;
+    case KeyKind::boolean:
+      if (text == "true" || text == "false") value = text == "true";
+      break;
+    case KeyKind::count:
+    case KeyKind::qos:
+      if (const auto number = parse_number(text)) value = *number;
+      break;
+    case KeyKind::duration:
+    case KeyKind::seconds:
+      if (const auto duration = parse_duration(text)) value = *duration;
+      break;
+    case KeyKind::size:
+      if (const auto size = parse_size(text)) value = *size;
+      break;
+    case KeyKind::version:
+      if (text == "5" || text == "3.1.1") value = std::string(text);
+      break;
+    case KeyKind::names:
+      value = split_names(text);
+      break;
+  }
+  if (!value) return not_expected(key, text);
+  return *std::move(value);
+}
+
+std::string check_range(const ConfigKey& key, const KeyValue& value) {
+  std::uint64_t measure = 0;
+  std::string shown;
+  if (const auto* number = std::get_if<std::uint64_t>(&value)) {
+    measure = *number;
+    const bool time = key.kind == KeyKind::duration || key.kind == KeyKind::seconds;
+    shown = time                        ? format_duration(measure)
+            : key.kind == KeyKind::size ? format_size(measure)
+                                        : std::to_string(measure);
+    if (key.kind == KeyKind::seconds && measure % kSecond != 0) {
+      return "is " + shown + "; give " + expectation(key);
+    }
+  } else if (const auto* text = std::get_if<std::string>(&value)) {
+    if (key.kind == KeyKind::version) return {};
+    measure = text->size();
+    shown = std::to_string(measure) + " bytes long";
+    if (measure == 0) shown = "empty";
+  } else if (const auto* names = std::get_if<std::vector<std::string>>(&value)) {
+    measure = names->size();
+    shown = "a list of " + std::to_string(measure);
+  } else {
+    return {};
+  }
+  if (measure >= key.min && measure <= key.max) return {};
+  return "is " + shown + "; give " + expectation(key);
+}
+
+std::string expectation(const ConfigKey& key) {
+  const auto range = [&](auto&& format) { return format(key.min) + " to " + format(key.max); };
+  const auto plain = [](std::uint64_t number) { return std::to_string(number); };
+  switch (key.kind) {
+    case KeyKind::text:
+      return "a text of " + range(plain) + " bytes, in quotes";
+    case KeyKind::path:
+      return "a path of " + range(plain) + " bytes, in quotes";
+    case KeyKind::boolean:
+      return "true or false";
+    case KeyKind::count:
+      return "a whole number, " + range(plain);
+    case KeyKind::duration:
+      return "a duration such as \"30s\", " + range(format_duration);
+    case KeyKind::seconds:
+      return "a duration in whole seconds such as \"30s\", " + range(format_duration);
+    case KeyKind::size:
+      return "a size such as \"128KiB\", " + range(format_size);
+    case KeyKind::qos:
+      return "0 or 1 (QoS 2 is not offered)";
+    case KeyKind::version:
+      return "\"5\" or \"3.1.1\"";
+    case KeyKind::names:
+      return "a list of " + range(plain) + " names such as [\"normal\"]";
+  }
+  return {};
+}
+
+std::string in_quotes(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text.substr(0, kShownMax)) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x20 || byte >= 0x7F ? '?' : c;
+  }
+  out += text.size() > kShownMax ? "…\"" : "\"";
+  return out;
+}
+
+std::string_view nearest_name(std::string_view name) {
+  if (name.size() > 2 * kShownMax) return {};
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(2, leaf_of(name).size() / 3) + 1;
+  const auto consider = [&](std::string_view candidate, std::size_t bonus) {
+    const std::size_t found = distance(name, candidate) + bonus;
+    if (found < best_distance) {
+      best = candidate;
+      best_distance = found;
+    }
+  };
+  for (const ConfigKey& key : kKeys) consider(key.name, 0);
+  for (const ConfigKey& key : kKeys) consider(section_of(key.name), 0);
+  if (!best.empty()) return best;
+  // The right key in the wrong section.
+  for (const ConfigKey& key : kKeys) {
+    if (leaf_of(key.name) == leaf_of(name)) return key.name;
+  }
+  return {};
+}
+
+bool apply_profile(std::string_view profile, Config& config) {
+  if (profile == "aws-iot-core") return true;  // Config's own defaults are its rules
+  if (profile == "generic") {
+    config.messages_per_second = 0;
+    config.bytes_per_second = 0;
+    config.limits.topic = limits::kTopicMax;
+    config.limits.topic_levels = 128;
+    return true;
+  }
+  if (profile == "device-advisor") {
+    config.timing.backoff_cap = Milliseconds(8 * kSecond);
+    config.keep_alive = Seconds(30);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace holdfast::runtime

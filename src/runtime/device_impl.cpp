@@ -1,0 +1,295 @@
+// See device_impl.h.
+#include "runtime/device_impl.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "device/admission.h"
+#include "flow/topic.h"
+#include "posix/system.h"
+#include "runtime/log_level.h"
+
+namespace holdfast::runtime {
+
+namespace {
+
+/// Part of the stop deadline that is kept back for ending the threads once the core has finished.
+constexpr Duration kThreadReserve = std::chrono::milliseconds(200);
+
+flow::TopicLimits topic_limits(const Config& config) {
+  return {config.limits.topic, config.limits.topic_levels};
+}
+
+}  // namespace
+
+DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
+                       std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
+                       const outbox::RecoveryReport& report)
+    : clock_(std::move(clock)),
+      random_(posix::make_random()),
+      log_(std::move(log)),
+      log_level_(parse_log_level(config.log_level).value_or(LogLevel::info)),
+      recovered_unclean_(!report.created && !report.clean),
+      config_(std::make_shared<const Config>(std::move(config))),
+      state_at_(clock_->now()),
+      ingress_(config_->limits.memory),
+      executor_(clock_, config_->timing.callback_alarm,
+                [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
+      storage_(std::move(outbox), std::move(outbox_parts), clock_, config_->lanes.size(),
+               [this](std::vector<device::Event> events) {
+                 // Storage and loop start at different times; the loop keeps this until it runs.
+                 auto shared = std::make_shared<std::vector<device::Event>>(std::move(events));
+                 loop_.post([this, shared] { from_storage(std::move(*shared)); });
+               }),
+      driver_(std::make_unique<Driver>(loop_, *clock_, *random_, *this, storage_, *config_)) {}
+
+DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
+
+Status DeviceImpl::begin() {
+  if (!config_->local_socket.empty()) {
+    auto server = LocalServer::open(loop_, *this, config_->local_socket,
+                                    [this](LogLevel level, std::string_view line) {
+                                      this->log(level, std::string(line));
+                                    });
+    if (!server.ok()) return std::move(server).error();
+    local_server_ = std::move(server).value();
+  }
+  loop_.post([this] { driver_->start(); });
+  loop_thread_ = std::thread([this] { loop_.run(); });
+  return {};
+}
+
+std::shared_ptr<const Config> DeviceImpl::config() const {
+  const std::lock_guard lock(mutex_);
+  return config_;
+}
+
+// ---- towards the core ---------------------------------------------------------------------------
+
+PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt) {
+  const Durability durability = message.durability;
+  device::Admission admission = device::admit(std::move(message), *config());
+  PublishAnswer answer{admission.rejected, durability};
+  if (answer.rejected == RejectReason::none) {
+    const std::size_t cost = admission.message.cost();
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      answer.rejected = RejectReason::stopping;
+    } else if (durability == Durability::durable && !ingress_.enter(cost)) {
+      answer.rejected = RejectReason::queue_full;
+    } else {
+      device::Ticket ticket = 0;
+      if (on_receipt) {
+        ticket = next_ticket_++;
+        tickets_.emplace(ticket, std::make_shared<ReceiptHandler>(std::move(on_receipt)));
+      }
+      ingress_items_.push_back({ticket, durability, std::move(admission.message)});
+      if (ingress_items_.size() == 1) loop_.post([this] { drain_ingress(); });
+    }
+  }
+  if (answer.rejected != RejectReason::none) {
+    rejected_[static_cast<std::size_t>(answer.rejected)].fetch_add(1, std::memory_order_relaxed);
+  }
+  return answer;
+}
+
+void DeviceImpl::drain_ingress() {
+  device::Publish publish;
+  {
+    const std::lock_guard lock(mutex_);
+    publish.items.swap(ingress_items_);
+  }
+  if (!publish.items.empty()) driver_->enqueue(std::move(publish));
+}
+
+void DeviceImpl::from_storage(std::vector<device::Event> events) {
+  for (const device::Event& event : events) {
+    const auto* appended = std::get_if<device::StoreAppended>(&event);
+    if (appended != nullptr) ingress_.leave(appended->items.size());
+  }
+  driver_->enqueue(std::move(events));
+}
+
+Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, MessageHandler handler) {
+  const std::shared_ptr<const Config> config = this->config();
+  Status status = flow::check_filter(filter, topic_limits(*config));
+  if (!status.ok()) return std::move(status).error();
+  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return Error{Errc::closed, "the device is stopping"};
+  if (handlers_.size() >= config->limits.subscriptions) {
+    return Error{Errc::full, "all " + std::to_string(config->limits.subscriptions) +
+                                 " subscriptions are in use; raise limits.subscriptions"};
+  }
+  const SubscriptionId id = next_subscription_++;
+  handlers_.emplace(id, std::make_shared<MessageHandler>(std::move(handler)));
+  driver_->enqueue(device::Subscribe{id, std::move(filter), qos});
+  return id;
+}
+
+Status DeviceImpl::unsubscribe(SubscriptionId id) {
+  const std::lock_guard lock(mutex_);
+  if (handlers_.erase(id) == 0) {
+    return Error{Errc::not_found, "no subscription " + std::to_string(id)};
+  }
+  if (!stopping_) driver_->enqueue(device::Unsubscribe{id});
+  return {};
+}
+
+void DeviceImpl::reconnect_now() {
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) driver_->enqueue(device::ReconnectNow{});
+}
+
+Status DeviceImpl::reload(Config config) {
+  for (Error& problem : check_config(config)) {
+    if (problem.code == Errc::invalid_config) return std::move(problem);
+  }
+  const std::lock_guard lock(mutex_);
+  const auto fixed = [](std::string_view key) {
+    return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
+  };
+  if (stopping_) return Error{Errc::closed, "the device is stopping"};
+  if (config.outbox.directory != config_->outbox.directory) return fixed("outbox.directory");
+  if (config.outbox.max_bytes != config_->outbox.max_bytes) return fixed("outbox.max_size");
+  if (config.outbox.ack_flush != config_->outbox.ack_flush) return fixed("outbox.ack_flush");
+  if (config.lanes != config_->lanes) return fixed("flow.lanes");
+  if (config.local_socket != config_->local_socket) return fixed("local.socket");
+  if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
+  log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);
+  executor_.set_alarm(config.timing.callback_alarm);
+  config_ = std::make_shared<const Config>(config);
+  driver_->enqueue(device::Reload{std::move(config)});
+  return {};
+}
+
+// ---- towards the application (loop thread) ------------------------------------------------------
+
+void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
+  if (given.ticket == 0) return;
+  std::shared_ptr<ReceiptHandler> handler;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = tickets_.find(given.ticket);
+    if (found == tickets_.end()) return;
+    handler = found->second;
+    if (given.receipt.kind != ReceiptKind::accepted) tickets_.erase(found);
+  }
+  tasks_.emplace_back([handler, receipt = given.receipt] { (*handler)(receipt); });
+}
+
+void DeviceImpl::give_message(device::GiveMessage given) {
+  const std::size_t cost = given.message.topic.size() + given.message.payload.size() + 256;
+  const std::size_t room = config()->limits.memory;
+  const bool fits = inbound_bytes_.load() == 0 || inbound_bytes_.load() + cost <= room;
+  inbound_bytes_ += cost;
+  const auto task = [this, cost, given = std::move(given)] {
+    for (const SubscriptionId id : given.to) run_handler(id, given.message);
+    inbound_bytes_ -= cost;
+  };
+  if (fits && executor_.post_droppable(task)) return;
+  inbound_bytes_ -= cost;
+  const std::uint64_t dropped = ++inbound_dropped_;
+  log(LogLevel::warning, "inbound messages dropped because callbacks are too slow: " +
+                             std::to_string(dropped) + " so far");
+}
+
+void DeviceImpl::run_handler(SubscriptionId id, const InboundMessage& message) {
+  std::shared_ptr<MessageHandler> handler;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = handlers_.find(id);
+    if (found == handlers_.end()) return;
+    handler = found->second;
+  }
+  (*handler)(message);
+}
+
+void DeviceImpl::give_connection(const ConnectionState& state) {
+  const std::lock_guard lock(mutex_);
+  state_.connection = state;
+  if (!connection_handler_) return;
+  tasks_.emplace_back([handler = connection_handler_, state] { handler(state); });
+}
+
+void DeviceImpl::on_connection(ConnectionHandler handler) {
+  const std::lock_guard lock(mutex_);
+  connection_handler_ = std::move(handler);
+  if (!connection_handler_) return;
+  executor_.post({[handler = connection_handler_, state = state_.connection] { handler(state); }});
+}
+
+void DeviceImpl::log(LogLevel level, const std::string& line) {
+  if (log_ && level <= log_level_.load()) log_(level, line);
+}
+
+void DeviceImpl::turn_done(const DeviceState& state, BootTime now) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = state;
+    state_at_ = now;
+  }
+  executor_.post(std::exchange(tasks_, {}));
+}
+
+DeviceState DeviceImpl::state() const {
+  DeviceState state;
+  BootTime taken;
+  {
+    const std::lock_guard lock(mutex_);
+    state = state_;
+    taken = state_at_;
+  }
+  const auto age = std::chrono::duration_cast<Milliseconds>(clock_->now() - taken);
+  state.connection.retry_in = std::max(state.connection.retry_in - age, Milliseconds{0});
+  for (std::size_t i = 0; i < kRejectReasons; ++i) {
+    state.ledger.rejected[i] += rejected_[i].load(std::memory_order_relaxed);
+  }
+  state.slow_callbacks = executor_.slow_callbacks();
+  state.inbound_dropped = inbound_dropped_.load();
+  state.recovered_unclean = recovered_unclean_;
+  return state;
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void DeviceImpl::stopped() {
+  const std::lock_guard lock(mutex_);
+  core_stopped_ = true;
+  core_ended_.notify_all();
+}
+
+void DeviceImpl::stop(Milliseconds deadline) {
+  if (executor_.on_executor_thread()) {
+    log(LogLevel::error, "stop() was called from a handler, where it would wait for itself; ignored");
+    return;
+  }
+  std::call_once(stop_once_, [this, deadline] {
+    const BootTime end = clock_->now() + std::max<Duration>(deadline, 2 * kThreadReserve);
+    if (loop_thread_.joinable()) {
+      std::unique_lock lock(mutex_);
+      stopping_ = true;
+      // What publish() has promised to hand over goes before the stop, not after it.
+      if (!ingress_items_.empty()) driver_->enqueue(device::Publish{std::exchange(ingress_items_, {})});
+      driver_->enqueue(device::Stop{end - kThreadReserve - clock_->now()});
+      const bool in_order =
+          core_ended_.wait_for(lock, end - clock_->now(), [this] { return core_stopped_; });
+      lock.unlock();
+      if (!in_order) log(LogLevel::error, "the deadline passed before everything was in order");
+      loop_.post([this] { local_server_.reset(); });
+      loop_.post([this] { loop_.stop(); });
+      loop_thread_.join();
+    }
+    local_server_.reset();
+    driver_.reset();
+    if (!storage_.join(end)) {
+      log(LogLevel::error, "the disk did not answer in time; its thread is left behind");
+    }
+    if (!executor_.stop(end)) {
+      log(LogLevel::error, "an application callback did not return in time; it is left behind");
+    }
+  });
+}
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,101 @@
+// The Device that applications hold: the public face, the threads' owner and the core's outlet.
+//
+// Threads:  three, all owned here: loop (Driver, LocalServer), storage (Storage), callbacks
+//           (Executor). The public members run on the caller's thread and only queue.
+// Locks:    mutex_ guards the tables below; it is never held while calling out.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "env/clock.h"
+#include "env/random.h"
+#include "holdfast/device.h"
+#include "outbox/outbox.h"
+#include "posix/event_loop.h"
+#include "runtime/driver.h"
+#include "runtime/executor.h"
+#include "runtime/ingress.h"
+#include "runtime/local_server.h"
+#include "runtime/storage.h"
+
+namespace holdfast::runtime {
+
+class DeviceImpl final : public Device, private Outlet {
+ public:
+  /// Everything that can fail has been done by Device::open().
+  DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
+             std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
+             const outbox::RecoveryReport& report);
+  ~DeviceImpl() override;
+
+  /// Opens the local socket if one is configured, and starts the loop.
+  Status begin();
+
+  PublishAnswer publish(Message message, ReceiptHandler on_receipt) override;
+  Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
+  Status unsubscribe(SubscriptionId id) override;
+  void on_connection(ConnectionHandler handler) override;
+  [[nodiscard]] DeviceState state() const override;
+  void reconnect_now() override;
+  Status reload(Config config) override;
+  void stop(Milliseconds deadline) override;
+
+ private:
+  void give_receipt(const device::GiveReceipt& receipt) override;
+  void give_message(device::GiveMessage message) override;
+  void give_connection(const ConnectionState& state) override;
+  void log(LogLevel level, const std::string& line) override;
+  void turn_done(const DeviceState& state, BootTime now) override;
+  void stopped() override;
+
+  void from_storage(std::vector<device::Event> events);
+  void drain_ingress();
+  void run_handler(SubscriptionId id, const InboundMessage& message);
+  [[nodiscard]] std::shared_ptr<const Config> config() const;
+
+  std::shared_ptr<env::Clock> clock_;
+  std::unique_ptr<env::Random> random_;
+  LogHandler log_;
+  std::atomic<LogLevel> log_level_;
+  const bool recovered_unclean_;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Config> config_;
+  std::unordered_map<device::Ticket, std::shared_ptr<ReceiptHandler>> tickets_;
+  device::Ticket next_ticket_ = 1;
+  std::vector<device::Publish::Item> ingress_items_;
+  std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
+  SubscriptionId next_subscription_ = 1;
+  ConnectionHandler connection_handler_;
+  DeviceState state_;
+  BootTime state_at_;
+  bool stopping_ = false;
+  bool core_stopped_ = false;
+  std::condition_variable core_ended_;
+
+  std::array<std::atomic<std::uint64_t>, kRejectReasons> rejected_{};  // by publish() itself
+  std::atomic<std::uint64_t> inbound_dropped_{0};
+  std::atomic<std::size_t> inbound_bytes_{0};
+  std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
+
+  Ingress ingress_;
+  posix::EventLoop loop_;
+  Executor executor_;
+  Storage storage_;
+  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<LocalServer> local_server_;
+  std::thread loop_thread_;
+  std::once_flag stop_once_;
+};
+
+}  // namespace holdfast::runtime

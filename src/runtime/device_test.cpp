@@ -1,0 +1,270 @@
+// Goal: the public API keeps its promises while there is no broker at all: answers at once,
+// acceptance on disk, receipts in order, a clean end, nothing lost across a restart.
+// Method: the real library with real threads and a real directory; the endpoint is a closed port.
+// What needs a broker is tested in agent/agent_test.py and in the engine's own tests.
+#include "holdfast/device.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::chrono::seconds kPatience(20);  // an upper bound, never reached when all is well
+
+class DeviceTest : public ::testing::Test {
+ protected:
+  DeviceTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "hf-device-XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~DeviceTest() override { std::filesystem::remove_all(folder_); }
+
+  Config config() const {
+    Config config;
+    config.host = "127.0.0.1";
+    config.port = 1;  // nothing listens there
+    config.tls.enabled = false;
+    config.client_id = "device-test";
+    config.outbox.directory = folder_ / "outbox";
+    return config;
+  }
+
+  static std::unique_ptr<Device> open(const Config& config) {
+    auto device = Device::open(config);
+    EXPECT_TRUE(device.ok()) << (device.ok() ? "" : device.error().message);
+    return device.ok() ? std::move(device).value() : nullptr;
+  }
+
+  static Message message(std::string topic, std::size_t bytes = 5) {
+    Message m;
+    m.topic = std::move(topic);
+    m.payload = Bytes(bytes, std::byte{0x2a});
+    return m;
+  }
+
+  /// Collects receipts and lets a test wait for a number of them.
+  struct Receipts {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<Receipt> seen;
+
+    ReceiptHandler handler() {
+      return [this](const Receipt& receipt) {
+        const std::lock_guard lock(mutex);
+        seen.push_back(receipt);
+        changed.notify_all();
+      };
+    }
+    std::vector<Receipt> wait_for(std::size_t count) {
+      std::unique_lock lock(mutex);
+      EXPECT_TRUE(changed.wait_for(lock, kPatience, [&] { return seen.size() >= count; }));
+      return seen;
+    }
+  };
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(DeviceTest, DurableMessagesAreAcceptedOfflineAndWaitAcrossARestart) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  Receipts receipts;
+  for (int i = 0; i < 100; ++i) {
+    const PublishAnswer answer = device->publish(message("a/b"), receipts.handler());
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer.promised, Durability::durable);
+  }
+  MessageId last = 0;
+  for (const Receipt& receipt : receipts.wait_for(100)) {
+    EXPECT_EQ(receipt.kind, ReceiptKind::accepted);
+    EXPECT_GT(receipt.id, last);
+    last = receipt.id;
+  }
+  device->stop(Milliseconds(5000));
+  EXPECT_TRUE(device->state().ledger.balanced());
+  device.reset();
+
+  auto again = open(config());
+  ASSERT_TRUE(again);
+  Receipts more;
+  ASSERT_TRUE(again->publish(message("a/b"), more.handler()));
+  EXPECT_GT(more.wait_for(1)[0].id, last) << "ids are never reused";
+  const DeviceState state = again->state();
+  EXPECT_FALSE(state.recovered_unclean);
+  EXPECT_EQ(state.ledger.accepted, 101U);
+  EXPECT_EQ(state.ledger.pending, 101U);
+  EXPECT_TRUE(state.ledger.balanced());
+}
+
+TEST_F(DeviceTest, EveryRefusalIsAnsweredAtOnceAndCounted) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  const auto refuse = [&](Message m, RejectReason reason) {
+    const std::uint64_t before =
+        device->state().ledger.rejected[static_cast<std::size_t>(reason)];
+    EXPECT_EQ(device->publish(std::move(m)).rejected, reason);
+    EXPECT_EQ(device->state().ledger.rejected[static_cast<std::size_t>(reason)], before + 1);
+  };
+  refuse(message(""), RejectReason::invalid_topic);
+  refuse(message("a/#"), RejectReason::invalid_topic);
+  refuse(message("\xff"), RejectReason::invalid_topic);
+  refuse(message("1/2/3/4/5/6/7/8/9"), RejectReason::invalid_topic);
+  refuse(message("a", 128 * 1024 + 1), RejectReason::too_large);
+  Message lane = message("a");
+  lane.lane = "no such lane";
+  refuse(lane, RejectReason::unknown_lane);
+  Message expiry = message("a");
+  expiry.expiry = Seconds(0);
+  refuse(expiry, RejectReason::invalid_field);
+  EXPECT_EQ(device->state().ledger.accepted, 0U);
+}
+
+TEST_F(DeviceTest, TheLedgerBalancesWhileManyThreadsPublish) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  std::vector<std::future<std::uint64_t>> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.push_back(std::async(std::launch::async, [&device] {
+      std::uint64_t taken = 0;
+      for (int i = 0; i < 2000; ++i) {
+        if (device->publish(message("a/b", 200))) ++taken;
+        EXPECT_TRUE(device->state().ledger.balanced());
+      }
+      return taken;
+    }));
+  }
+  std::uint64_t taken = 0;
+  for (auto& thread : threads) taken += thread.get();
+  device->stop(Milliseconds(5000));
+  const Ledger ledger = device->state().ledger;
+  EXPECT_EQ(ledger.accepted, taken);
+  EXPECT_EQ(ledger.pending, taken);
+  EXPECT_TRUE(ledger.balanced());
+}
+
+TEST_F(DeviceTest, MemoryMessagesAreCountedLostWhenTheProcessEnds) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  Message m = message("a");
+  m.durability = Durability::memory;
+  Receipts receipts;
+  ASSERT_TRUE(device->publish(m, receipts.handler()));
+  EXPECT_EQ(receipts.wait_for(1)[0].kind, ReceiptKind::accepted);
+  device->stop(Milliseconds(5000));
+  const Receipt end = receipts.wait_for(2)[1];
+  EXPECT_EQ(end.kind, ReceiptKind::dropped);
+  EXPECT_EQ(end.dropped, DropReason::volatile_lost);
+  EXPECT_TRUE(device->state().ledger.balanced());
+}
+
+TEST_F(DeviceTest, TheConnectionHandlerBeginsWithThePresentAndSeesTheVerdict) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  std::promise<ConnectionState> waiting;
+  bool told = false;
+  device->on_connection([&](const ConnectionState& state) {
+    if (state.state != LinkState::waiting || told) return;
+    told = true;
+    waiting.set_value(state);
+  });
+  auto future = waiting.get_future();
+  ASSERT_EQ(future.wait_for(kPatience), std::future_status::ready);
+  const ConnectionState state = future.get();
+  EXPECT_EQ(state.verdict, Verdict::tcp_refused);
+  EXPECT_EQ(state.endpoint, "127.0.0.1:1");
+  EXPECT_FALSE(state.detail.empty());
+  device->stop(Milliseconds(5000));
+}
+
+TEST_F(DeviceTest, StopInsideAHandlerIsIgnoredAndASecondStopDoesNothing) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  std::promise<void> tried;
+  ASSERT_TRUE(device->publish(message("a"), [&](const Receipt&) {
+    device->stop(Milliseconds(5000));
+    tried.set_value();
+  }));
+  ASSERT_EQ(tried.get_future().wait_for(kPatience), std::future_status::ready);
+  EXPECT_TRUE(device->publish(message("a")));
+  device->stop(Milliseconds(5000));
+  device->stop(Milliseconds(5000));
+  EXPECT_EQ(device->publish(message("a")).rejected, RejectReason::stopping);
+  EXPECT_FALSE(device->subscribe("a", Qos::at_least_once, [](const InboundMessage&) {}).ok());
+  EXPECT_EQ(device->state().connection.state, LinkState::stopped);
+}
+
+TEST_F(DeviceTest, SubscriptionsAreCheckedBoundedAndEnded) {
+  Config small = config();
+  small.limits.subscriptions = 2;
+  auto device = open(small);
+  ASSERT_TRUE(device);
+  const MessageHandler handler = [](const InboundMessage&) {};
+  EXPECT_FALSE(device->subscribe("a/#/b", Qos::at_least_once, handler).ok());
+  EXPECT_FALSE(device->subscribe("a", Qos::at_least_once, {}).ok());
+  auto first = device->subscribe("a/+", Qos::at_least_once, handler);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(device->subscribe("b", Qos::at_most_once, handler).ok());
+  EXPECT_EQ(device->subscribe("c", Qos::at_most_once, handler).error().code, Errc::full);
+  EXPECT_TRUE(device->unsubscribe(*first).ok());
+  EXPECT_EQ(device->unsubscribe(*first).error().code, Errc::not_found);
+  EXPECT_TRUE(device->subscribe("c", Qos::at_most_once, handler).ok());
+}
+
+TEST_F(DeviceTest, ReloadRefusesWhatNeedsARestartAndNamesIt) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  Config moved = config();
+  moved.outbox.directory = folder_ / "elsewhere";
+  const Status refused = device->reload(moved);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::unsupported);
+  EXPECT_NE(refused.error().message.find("outbox.directory"), std::string::npos);
+  Config wrong = config();
+  wrong.client_id.clear();
+  EXPECT_EQ(device->reload(wrong).error().code, Errc::invalid_config);
+  Config renamed = config();
+  renamed.client_id = "another-name";
+  EXPECT_TRUE(device->reload(renamed).ok());
+}
+
+TEST_F(DeviceTest, ASecondDeviceOnTheSameOutboxIsRefused) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  auto second = Device::open(config());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, Errc::in_use);
+}
+
+TEST_F(DeviceTest, ABlockedHandlerDelaysNeitherAcceptanceNorTheEnd) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  std::promise<void> entered;
+  std::promise<void> release;
+  std::promise<void> left;
+  ASSERT_TRUE(device->publish(message("a"), [&](const Receipt&) {
+    entered.set_value();
+    release.get_future().wait();
+    left.set_value();
+  }));
+  ASSERT_EQ(entered.get_future().wait_for(kPatience), std::future_status::ready);
+  ASSERT_TRUE(device->publish(message("b")));
+  device->stop(Milliseconds(1000));
+  EXPECT_EQ(device->state().ledger.accepted, 2U);
+  EXPECT_TRUE(device->state().ledger.balanced());
+  device.reset();
+  release.set_value();
+  left.get_future().wait();
+}
+
+}  // namespace
+}  // namespace holdfast

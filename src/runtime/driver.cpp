@@ -1,0 +1,172 @@
+// See driver.h.
+#include "runtime/driver.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "engines/mosquitto/mosquitto_engine.h"
+#include "posix/system.h"
+
+namespace holdfast::runtime {
+
+namespace {
+
+constexpr std::size_t kPasswordFileMax = 4096;
+
+/// The first line of a password file.
+Result<std::string> read_password(const std::filesystem::path& file) {
+  Result<std::string> text = posix::read_file(file, kPasswordFileMax);
+  if (!text.ok()) return text;
+  return text->substr(0, text->find_first_of("\r\n"));
+}
+
+}  // namespace
+
+Driver::Driver(posix::EventLoop& loop, const env::Clock& clock, env::Random& random,
+               Outlet& outlet, Storage& storage, Config config)
+    : loop_(loop),
+      clock_(clock),
+      outlet_(outlet),
+      storage_(storage),
+      password_file_(config.password_file),
+      timer_(loop),
+      resolver_(posix::make_resolver(loop)),
+      core_(std::move(config), random) {
+  make_engine();
+}
+
+Driver::~Driver() = default;
+
+void Driver::make_engine() {
+  engine_ = engines::make_mosquitto_engine(loop_, *resolver_, clock_, *this);
+}
+
+void Driver::start() {
+  carry_out(core_.start(clock_.now()));
+  settle_turn();
+}
+
+void Driver::enqueue(device::Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(event));
+    if (std::exchange(turn_posted_, true)) return;
+  }
+  loop_.post([this] { turn(); });
+}
+
+void Driver::enqueue(std::vector<device::Event> events) {
+  for (device::Event& event : events) enqueue(std::move(event));
+}
+
+void Driver::turn() {
+  std::vector<device::Event> events;
+  {
+    const std::lock_guard lock(mutex_);
+    events.swap(inbox_);
+    turn_posted_ = false;
+  }
+  for (device::Event& event : events) {
+    if (const auto* reload = std::get_if<device::Reload>(&event)) {
+      password_file_ = reload->config.password_file;
+    }
+    carry_out(core_.step(clock_.now(), std::move(event)));
+  }
+  settle_turn();
+}
+
+void Driver::settle_turn() {
+  storage_.submit(std::exchange(to_storage_, {}));
+  const BootTime now = clock_.now();
+  outlet_.turn_done(core_.state(now), now);
+  rearm();
+}
+
+void Driver::rearm() {
+  const BootTime wake = core_.next_wake();
+  if (wake == armed_for_) return;
+  armed_for_ = wake;
+  if (wake == kNever) {
+    timer_.cancel();
+    return;
+  }
+  timer_.arm_at(wake, [this] {
+    armed_for_ = kNever;
+    enqueue(device::Tick{});
+  });
+}
+
+void Driver::carry_out(device::Actions actions) {
+  for (device::Action& action : actions) {
+    std::visit([this](auto& a) { act(a); }, action);
+  }
+}
+
+void Driver::act(device::EngineConnect& action) {
+  if (!password_file_.empty()) {
+    Result<std::string> password = read_password(password_file_);
+    if (!password.ok()) {
+      enqueue(device::EngineFailed{
+          action.request.attempt,
+          {Verdict::no_credentials, 0, password.error().message + "; check password_file"}});
+      return;
+    }
+    action.request.password = std::move(password).value();
+  }
+  engine_->connect(action.request);
+}
+
+void Driver::act(device::EnginePublish& action) {
+  const Status status = engine_->publish(action.token, *action.message);
+  if (status.ok()) return;
+  outlet_.log(LogLevel::warning, "a message cannot be sent: " + status.error().message);
+  enqueue(device::EngineRefused{action.attempt, action.token, status.error().code});
+}
+
+void Driver::act(device::EngineSubscribe& action) {
+  const Status status = engine_->subscribe(action.token, action.filters);
+  // Without an answer the core's own deadline ends the connection; the words are for the log.
+  if (!status.ok()) outlet_.log(LogLevel::warning, "subscribe: " + status.error().message);
+}
+
+void Driver::act(device::EngineUnsubscribe& action) {
+  const Status status = engine_->unsubscribe(action.token, action.filters);
+  if (!status.ok()) outlet_.log(LogLevel::warning, "unsubscribe: " + status.error().message);
+}
+
+void Driver::act(device::EngineDisconnect&) { engine_->disconnect(); }
+
+void Driver::act(device::EngineAbort&) {
+  engine_->abort();
+  make_engine();
+}
+
+void Driver::act(device::Stopped&) { outlet_.stopped(); }
+
+void Driver::engine_up(env::AttemptId attempt, const env::UpInfo& info) {
+  enqueue(device::EngineUp{attempt, info});
+}
+
+void Driver::engine_failed(env::AttemptId attempt, const env::Failure& failure) {
+  enqueue(device::EngineFailed{attempt, failure});
+}
+
+void Driver::engine_down(env::AttemptId attempt, const env::Failure& failure) {
+  enqueue(device::EngineDown{attempt, failure});
+}
+
+void Driver::engine_published(env::AttemptId attempt, env::Token token,
+                              std::uint8_t reason_code) {
+  enqueue(device::EnginePublished{attempt, token, reason_code});
+}
+
+void Driver::engine_subscribed(env::AttemptId attempt, env::Token token,
+                               std::span<const std::uint8_t> reason_codes) {
+  enqueue(device::EngineSubscribed{attempt, token, {reason_codes.begin(), reason_codes.end()}});
+}
+
+void Driver::engine_message(env::AttemptId attempt, InboundMessage message) {
+  enqueue(device::EngineMessage{attempt, std::move(message)});
+}
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,105 @@
+// The driver: carries events to the core and its actions to engine, storage and executor.
+//
+// Purpose:  the loop thread's only owner of core, engine and timer. No policy: what happens is
+//           decided in device::Core.
+// Threads:  constructed, used and destroyed on the loop thread; enqueue() from any thread.
+// Re-entrance: events are queued and stepped from a handler of their own, so that the core may
+//           order the engine destroyed without standing on the engine's stack.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "device/core.h"
+#include "env/clock.h"
+#include "env/engine.h"
+#include "env/random.h"
+#include "env/resolver.h"
+#include "holdfast/device.h"
+#include "posix/event_loop.h"
+#include "runtime/storage.h"
+
+namespace holdfast::runtime {
+
+/// What leaves the loop thread towards the application. Called on the loop thread.
+class Outlet {
+ public:
+  virtual ~Outlet() = default;
+  virtual void give_receipt(const device::GiveReceipt& receipt) = 0;
+  virtual void give_message(device::GiveMessage message) = 0;
+  virtual void give_connection(const ConnectionState& state) = 0;
+  virtual void log(LogLevel level, const std::string& line) = 0;
+  /// After each turn in which events were handled.
+  virtual void turn_done(const DeviceState& state, BootTime now) = 0;
+  virtual void stopped() = 0;
+};
+
+class Driver final : public env::EngineSink {
+ public:
+  Driver(posix::EventLoop& loop, const env::Clock& clock, env::Random& random, Outlet& outlet,
+         Storage& storage, Config config);
+  ~Driver() override;
+
+  /// Makes the first attempt. Call once, on the loop thread.
+  void start();
+
+  /// Queues an event for the next turn. Any thread.
+  void enqueue(device::Event event);
+  void enqueue(std::vector<device::Event> events);
+
+  void engine_up(env::AttemptId attempt, const env::UpInfo& info) override;
+  void engine_failed(env::AttemptId attempt, const env::Failure& failure) override;
+  void engine_down(env::AttemptId attempt, const env::Failure& failure) override;
+  void engine_published(env::AttemptId attempt, env::Token token,
+                        std::uint8_t reason_code) override;
+  void engine_subscribed(env::AttemptId attempt, env::Token token,
+                         std::span<const std::uint8_t> reason_codes) override;
+  void engine_message(env::AttemptId attempt, InboundMessage message) override;
+
+ private:
+  void turn();
+  void carry_out(device::Actions actions);
+  /// Hands over what the turn has gathered, shows the new state, sets the alarm clock.
+  void settle_turn();
+  void rearm();
+  void make_engine();
+
+  void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
+  void act(device::StoreFetch& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
+  void act(device::EngineConnect& action);
+  void act(device::EnginePublish& action);
+  void act(device::EngineSubscribe& action);
+  void act(device::EngineUnsubscribe& action);
+  void act(device::EngineDisconnect& action);
+  void act(device::EngineAbort& action);
+  void act(device::GiveReceipt& action) { outlet_.give_receipt(action); }
+  void act(device::GiveMessage& action) { outlet_.give_message(std::move(action)); }
+  void act(device::GiveConnection& action) { outlet_.give_connection(action.state); }
+  void act(device::Log& action) { outlet_.log(action.level, action.line); }
+  void act(device::Stopped& action);
+
+  posix::EventLoop& loop_;
+  const env::Clock& clock_;
+  Outlet& outlet_;
+  Storage& storage_;
+  std::filesystem::path password_file_;
+
+  std::mutex mutex_;                    // guards inbox_ and turn_posted_
+  std::vector<device::Event> inbox_;
+  bool turn_posted_ = false;
+
+  std::vector<StorageCommand> to_storage_;
+  BootTime armed_for_ = kNever;
+  posix::Timer timer_;
+  std::unique_ptr<env::Resolver> resolver_;
+  device::Core core_;
+  std::unique_ptr<env::Engine> engine_;  // last: destroyed first
+};
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,455 @@
+// See local_protocol.h.
+#include "runtime/local_protocol.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <initializer_list>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "flow/topic.h"
+
+namespace holdfast::runtime {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+// --- reading ---
+
+/// Takes the fields of one request out of its object; remembers the first thing that is wrong.
+class Fields {
+ public:
+  explicit Fields(const json& object) : object_(object) {}
+
+  [[nodiscard]] const std::string& error() const { return error_; }
+  [[nodiscard]] bool has(const char* name) const { return object_.contains(name); }
+
+  void text(const char* name, std::string& into, bool required = false) {
+    const json* value = find(name, required);
+    if (value == nullptr) return;
+    const auto* string = value->get_ptr<const std::string*>();
+    if (string == nullptr) return wrong(name, "is not a string");
+    into = *string;
+  }
+
+  void flag(const char* name, bool& into) {
+    const json* value = find(name, false);
+    if (value == nullptr) return;
+    if (!value->is_boolean()) return wrong(name, "is not true or false");
+    into = value->get<bool>();
+  }
+
+  /// A whole number within the range, or nothing.
+  std::optional<std::uint64_t> number(const char* name, std::uint64_t min, std::uint64_t max,
+                                      bool required = false) {
+    const json* value = find(name, required);
+    if (value == nullptr) return std::nullopt;
+    const bool fits = value->is_number_unsigned() && value->get<std::uint64_t>() >= min &&
+                      value->get<std::uint64_t>() <= max;
+    if (fits) return value->get<std::uint64_t>();
+    wrong(name, "is not a whole number, " + std::to_string(min) + " to " + std::to_string(max));
+    return std::nullopt;
+  }
+
+  void qos(const char* name, Qos& into) {
+    if (const auto given = number(name, 0, 1)) into = static_cast<Qos>(*given);
+  }
+
+  /// The index of the string in `names`, if the field is there.
+  std::optional<std::size_t> choice(const char* name,
+                                    std::initializer_list<std::string_view> names) {
+    std::string given;
+    if (!has(name)) return std::nullopt;
+    text(name, given);
+    const auto* const found = std::find(names.begin(), names.end(), given);
+    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+    std::string all;
+    for (const std::string_view one : names) all += (all.empty() ? "" : ", ") + std::string(one);
+    wrong(name, "is none of " + all);
+    return std::nullopt;
+  }
+
+  /// {"name": "value", …} or, to keep order and repeated names, [["name", "value"], …].
+  void pairs(const char* name, std::vector<std::pair<std::string, std::string>>& into) {
+    const json* value = find(name, false);
+    if (value == nullptr) return;
+    if (value->is_object()) {
+      for (const auto& [key, element] : value->items()) {
+        const auto* string = element.get_ptr<const std::string*>();
+        if (string == nullptr) return wrong(name, "has a value that is not a string");
+        into.emplace_back(key, *string);
+      }
+      return;
+    }
+    if (!value->is_array()) return wrong(name, "is not an object of strings");
+    for (const json& element : *value) {
+      if (!element.is_array() || element.size() != 2 || !element[0].is_string() ||
+          !element[1].is_string()) {
+        return wrong(name, "has an element that is not a pair of strings");
+      }
+      into.emplace_back(element[0].get_ref<const std::string&>(),
+                        element[1].get_ref<const std::string&>());
+    }
+  }
+
+  /// Unknown fields are errors: a misspelled "retian" must not pass in silence.
+  void only(std::initializer_list<std::string_view> known) {
+    for (const auto& [name, value] : object_.items()) {
+      if (name == "op" || name == "id") continue;
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        return wrong(name, "is not a field of this op");
+      }
+    }
+  }
+
+  void wrong(std::string_view name, std::string_view what) {
+    if (!error_.empty()) return;
+    std::string shown(name.substr(0, 40));
+    for (char& c : shown) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == '"') c = '?';
+    }
+    error_ = "field \"" + shown + "\": " + std::string(what);
+  }
+
+ private:
+  const json* find(const char* name, bool required) {
+    const auto found = object_.find(name);
+    if (found != object_.end()) return &*found;
+    if (required) wrong(name, "is missing");
+    return nullptr;
+  }
+
+  const json& object_;
+  std::string error_;
+};
+
+Bytes bytes_of(std::string_view text) {
+  Bytes bytes(text.size());
+  if (!text.empty()) std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+std::string_view text_of(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void take_payload(Fields& fields, Message& message) {
+  std::string text;
+  if (!fields.has("payload_base64")) {
+    fields.text("payload", text);
+    message.payload = bytes_of(text);
+    return;
+  }
+  if (fields.has("payload")) {
+    return fields.wrong("payload_base64", "stands beside \"payload\"; give one of the two");
+  }
+  fields.text("payload_base64", text);
+  std::optional<Bytes> bytes = from_base64(text);
+  if (!bytes) return fields.wrong("payload_base64", "is not base64 with padding (RFC 4648)");
+  message.payload = *std::move(bytes);
+}
+
+PublishRequest take_publish(Fields& fields) {
+  PublishRequest request;
+  Message& message = request.message;
+  fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
+               "durability", "content_type", "user_properties", "receipt"});
+  fields.text("topic", message.topic, true);
+  take_payload(fields, message);
+  fields.qos("qos", message.qos);
+  fields.flag("retain", message.retain);
+  fields.text("lane", message.lane);
+  fields.text("content_type", message.content_type);
+  fields.pairs("user_properties", message.user_properties);
+  if (const auto expiry = fields.number("expiry", 1, std::numeric_limits<std::uint32_t>::max())) {
+    message.expiry = Seconds(*expiry);
+  }
+  if (const auto durability = fields.choice("durability", {"durable", "memory"})) {
+    message.durability = static_cast<Durability>(*durability);
+  }
+  if (const auto receipt = fields.choice("receipt", {"none", "accepted", "delivered"})) {
+    request.receipt = static_cast<WantedReceipt>(*receipt);
+  }
+  return request;
+}
+
+SubscribeRequest take_subscribe(Fields& fields) {
+  SubscribeRequest request;
+  fields.only({"filter", "qos"});
+  fields.text("filter", request.filter, true);
+  fields.qos("qos", request.qos);
+  return request;
+}
+
+UnsubscribeRequest take_unsubscribe(Fields& fields) {
+  fields.only({"subscription"});
+  const auto number =
+      fields.number("subscription", 1, std::numeric_limits<std::uint64_t>::max(), true);
+  return {number.value_or(0)};
+}
+
+void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
+  if (op == "publish") {
+    request.what = take_publish(fields);
+  } else if (op == "subscribe") {
+    request.what = take_subscribe(fields);
+  } else if (op == "unsubscribe") {
+    request.what = take_unsubscribe(fields);
+  } else if (op == "status") {
+    request.what = StatusRequest{};
+  } else if (op == "events") {
+    request.what = EventsRequest{};
+  } else if (op == "reconnect") {
+    request.what = ReconnectRequest{};
+  } else if (op == "ping") {
+    request.what = PingRequest{};
+  } else {
+    return fields.wrong(
+        "op", "is none of publish, subscribe, unsubscribe, status, events, reconnect, ping");
+  }
+  if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
+}
+
+std::variant<LocalRequest, LocalRefusal> request_of(const json& object) {
+  LocalRequest request;
+  if (!object.is_object()) return LocalRefusal{"", "not a JSON object"};
+  Fields fields(object);
+  if (const auto id = object.find("id"); id != object.end()) {
+    if (id->is_number_integer() || id->is_string()) request.id = id->dump();
+    if (request.id.empty() || request.id.size() > kLocalIdMax) {
+      request.id.clear();
+      fields.wrong("id", "is not a whole number or a string of at most " +
+                             std::to_string(kLocalIdMax) + " bytes");
+    }
+  }
+  std::string op;
+  fields.text("op", op, true);
+  if (fields.error().empty()) take_what(op, fields, request);
+  if (!fields.error().empty()) return LocalRefusal{std::move(request.id), fields.error()};
+  return request;
+}
+
+// --- writing ---
+
+/// Bytes that are no UTF-8 become U+FFFD: a line must be JSON whatever was received.
+template <class Json>
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string start(const std::string& id, bool ok) {
+  std::string line = "{";
+  if (!id.empty()) line += "\"id\":" + id + ",";
+  line += ok ? "\"ok\":true" : "\"ok\":false";
+  return line;
+}
+
+ordered_json connection_json(const ConnectionState& connection) {
+  return {{"state", to_string(connection.state)},
+          {"verdict", to_string(connection.verdict)},
+          {"explanation", explain(connection.verdict)},
+          {"detail", connection.detail},
+          {"endpoint", connection.endpoint},
+          {"session_present", connection.session_present},
+          {"attempts", connection.attempts},
+          {"retry_in_ms", connection.retry_in.count()}};
+}
+
+/// {"name": count} of everything that is not zero.
+template <class Enum, std::size_t N>
+ordered_json counts_json(const std::array<std::uint64_t, N>& counts) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 0; i < N; ++i) {
+    if (counts[i] != 0) out[std::string(to_string(static_cast<Enum>(i)))] = counts[i];
+  }
+  return out;
+}
+
+ordered_json ledger_json(const Ledger& ledger) {
+  return {{"accepted", ledger.accepted},
+          {"delivered", ledger.delivered},
+          {"pending", ledger.pending},
+          {"dropped", counts_json<DropReason>(ledger.dropped)},
+          {"rejected", counts_json<RejectReason>(ledger.rejected)},
+          {"balanced", ledger.balanced()}};
+}
+
+void put_payload(ordered_json& out, const Bytes& payload) {
+  if (flow::valid_utf8(text_of(payload))) {
+    out["payload"] = text_of(payload);
+  } else {
+    out["payload_base64"] = to_base64(payload);
+  }
+}
+
+void put_properties(ordered_json& out,
+                    const std::vector<std::pair<std::string, std::string>>& properties) {
+  if (properties.empty()) return;
+  ordered_json list = ordered_json::array();
+  for (const auto& [name, value] : properties) list.push_back(ordered_json::array({name, value}));
+  out["user_properties"] = std::move(list);
+}
+
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::uint8_t kNoDigit = 0xFF;
+
+constexpr std::array<std::uint8_t, 256> make_digits() {
+  std::array<std::uint8_t, 256> digits{};
+  digits.fill(kNoDigit);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    digits[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return digits;
+}
+constexpr std::array<std::uint8_t, 256> kDigits = make_digits();
+
+}  // namespace
+
+std::variant<LocalRequest, LocalRefusal> parse_request(std::string_view line) {
+  try {
+    return request_of(json::parse(line));
+  } catch (const json::parse_error& error) {
+    return LocalRefusal{
+        "", "not JSON at offset " + std::to_string(error.byte) + "; send one object a line"};
+  } catch (const std::exception& error) {  // numbers beyond a double, memory
+    return LocalRefusal{"", "not readable: " + std::string(error.what())};
+  }
+}
+
+std::string ok_line(const std::string& id) { return start(id, true) + "}\n"; }
+
+std::string error_line(const std::string& id, std::string_view error, bool retry) {
+  return start(id, false) + ",\"error\":" + dump(json(error)) +
+         (retry ? ",\"retry\":true}\n" : "}\n");
+}
+
+std::string receipt_line(const std::string& id, const Receipt& receipt) {
+  if (receipt.kind == ReceiptKind::rejected) {
+    return error_line(id, to_string(receipt.rejected),
+                      receipt.rejected == RejectReason::queue_full);
+  }
+  const bool dropped = receipt.kind == ReceiptKind::dropped;
+  std::string line = start(id, !dropped);
+  if (dropped) line += ",\"error\":\"" + std::string(to_string(receipt.dropped)) + "\"";
+  line += ",\"receipt\":\"" + std::string(to_string(receipt.kind)) + "\"";
+  line += ",\"message_id\":" + std::to_string(receipt.id);
+  if (dropped && receipt.reason_code != 0) {
+    line += ",\"reason_code\":" + std::to_string(receipt.reason_code);
+  }
+  return line + "}\n";
+}
+
+std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
+  return start(id, true) + ",\"subscription\":" + std::to_string(subscription) + "}\n";
+}
+
+std::string status_line(const std::string& id, const DeviceState& state) {
+  ordered_json status = connection_json(state.connection);
+  status["backlog"] = state.ledger.pending;
+  status["in_flight"] = state.in_flight;
+  status["ledger"] = ledger_json(state.ledger);
+  status["storage"] = to_string(state.storage);
+  status["connects"] = state.connects;
+  status["attempts_total"] = state.attempts_total;
+  status["verdicts"] = counts_json<Verdict>(state.verdicts);
+  status["sends_repeated"] = state.sends_repeated;
+  status["slow_callbacks"] = state.slow_callbacks;
+  status["inbound"] = state.inbound;
+  status["inbound_dropped"] = state.inbound_dropped;
+  status["recovered_unclean"] = state.recovered_unclean;
+  return start(id, true) + ",\"status\":" + dump(status) + "}\n";
+}
+
+std::string connection_line(const ConnectionState& state) {
+  ordered_json event{{"event", "connection"}};
+  event.update(connection_json(state));
+  return dump(event) + "\n";
+}
+
+std::string message_line(std::uint64_t subscription, const InboundMessage& message) {
+  ordered_json event{
+      {"event", "message"}, {"subscription", subscription}, {"topic", message.topic}};
+  put_payload(event, message.payload);
+  event["qos"] = static_cast<unsigned>(message.qos);
+  event["retain"] = message.retain;
+  if (!message.content_type.empty()) event["content_type"] = message.content_type;
+  if (!message.response_topic.empty()) event["response_topic"] = message.response_topic;
+  if (!message.correlation_data.empty()) {
+    event["correlation_data_base64"] = to_base64(message.correlation_data);
+  }
+  put_properties(event, message.user_properties);
+  return dump(event) + "\n";
+}
+
+std::string publish_line(std::uint64_t id, const Message& message, WantedReceipt receipt) {
+  constexpr std::array<const char*, 3> kReceipts{"none", "accepted", "delivered"};
+  ordered_json out{{"op", "publish"}, {"id", id}, {"topic", message.topic}};
+  put_payload(out, message.payload);
+  if (message.qos != Qos::at_least_once) out["qos"] = static_cast<unsigned>(message.qos);
+  if (message.retain) out["retain"] = true;
+  if (message.lane != "normal") out["lane"] = message.lane;
+  if (message.expiry) out["expiry"] = message.expiry->count();
+  if (message.durability == Durability::memory) out["durability"] = "memory";
+  if (!message.content_type.empty()) out["content_type"] = message.content_type;
+  put_properties(out, message.user_properties);
+  if (receipt != WantedReceipt::accepted) {
+    out["receipt"] = kReceipts[static_cast<std::size_t>(receipt)];
+  }
+  return dump(out) + "\n";
+}
+
+std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos) {
+  return dump(ordered_json{{"op", "subscribe"},
+                           {"id", id},
+                           {"filter", filter},
+                           {"qos", static_cast<unsigned>(qos)}}) +
+         "\n";
+}
+
+std::string op_line(std::uint64_t id, std::string_view op) {
+  return dump(ordered_json{{"op", op}, {"id", id}}) + "\n";
+}
+
+std::string to_base64(std::span<const std::byte> bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
+    std::uint32_t group = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      group = group << 8 | (i < count ? std::to_integer<std::uint32_t>(bytes[at + i]) : 0);
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      text += i <= count ? kAlphabet[group >> (18 - 6 * i) & 63] : '=';
+    }
+  }
+  return text;
+}
+
+std::optional<Bytes> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t digits = text.size();
+  while (digits > 0 && text.size() - digits < 2 && text[digits - 1] == '=') --digits;
+  Bytes bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (const char c : text.substr(0, digits)) {
+    const std::uint8_t digit = kDigits[static_cast<unsigned char>(c)];
+    if (digit == kNoDigit) return std::nullopt;
+    bits = bits << 6 | digit;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    bytes.push_back(static_cast<std::byte>(bits >> held & 0xFF));
+    bits &= (1U << held) - 1;
+  }
+  if (bits != 0) return std::nullopt;  // two texts must not stand for the same bytes
+  return bytes;
+}
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,92 @@
+// The lines of the local API: requests read, answers and events written. Pure; docs/local-api.md.
+//
+// Purpose:  one place that knows the JSON, used by server, client, tests and fuzzer.
+// Threads:  pure functions.
+// Errors:   parse_request() names the byte offset (not JSON) or the field (JSON, but not a
+//           request). Nothing is thrown. Lines written always are valid JSON, one line each.
+// Sources:  RFC 8259 (JSON), RFC 4648 section 4 (base64).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/limits.h"
+#include "holdfast/device.h"
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast::runtime {
+
+/// Of each client: publishes whose receipt is still owed. Above it publish answers queue_full.
+inline constexpr std::size_t kLocalReceiptsOwed = 16384;
+/// Bytes of a request's id, written as JSON.
+inline constexpr std::size_t kLocalIdMax = 128;
+/// Lines handled for one client before others have their turn.
+inline constexpr std::size_t kLocalLinesPerTurn = 256;
+
+/// The receipt a publisher wants its one answer for. A rejection is always answered.
+enum class WantedReceipt : std::uint8_t { none, accepted, delivered };
+
+struct PublishRequest {
+  Message message;
+  WantedReceipt receipt = WantedReceipt::accepted;
+};
+struct SubscribeRequest {
+  std::string filter;
+  Qos qos = Qos::at_least_once;
+};
+struct UnsubscribeRequest {
+  std::uint64_t subscription = 0;
+};
+struct StatusRequest {};
+struct EventsRequest {};
+struct ReconnectRequest {};
+struct PingRequest {};
+
+struct LocalRequest {
+  std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
+  std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
+               ReconnectRequest, PingRequest>
+      what;
+};
+
+struct LocalRefusal {
+  std::string id;
+  std::string error;
+};
+
+/// One line, without its newline.
+[[nodiscard]] std::variant<LocalRequest, LocalRefusal> parse_request(std::string_view line);
+
+// --- answers and events, each with its newline ---
+
+[[nodiscard]] std::string ok_line(const std::string& id);
+/// `retry`: the same request may succeed in a moment.
+[[nodiscard]] std::string error_line(const std::string& id, std::string_view error,
+                                     bool retry = false);
+[[nodiscard]] std::string receipt_line(const std::string& id, const Receipt& receipt);
+[[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
+[[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state);
+[[nodiscard]] std::string connection_line(const ConnectionState& state);
+[[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);
+
+// --- requests, for clients ---
+
+/// A publish request with its newline; the payload goes as text if it is UTF-8, else as base64.
+[[nodiscard]] std::string publish_line(std::uint64_t id, const Message& message,
+                                       WantedReceipt receipt);
+[[nodiscard]] std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos);
+/// {"op":OP,"id":ID}
+[[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op);
+
+// --- base64 ---
+
+[[nodiscard]] std::string to_base64(std::span<const std::byte> bytes);
+/// Strict: padded, no blanks, no bits left over. Empty on anything else.
+[[nodiscard]] std::optional<Bytes> from_base64(std::string_view text);
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,73 @@
+// Device::open(): everything that can fail, in the order in which it is cheapest to find out.
+#include <utility>
+
+#include "env/disk.h"
+#include "holdfast/device.h"
+#include "outbox/outbox.h"
+#include "posix/system.h"
+#include "runtime/device_impl.h"
+
+namespace holdfast {
+
+namespace {
+
+/// What the outbox refers to; handed to the storage thread, which may outlive the device.
+struct OutboxParts {
+  std::shared_ptr<env::Clock> clock;
+  std::unique_ptr<env::Random> random;
+  std::unique_ptr<env::Disk> disk;
+};
+
+std::string describe(const outbox::RecoveryReport& report) {
+  if (report.created) return "outbox: new store";
+  std::string text = "outbox: " + std::to_string(report.pending) + " messages pending, last run " +
+                     (report.clean ? "ended in order" : "was cut off");
+  if (report.torn != 0) text += ", " + std::to_string(report.torn) + " unaccepted records torn";
+  if (report.corrupt != 0) text += ", " + std::to_string(report.corrupt) + " messages corrupt";
+  if (report.rebuilt) text += ", a checkpoint was rebuilt: duplicates are possible";
+  if (report.read_only) text += ", file system is read-only: draining only";
+  return text;
+}
+
+Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, OutboxParts& parts,
+                                                    outbox::RecoveryReport& report) {
+  auto disk = posix::open_disk(config.outbox.directory);
+  if (!disk.ok()) return std::move(disk).error().with("outbox.directory");
+  parts.disk = std::move(disk).value();
+  parts.random = posix::make_random();
+  Status locked = parts.disk->lock();
+  if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
+  outbox::Options options;
+  options.max_bytes = config.outbox.max_bytes;
+  options.lanes = config.lanes;
+  options.ack_flush = config.outbox.ack_flush;
+  auto outbox =
+      outbox::Outbox::open(*parts.disk, *parts.clock, *parts.random, std::move(options), report);
+  if (!outbox.ok()) return std::move(outbox).error().with("outbox");
+  return outbox;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
+  for (Error& problem : check_config(config)) {
+    // Missing credentials may come later; a wrong setting never mends itself.
+    if (problem.code == Errc::invalid_config) return std::move(problem);
+  }
+  auto parts = std::make_shared<OutboxParts>();
+  parts->clock = posix::make_clock();
+  outbox::RecoveryReport report;
+  auto outbox = open_outbox(config, *parts, report);
+  if (!outbox.ok()) return std::move(outbox).error();
+  const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only;
+  if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
+  auto clock = parts->clock;
+  auto device = std::make_unique<runtime::DeviceImpl>(std::move(config), std::move(log),
+                                                      std::move(clock), std::move(outbox).value(),
+                                                      std::move(parts), report);
+  Status begun = device->begin();
+  if (!begun.ok()) return std::move(begun).error();
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,192 @@
+// See storage.h. One turn: take all commands; put and settle; one commit; then fetch, so that what
+// was just committed can be sent at once.
+#include "runtime/storage.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <unordered_set>
+
+#include "base/check.h"
+
+namespace holdfast::runtime {
+
+struct Storage::Shared {
+  std::shared_ptr<void> keep;  // first: outlives the outbox
+  std::unique_ptr<outbox::Outbox> outbox;
+  std::shared_ptr<const env::Clock> clock;
+  std::size_t lanes = 0;
+  Deliver deliver;
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::condition_variable ended;
+  std::vector<StorageCommand> queue;
+  bool abandoned = false;
+  bool finished = false;
+};
+
+namespace {
+
+using device::StoreAppend;
+using device::StoreAppended;
+using device::StoreClose;
+using device::StoreFetch;
+using device::StoreFetched;
+using device::StoreReport;
+using device::StoreSettle;
+
+/// The work of one turn, on the storage thread and without the lock.
+class Turn {
+ public:
+  Turn(outbox::Outbox& outbox, std::size_t lanes) : outbox_(outbox), lanes_(lanes) {}
+
+  /// True when the store has been closed.
+  bool run(std::vector<StorageCommand>& commands) {
+    for (StorageCommand& command : commands) {
+      std::visit([this](auto& c) { take(c); }, command);
+    }
+    if (close_) {
+      commit();
+      static_cast<void>(outbox_.close());
+      report();
+      events_.emplace_back(device::StoreClosed{});
+      return true;
+    }
+    if (!appended_.items.empty()) commit();
+    outbox_.tick();
+    for (const StoreFetch& fetch : fetches_) carry_out(fetch);
+    report();
+    return false;
+  }
+
+  std::vector<device::Event>& events() { return events_; }
+
+  void report() {
+    StoreReport report{outbox_.ledger(), outbox_.health(), {}};
+    for (std::size_t lane = 0; lane < lanes_; ++lane) {
+      report.unfetched.push_back(outbox_.unfetched(static_cast<LaneIndex>(lane)));
+    }
+    events_.emplace_back(std::move(report));
+  }
+
+ private:
+  void take(StoreAppend& append) {
+    for (StoreAppend::Item& item : append.items) {
+      const outbox::PutResult put = outbox_.put(item.message);
+      HF_CHECK((put.id != 0) == (put.rejected == RejectReason::none));
+      appended_.items.push_back({item.ticket, put.id, item.message.lane, put.rejected});
+    }
+  }
+  void take(const StoreSettle& settle) {
+    if (settle.delivered) {
+      outbox_.settle_delivered(settle.id);
+    } else {
+      outbox_.settle_dropped(settle.id, settle.reason);
+    }
+  }
+  void take(const StoreFetch& fetch) { fetches_.push_back(fetch); }
+  void take(const StoreClose&) { close_ = true; }
+
+  void commit() {
+    std::vector<MessageId> lost;
+    const Status status = outbox_.commit(lost);
+    if (!status.ok() && !lost.empty()) {
+      const std::unordered_set<MessageId> gone(lost.begin(), lost.end());
+      for (StoreAppended::Item& item : appended_.items) {
+        if (!gone.contains(item.id)) continue;
+        item.id = 0;
+        item.rejected = RejectReason::storage_failed;
+      }
+    }
+    if (!appended_.items.empty()) events_.emplace_back(std::move(appended_));
+    appended_ = {};
+  }
+
+  void carry_out(const StoreFetch& fetch) {
+    outbox::Outbox::Fetched found = outbox_.fetch(fetch.lane, fetch.max_count, fetch.max_bytes);
+    events_.emplace_back(StoreFetched{fetch.lane, std::move(found.messages),
+                                      std::move(found.dropped), found.more});
+  }
+
+  outbox::Outbox& outbox_;
+  std::size_t lanes_;
+  StoreAppended appended_;
+  std::vector<StoreFetch> fetches_;
+  bool close_ = false;
+  std::vector<device::Event> events_;
+};
+
+}  // namespace
+
+Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> keep,
+                 std::shared_ptr<const env::Clock> clock, std::size_t lanes, Deliver deliver)
+    : shared_(std::make_shared<Shared>()) {
+  shared_->keep = std::move(keep);
+  shared_->outbox = std::move(outbox);
+  shared_->clock = std::move(clock);
+  shared_->lanes = lanes;
+  shared_->deliver = std::move(deliver);
+  thread_ = std::thread([shared = shared_] {
+    Shared& s = *shared;
+    std::unique_lock lock(s.mutex);
+    Turn first(*s.outbox, s.lanes);
+    first.report();
+    if (!s.abandoned) s.deliver(std::move(first.events()));
+    for (bool closed = false; !closed && !s.abandoned;) {
+      const BootTime due = s.outbox->next_due();
+      const auto ready = [&s] { return s.abandoned || !s.queue.empty(); };
+      if (due == kNever) {
+        s.wake.wait(lock, ready);
+      } else {
+        const Duration left = std::max(due - s.clock->now(), Duration::zero());
+        s.wake.wait_for(lock, left, ready);
+      }
+      if (s.abandoned) break;
+      std::vector<StorageCommand> commands;
+      commands.swap(s.queue);
+      lock.unlock();
+      Turn turn(*s.outbox, s.lanes);
+      closed = turn.run(commands);
+      lock.lock();
+      if (!s.abandoned) s.deliver(std::move(turn.events()));
+    }
+    s.outbox.reset();
+    s.keep.reset();
+    s.finished = true;
+    s.ended.notify_all();
+  });
+}
+
+Storage::~Storage() {
+  if (!thread_.joinable()) return;
+  {
+    // Under the lock: once abandoned, the thread never calls `deliver` again.
+    const std::lock_guard lock(shared_->mutex);
+    shared_->abandoned = true;
+  }
+  shared_->wake.notify_all();
+  thread_.detach();
+}
+
+void Storage::submit(std::vector<StorageCommand> commands) {
+  if (commands.empty()) return;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    for (StorageCommand& command : commands) shared_->queue.push_back(std::move(command));
+  }
+  shared_->wake.notify_one();
+}
+
+bool Storage::join(BootTime deadline) {
+  if (!thread_.joinable()) return true;
+  {
+    std::unique_lock lock(shared_->mutex);
+    const Duration left = std::max(deadline - shared_->clock->now(), Duration::zero());
+    if (!shared_->ended.wait_for(lock, left, [this] { return shared_->finished; })) return false;
+  }
+  thread_.join();
+  return true;
+}
+
+}  // namespace holdfast::runtime

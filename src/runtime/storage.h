@@ -1,0 +1,49 @@
+// The storage thread: owns the outbox, writes and syncs in groups, answers with events.
+//
+// Purpose:  the loop never waits for a disk. Commands queue up while a sync runs, so that the next
+//           sync covers them all (group commit).
+// Threads:  submit() and stop() from the loop thread; `deliver` is called on the storage thread.
+// Bounds:   the queue is bounded by its callers: appends by the device's ingress limits, the rest
+//           by messages in RAM.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "device/events.h"
+#include "env/clock.h"
+#include "outbox/outbox.h"
+
+namespace holdfast::runtime {
+
+using StorageCommand = std::variant<device::StoreAppend, device::StoreFetch, device::StoreSettle,
+                                    device::StoreClose>;
+
+class Storage {
+ public:
+  /// Called with all events of one turn, in order. Must not block.
+  using Deliver = std::function<void(std::vector<device::Event>)>;
+
+  /// `keep` holds what the outbox refers to (disk, clock, random); it lives as long as the thread.
+  Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> keep,
+          std::shared_ptr<const env::Clock> clock, std::size_t lanes, Deliver deliver);
+  /// Abandons the thread if it has not ended: a disk that hangs must not hang us.
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void submit(std::vector<StorageCommand> commands);
+
+  /// Waits until the thread has carried out a StoreClose. False if it has not by the deadline.
+  bool join(BootTime deadline);
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+  std::thread thread_;
+};
+
+}  // namespace holdfast::runtime
