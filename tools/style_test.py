@@ -54,7 +54,7 @@ LIBRARIES = (
     ("OpenSSL", r"openssl/", ("transport",), True),
     ("mosquitto", r"mosquitto\w*\.h$|mqtt_protocol\.h$", ("engines/mosquitto", "lab", "bench"),
      True),
-    ("JSON", r"nlohmann/", ("runtime", "agent", "cli", "lab"), True),
+    ("JSON", r"nlohmann/", ("runtime", "agent", "cli", "lab", "examples"), True),
     ("TOML", r"toml\+\+/", ("runtime", "agent", "cli", "lab"), True),
     ("CLI11", r"CLI/", ("agent", "cli", "lab", "bench", "examples"), False),
     ("GoogleTest", r"g(test|mock)/", (), True),
@@ -108,7 +108,7 @@ TOKEN = re.compile(r'R"([^\s()\\]{0,16})\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:\\.|[^
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", re.M)
 ASSERTION = re.compile(r"\b(?:(?:EXPECT|ASSERT|RC_ASSERT)\w*|FAIL|ADD_FAILURE\w*|"
-                       r"(?:expect|check|require|verify)_\w+)\s*\(|\brc::check\b")
+                       r"(?:expect|check|require|verify)_\w+)\s*[(<]|\brc::check\b")
 VACUOUS = re.compile(r"\b(?:EXPECT|ASSERT)_(?:TRUE\s*\(\s*true|FALSE\s*\(\s*false)\s*\)")
 TEST_HEAD = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P|RC_GTEST_PROP)\s*\(")
 TODO = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
@@ -159,7 +159,7 @@ def functions(code):
     text since the last ';' or brace. Lambdas count for the function around them.
     """
     code = DIRECTIVE.sub(lambda m: re.sub(r"[^\n]", " ", m.group(0)), code)
-    stack = []  # "open" (namespace or type), "init" or "function"
+    stack = []  # "open" (namespace or type), "init" (a list) or "member" (a_{…})
     parens, start, inside = 0, 0, None
     for match in re.finditer(r"[;{}()]", code):
         char, at = match.group(0), match.start()
@@ -179,26 +179,23 @@ def functions(code):
         elif char == ";":
             start = at + 1
         elif char == "}":
-            if stack:
-                stack.pop()
-            start = at + 1
+            if not stack or stack.pop() != "member":
+                start = at + 1
         else:
             head = code[start:at].strip()
-            if re.search(r"\b(?:namespace|extern)\b", head) or (
+            if stack and stack[-1] in ("init", "member"):
+                stack.append(stack[-1])  # a list within a list
+            elif re.search(r"\b(?:namespace|extern)\b", head) or (
                     re.search(r"\b(?:class|struct|union|enum)\b", head) and
                     not re.search(r"\)\s*(?:const|noexcept|override|final|->.*)*\s*$", head)):
                 stack.append("open")
                 start = at + 1
-            elif re.search(r"(?:[=,]|\breturn)$", head) or (head and "(" not in head and
-                                                            head[0] not in ",:" and
-                                                            "operator" not in head):
+            elif re.search(r"(?:[=,]|\breturn)$", head) or (
+                    head and "(" not in head and "operator" not in head):
                 stack.append("init")
                 start = at + 1
             elif re.search(r"[:,]\s*[\w:<>]+$", head) and ")" in head:
-                parens = 0
-                stack.append("init")  # a member initializer: a_{…}; the body follows
-                # the head goes on, so that the function's first line stays known
-                continue
+                stack.append("member")  # a_{…} of a constructor: its head goes on behind
             else:
                 first = start + len(code[start:at]) - len(code[start:at].lstrip())
                 inside = [first, 1, at]
@@ -470,7 +467,8 @@ PLANTED = (
     ("src/base/fn.h", HEADER + "namespace a {\nclass B {\n  B() : x_{1}, y_(2) {\n" + LONG +
      "\n  }\n};\n}\n", ("function-length",)),
     ("src/base/fn70.h", HEADER + "inline void g(int a = {}) {\n" + LONG[:-7] + "\n}\n", ()),
-    ("src/base/table.h", HEADER + "constexpr int kTable[] = {\n" + "    1,\n" * 90 + "};\n", ()),
+    ("src/base/table.h", HEADER + "constexpr int kTable[] = {\n" + "    {1},\n" * 90 + "};\n" +
+     "constexpr A kOther{{\n" + "    B{1, {}},\n" * 90 + "}};\n", ()),
     ("src/base/strings.h", HEADER + 'inline auto s = R"(' + "{\n" * 90 + ')"; char c = \'{\';\n',
      ()),
     ("src/base/about.h", HEADER + '#include "base/round.h"\n', ()),

@@ -182,10 +182,9 @@ struct Log {
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
-using Action =
-    std::variant<StoreAppend, StoreFetch, StoreSettle, StoreClose, EngineConnect, EnginePublish,
-                 EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort, GiveReceipt,
-                 GiveMessage, GiveConnection, Log, Stopped>;
+using Action = std::variant<StoreAppend, StoreFetch, StoreSettle, StoreClose, EngineConnect,
+                            EnginePublish, EngineSubscribe, EngineUnsubscribe, EngineDisconnect,
+                            EngineAbort, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

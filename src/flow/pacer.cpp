@@ -1,3 +1,4 @@
+// See pacer.h.
 #include "flow/pacer.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See reason.h.
 #include "flow/reason.h"
 
 namespace holdfast::flow {

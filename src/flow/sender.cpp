@@ -1,3 +1,4 @@
+// See sender.h. In the order of the header: messages in, connection, what next, books.
 #include "flow/sender.h"
 
 #include <algorithm>
@@ -132,16 +133,23 @@ void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& 
   }
 }
 
-void Sender::refused(env::Token token, Errc code, Work& work) {
+void Sender::refused(BootTime now, env::Token token, Errc code, Work& work) {
   const auto found = by_token_.find(token);
   if (found == by_token_.end()) return;
-  const Entry entry = std::move(found->second->entry);
+  Entry entry = std::move(found->second->entry);
   flight_.erase(found->second);
   by_token_.erase(found);
   if (token == kBirthToken) return;
-  const DropReason reason =
-      code == Errc::too_large ? DropReason::too_large : DropReason::refused;
-  settle(entry, false, reason, 0, work);
+  switch (code) {
+    case Errc::too_large:
+      return settle(entry, false, DropReason::too_large, 0, work);
+    case Errc::unsupported:
+    case Errc::protocol:
+    case Errc::invalid_argument:
+      return settle(entry, false, DropReason::refused, 0, work);
+    default:
+      return delay(now, std::move(entry));
+  }
 }
 
 // ---- what next ----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@
 #include "env/engine.h"
 #include "flow/pacer.h"
 #include "holdfast/config.h"
+#include "holdfast/result.h"
 #include "holdfast/types.h"
 
 namespace holdfast::flow {
@@ -102,8 +103,9 @@ class Sender {
 
   /// PUBACK, or written for QoS 0. Unknown tokens are ignored.
   void published(BootTime now, env::Token token, std::uint8_t code, Work& work);
-  /// The engine cannot send this message as it is.
-  void refused(env::Token token, Errc code, Work& work);
+  /// The engine did not take it. If the code speaks of the message (too large, unsupported, …) it
+  /// is dropped; if it speaks of the engine (closed, full, io, …) it is tried again later.
+  void refused(BootTime now, env::Token token, Errc code, Work& work);
 
   // ---- what next -------------------------------------------------------------------------------
 
@@ -146,11 +148,11 @@ class Sender {
   struct Lane {
     std::deque<Entry> durable;
     std::deque<Entry> memory;
-    bool memory_next = false;         ///< Whose turn it is.
-    bool stored = false;              ///< The outbox has more.
-    bool fetching = false;            ///< One question at a time.
-    std::size_t durable_bytes = 0;    ///< Ready, in flight or delayed.
-    std::size_t asked_bytes = 0;      ///< Of the fetch under way.
+    bool memory_next = false;       ///< Whose turn it is.
+    bool stored = false;            ///< The outbox has more.
+    bool fetching = false;          ///< One question at a time.
+    std::size_t durable_bytes = 0;  ///< Ready, in flight or delayed.
+    std::size_t asked_bytes = 0;    ///< Of the fetch under way.
     MessageId last_fetched = 0;
   };
   using Flight = std::list<InFlight>;
@@ -165,8 +167,7 @@ class Sender {
   void release_delayed(BootTime now);
   void delay(BootTime now, Entry entry);
   void put_back(Entry entry);
-  void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code,
-              Work& work);
+  void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code, Work& work);
   void purge_expired(BootTime now, Work& work);
 
   std::size_t lane_count_;

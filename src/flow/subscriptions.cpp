@@ -1,3 +1,4 @@
+// See subscriptions.h.
 #include "flow/subscriptions.h"
 
 #include <algorithm>
@@ -127,7 +128,8 @@ void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool
                            ? kSubscribeRetryFirst
                            : std::min(filter.retry_delay * 2, kSubscribeRetryCap);
   filter.retry_at = now + filter.retry_delay;
-  notices.push_back({asked.filter, code, filter.retry_delay});
+  if (!filter.wanted.empty()) notices.push_back({asked.filter, code, filter.retry_delay});
+  forget_if_gone(asked.filter);
 }
 
 void Subscriptions::forget_if_gone(std::string_view name) {
@@ -195,9 +197,9 @@ std::vector<SubId> Subscriptions::match(std::string_view topic) const {
 }
 
 std::size_t Subscriptions::acknowledged() const {
-  return static_cast<std::size_t>(std::count_if(
-      filters_.begin(), filters_.end(),
-      [](const auto& entry) { return entry.second.granted_for.has_value(); }));
+  return static_cast<std::size_t>(
+      std::count_if(filters_.begin(), filters_.end(),
+                    [](const auto& entry) { return entry.second.granted_for.has_value(); }));
 }
 
 }  // namespace holdfast::flow

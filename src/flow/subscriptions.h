@@ -118,8 +118,8 @@ class Subscriptions {
   env::Token token_;
   std::optional<Outstanding> outstanding_;
   bool connected_ = false;
-  bool dirty_ = false;              ///< Something may be due; look at all filters once.
-  BootTime retry_wake_ = kNever;    ///< The earliest retry_at of those that wait.
+  bool dirty_ = false;            ///< Something may be due; look at all filters once.
+  BootTime retry_wake_ = kNever;  ///< The earliest retry_at of those that wait.
 };
 
 }  // namespace holdfast::flow

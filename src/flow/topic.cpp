@@ -1,3 +1,4 @@
+// See topic.h. No copies of what is looked at; every loop takes one level or one code point.
 #include "flow/topic.h"
 
 #include <cstdint>

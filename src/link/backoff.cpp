@@ -1,3 +1,4 @@
+// See backoff.h.
 #include "link/backoff.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See policy.h. The table is the content; the rest finds its rows.
 #include "link/policy.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// See supervisor.h. In the order of the header: wishes, events, service(), what is.
 #include "link/supervisor.h"
 
 #include <algorithm>
@@ -229,8 +230,7 @@ void Supervisor::fail(BootTime now, const env::Failure& failure) {
   HF_CHECK(near());
   note_stable(now);
   // A peer that says goodbye without being asked is gone, however politely.
-  const Verdict verdict =
-      failure.verdict == Verdict::none ? Verdict::server_gone : failure.verdict;
+  const Verdict verdict = failure.verdict == Verdict::none ? Verdict::server_gone : failure.verdict;
   if (state_ == State::connected) attempts_ = 0;
   verdict_ = verdict;
   detail_ = failure.detail.substr(0, limits::kErrorDetailMax);
@@ -339,19 +339,25 @@ BootTime Supervisor::next_wake(BootTime answer_due) const {
   return at;
 }
 
-bool Supervisor::is_current(env::AttemptId attempt) const {
-  return attempt == attempt_ && (state_ == State::connected || state_ == State::leaving);
-}
-
 ConnectionState Supervisor::connection(BootTime now) const {
   ConnectionState view;
   switch (state_) {
-    case State::idle: view.state = LinkState::idle; break;
-    case State::connecting: view.state = LinkState::connecting; break;
-    case State::connected: view.state = LinkState::connected; break;
+    case State::idle:
+      view.state = LinkState::idle;
+      break;
+    case State::connecting:
+      view.state = LinkState::connecting;
+      break;
+    case State::connected:
+      view.state = LinkState::connected;
+      break;
     case State::waiting:
-    case State::leaving: view.state = LinkState::waiting; break;
-    case State::stopped: view.state = LinkState::stopped; break;
+    case State::leaving:
+      view.state = LinkState::waiting;
+      break;
+    case State::stopped:
+      view.state = LinkState::stopped;
+      break;
   }
   const bool leaving = desired_ == Desired::drained || desired_ == Desired::stopped;
   if (leaving && state_ != State::stopped) view.state = LinkState::stopping;

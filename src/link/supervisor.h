@@ -94,10 +94,14 @@ class Supervisor {
   // ---- what is ---------------------------------------------------------------------------------
 
   [[nodiscard]] bool up() const { return state_ == State::connected; }
+  /// The engine may still report on what it was given: up, or leaving.
+  [[nodiscard]] bool attached() const { return up() || state_ == State::leaving; }
   /// Connected or on the way there: worth getting messages ready.
   [[nodiscard]] bool near() const { return up() || state_ == State::connecting; }
-  /// Up and not leaving, for this attempt.
-  [[nodiscard]] bool is_current(env::AttemptId attempt) const;
+  /// Whether an event of this attempt still counts.
+  [[nodiscard]] bool is_current(env::AttemptId attempt) const {
+    return attempt == attempt_ && attached();
+  }
   [[nodiscard]] env::AttemptId attempt() const { return attempt_; }
   [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
   [[nodiscard]] ConnectionState connection(BootTime now) const;
@@ -164,13 +168,13 @@ class Supervisor {
 
   env::AttemptId attempt_ = 0;
   bool attempted_ = false;
-  BootTime attempt_at_{};           ///< Start of the last attempt.
-  BootTime up_at_{};                ///< Of the present connection.
+  BootTime attempt_at_{};  ///< Start of the last attempt.
+  BootTime up_at_{};       ///< Of the present connection.
   bool stable_ = false;
-  BootTime retry_at_ = kNever;      ///< While waiting.
-  BootTime leave_until_ = kNever;   ///< While leaving.
-  BootTime leave_by_ = kNever;      ///< The limit given to leave().
-  BootTime health_at_ = kNever;     ///< The next check that no event asked for.
+  BootTime retry_at_ = kNever;          ///< While waiting.
+  BootTime leave_until_ = kNever;       ///< While leaving.
+  BootTime leave_by_ = kNever;          ///< The limit given to leave().
+  BootTime health_at_ = kNever;         ///< The next check that no event asked for.
   std::deque<BootTime> connect_times_;  ///< The last kConnectsPerMinute.
 
   Verdict verdict_ = Verdict::not_started;

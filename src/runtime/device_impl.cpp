@@ -34,24 +34,25 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
       ingress_(config_->limits.memory),
-      executor_(clock_, config_->timing.callback_alarm,
-                [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
+      executor_(
+          clock_, config_->timing.callback_alarm,
+          [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
       storage_(std::move(outbox), std::move(outbox_parts), clock_, config_->lanes.size(),
                [this](std::vector<device::Event> events) {
                  // Storage and loop start at different times; the loop keeps this until it runs.
                  auto shared = std::make_shared<std::vector<device::Event>>(std::move(events));
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
-      driver_(std::make_unique<Driver>(loop_, *clock_, *random_, *this, storage_, *config_)) {}
+      driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
+                                       storage_, *config_)) {}
 
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
 Status DeviceImpl::begin() {
   if (!config_->local_socket.empty()) {
-    auto server = LocalServer::open(loop_, *this, config_->local_socket,
-                                    [this](LogLevel level, std::string_view line) {
-                                      this->log(level, std::string(line));
-                                    });
+    auto server = LocalServer::open(
+        loop_, *this, config_->local_socket,
+        [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); });
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -207,10 +208,14 @@ void DeviceImpl::run_handler(SubscriptionId id, const InboundMessage& message) {
 }
 
 void DeviceImpl::give_connection(const ConnectionState& state) {
-  const std::lock_guard lock(mutex_);
-  state_.connection = state;
-  if (!connection_handler_) return;
-  tasks_.emplace_back([handler = connection_handler_, state] { handler(state); });
+  {
+    const std::lock_guard lock(mutex_);
+    state_.connection = state;
+    if (connection_handler_) {
+      tasks_.emplace_back([handler = connection_handler_, state] { handler(state); });
+    }
+  }
+  if (local_server_) local_server_->connection_changed(state);
 }
 
 void DeviceImpl::on_connection(ConnectionHandler handler) {
@@ -262,7 +267,8 @@ void DeviceImpl::stopped() {
 
 void DeviceImpl::stop(Milliseconds deadline) {
   if (executor_.on_executor_thread()) {
-    log(LogLevel::error, "stop() was called from a handler, where it would wait for itself; ignored");
+    log(LogLevel::error,
+        "stop() was called from a handler, where it would wait for itself; ignored");
     return;
   }
   std::call_once(stop_once_, [this, deadline] {
@@ -271,7 +277,8 @@ void DeviceImpl::stop(Milliseconds deadline) {
       std::unique_lock lock(mutex_);
       stopping_ = true;
       // What publish() has promised to hand over goes before the stop, not after it.
-      if (!ingress_items_.empty()) driver_->enqueue(device::Publish{std::exchange(ingress_items_, {})});
+      if (!ingress_items_.empty())
+        driver_->enqueue(device::Publish{std::exchange(ingress_items_, {})});
       driver_->enqueue(device::Stop{end - kThreadReserve - clock_->now()});
       const bool in_order =
           core_ended_.wait_for(lock, end - clock_->now(), [this] { return core_stopped_; });

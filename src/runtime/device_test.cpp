@@ -110,8 +110,7 @@ TEST_F(DeviceTest, EveryRefusalIsAnsweredAtOnceAndCounted) {
   auto device = open(config());
   ASSERT_TRUE(device);
   const auto refuse = [&](Message m, RejectReason reason) {
-    const std::uint64_t before =
-        device->state().ledger.rejected[static_cast<std::size_t>(reason)];
+    const std::uint64_t before = device->state().ledger.rejected[static_cast<std::size_t>(reason)];
     EXPECT_EQ(device->publish(std::move(m)).rejected, reason);
     EXPECT_EQ(device->state().ledger.rejected[static_cast<std::size_t>(reason)], before + 1);
   };

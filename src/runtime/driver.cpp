@@ -22,8 +22,8 @@ Result<std::string> read_password(const std::filesystem::path& file) {
 
 }  // namespace
 
-Driver::Driver(posix::EventLoop& loop, const env::Clock& clock, env::Random& random,
-               Outlet& outlet, Storage& storage, Config config)
+Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
+               Storage& storage, Config config)
     : loop_(loop),
       clock_(clock),
       outlet_(outlet),
@@ -155,8 +155,7 @@ void Driver::engine_down(env::AttemptId attempt, const env::Failure& failure) {
   enqueue(device::EngineDown{attempt, failure});
 }
 
-void Driver::engine_published(env::AttemptId attempt, env::Token token,
-                              std::uint8_t reason_code) {
+void Driver::engine_published(env::AttemptId attempt, env::Token token, std::uint8_t reason_code) {
   enqueue(device::EnginePublished{attempt, token, reason_code});
 }
 

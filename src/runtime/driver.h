@@ -40,7 +40,7 @@ class Outlet {
 
 class Driver final : public env::EngineSink {
  public:
-  Driver(posix::EventLoop& loop, const env::Clock& clock, env::Random& random, Outlet& outlet,
+  Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
          Storage& storage, Config config);
   ~Driver() override;
 
@@ -85,12 +85,12 @@ class Driver final : public env::EngineSink {
   void act(device::Stopped& action);
 
   posix::EventLoop& loop_;
-  const env::Clock& clock_;
+  env::Clock& clock_;
   Outlet& outlet_;
   Storage& storage_;
   std::filesystem::path password_file_;
 
-  std::mutex mutex_;                    // guards inbox_ and turn_posted_
+  std::mutex mutex_;  // guards inbox_ and turn_posted_
   std::vector<device::Event> inbox_;
   bool turn_posted_ = false;
 

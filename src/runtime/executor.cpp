@@ -51,9 +51,10 @@ void Executor::report_slow(Shared& shared, Duration took, bool finished) {
   ++shared.slow;
   if (!shared.log) return;
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-  shared.log(LogLevel::warning,
-             "an application callback " + std::string(finished ? "took " : "has been running for ") +
-                 std::to_string(ms) + " ms; callbacks behind it wait, the connection does not");
+  shared.log(LogLevel::warning, "an application callback " +
+                                    std::string(finished ? "took " : "has been running for ") +
+                                    std::to_string(ms) +
+                                    " ms; callbacks behind it wait, the connection does not");
 }
 
 void Executor::post(std::vector<Task> tasks) {
@@ -95,9 +96,7 @@ std::uint64_t Executor::slow_callbacks() const {
   return shared_->slow;
 }
 
-bool Executor::on_executor_thread() const {
-  return std::this_thread::get_id() == thread_.get_id();
-}
+bool Executor::on_executor_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
 bool Executor::stop(BootTime deadline) {
   HF_CHECK(!on_executor_thread());

@@ -45,7 +45,8 @@ TEST_F(ExecutorTest, RunsTasksInOrderAndAllOfThemBeforeStopReturns) {
 TEST_F(ExecutorTest, AThrowingCallbackIsReportedAndTheNextOneRuns) {
   auto executor = make(seconds(60));
   std::promise<void> ran;
-  executor->post({[] { throw std::runtime_error("application bug"); }, [&ran] { ran.set_value(); }});
+  executor->post(
+      {[] { throw std::runtime_error("application bug"); }, [&ran] { ran.set_value(); }});
   ran.get_future().wait();
   EXPECT_TRUE(executor->stop(clock->now() + seconds(30)));
   ASSERT_EQ(lines.size(), 1U);

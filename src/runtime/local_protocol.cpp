@@ -316,7 +316,7 @@ std::variant<LocalRequest, LocalRefusal> parse_request(std::string_view line) {
     return LocalRefusal{
         "", "not JSON at offset " + std::to_string(error.byte) + "; send one object a line"};
   } catch (const std::exception& error) {  // numbers beyond a double, memory
-    return LocalRefusal{"", "not readable: " + std::string(error.what())};
+    return LocalRefusal{"", "not readable: " + std::string(error.what()).substr(0, 200)};
   }
 }
 

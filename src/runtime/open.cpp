@@ -62,9 +62,9 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
   const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only;
   if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
   auto clock = parts->clock;
-  auto device = std::make_unique<runtime::DeviceImpl>(std::move(config), std::move(log),
-                                                      std::move(clock), std::move(outbox).value(),
-                                                      std::move(parts), report);
+  auto device =
+      std::make_unique<runtime::DeviceImpl>(std::move(config), std::move(log), std::move(clock),
+                                            std::move(outbox).value(), std::move(parts), report);
   Status begun = device->begin();
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));

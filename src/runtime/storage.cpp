@@ -105,8 +105,8 @@ class Turn {
 
   void carry_out(const StoreFetch& fetch) {
     outbox::Outbox::Fetched found = outbox_.fetch(fetch.lane, fetch.max_count, fetch.max_bytes);
-    events_.emplace_back(StoreFetched{fetch.lane, std::move(found.messages),
-                                      std::move(found.dropped), found.more});
+    events_.emplace_back(
+        StoreFetched{fetch.lane, std::move(found.messages), std::move(found.dropped), found.more});
   }
 
   outbox::Outbox& outbox_;

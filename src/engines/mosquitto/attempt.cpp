@@ -77,7 +77,8 @@ Status Attempt::open_session(std::unique_ptr<transport::Stream> stream) {
   Result<posix::UniqueFd> local = meeting->accept();
   if (!local) return local.error();
   session_ = std::move(*session);
-  bridge_ = std::make_shared<Bridge>(loop_, clock_, std::move(*local), std::move(stream), *this);
+  auto& owner = static_cast<BridgeOwner&>(*this);
+  bridge_ = std::make_shared<Bridge>(loop_, clock_, std::move(*local), std::move(stream), owner);
   return {};
 }
 

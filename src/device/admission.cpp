@@ -1,0 +1,69 @@
+// See admission.h. Checks in the order of RejectReason, so that the first thing wrong is named.
+#include "device/admission.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/limits.h"
+#include "flow/topic.h"
+
+namespace holdfast::device {
+namespace {
+
+bool valid_fields(const Message& message) {
+  if (message.qos != Qos::at_most_once && message.qos != Qos::at_least_once) return false;
+  if (message.expiry && (message.expiry->count() <= 0 ||
+                         message.expiry->count() > std::numeric_limits<std::uint32_t>::max())) {
+    return false;
+  }
+  if (!flow::valid_utf8(message.content_type)) return false;
+  return std::all_of(message.user_properties.begin(), message.user_properties.end(),
+                     [](const auto& property) {
+                       return flow::valid_utf8(property.first) && flow::valid_utf8(property.second);
+                     });
+}
+
+bool small_enough(const Message& message, const Config& config) {
+  if (message.payload.size() > std::min(config.limits.payload, limits::kPayloadMax)) return false;
+  if (message.content_type.size() > limits::kContentTypeMax) return false;
+  std::size_t properties = 0;
+  for (const auto& [name, value] : message.user_properties)
+    properties += name.size() + value.size();
+  // Every pair costs its lengths, too, so that empty ones aren't free.
+  constexpr std::size_t kPerProperty = 4;
+  properties += kPerProperty * message.user_properties.size();
+  return properties <= limits::kUserPropertiesMax;
+}
+
+Admission rejected(RejectReason reason) {
+  Admission answer;
+  answer.rejected = reason;
+  return answer;
+}
+
+}  // namespace
+
+Admission admit(Message message, const Config& config) {
+  const flow::TopicLimits topic{std::min(config.limits.topic, limits::kTopicMax),
+                                config.limits.topic_levels};
+  if (!flow::check_topic(message.topic, topic)) return rejected(RejectReason::invalid_topic);
+  if (!valid_fields(message)) return rejected(RejectReason::invalid_field);
+  const auto lane = std::find(config.lanes.begin(), config.lanes.end(), message.lane);
+  if (lane == config.lanes.end()) return rejected(RejectReason::unknown_lane);
+  if (!small_enough(message, config)) return rejected(RejectReason::too_large);
+
+  Admission answer;
+  StoredMessage& stored = answer.message;
+  stored.lane = static_cast<LaneIndex>(lane - config.lanes.begin());
+  stored.qos = message.qos;
+  stored.retain = message.retain;
+  if (message.expiry) stored.expiry_seconds = static_cast<std::uint32_t>(message.expiry->count());
+  stored.topic = std::move(message.topic);
+  stored.payload = std::move(message.payload);
+  stored.content_type = std::move(message.content_type);
+  stored.user_properties = std::move(message.user_properties);
+  return answer;
+}
+
+}  // namespace holdfast::device

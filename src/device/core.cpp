@@ -1,0 +1,439 @@
+// See core.h. Each event has its on(); run() follows every one of them: it lets link decide, tells
+// flow what changed, and hands on what the two want done.
+#include "device/core.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "device/accounts.h"
+#include "flow/sender.h"
+#include "flow/subscriptions.h"
+#include "link/supervisor.h"
+
+namespace holdfast::device {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// How long stop() lets messages on their way arrive before it says goodbye.
+constexpr Duration kDrainTime = milliseconds(500);
+/// With answers coming, one message may stay unanswered for so many times silent_after.
+constexpr int kOldestUnanswered = 2;
+
+MessagePtr birth_message(const StatusMessage& birth) {
+  auto message = std::make_shared<StoredMessage>();
+  message->id = flow::kBirthToken;
+  message->qos = birth.qos;
+  message->retain = birth.retain;
+  message->topic = birth.topic;
+  const auto bytes = std::as_bytes(std::span(birth.payload));
+  message->payload.assign(bytes.begin(), bytes.end());
+  return message;
+}
+
+std::string hex(std::uint8_t code) {
+  char text[8];
+  std::snprintf(text, sizeof text, "0x%02X", unsigned{code});
+  return text;
+}
+
+/// A new process starts its volatile ids at a random place, so that none is used twice.
+MessageId first_volatile_id(env::Random& random) {
+  return kVolatileBit | ((random.next() >> 33) << 32);
+}
+
+}  // namespace
+
+struct Core::Impl {
+  Impl(Config config_in, env::Random& random)
+      : config(std::move(config_in)),
+        supervisor(config, random),
+        sender(config),
+        subscriptions(flow::kBirthToken),
+        last_volatile(first_volatile_id(random)) {}
+
+  // ---- messages --------------------------------------------------------------------------------
+
+  void on(const Tick&) {}
+
+  void on(Publish& publish) {
+    StoreAppend append;
+    for (Publish::Item& item : publish.items) {
+      if (stopping) {
+        reject(item.ticket, RejectReason::stopping);
+      } else if (item.durability == Durability::memory) {
+        publish_volatile(item);
+      } else {
+        append.items.push_back({item.ticket, std::move(item.message)});
+      }
+    }
+    if (append.items.empty()) return;
+    appends_outstanding += append.items.size();
+    emit(std::move(append));
+  }
+
+  void publish_volatile(Publish::Item& item) {
+    const MessageId id = last_volatile + 1;
+    item.message.id = id;
+    auto message = std::make_shared<const StoredMessage>(std::move(item.message));
+    if (!sender.add_volatile(now, std::move(message), work)) {
+      return reject(item.ticket, RejectReason::queue_full);
+    }
+    last_volatile = id;
+    accept(item.ticket, id);
+  }
+
+  void accept(Ticket ticket, MessageId id) {
+    accounts.accept(id, ticket);
+    if (ticket == 0) return;
+    emit(GiveReceipt{ticket, {ReceiptKind::accepted, id, {}, {}, 0}});
+  }
+
+  void reject(Ticket ticket, RejectReason reason) {
+    accounts.reject(reason);
+    if (ticket == 0) return;
+    emit(GiveReceipt{ticket, {ReceiptKind::rejected, 0, reason, {}, 0}});
+  }
+
+  /// One end for every message, whoever decided it.
+  void settle(MessageId id, bool delivered, DropReason reason, std::uint8_t code) {
+    const Ticket ticket = accounts.settle(id, delivered, reason);
+    if (ticket == 0) return;
+    const ReceiptKind kind = delivered ? ReceiptKind::delivered : ReceiptKind::dropped;
+    emit(GiveReceipt{ticket, {kind, id, {}, reason, code}});
+  }
+
+  // ---- storage ---------------------------------------------------------------------------------
+
+  void on(const StoreAppended& appended) {
+    HF_CHECK(appends_outstanding >= appended.items.size());
+    appends_outstanding -= appended.items.size();
+    for (const StoreAppended::Item& item : appended.items) {
+      if (item.id == 0) {
+        reject(item.ticket, item.rejected);
+      } else {
+        sender.set_stored(item.lane, true);
+        accept(item.ticket, item.id);
+      }
+    }
+  }
+
+  void on(StoreFetched& fetched) {
+    // Dropped by the store itself, which has settled them already.
+    for (const auto& [id, reason] : fetched.dropped) settle(id, false, reason, 0);
+    sender.fetched(now, fetched.lane, std::move(fetched.messages), fetched.more);
+  }
+
+  void on(const StoreReport& report) {
+    accounts.report(report.ledger);
+    for (std::size_t i = 0; i < std::min(report.unfetched.size(), config.lanes.size()); ++i) {
+      sender.set_stored(static_cast<LaneIndex>(i), report.unfetched[i] > 0);
+    }
+    if (report.health == storage) return;
+    storage = report.health;
+    const bool well = storage == StorageHealth::ok;
+    log(well ? LogLevel::info : LogLevel::warning,
+        "storage: " + std::string(to_string(storage)) +
+            (well ? "; durable messages are accepted again"
+                  : "; new durable messages are rejected, the backlog is kept and sent"));
+  }
+
+  void on(const StoreClosed&) { store_closed = true; }
+
+  // ---- engine ----------------------------------------------------------------------------------
+
+  void on(const EngineUp& up) {
+    up_info = up.info;
+    supervisor.on_up(now, up.attempt, up.info);
+  }
+  void on(const EngineFailed& failed) { supervisor.on_failed(now, failed.attempt, failed.failure); }
+  void on(const EngineDown& down) { supervisor.on_down(now, down.attempt, down.failure); }
+
+  void on(const EnginePublished& published) {
+    if (!answer_of(published.attempt)) return;
+    sender.published(now, published.token, published.reason_code, work);
+  }
+
+  void on(const EngineRefused& refused) {
+    if (!answer_of(refused.attempt)) return;
+    if (!is_volatile(refused.token) && refused.token > flow::kBirthToken) {
+      tell(subscriptions.refused(now, refused.token));
+    } else {
+      sender.refused(now, refused.token, refused.code, work);
+    }
+  }
+
+  void on(const EngineSubscribed& subscribed) {
+    if (!answer_of(subscribed.attempt)) return;
+    tell(subscriptions.answered(now, subscribed.token, subscribed.reason_codes));
+  }
+
+  void on(EngineMessage& arrived) {
+    if (!answer_of(arrived.attempt)) return;
+    ++inbound;
+    std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
+    if (to.empty()) {
+      // The session may still hold what an earlier run wanted.
+      log(LogLevel::debug, "message on '" + arrived.message.topic + "' belongs to no subscription");
+    } else {
+      emit(GiveMessage{std::move(to), std::move(arrived.message)});
+    }
+  }
+
+  /// Whether an event of this attempt still counts; notes the sign of life.
+  bool answer_of(env::AttemptId attempt) {
+    if (!attached || !supervisor.is_current(attempt)) return false;
+    last_answer = now;
+    return true;
+  }
+
+  void tell(const std::vector<flow::Subscriptions::Notice>& notices) {
+    for (const auto& notice : notices) {
+      const auto delay = std::chrono::duration_cast<Seconds>(notice.retry_in).count();
+      log(LogLevel::warning, "subscription '" + notice.filter + "' refused (" + hex(notice.code) +
+                                 "); asked for again in " + std::to_string(delay) + " s");
+    }
+  }
+
+  // ---- wishes ----------------------------------------------------------------------------------
+
+  void on(Subscribe& wish) { subscriptions.add(wish.id, std::move(wish.filter), wish.qos); }
+  void on(const Unsubscribe& wish) { subscriptions.remove(wish.id); }
+  void on(const ReconnectNow&) { supervisor.reconnect_now(now); }
+
+  void on(Reload& reload) {
+    if (stopping) return;
+    reload.config.lanes = config.lanes;  // fixed for the life of the process
+    config = std::move(reload.config);
+    supervisor.reconfigure(now, config);
+    sender.reconfigure(config);
+  }
+
+  void on(const Stop& stop) {
+    if (stopping) return;
+    stopping = true;
+    const Duration deadline = std::max(stop.deadline, Duration::zero());
+    drain_until = now + std::min(deadline / 2, kDrainTime);
+    leave_by = now + deadline / 4 * 3;
+    stop_by = now + deadline;
+    supervisor.drain();
+    sender.volatile_only();
+  }
+
+  // ---- after every event -----------------------------------------------------------------------
+
+  void run() {
+    apply(work);
+    decide_leaving();
+    link::Orders orders = supervisor.service(now, answer_due());
+    carry_out(orders);
+    flow_on();
+    if (stopping) finish_stop();
+    if (supervisor.version() != version_given) {
+      version_given = supervisor.version();
+      emit(GiveConnection{supervisor.connection(now)});
+    }
+    accounts.check(sender.volatile_held(), sender.durable_held());
+    HF_CHECK(!attached || supervisor.attached());
+  }
+
+  void carry_out(link::Orders& orders) {
+    if (orders.abort) emit(EngineAbort{});
+    if (attached && !supervisor.attached()) {
+      attached = false;
+      sender.disconnected();
+      subscriptions.disconnected();
+    }
+    if (orders.disconnect) emit(EngineDisconnect{});
+    for (link::Orders::Line& line : orders.log) {
+      log(line.warning ? LogLevel::warning : LogLevel::info, std::move(line.text));
+    }
+    if (orders.connect) emit(EngineConnect{std::move(*orders.connect)});
+  }
+
+  void flow_on() {
+    if (supervisor.up()) {
+      if (!attached) begin_session();
+      if (!stopping) {
+        if (auto request = subscriptions.next(now)) send(*request);
+      }
+      sender.send(now, work);
+    }
+    if (supervisor.near() && !stopping) sender.fetch(work);
+    apply(work);
+  }
+
+  void begin_session() {
+    attached = true;
+    last_answer = now;
+    sender.connected(up_info.receive_maximum);
+    subscriptions.connected(up_info.session_present);
+    if (config.birth && !stopping) sender.send_birth(now, birth_message(*config.birth), work);
+    apply(work);  // the birth message goes ahead of everything
+  }
+
+  void send(flow::Subscriptions::Request& request) {
+    const env::AttemptId attempt = supervisor.attempt();
+    if (request.unsubscribe.empty()) {
+      emit(EngineSubscribe{attempt, request.token, std::move(request.subscribe)});
+    } else {
+      emit(EngineUnsubscribe{attempt, request.token, std::move(request.unsubscribe)});
+    }
+  }
+
+  void apply(flow::Work& done) {
+    for (flow::Settlement& end : done.settled) {
+      if (!is_volatile(end.id)) emit(StoreSettle{end.id, end.delivered, end.reason});
+      if (!end.delivered && end.reason != DropReason::expired &&
+          end.reason != DropReason::volatile_lost) {
+        log(LogLevel::warning, "message " + std::to_string(end.id) + " on '" + end.message->topic +
+                                   "' dropped: " + std::string(to_string(end.reason)) +
+                                   " (reason " + hex(end.code) + ")");
+      }
+      settle(end.id, end.delivered, end.reason, end.code);
+    }
+    for (flow::Work::Send& item : done.sends) {
+      emit(EnginePublish{supervisor.attempt(), item.token, std::move(item.message)});
+    }
+    for (const flow::Work::Fetch& item : done.fetches) {
+      emit(StoreFetch{item.lane, item.max_count, item.max_bytes});
+    }
+    done.settled.clear();
+    done.sends.clear();
+    done.fetches.clear();
+  }
+
+  /// When the broker must have answered something: nothing at all heard for two thirds of
+  /// silent_after while it owes an answer (the last third is for the health interval), or one
+  /// message left out while others are answered.
+  BootTime answer_due() const {
+    if (!attached) return kNever;
+    BootTime due = subscriptions.answer_due();
+    const BootTime oldest = sender.oldest_sent();
+    if (oldest == kNever) return due;
+    const Duration silent = config.timing.silent_after;
+    due = std::min(due, std::max(oldest, last_answer) + silent * 2 / 3);
+    return std::min(due, oldest + silent * kOldestUnanswered);
+  }
+
+  // ---- stop: drain, leave, close, stopped ------------------------------------------------------
+
+  /// Draining ends when nothing is on its way any more, or its time is over, or the connection is.
+  void decide_leaving() {
+    if (!stopping || left) return;
+    const bool drained = sender.in_flight() == 0 && sender.volatile_held() == 0;
+    if (supervisor.up() && !drained && now < drain_until) return;
+    left = true;
+    supervisor.leave(now, leave_by);
+  }
+
+  void finish_stop() {
+    if (supervisor.stopped() && !closing) {
+      if (sender.volatile_held() > 0) sender.drop_volatile(work);
+      apply(work);
+      // Appends under way are waited for, so that their receipts come; but not for ever.
+      closing = appends_outstanding == 0 || now >= leave_by;
+      if (closing) emit(StoreClose{});
+    }
+    if (!(closing && store_closed) && now < stop_by) return;
+    finished = true;
+    if (!store_closed) log(LogLevel::warning, "stopped at the deadline, before the store answered");
+    emit(Stopped{});
+  }
+
+  BootTime next_wake() const {
+    if (finished) return kNever;
+    BootTime at = supervisor.next_wake(answer_due());
+    if (supervisor.up()) {
+      at = std::min(at, sender.next_wake());
+      if (!stopping) at = std::min(at, subscriptions.next_wake());
+    }
+    if (!stopping) return at;
+    if (!left) at = std::min(at, drain_until);
+    if (!closing && supervisor.stopped()) at = std::min(at, leave_by);
+    return std::min(at, stop_by);
+  }
+
+  void log(LogLevel level, std::string line) { emit(Log{level, std::move(line)}); }
+
+  template <class A>
+  void emit(A&& action) {
+    out.emplace_back(std::forward<A>(action));
+  }
+
+  Config config;
+  link::Supervisor supervisor;
+  flow::Sender sender;
+  flow::Subscriptions subscriptions;
+  Accounts accounts;
+  MessageId last_volatile;
+
+  BootTime now = BootTime::min();
+  Actions out;
+  flow::Work work;
+  bool attached = false;  ///< flow knows of a connection.
+  env::UpInfo up_info;
+  BootTime last_answer{};
+  std::uint64_t version_given = 0;
+  std::uint64_t inbound = 0;
+  std::uint64_t appends_outstanding = 0;
+  StorageHealth storage = StorageHealth::ok;
+
+  bool stopping = false;      ///< stop() was called.
+  bool left = false;          ///< Draining is over.
+  bool closing = false;       ///< StoreClose was sent.
+  bool store_closed = false;  ///< ... and answered.
+  bool finished = false;      ///< Stopped was sent; nothing happens any more.
+  BootTime drain_until = kNever;
+  BootTime leave_by = kNever;
+  BootTime stop_by = kNever;
+};
+
+Core::Core(Config config, env::Random& random)
+    : impl_(std::make_unique<Impl>(std::move(config), random)) {}
+
+Core::~Core() = default;
+
+Actions Core::start(BootTime now) {
+  Impl& core = *impl_;
+  core.now = now;
+  core.supervisor.start();
+  core.run();
+  return std::exchange(core.out, {});
+}
+
+Actions Core::step(BootTime now, Event event) {
+  Impl& core = *impl_;
+  if (core.finished) return {};
+  core.now = std::max(core.now, now);
+  std::visit([&](auto& what) { core.on(what); }, event);
+  core.run();
+  return std::exchange(core.out, {});
+}
+
+BootTime Core::next_wake() const { return impl_->next_wake(); }
+
+DeviceState Core::state(BootTime now) const {
+  const Impl& core = *impl_;
+  DeviceState state;
+  state.connection = core.supervisor.connection(now);
+  if (core.stopping) {
+    state.connection.state = core.finished ? LinkState::stopped : LinkState::stopping;
+  }
+  state.ledger = core.accounts.ledger();
+  state.storage = core.storage;
+  state.in_flight = core.sender.in_flight();
+  state.connects = core.supervisor.connects();
+  state.attempts_total = core.supervisor.attempts_total();
+  state.verdicts = core.supervisor.verdicts();
+  state.sends_repeated = core.sender.sends_repeated();
+  state.inbound = core.inbound;
+  HF_CHECK(state.ledger.balanced());
+  return state;
+}
+
+}  // namespace holdfast::device

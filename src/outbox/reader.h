@@ -1,0 +1,51 @@
+// Records of a segment, in order, past whatever is damaged.
+//
+// Purpose:  one buffer of 64 KiB for all reading, so that a record costs no system call of its own
+//           and RAM does not grow with the backlog.
+// Threads:  one thread at a time. A view is valid until the next call.
+// Errors:   none. Sectors that cannot be read count as damaged and are remembered in errors().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "env/disk.h"
+#include "outbox/segment.h"
+
+namespace holdfast::outbox {
+
+struct RecordView {
+  std::uint32_t offset = 0;
+  std::uint32_t next = 0;  ///< Where the following record should begin.
+  RecordHeader header;
+  std::span<const std::byte> bytes;  ///< header.length of them.
+};
+
+class SegmentReader {
+ public:
+  /// The first valid record at `from` or behind it, and before `limit`. When there is none but a
+  /// record header of this segment was met, `broken` (if given) is increased.
+  [[nodiscard]] std::optional<RecordView> next(env::File& file, const SegmentKey& key,
+                                               std::uint64_t sequence, std::uint32_t from,
+                                               std::uint32_t limit,
+                                               std::uint64_t* broken = nullptr);
+  /// Forgets what was read; needed when bytes that were read may have changed.
+  void forget() { length_ = 0; }
+  /// Sectors that could not be read so far.
+  [[nodiscard]] std::uint64_t errors() const { return errors_; }
+
+ private:
+  std::span<const std::byte> view(env::File& file, std::uint64_t sequence, std::uint32_t offset,
+                                  std::uint32_t length, std::uint32_t limit);
+  void load(env::File& file, std::uint32_t offset, std::uint32_t length);
+
+  std::vector<std::byte> buffer_;
+  std::uint64_t sequence_ = 0;
+  std::uint32_t offset_ = 0;
+  std::uint32_t length_ = 0;
+  std::uint64_t errors_ = 0;
+};
+
+}  // namespace holdfast::outbox

@@ -1,0 +1,84 @@
+// The slot files: made once, written full of zeros, recycled in place, never growing.
+//
+// Purpose:  a slot that take() gives has its name and its size on stable storage, so that writing
+//           to it costs one flush and no file system metadata.
+// Threads:  one thread at a time, as the outbox.
+// Errors:   as env::Disk's. A slot that failed once is never written or synced again in this run:
+//           what the page cache says of it proves nothing. It is removed and made anew.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "env/disk.h"
+#include "outbox/format.h"
+
+namespace holdfast::outbox {
+
+[[nodiscard]] std::string slot_name(std::uint32_t slot);
+[[nodiscard]] std::optional<std::uint32_t> slot_number(std::string_view name);
+
+class Slots {
+ public:
+  explicit Slots(env::Disk& disk) : disk_(disk) {}
+
+  /// Notes that a file exists. Errors: as Disk::open; read_only is not an error, the file is then
+  /// open for reading only.
+  Status found(std::uint32_t slot);
+  /// Until this is called nothing can be taken. `count` bounds what may be made.
+  void configure(std::uint32_t segment_bytes, std::uint32_t count);
+
+  /// Null when there is no such file.
+  [[nodiscard]] env::File* file(std::uint32_t slot);
+  [[nodiscard]] bool writable(std::uint32_t slot) const;
+  [[nodiscard]] std::vector<std::uint32_t> existing() const;
+
+  void mark_used(std::uint32_t slot);
+  /// Never touched again: it belongs to another store.
+  void quarantine(std::uint32_t slot);
+  /// The slot's content is no longer needed.
+  void release(std::uint32_t slot);
+  void mark_bad(std::uint32_t slot);
+  /// Names may not be durable: the directory must be synced before a slot is taken.
+  void directory_unsynced() { directory_dirty_ = true; }
+
+  /// Free slots that need no further disk space.
+  [[nodiscard]] std::uint32_t ready() const;
+  [[nodiscard]] bool can_make() const;
+  /// Makes one more ready slot. Errors: full when all exist, else the disk's.
+  Status make();
+  /// A ready slot, made if there is none, now in use.
+  [[nodiscard]] Result<std::uint32_t> take();
+
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+
+ private:
+  enum class Use : std::uint8_t {
+    absent,   ///< No file.
+    free,     ///< Full size, content not needed: may be taken.
+    spoiled,  ///< Content not needed, but of wrong size or failed: remove and make anew.
+    used,     ///< Holds a segment.
+    foreign,  ///< Not ours; left alone.
+  };
+  struct Slot {
+    Use use = Use::absent;
+    bool writable = false;
+    bool bad = false;
+    std::unique_ptr<env::File> file;
+  };
+
+  Status make_at(std::uint32_t slot);
+  Status sync_directory();
+
+  env::Disk& disk_;
+  std::vector<Slot> slots_;
+  std::uint32_t segment_bytes_ = 0;
+  std::uint32_t count_ = 0;
+  bool directory_dirty_ = false;
+};
+
+}  // namespace holdfast::outbox

@@ -1,0 +1,513 @@
+// See local_server.h.
+#include "runtime/local_server.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/limits.h"
+#include "runtime/local_protocol.h"
+#include "runtime/local_socket.h"
+
+namespace holdfast::runtime {
+namespace {
+
+namespace asio = boost::asio;
+using Socket = asio::local::stream_protocol::socket;
+using Acceptor = asio::local::stream_protocol::acceptor;
+using ErrorCode = boost::system::error_code;
+
+constexpr std::size_t kReadBuffer = 64 * limits::kKiB;
+constexpr std::size_t kReadPause = limits::kLocalBacklog / 2;
+constexpr Duration kAcceptPause = std::chrono::seconds(1);
+
+/// What the mailbox knows of a client without touching it.
+struct Meter {
+  std::atomic<std::size_t> events{0};  ///< Bytes of events on their way to the loop.
+  std::atomic<bool> cut{false};
+};
+
+/// A line on its way from any thread to a client.
+struct Mail {
+  std::uint64_t client = 0;
+  std::string line;
+  bool receipt = false;  ///< Else an event, counted in the meter.
+};
+
+}  // namespace
+
+/// The loop-thread half of the server.
+class LocalServer::Hub {
+ public:
+  Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket, LogHandler log);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  [[nodiscard]] Status start();
+  void tell_connection(const ConnectionState& state);
+  void deliver(std::vector<Mail> mail);
+
+ private:
+  class Client;
+  class Mailbox;
+
+  void accept();
+  void accepted(Socket socket);
+  void pause_accepting(const ErrorCode& error);
+  void refuse(Socket& socket, const std::string& why);
+  void forget(std::uint64_t client);
+  void log(LogLevel level, const std::string& line) const {
+    if (log_) log_(level, line);
+  }
+
+  posix::EventLoop& loop_;
+  Device& device_;
+  ListeningSocket file_;
+  LogHandler log_;
+  Acceptor acceptor_;
+  posix::Timer accept_timer_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::map<std::uint64_t, std::shared_ptr<Client>> clients_;
+  std::uint64_t next_client_ = 1;
+  std::uint64_t next_subscription_ = 1;
+};
+
+/// Where the device's handlers leave lines for the loop thread. One wake-up per batch.
+class LocalServer::Hub::Mailbox : public std::enable_shared_from_this<Mailbox> {
+ public:
+  Mailbox(posix::EventLoop& loop, Hub& hub) : loop_(loop), hub_(hub) {}
+
+  void put(Mail mail) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    mail_.push_back(std::move(mail));
+    if (mail_.size() == 1) loop_.post([self = shared_from_this()] { self->deliver(); });
+  }
+
+  void deliver() {
+    if (closed_) return;
+    std::vector<Mail> mail;
+    {
+      const std::lock_guard lock(mutex_);
+      mail.swap(mail_);
+    }
+    hub_.deliver(std::move(mail));
+  }
+
+  /// From here on neither loop nor hub is touched. Loop thread.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+
+ private:
+  posix::EventLoop& loop_;
+  Hub& hub_;
+  std::mutex mutex_;
+  std::vector<Mail> mail_;
+  bool closed_ = false;  // written on the loop thread only, under the lock
+};
+
+/// One connection. Kept alive by its pending operations; `hub_` is null once it has been closed.
+class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
+ public:
+  Client(Hub& hub, std::uint64_t number, pid_t pid, Socket socket)
+      : hub_(&hub), number_(number), pid_(pid), socket_(std::move(socket)) {}
+
+  void read();
+  void take_mail(const Mail& mail);
+  void tell_connection(const std::string& line);
+  /// Writes what has been gathered, unless a write is under way.
+  void flush();
+  /// The last chance of what is unwritten; then the socket is gone.
+  void close();
+
+ private:
+  void received(const ErrorCode& error, std::size_t count);
+  void handle_lines();
+  void handle(std::string_view line);
+  void answer(PublishRequest& request, std::string& id);
+  void answer(SubscribeRequest& request, std::string& id);
+  void answer(UnsubscribeRequest& request, std::string& id);
+  void answer(StatusRequest& request, std::string& id);
+  void answer(EventsRequest& request, std::string& id);
+  void answer(ReconnectRequest& request, std::string& id);
+  void answer(PingRequest& request, std::string& id);
+  [[nodiscard]] ReceiptHandler receipt_handler(WantedReceipt wanted, std::string id);
+  void written(const ErrorCode& error);
+  void cut(const std::string& why);
+  void leave();
+  [[nodiscard]] std::size_t unread() const { return pending_.size() + writing_.size(); }
+
+  Hub* hub_;
+  const std::uint64_t number_;
+  const pid_t pid_;
+  Socket socket_;
+  std::vector<char> buffer_ = std::vector<char>(kReadBuffer);
+  std::string input_;
+  std::size_t taken_ = 0;    // bytes of input_ that have been handled
+  std::size_t scanned_ = 0;  // bytes of input_ known to hold no newline after taken_
+  std::string pending_;
+  std::string writing_;
+  bool reading_ = false;  // a read, or a turn of handle_lines(), is under way
+  bool last_ = false;     // no more requests; close once everything is written
+  bool wants_events_ = false;
+  std::size_t owed_ = 0;
+  std::map<std::uint64_t, SubscriptionId> subscriptions_;
+  std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
+};
+
+// ---- a client: reading --------------------------------------------------------------------------
+
+void LocalServer::Hub::Client::read() {
+  if (hub_ == nullptr || reading_ || last_) return;
+  if (unread() > kReadPause) return;  // resumed by written()
+  reading_ = true;
+  socket_.async_read_some(asio::buffer(buffer_),
+                          [self = shared_from_this()](const ErrorCode& error, std::size_t count) {
+                            self->received(error, count);
+                          });
+}
+
+void LocalServer::Hub::Client::received(const ErrorCode& error, std::size_t count) {
+  reading_ = false;
+  if (hub_ == nullptr) return;
+  if (error) {
+    // A half-closed client still gets the receipts it is owed: "printf … | nc -N -U".
+    last_ = true;
+    if (error != asio::error::eof || (owed_ == 0 && unread() == 0 && subscriptions_.empty())) {
+      leave();
+    }
+    return;
+  }
+  input_.append(buffer_.data(), count);
+  handle_lines();
+}
+
+void LocalServer::Hub::Client::handle_lines() {
+  for (std::size_t lines = 0; hub_ != nullptr && !last_; ++lines) {
+    const std::size_t end = input_.find('\n', std::max(scanned_, taken_));
+    if (end == std::string::npos) {
+      scanned_ = input_.size();
+      break;
+    }
+    if (lines == kLocalLinesPerTurn || unread() > kReadPause) break;
+    if (end - taken_ > limits::kLocalLine) break;  // refused below
+    std::string_view line(input_.data() + taken_, end - taken_);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) handle(line);
+    taken_ = end + 1;
+  }
+  if (hub_ == nullptr) return;
+  input_.erase(0, taken_);
+  scanned_ -= std::min(scanned_, taken_);
+  taken_ = 0;
+  if (input_.find('\n', scanned_) > limits::kLocalLine && input_.size() > limits::kLocalLine) {
+    pending_ += error_line("", "a line has more than " + std::to_string(limits::kLocalLine) +
+                                   " bytes; send smaller messages");
+    last_ = true;
+  }
+  flush();
+  if (hub_ == nullptr || last_) return;
+  if (input_.find('\n', scanned_) == std::string::npos) {
+    read();
+  } else if (unread() <= kReadPause) {  // else resumed by written()
+    reading_ = true;
+    hub_->loop_.post([self = shared_from_this()] {
+      self->reading_ = false;
+      self->handle_lines();
+    });
+  }
+}
+
+void LocalServer::Hub::Client::handle(std::string_view line) {
+  auto parsed = parse_request(line);
+  if (const auto* refusal = std::get_if<LocalRefusal>(&parsed)) {
+    pending_ += error_line(refusal->id, refusal->error);
+    return;
+  }
+  auto& request = std::get<LocalRequest>(parsed);
+  std::visit([&](auto& what) { answer(what, request.id); }, request.what);
+}
+
+// ---- a client: requests -------------------------------------------------------------------------
+
+void LocalServer::Hub::Client::answer(PublishRequest& request, std::string& id) {
+  RejectReason rejected = RejectReason::queue_full;
+  if (owed_ < kLocalReceiptsOwed) {
+    const bool owes = request.receipt != WantedReceipt::none;
+    ReceiptHandler handler;
+    if (owes) handler = receipt_handler(request.receipt, id);
+    rejected = hub_->device_.publish(std::move(request.message), std::move(handler)).rejected;
+    if (owes && rejected == RejectReason::none) ++owed_;
+  }
+  if (rejected == RejectReason::none) return;
+  pending_ += error_line(id, to_string(rejected), rejected == RejectReason::queue_full);
+}
+
+ReceiptHandler LocalServer::Hub::Client::receipt_handler(WantedReceipt wanted, std::string id) {
+  struct Owed {
+    std::shared_ptr<Mailbox> mailbox;
+    std::uint64_t client;
+    WantedReceipt wanted;
+    std::string id;
+  };
+  auto owed = std::make_shared<Owed>(Owed{hub_->mailbox_, number_, wanted, std::move(id)});
+  return [owed = std::move(owed)](const Receipt& receipt) mutable {
+    if (!owed) return;
+    if (receipt.kind == ReceiptKind::accepted && owed->wanted == WantedReceipt::delivered) return;
+    owed->mailbox->put({owed->client, receipt_line(owed->id, receipt), true});
+    owed.reset();  // the handler lives on until the message is settled; its memory need not
+  };
+}
+
+void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id) {
+  const std::uint64_t number = hub_->next_subscription_++;
+  auto handler = [mailbox = hub_->mailbox_, client = number_, number,
+                  meter = meter_](const InboundMessage& message) {
+    if (meter->cut) return;
+    std::string line = message_line(number, message);
+    // What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
+    if (meter->events.fetch_add(line.size()) > limits::kLocalBacklog) meter->cut = true;
+    mailbox->put({client, std::move(line), false});
+  };
+  const Result<SubscriptionId> subscription =
+      hub_->device_.subscribe(std::move(request.filter), request.qos, std::move(handler));
+  if (!subscription) {
+    pending_ +=
+        error_line(id, subscription.error().message, subscription.error().code == Errc::full);
+    return;
+  }
+  subscriptions_.emplace(number, *subscription);
+  pending_ += subscribed_line(id, number);
+}
+
+void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& id) {
+  const auto found = subscriptions_.find(request.subscription);
+  if (found == subscriptions_.end()) {
+    pending_ += error_line(id, "field \"subscription\": this connection has none of that number");
+    return;
+  }
+  const Status status = hub_->device_.unsubscribe(found->second);
+  subscriptions_.erase(found);
+  pending_ += status ? ok_line(id) : error_line(id, status.error().message);
+}
+
+void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
+  pending_ += status_line(id, hub_->device_.state());
+}
+
+void LocalServer::Hub::Client::answer(EventsRequest&, std::string& id) {
+  wants_events_ = true;
+  pending_ += ok_line(id);
+  pending_ += connection_line(hub_->device_.state().connection);
+}
+
+void LocalServer::Hub::Client::answer(ReconnectRequest&, std::string& id) {
+  hub_->device_.reconnect_now();
+  pending_ += ok_line(id);
+}
+
+void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) { pending_ += ok_line(id); }
+
+// ---- a client: writing and leaving --------------------------------------------------------------
+
+void LocalServer::Hub::Client::take_mail(const Mail& mail) {
+  if (mail.receipt) {
+    owed_ -= std::min<std::size_t>(owed_, 1);
+  } else {
+    meter_->events -= mail.line.size();
+  }
+  pending_ += mail.line;
+  if (unread() > limits::kLocalBacklog || meter_->cut) {
+    cut("does not read what it asked for; " + std::to_string(unread() / limits::kKiB) +
+        " KiB were waiting");
+  }
+}
+
+void LocalServer::Hub::Client::tell_connection(const std::string& line) {
+  if (!wants_events_) return;
+  pending_ += line;
+  if (unread() > limits::kLocalBacklog) return cut("does not read the events it asked for");
+  flush();
+}
+
+void LocalServer::Hub::Client::flush() {
+  if (hub_ == nullptr || !writing_.empty()) return;
+  if (pending_.empty()) {
+    if (last_ && owed_ == 0 && !reading_ && subscriptions_.empty() && !wants_events_) leave();
+    return;
+  }
+  writing_.swap(pending_);
+  asio::async_write(
+      socket_, asio::buffer(writing_),
+      [self = shared_from_this()](const ErrorCode& error, std::size_t) { self->written(error); });
+}
+
+void LocalServer::Hub::Client::written(const ErrorCode& error) {
+  if (hub_ == nullptr) return;
+  if (error) return leave();
+  writing_.clear();
+  flush();
+  if (hub_ == nullptr || reading_ || last_) return;
+  handle_lines();  // what waited while reading was paused; then reads on
+}
+
+void LocalServer::Hub::Client::cut(const std::string& why) {
+  hub_->log(LogLevel::warning, "local API: client " + std::to_string(number_) + " (process " +
+                                   std::to_string(pid_) + ") " + why + "; cut");
+  pending_.clear();
+  leave();
+}
+
+void LocalServer::Hub::Client::leave() {
+  if (hub_ == nullptr) return;
+  Hub* const hub = hub_;
+  close();
+  hub->forget(number_);
+}
+
+void LocalServer::Hub::Client::close() {
+  if (hub_ == nullptr) return;
+  meter_->cut = true;
+  for (const auto& [number, subscription] : subscriptions_) {
+    static_cast<void>(hub_->device_.unsubscribe(subscription).ok());
+  }
+  hub_ = nullptr;
+  ErrorCode ignored;
+  if (writing_.empty() && !pending_.empty()) {
+    socket_.non_blocking(true, ignored);
+    socket_.write_some(asio::buffer(pending_), ignored);
+  }
+  socket_.close(ignored);
+}
+
+// ---- the hub ------------------------------------------------------------------------------------
+
+LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket,
+                      LogHandler log)
+    : loop_(loop),
+      device_(device),
+      file_(std::move(socket)),
+      log_(std::move(log)),
+      acceptor_(loop.context()),
+      accept_timer_(loop),
+      mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
+
+LocalServer::Hub::~Hub() {
+  mailbox_->deliver();
+  mailbox_->close();
+  accept_timer_.cancel();
+  ErrorCode ignored;
+  acceptor_.close(ignored);
+  remove_socket_file(file_);
+  for (const auto& [number, client] : clients_) client->close();
+}
+
+Status LocalServer::Hub::start() {
+  ErrorCode failure;
+  acceptor_.assign(asio::local::stream_protocol(), file_.fd.get(), failure);
+  if (failure) {
+    remove_socket_file(file_);
+    return Error{Errc::io, file_.path.native() + ": " + failure.message(), failure.value()};
+  }
+  static_cast<void>(file_.fd.release());
+  accept();
+  return {};
+}
+
+void LocalServer::Hub::accept() {
+  // The mailbox tells whether the hub still is there when the handler runs.
+  acceptor_.async_accept(
+      [this, alive = std::weak_ptr(mailbox_)](const ErrorCode& error, Socket socket) {
+        if (error == asio::error::operation_aborted || alive.expired()) return;
+        if (error) return pause_accepting(error);
+        accepted(std::move(socket));
+        accept();
+      });
+}
+
+void LocalServer::Hub::pause_accepting(const ErrorCode& error) {
+  log(LogLevel::error,
+      "local API: cannot accept clients: " + error.message() + "; trying again each second");
+  accept_timer_.arm_after(kAcceptPause, [this] { accept(); });
+}
+
+void LocalServer::Hub::accepted(Socket socket) {
+  const Peer peer = peer_of(socket.native_handle(), file_.group);
+  if (!peer.allowed) {
+    log(LogLevel::warning, "local API: process " + std::to_string(peer.pid) +
+                               " refused: neither our user nor in the socket's group");
+    return refuse(socket, "permission denied; join the group of the socket file");
+  }
+  if (clients_.size() >= limits::kLocalClients) {
+    log(LogLevel::warning, "local API: process " + std::to_string(peer.pid) +
+                               " refused: " + std::to_string(limits::kLocalClients) +
+                               " clients are connected already");
+    return refuse(socket, "too many clients; at most " + std::to_string(limits::kLocalClients) +
+                              " connect at once");
+  }
+  const std::uint64_t number = next_client_++;
+  auto client = std::make_shared<Client>(*this, number, peer.pid, std::move(socket));
+  clients_.emplace(number, client);
+  client->read();
+}
+
+void LocalServer::Hub::refuse(Socket& socket, const std::string& why) {
+  ErrorCode ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(error_line("", why, true)), ignored);
+}
+
+void LocalServer::Hub::forget(std::uint64_t client) { clients_.erase(client); }
+
+void LocalServer::Hub::deliver(std::vector<Mail> mail) {
+  std::vector<std::shared_ptr<Client>> touched;
+  for (const Mail& one : mail) {
+    const auto found = clients_.find(one.client);
+    if (found == clients_.end()) continue;
+    const std::shared_ptr<Client> client = found->second;  // taking mail may end it
+    client->take_mail(one);
+    if (touched.empty() || touched.back() != client) touched.push_back(client);
+  }
+  for (const auto& client : touched) client->flush();
+}
+
+void LocalServer::Hub::tell_connection(const ConnectionState& state) {
+  const std::string line = connection_line(state);
+  const auto clients = clients_;  // telling may end one
+  for (const auto& [number, client] : clients) client->tell_connection(line);
+}
+
+// ---- the face -----------------------------------------------------------------------------------
+
+LocalServer::LocalServer(std::unique_ptr<Hub> hub) : hub_(std::move(hub)) {}
+
+LocalServer::~LocalServer() = default;
+
+Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, Device& device,
+                                                       const std::filesystem::path& path,
+                                                       LogHandler log) {
+  Result<ListeningSocket> socket = listen_at(path);
+  if (!socket) return std::move(socket).error().with("local.socket");
+  auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(log));
+  if (Status started = hub->start(); !started) {
+    return std::move(started).error().with("local.socket");
+  }
+  return std::unique_ptr<LocalServer>(new LocalServer(std::move(hub)));
+}
+
+void LocalServer::connection_changed(const ConnectionState& state) { hub_->tell_connection(state); }
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,48 @@
+// The local API: a Unix socket on which any program of this machine publishes and subscribes.
+//
+// Purpose:  newline-delimited JSON (local_protocol.h, docs/local-api.md) in front of a Device.
+// Threads:  opened before the loop runs or on its thread; destroyed on it or after it has ended.
+//           connection_changed() on the loop thread. The device's handlers come from any thread
+//           and reach the loop through a mailbox that may outlive the server.
+// Ownership: owns the socket file and its clients; the device must outlive it. The destructor hands
+//           out what has been answered so far, as far as the sockets take it at once.
+// Access:   file mode 0660; besides, the peer must be root, our own user, or in the file's group.
+// Bounds:   limits::kLocalClients clients; each: a line of limits::kLocalLine, unread answers of
+//           limits::kLocalBacklog (at half of it no more requests are read; a client that is over
+//           it because of events is cut), kLocalReceiptsOwed receipts.
+// Errors:   in_use when a living process listens on the path, else permission or io; each names the
+//           path. A file left by a dead process is replaced. A shortage of descriptors pauses
+//           accepting for a second; it never spins.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "holdfast/device.h"
+#include "holdfast/result.h"
+#include "posix/event_loop.h"
+
+namespace holdfast::runtime {
+
+class LocalServer {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
+                                                                 Device& device,
+                                                                 const std::filesystem::path& path,
+                                                                 LogHandler log);
+  ~LocalServer();
+  LocalServer(const LocalServer&) = delete;
+  LocalServer& operator=(const LocalServer&) = delete;
+
+  /// Tells the clients that asked for events. Loop thread. Device::on_connection() stays the
+  /// application's.
+  void connection_changed(const ConnectionState& state);
+
+ private:
+  class Hub;
+  explicit LocalServer(std::unique_ptr<Hub> hub);
+
+  std::unique_ptr<Hub> hub_;
+};
+
+}  // namespace holdfast::runtime

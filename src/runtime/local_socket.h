@@ -1,0 +1,46 @@
+// The socket file of the local API: made, judged stale or alive, removed; and who is at the far
+// end.
+//
+// Threads:  any; no state but the file's.
+// Errors:   one sentence with the path and what to do.
+// Sources:  unix(7), SO_PEERCRED and SO_PEERGROUPS.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "holdfast/result.h"
+#include "posix/unique_fd.h"
+
+namespace holdfast::runtime {
+
+/// A listening socket and the file that leads to it.
+struct ListeningSocket {
+  posix::UniqueFd fd;  ///< Non-blocking, close-on-exec.
+  std::filesystem::path path;
+  std::uint64_t device = 0;  ///< Identify the file, so that nobody else's is removed.
+  std::uint64_t inode = 0;
+  gid_t group = 0;
+};
+
+/// Makes the last folder if missing, replaces a dead process' file, binds, sets mode 0660, listens.
+[[nodiscard]] Result<ListeningSocket> listen_at(const std::filesystem::path& path);
+
+/// Removes the file if it is still ours.
+void remove_socket_file(const ListeningSocket& socket) noexcept;
+
+/// A connected, non-blocking socket. Errors: not_found (no file), closed (nobody listens),
+/// permission, io.
+[[nodiscard]] Result<posix::UniqueFd> connect_to(const std::filesystem::path& path);
+
+struct Peer {
+  pid_t pid = 0;  ///< 0 when it lives in another process namespace.
+  bool allowed = false;
+};
+
+/// Who is at the far end: allowed if root, our own user, or a member of `group`.
+[[nodiscard]] Peer peer_of(int fd, gid_t group) noexcept;
+
+}  // namespace holdfast::runtime

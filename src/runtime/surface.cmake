@@ -1,0 +1,10 @@
+# Configuration and local API: the surface that people and programs touch.
+set(SURFACE_SOURCES
+    config_check.cpp
+    config_file.cpp
+    config_keys.cpp
+    local_client.cpp
+    local_protocol.cpp
+    local_server.cpp
+    local_socket.cpp)
+set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp)
