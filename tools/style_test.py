@@ -41,6 +41,10 @@ MAY_INCLUDE = {
 # Tests may besides use the simulated world, which is made for them, and the real one.
 TESTS_MAY_INCLUDE = ("base", "env", "sim", "posix")
 
+# Names of tests and of the code that only tests use.
+TEST_ENDINGS = ("_test", "_test_support", "_harness", "_fixture")
+TEST_BEGINNINGS = ("test_", "fake_", "scripted_", "real_")
+
 PUBLIC_EVERYWHERE = ("result.h", "types.h", "config.h")  # the vocabulary
 PUBLIC_DEVICE = ("public", "device", "runtime", "agent", "cli", "examples", "lab", "bench", "sim",
                  "fuzz")
@@ -136,8 +140,7 @@ class Source:
         self.code = blanked(self.text)
         self.room = room_of(path)
         stem = os.path.splitext(os.path.basename(path))[0]
-        self.is_test = stem.endswith(("_test", "_test_support", "_test_util")) or \
-            stem.startswith(("test_", "fake_")) or "/testing/" in path or "/test/" in path
+        self.is_test = stem.endswith(TEST_ENDINGS) or stem.startswith(TEST_BEGINNINGS)
         self.includes = [(self.text.count("\n", 0, m.start()) + 1, m.group(1), m.group(2))
                          for m in INCLUDE.finditer(self.text)]
 
@@ -241,7 +244,10 @@ class Checker:
                             f"{len(line)} columns; wrap it, {MAX_COLUMNS} is the limit")
             if "\t" in line or line != line.rstrip():
                 self.report(path, number, "blanks", "remove tabs and trailing blanks")
-        if not source.text.lstrip().startswith(("//", "/*")):
+        # A .cpp that opens with its own header has its purpose there; that header is checked.
+        own = '#include "%s.h"' % re.sub(r"^src/|\.cpp$", "", path)
+        if not source.text.lstrip().startswith(("//", "/*", own)) or (
+                source.is_test and path.endswith("_test.cpp") and source.text.startswith(own)):
             self.report(path, 1, "purpose", "begin the file with a comment that says what it is for")
         if path.endswith(".h"):
             first = next((line for line in source.code.split("\n") if line.strip()), "")
@@ -282,7 +288,7 @@ class Checker:
                         f"{room} may include only {', '.join(PUBLIC_EVERYWHERE)} of holdfast/")
         elif room == "engines" and other == "engines":
             mine, theirs = source.path.split("/")[:3], target.split("/")[:3]
-            if mine != theirs and len(theirs) > 2 and "." not in theirs[2]:
+            if mine[2] != theirs[2] and "." not in theirs[2] and not source.is_test:
                 self.report(source.path, line, "include", "one engine must not include another")
         elif other != room and other not in MAY_INCLUDE.get(room, ()):
             if not (source.is_test and other in TESTS_MAY_INCLUDE):
@@ -362,21 +368,19 @@ class Checker:
                     folder = os.path.dirname(path)
                     lists[folder] = lists.get(folder, "") + file.read()
         for source in self.sources:
-            folder = os.path.dirname(source.path)
-            if not source.path.endswith(".cpp") or source.room == "fuzz":
-                continue
-            while True:
-                name = os.path.relpath(source.path, folder or ".")
-                if re.search(r"(?<![\w/])" + re.escape(name) + r"(?!\w)", lists.get(folder, "")):
-                    break
-                stem = os.path.splitext(name)[0]
-                if "/" not in stem and re.search(r"\$\{\w+\}\.cpp", lists.get(folder, "")) and \
-                        re.search(r"\b" + re.escape(stem) + r"\b", lists[folder]):
-                    break
-                if not folder:
-                    self.report(source.path, 1, "not-built", "name it in its CMakeLists.txt")
-                    break
-                folder = os.path.dirname(folder)
+            if source.path.endswith(".cpp") and source.room != "fuzz" and \
+                    not any(self.names(text, folder, source.path) for folder, text in lists.items()):
+                self.report(source.path, 1, "not-built", "name it in its CMakeLists.txt")
+
+    @staticmethod
+    def names(text, folder, path):
+        """Whether a CMakeLists.txt in `folder` names the file, whole or as ${var}.cpp in a loop."""
+        name = os.path.relpath(path, folder or ".")
+        if re.search(r"(?<![\w/.])" + re.escape(name) + r"(?!\w)", text):
+            return True
+        stem = os.path.splitext(name)[0]
+        return "/" not in stem and "}.cpp" in text and \
+            re.search(r"\b" + re.escape(stem) + r"\b", text) is not None
 
     def check_words(self):
         for path in self.files:
@@ -461,6 +465,8 @@ PLANTED = (
     ("src/base/tab.h", HEADER + "\tint x;\n", ("blanks",)),
     ("src/base/trail.h", HEADER + "int x; \n", ("blanks",)),
     ("src/base/mute.h", "#pragma once\n", ("purpose",)),
+    ("src/base/good.cpp", '#include "base/good.h"\n', ()),
+    ("src/base/mute.cpp", '#include "base/good.h"\n', ("purpose",)),
     ("src/base/guard.h", PURPOSE + "#ifndef X\n#define X\n#endif\n", ("pragma-once",)),
     ("src/base/long.h", HEADER + "// x\n" * 799, ("file-length",)),
     ("src/base/a/b/deep.h", HEADER, ("depth",)),
@@ -484,7 +490,7 @@ PLANTED = (
      "TEST(A, B) {\n  EXPECT_EQ(1'000, n);\n}\nTEST(A, C) { expect_same(a, b); }\n", ()),
     ("src/base/orphan.cpp", PURPOSE, ("not-built",)),
     ("include/holdfast/result.h", HEADER + "int a;\nint b;\nint c;\nint d;\n", ("public-comments",)),
-    ("src/base/CMakeLists.txt", "add(void_test.cpp vain_test.cpp full_test.cpp)\n", ()),
+    ("src/base/CMakeLists.txt", "add(good.cpp mute.cpp void_test.cpp vain_test.cpp full_test.cpp)\n", ()),
 )
 
 

@@ -142,14 +142,23 @@ TEST_P(Conformance, RefusalsOfMqtt5BecomeVerdicts) {
   for (const Refusal& refusal : refusals) {
     ScriptedPeer peer([&](PeerConnection& client) {
       if (!client.read(1)) return;
-      client.send(connack_v5(refusal.code, {0x1F, 0, 4, 'b', 'a', 'd', '\n'}));
+      client.send(connack_v5(refusal.code, {0x1F, 0, 4, 'b', 'a', 'd', '!'}));
     });
     harness.connect(harness.request(peer.port()));
     EXPECT_TRUE(ended_with(refusal.verdict)) << unsigned{refusal.code};
     EXPECT_TRUE(sink.failed);
     EXPECT_EQ(sink.failure.reason_code, refusal.code);
-    EXPECT_NE(sink.failure.detail.find("bad?"), std::string::npos) << sink.failure.detail;
+    EXPECT_NE(sink.failure.detail.find("bad!"), std::string::npos) << sink.failure.detail;
   }
+}
+
+TEST_P(Conformance, ARefusalInUnfitWordsIsStillThatRefusal) {
+  ScriptedPeer peer([](PeerConnection& client) {
+    if (client.read(1)) client.send(connack_v5(0x87, {0x1F, 0, 2, 0xFF, '\n'}));
+  });
+  harness.connect(harness.request(peer.port()));
+  EXPECT_TRUE(ended_with(Verdict::not_authorized));
+  for (const char c : sink.failure.detail) EXPECT_TRUE(c >= ' ' && c <= '~');
 }
 
 TEST_P(Conformance, RefusalsOfMqtt311BecomeVerdicts) {
@@ -286,6 +295,7 @@ TEST_P(Conformance, PropertiesAndFlagsOfAMessageAreSent) {
   ScriptedPeer peer([&](PeerConnection& client) {
     welcome(client);
     if (auto packet = client.read(3)) promise.set_value(*packet);
+    harness.wake();
     client.drain();
   });
   ASSERT_TRUE(up(peer));
@@ -446,6 +456,7 @@ TEST_P(Conformance, InboundMessagesArriveWholeAndAreAcked) {
       acked.push_back(packet->packet_id());
     }
     promise.set_value(acked);
+    harness.wake();
     client.drain();
   });
   ASSERT_TRUE(up(peer));
@@ -485,6 +496,24 @@ TEST_P(Conformance, FarewellsOfTheServerBecomeVerdicts) {
     EXPECT_EQ(sink.failure.reason_code, farewell.code);
     EXPECT_NE(sink.failure.detail.find("why!"), std::string::npos) << sink.failure.detail;
   }
+}
+
+TEST_P(Conformance, BytesMayComeOneAtATime) {
+  ScriptedPeer peer([](PeerConnection& client) {
+    if (!client.read(1)) return;
+    Octets all = connack_v5(0, {0x21, 0, 9});
+    for (const Octets& more :
+         {publish_v5("in", "payload", 5), test::packet(0xD0, {}), test::packet(0xE0, {0x97})}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    for (const std::uint8_t byte : all) client.send({byte});
+  });
+  harness.connect(harness.request(peer.port()));
+  ASSERT_TRUE(ended_with(Verdict::quota_exceeded));
+  EXPECT_FALSE(sink.failed);
+  EXPECT_EQ(sink.info.receive_maximum, 9);
+  ASSERT_EQ(sink.message_count, 1U);
+  EXPECT_EQ(text(sink.messages[0].payload), "payload");
 }
 
 TEST_P(Conformance, AFarewellWithoutACodeIsServerGone) {
@@ -644,17 +673,22 @@ TEST_P(Conformance, APeerThatStopsReadingIsFoundAndCostsBoundedMemory) {
   ASSERT_TRUE(ended_with(Verdict::silent_peer));
   sink.on_event = nullptr;
   EXPECT_LT(token, 1000U);
-  EXPECT_LT(resident_bytes(), before + 24 * 1024 * 1024);
+  if (kMemoryIsMeasurable) {
+    EXPECT_LT(resident_bytes(), before + 24 * 1024 * 1024);
+  }
 }
 
 // ---- abort --------------------------------------------------------------------------------------
 
 TEST_P(Conformance, AbortInEachPhaseLeavesNothing) {
-  ScriptedPeer silent([](PeerConnection& client) { client.drain(); });
-  ScriptedPeer polite([](PeerConnection& client) {
-    welcome(client);
-    client.drain();
-  });
+  const auto wake = [this] { harness.wake(); };
+  ScriptedPeer silent([](PeerConnection& client) { client.drain(); }, wake);
+  ScriptedPeer polite(
+      [](PeerConnection& client) {
+        welcome(client);
+        client.drain();
+      },
+      wake);
   // Once for what is made on first use and stays.
   ASSERT_TRUE(up(polite));
   engine().abort();
@@ -726,10 +760,12 @@ TEST_P(Conformance, DestroyingTheEngineFromInsideTheSinkIsSafe) {
 }
 
 TEST_P(Conformance, TwoHundredCyclesLeakNothing) {
-  ScriptedPeer peer([](PeerConnection& client) {
-    welcome(client);
-    client.drain();
-  });
+  ScriptedPeer peer(
+      [](PeerConnection& client) {
+        welcome(client);
+        client.drain();
+      },
+      [this] { harness.wake(); });
   const auto cycle = [&](int i) {
     harness.connect(harness.request(peer.port()));
     if (i % 3 != 0) (void)harness.run_until([&] { return sink.up(); });
@@ -747,11 +783,13 @@ TEST_P(Conformance, TwoHundredCyclesLeakNothing) {
   for (int i = 0; i < 200; ++i) cycle(i);
   EXPECT_TRUE(harness.run_until([&] { return count_descriptors() <= descriptors; }, seconds(2)))
       << count_descriptors() << " descriptors instead of " << descriptors;
-  EXPECT_LT(resident_bytes(), memory + 4 * 1024 * 1024);
+  if (kMemoryIsMeasurable) {
+    EXPECT_LT(resident_bytes(), memory + 4 * 1024 * 1024);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Conformance, ::testing::ValuesIn(engines_under_test()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace holdfast::engines::test

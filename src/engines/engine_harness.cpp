@@ -110,6 +110,7 @@ bool Harness::connect_up(const env::ConnectRequest& request) {
 
 bool Harness::run_until(const std::function<bool()>& done, Duration limit) {
   const auto guard = boost::asio::make_work_guard(loop.context());
+  loop.context().restart();  // it counts as stopped when the last guard left it without work
   bool late = false;
   posix::Timer timer(loop);
   timer.arm_after(limit, [&late] { late = true; });

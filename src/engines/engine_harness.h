@@ -73,6 +73,10 @@ class Harness {
   /// Runs the loop until `done` holds; false after `limit`.
   [[nodiscard]] bool run_until(const std::function<bool()>& done,
                                Duration limit = std::chrono::seconds(10));
+  /// From any thread: run_until() looks again.
+  void wake() {
+    loop.post([] {});
+  }
   [[nodiscard]] bool run_until_ended() {
     return run_until([this] { return sink.ended(); });
   }
@@ -94,6 +98,18 @@ class Harness {
 [[nodiscard]] std::string text(const Bytes& bytes);
 /// Open descriptors of this process.
 [[nodiscard]] std::size_t count_descriptors();
+/// Whether memory figures mean anything: sanitizers keep what is freed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kMemoryIsMeasurable = false;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kMemoryIsMeasurable = false;
+#else
+inline constexpr bool kMemoryIsMeasurable = true;
+#endif
+#else
+inline constexpr bool kMemoryIsMeasurable = true;
+#endif
 /// Resident memory of this process, in bytes.
 [[nodiscard]] std::size_t resident_bytes();
 

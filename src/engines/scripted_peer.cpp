@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -175,7 +176,8 @@ void PeerConnection::reset() {
   if (connect(fd_.get(), &nobody, sizeof(nobody)) != 0) fail("reset");
 }
 
-ScriptedPeer::ScriptedPeer(Script script) : script_(std::move(script)) {
+ScriptedPeer::ScriptedPeer(Script script, std::function<void()> on_closed)
+    : script_(std::move(script)), on_closed_(std::move(on_closed)) {
   listener_ = posix::UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -209,10 +211,15 @@ void ScriptedPeer::serve() {
       if (stopping_) return;
       current_ = fd.get();
     }
-    PeerConnection connection(std::move(fd));
-    script_(connection);
-    const std::lock_guard lock(mutex_);
-    current_ = -1;
+    const int at_once = 1;  // small sends arrive as small pieces
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
+    {
+      PeerConnection connection(std::move(fd));
+      script_(connection);
+      const std::lock_guard lock(mutex_);
+      current_ = -1;
+    }
+    if (on_closed_) on_closed_();
   }
 }
 

@@ -80,7 +80,8 @@ class PeerConnection {
 class ScriptedPeer {
  public:
   using Script = std::function<void(PeerConnection&)>;
-  explicit ScriptedPeer(Script script);
+  /// `on_closed` is called on the peer's thread after each connection is closed; may be empty.
+  explicit ScriptedPeer(Script script, std::function<void()> on_closed = {});
   ~ScriptedPeer();
   ScriptedPeer(const ScriptedPeer&) = delete;
   ScriptedPeer& operator=(const ScriptedPeer&) = delete;
@@ -89,6 +90,7 @@ class ScriptedPeer {
  private:
   void serve();
   Script script_;
+  std::function<void()> on_closed_;
   posix::UniqueFd listener_;
   std::uint16_t port_ = 0;
   std::mutex mutex_;

@@ -56,7 +56,11 @@ void Slots::configure(std::uint32_t segment_bytes, std::uint32_t count) {
   for (Slot& slot : slots_) {
     if (slot.use != Use::spoiled || !slot.file) continue;
     const auto size = slot.file->size();
-    if (size && *size == segment_bytes) slot.use = Use::free;
+    if (size && *size == segment_bytes) {
+      slot.use = Use::free;
+    } else {
+      slot.bad = true;  // cut short, or of another store: good for reading at most
+    }
   }
 }
 

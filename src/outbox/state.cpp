@@ -23,6 +23,7 @@ void write_session(ByteWriter& w, const SessionInfo& info) {
   w.i64(info.boot_ms);
   w.i64(info.max_wall_ms);
   w.u64(info.accepted);
+  w.u64(info.corrupt);
   w.u8(info.clean ? kFlagClean : 0);
   w.u8(static_cast<std::uint8_t>(info.lanes.size()));
   for (const std::string& lane : info.lanes) {
@@ -42,6 +43,7 @@ std::optional<SessionInfo> read_session(ByteReader& r) {
   info.boot_ms = r.i64();
   info.max_wall_ms = r.i64();
   info.accepted = r.u64();
+  info.corrupt = r.u64();
   info.clean = (r.u8() & kFlagClean) != 0;
   const std::uint8_t lanes = r.u8();
   for (unsigned i = 0; i < lanes; ++i) info.lanes.push_back(r.text(r.u8()));

@@ -28,7 +28,8 @@ struct SessionInfo {
   std::int64_t wall_ms = 0;
   std::int64_t boot_ms = 0;
   std::int64_t max_wall_ms = 0;  ///< Largest wall clock ever seen.
-  std::uint64_t accepted = 0;    ///< Counter at this moment; tells torn from corrupt later.
+  std::uint64_t accepted = 0;    ///< Counters at this moment: they tell torn from corrupt, and
+  std::uint64_t corrupt = 0;     ///< damage already reported from new, when this is read again.
   std::vector<std::string> lanes;  ///< The store's lane names; StoreLane is an index.
 };
 

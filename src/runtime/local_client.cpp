@@ -73,7 +73,7 @@ Status LocalClient::send_some() {
     const ssize_t put =
         ::send(fd_.get(), output_.data() + sent_, unsent(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
+    if (put < 0 && errno == EAGAIN) return {};
     if (put < 0) return ended(" while being sent to");
     sent_ += static_cast<std::size_t>(put);
   }
@@ -87,7 +87,7 @@ Status LocalClient::receive_some() {
   while (true) {
     const ssize_t got = ::recv(fd_.get(), block.data(), block.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
+    if (got < 0 && errno == EAGAIN) return {};
     if (got <= 0) return ended("");
     input_.append(block.data(), static_cast<std::size_t>(got));
     if (static_cast<std::size_t>(got) < block.size()) return {};

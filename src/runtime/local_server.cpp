@@ -77,6 +77,9 @@ class LocalServer::Hub {
   LogHandler log_;
   Acceptor acceptor_;
   posix::Timer accept_timer_;
+  bool accept_failing_ = false;
+  /// Gone with the hub: an accept that was finished before may still be delivered after.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<Mailbox> mailbox_;
   std::map<std::uint64_t, std::shared_ptr<Client>> clients_;
   std::uint64_t next_client_ = 1;
@@ -135,6 +138,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
 
  private:
   void received(const ErrorCode& error, std::size_t count);
+  void half_closed();
   void handle_lines();
   void handle(std::string_view line);
   void answer(PublishRequest& request, std::string& id);
@@ -161,7 +165,8 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   std::string pending_;
   std::string writing_;
   bool reading_ = false;  // a read, or a turn of handle_lines(), is under way
-  bool last_ = false;     // no more requests; close once everything is written
+  bool last_ = false;     // the peer sends no more; close once nothing is owed
+  bool doomed_ = false;   // broke the rules; close once the reason is written
   bool wants_events_ = false;
   std::size_t owed_ = 0;
   std::map<std::uint64_t, SubscriptionId> subscriptions_;
@@ -171,7 +176,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
 // ---- a client: reading --------------------------------------------------------------------------
 
 void LocalServer::Hub::Client::read() {
-  if (hub_ == nullptr || reading_ || last_) return;
+  if (hub_ == nullptr || reading_ || last_ || doomed_) return;
   if (unread() > kReadPause) return;  // resumed by written()
   reading_ = true;
   socket_.async_read_some(asio::buffer(buffer_),
@@ -183,20 +188,29 @@ void LocalServer::Hub::Client::read() {
 void LocalServer::Hub::Client::received(const ErrorCode& error, std::size_t count) {
   reading_ = false;
   if (hub_ == nullptr) return;
-  if (error) {
-    // A half-closed client still gets the receipts it is owed: "printf … | nc -N -U".
-    last_ = true;
-    if (error != asio::error::eof || (owed_ == 0 && unread() == 0 && subscriptions_.empty())) {
-      leave();
-    }
-    return;
-  }
+  if (error == asio::error::eof) return half_closed();
+  if (error) return leave();
   input_.append(buffer_.data(), count);
   handle_lines();
 }
 
+// A peer that has only shut down its sending side, as "printf … | nc -N -U" does, still gets what
+// it is owed; one that is gone altogether is noticed by its hang-up.
+void LocalServer::Hub::Client::half_closed() {
+  last_ = true;
+  if (!input_.empty()) {
+    pending_ += error_line("", "the last line has no newline and was not handled; end it with one");
+  }
+  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const ErrorCode& error) {
+    if (!error) self->leave();
+  });
+  // The wait reports what happens from now on; a hang-up before it is seen here.
+  if (hung_up(socket_.native_handle())) return leave();
+  flush();
+}
+
 void LocalServer::Hub::Client::handle_lines() {
-  for (std::size_t lines = 0; hub_ != nullptr && !last_; ++lines) {
+  for (std::size_t lines = 0; hub_ != nullptr && !doomed_; ++lines) {
     const std::size_t end = input_.find('\n', std::max(scanned_, taken_));
     if (end == std::string::npos) {
       scanned_ = input_.size();
@@ -216,10 +230,10 @@ void LocalServer::Hub::Client::handle_lines() {
   if (input_.find('\n', scanned_) > limits::kLocalLine && input_.size() > limits::kLocalLine) {
     pending_ += error_line("", "a line has more than " + std::to_string(limits::kLocalLine) +
                                    " bytes; send smaller messages");
-    last_ = true;
+    doomed_ = true;
   }
   flush();
-  if (hub_ == nullptr || last_) return;
+  if (hub_ == nullptr || doomed_) return;
   if (input_.find('\n', scanned_) == std::string::npos) {
     read();
   } else if (unread() <= kReadPause) {  // else resumed by written()
@@ -285,8 +299,7 @@ void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id
   const Result<SubscriptionId> subscription =
       hub_->device_.subscribe(std::move(request.filter), request.qos, std::move(handler));
   if (!subscription) {
-    pending_ +=
-        error_line(id, subscription.error().message, subscription.error().code == Errc::full);
+    pending_ += error_line(id, subscription.error().message);
     return;
   }
   subscriptions_.emplace(number, *subscription);
@@ -324,15 +337,15 @@ void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) { pending_ 
 // ---- a client: writing and leaving --------------------------------------------------------------
 
 void LocalServer::Hub::Client::take_mail(const Mail& mail) {
-  if (mail.receipt) {
-    owed_ -= std::min<std::size_t>(owed_, 1);
-  } else {
-    meter_->events -= mail.line.size();
-  }
   pending_ += mail.line;
+  if (mail.receipt) {  // bounded by kLocalReceiptsOwed
+    owed_ -= std::min<std::size_t>(owed_, 1);
+    return;
+  }
+  meter_->events -= mail.line.size();
   if (unread() > limits::kLocalBacklog || meter_->cut) {
-    cut("does not read what it asked for; " + std::to_string(unread() / limits::kKiB) +
-        " KiB were waiting");
+    cut("does not read what it subscribed to fast enough; over " +
+        std::to_string(limits::kLocalBacklog / limits::kKiB) + " KiB were waiting");
   }
 }
 
@@ -346,7 +359,8 @@ void LocalServer::Hub::Client::tell_connection(const std::string& line) {
 void LocalServer::Hub::Client::flush() {
   if (hub_ == nullptr || !writing_.empty()) return;
   if (pending_.empty()) {
-    if (last_ && owed_ == 0 && !reading_ && subscriptions_.empty() && !wants_events_) leave();
+    const bool idle = owed_ == 0 && subscriptions_.empty() && !wants_events_;
+    if (doomed_ || (last_ && idle)) leave();
     return;
   }
   writing_.swap(pending_);
@@ -360,7 +374,7 @@ void LocalServer::Hub::Client::written(const ErrorCode& error) {
   if (error) return leave();
   writing_.clear();
   flush();
-  if (hub_ == nullptr || reading_ || last_) return;
+  if (hub_ == nullptr || reading_ || last_ || doomed_) return;
   handle_lines();  // what waited while reading was paused; then reads on
 }
 
@@ -428,19 +442,21 @@ Status LocalServer::Hub::start() {
 }
 
 void LocalServer::Hub::accept() {
-  // The mailbox tells whether the hub still is there when the handler runs.
   acceptor_.async_accept(
-      [this, alive = std::weak_ptr(mailbox_)](const ErrorCode& error, Socket socket) {
+      [this, alive = std::weak_ptr(alive_)](const ErrorCode& error, Socket socket) {
         if (error == asio::error::operation_aborted || alive.expired()) return;
         if (error) return pause_accepting(error);
+        accept_failing_ = false;
         accepted(std::move(socket));
         accept();
       });
 }
 
 void LocalServer::Hub::pause_accepting(const ErrorCode& error) {
-  log(LogLevel::error,
-      "local API: cannot accept clients: " + error.message() + "; trying again each second");
+  if (!std::exchange(accept_failing_, true)) {
+    log(LogLevel::error,
+        "local API: cannot accept clients: " + error.message() + "; trying again each second");
+  }
   accept_timer_.arm_after(kAcceptPause, [this] { accept(); });
 }
 

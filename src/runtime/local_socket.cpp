@@ -1,6 +1,7 @@
 // See local_socket.h.
 #include "runtime/local_socket.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -142,6 +143,11 @@ Peer peer_of(int fd, gid_t group) noexcept {
     peer.allowed = std::find(static_cast<const gid_t*>(groups.data()), end, group) != end;
   }
   return peer;
+}
+
+bool hung_up(int fd) noexcept {
+  pollfd watched{fd, 0, 0};
+  return ::poll(&watched, 1, 0) > 0 && (watched.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 }  // namespace holdfast::runtime

@@ -43,4 +43,7 @@ struct Peer {
 /// Who is at the far end: allowed if root, our own user, or a member of `group`.
 [[nodiscard]] Peer peer_of(int fd, gid_t group) noexcept;
 
+/// True when the far end has closed both directions, not only its sending side.
+[[nodiscard]] bool hung_up(int fd) noexcept;
+
 }  // namespace holdfast::runtime

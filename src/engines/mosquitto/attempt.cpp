@@ -217,10 +217,8 @@ void Attempt::on(InboundMessage& event) {
 
 void Attempt::on(const Closed& event) {
   if (event.own) return;  // bridge_drained() follows
-  if (farewell_) {
-    end(disconnect_failure(farewell_->reason_code, farewell_->reason));
-  } else if (old_refusal_) {
-    end(connack_failure(MqttVersion::v311, *old_refusal_, {}));
+  if (refusal_ && state_ == State::greeting) {
+    end(std::move(*refusal_));
   } else {
     end({event.peers_fault ? Verdict::protocol_error : Verdict::engine_failed, 0, event.words});
   }
@@ -262,14 +260,24 @@ bool Attempt::bridge_header(const Framing& packet) {
 void Attempt::bridge_packet(const Framing& packet) {
   if (request_.version != MqttVersion::v5) return;
   const auto body = packet.body();
-  if (packet.type() == PacketType::disconnect) {
-    farewell_ = parse_disconnect(body);
-  } else if (packet.type() == PacketType::connack) {
-    // MQTT 5 has a third byte at least; libmosquitto only knows the old code 1.
-    if (body.size() == 2 && body[1] != 0) old_refusal_ = body[1];
+  if (packet.type() == PacketType::connack) {
+    // Brokers that only speak 3.1.1 answer in their own way, without the third byte of MQTT 5.
+    const auto version = body.size() == 2 ? MqttVersion::v311 : MqttVersion::v5;
+    if (body.size() >= 2 && body[1] != 0) refusal_ = connack_failure(version, body[1], {});
   } else if (auto codes = parse_unsuback(body)) {
     unsubacks_.push_back(std::move(*codes));
     if (unsubacks_.size() > kUnsubacksKept) unsubacks_.pop_front();
+  }
+}
+
+void Attempt::bridge_farewell(const Framing& packet) {
+  if (state_ == State::leaving) {
+    end({Verdict::none, 0, "disconnected"});
+  } else if (request_.version != MqttVersion::v5) {
+    end({Verdict::protocol_error, 0, "a DISCONNECT from the server, which MQTT 3.1.1 has not"});
+  } else {
+    const ServerDisconnect farewell = parse_disconnect(packet.body());
+    end(disconnect_failure(farewell.reason_code, farewell.reason));
   }
 }
 

@@ -79,6 +79,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   bool bridge_may_read() override;
   bool bridge_header(const Framing& packet) override;
   void bridge_packet(const Framing& packet) override;
+  void bridge_farewell(const Framing& packet) override;
   void bridge_malformed() override;
   void bridge_written(std::uint64_t total) override;
   void bridge_drained() override;
@@ -100,10 +101,11 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   std::vector<SessionEvent> events_;
   std::deque<std::pair<std::uint64_t, env::Token>> handed_over_;  ///< QoS 0, by stream position.
   std::optional<ServerDisconnect> farewell_;                      ///< The server's DISCONNECT.
-  std::optional<std::uint8_t> old_refusal_;  ///< A CONNACK of MQTT 3.1.1 in answer to MQTT 5.
-  std::deque<UnsubackCodes> unsubacks_;      ///< Seen on the wire, not yet told by the library.
-  std::size_t unanswered_ = 0;  ///< Inbound messages since answers could last be written.
-  bool greeted_ = false;        ///< The first packet was a CONNACK or DISCONNECT.
+  std::optional<env::Failure> refusal_;  ///< A CONNACK that says no, in case the library
+                                         ///< does not understand it.
+  std::deque<UnsubackCodes> unsubacks_;  ///< Seen on the wire, not yet told by the library.
+  std::size_t unanswered_ = 0;           ///< Inbound messages since answers could last be written.
+  bool greeted_ = false;                 ///< The first packet was a CONNACK or DISCONNECT.
   bool flush_posted_ = false;
 };
 

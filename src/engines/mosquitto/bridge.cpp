@@ -62,31 +62,36 @@ void Bridge::on_read(std::size_t count, const env::Failure* failure) {
   HF_CHECK(count <= in_.size());
   last_inbound_ = clock_.now();
   const std::span<const std::byte> bytes(in_.data(), count);
-  if (!inspect(bytes)) return;
-  deliver(bytes);
+  deliver(bytes.first(inspect(bytes)));
+  if (farewell_whole_ && owner_ != nullptr) owner_->bridge_farewell(inbound_);
   flush();
   read();
 }
 
-bool Bridge::inspect(std::span<const std::byte> bytes) {
-  while (owner_ != nullptr) {
-    switch (inbound_.next(bytes)) {
+/// How many of these bytes the library may have; none when the owner has closed the bridge.
+std::size_t Bridge::inspect(std::span<const std::byte> bytes) {
+  std::size_t packet_begin = 0;  // of the packet under way, as far as it lies in these bytes
+  std::span<const std::byte> rest = bytes;
+  while (owner_ != nullptr && !farewell_whole_) {
+    switch (inbound_.next(rest)) {
       case Framing::Step::more:
-        return true;
+        return farewell_begun_ ? packet_begin : bytes.size();
       case Framing::Step::header:
-        if (!owner_->bridge_header(inbound_)) return false;
+        if (!owner_->bridge_header(inbound_)) return 0;
+        farewell_begun_ = inbound_.type() == PacketType::disconnect;
         break;
       case Framing::Step::packet:
-        if (!inbound_.body().empty() || inbound_.type() == PacketType::disconnect) {
-          owner_->bridge_packet(inbound_);
-        }
+        farewell_whole_ = farewell_begun_;
+        if (farewell_whole_) break;
+        packet_begin = bytes.size() - rest.size();
+        if (!inbound_.body().empty()) owner_->bridge_packet(inbound_);
         break;
       case Framing::Step::malformed:
         owner_->bridge_malformed();
-        return false;
+        return 0;
     }
   }
-  return false;
+  return owner_ == nullptr ? 0 : packet_begin;
 }
 
 void Bridge::deliver(std::span<const std::byte> bytes) {

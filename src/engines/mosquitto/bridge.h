@@ -34,10 +34,14 @@ class BridgeOwner {
   virtual void bridge_room() = 0;
   /// False to stop reading from the stream; asked again after each write.
   [[nodiscard]] virtual bool bridge_may_read() = 0;
-  /// A whole packet with a kept body has passed, or a header has: checked before the library
-  /// sees a byte of it. Returns false after closing the bridge.
+  /// A header has been read, checked before the library sees the body. Returns false after closing
+  /// the bridge.
   [[nodiscard]] virtual bool bridge_header(const Framing& packet) = 0;
+  /// A whole CONNACK or UNSUBACK is about to be given to the library.
   virtual void bridge_packet(const Framing& packet) = 0;
+  /// A whole DISCONNECT has come; everything before it is dealt with. The library never sees it,
+  /// since it leaks the packet it was writing when it does (2.0.11).
+  virtual void bridge_farewell(const Framing& packet) = 0;
   /// The peer's bytes cannot be MQTT at all.
   virtual void bridge_malformed() = 0;
   /// So many bytes of the library are written to the stream by now.
@@ -80,7 +84,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
  private:
   void read();
   void on_read(std::size_t count, const env::Failure* failure);
-  [[nodiscard]] bool inspect(std::span<const std::byte> bytes);
+  [[nodiscard]] std::size_t inspect(std::span<const std::byte> bytes);
   void deliver(std::span<const std::byte> bytes);
   void write(std::size_t count, std::size_t from_library);
   std::size_t insert_ping(std::size_t count);
@@ -99,8 +103,10 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   std::vector<std::byte> out_;
   BootTime last_inbound_;
   BootTime last_outbound_;
-  std::uint64_t taken_ = 0;    ///< From the library.
-  std::uint64_t written_ = 0;  ///< Of those, written to the stream.
+  std::uint64_t taken_ = 0;      ///< From the library.
+  std::uint64_t written_ = 0;    ///< Of those, written to the stream.
+  bool farewell_begun_ = false;  ///< A DISCONNECT is coming: the library gets no more.
+  bool farewell_whole_ = false;
   bool reading_ = false;
   bool writing_ = false;
   bool write_failed_ = false;

@@ -108,12 +108,15 @@ env::Failure disconnect_failure(std::uint8_t code, std::string_view reason) {
 }
 
 std::string tidy(std::string_view words) {
-  // The cut may have split a character; then the rest is no UTF-8 and loses its high bytes below.
   std::string line(words.substr(0, kWordsMax));
-  const bool valid = mosquitto_validate_utf8(line.c_str(), static_cast<int>(line.size())) == 0;
   for (char& c : line) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !valid)) c = '?';
+    if (byte < 0x20 || byte == 0x7F) c = '?';
+  }
+  // The cut may have split a character; then all high bytes go.
+  if (mosquitto_validate_utf8(line.c_str(), static_cast<int>(line.size())) == 0) return line;
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
   }
   return line;
 }

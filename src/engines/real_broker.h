@@ -1,0 +1,41 @@
+// A real mosquitto on 127.0.0.1 with its own directory and, if asked, its own CA. Test code only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "holdfast/config.h"
+
+namespace holdfast::engines::test {
+
+/// A CA, a server certificate for 127.0.0.1 and a client certificate, as PEM files in `directory`:
+/// ca.pem, server.pem, server.key, client.pem, client.key.
+void make_pki(const std::filesystem::path& directory);
+
+class RealBroker {
+ public:
+  /// Whether mosquitto is installed.
+  [[nodiscard]] static bool available();
+
+  /// Starts it and waits until it says that it runs. With `tls` it demands client certificates.
+  explicit RealBroker(bool tls);
+  ~RealBroker();
+  RealBroker(const RealBroker&) = delete;
+  RealBroker& operator=(const RealBroker&) = delete;
+
+  void kill();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] TlsConfig tls() const;
+
+ private:
+  void start();
+  std::filesystem::path directory_;
+  bool tls_ = false;
+  std::uint16_t port_ = 0;
+  pid_t pid_ = -1;
+};
+
+}  // namespace holdfast::engines::test

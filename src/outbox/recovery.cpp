@@ -1,0 +1,218 @@
+#include "outbox/recovery.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "outbox/bytes.h"
+#include "outbox/replay.h"
+
+namespace holdfast::outbox {
+namespace {
+
+struct Found {
+  std::uint32_t slot = 0;
+  SegmentHeader header;
+};
+
+StoreUuid random_uuid(env::Random& random) {
+  StoreUuid uuid{};
+  for (std::size_t i = 0; i < uuid.size(); i += 8) {
+    const std::uint64_t bits = random.next();
+    for (std::size_t k = 0; k < 8; ++k) uuid[i + k] = static_cast<std::uint8_t>(bits >> (8 * k));
+  }
+  return uuid;
+}
+
+std::optional<SegmentHeader> read_header(env::File& file) {
+  std::optional<SegmentHeader> best;
+  for (const std::uint32_t at : {std::uint32_t{0}, kBlock}) {
+    std::array<std::byte, kSegmentHeaderSize> raw{};
+    const auto got = file.read_at(at, raw);
+    if (!got || *got != raw.size()) continue;
+    const auto header = decode_segment_header(raw);
+    // After a cut recycling the copies differ; the higher one is what was being written.
+    if (header && (!best || header->sequence > best->sequence)) best = header;
+  }
+  return best;
+}
+
+/// Ours is the store with most segments (then the newest): a single foreign file never wins.
+StoreUuid majority(const std::vector<Found>& all) {
+  std::map<StoreUuid, std::pair<std::size_t, std::uint64_t>> votes;
+  for (const Found& f : all) {
+    auto& [count, newest] = votes[f.header.store];
+    ++count;
+    newest = std::max(newest, f.header.sequence);
+  }
+  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) {
+           return a.second < b.second;
+         })->first;
+}
+
+/// Valid headers of our store, oldest first; files of others are set aside.
+std::vector<Found> find_segments(Slots& slots, Recovered& out) {
+  std::vector<Found> all;
+  for (const std::uint32_t slot : slots.existing()) {
+    if (const auto header = read_header(*slots.file(slot))) all.push_back({slot, *header});
+  }
+  if (all.empty()) return all;
+  out.store = majority(all);
+  std::vector<Found> ours;
+  for (const Found& f : all) {
+    if (f.header.store == out.store) {
+      ours.push_back(f);
+    } else {
+      slots.quarantine(f.slot);
+    }
+  }
+  std::sort(ours.begin(), ours.end(), [](const Found& a, const Found& b) {
+    return a.header.sequence < b.header.sequence;
+  });
+  out.segment_bytes = ours.back().header.segment_bytes;
+  out.last_sequence = ours.back().header.sequence;
+  std::erase_if(ours, [&](const Found& f) { return f.header.segment_bytes != out.segment_bytes; });
+  return ours;
+}
+
+/// Messages of segments whose slot is gone or was used again.
+void account_for_missing(const std::vector<Found>& found, Slots& slots, State& state) {
+  for (auto entry = state.segments.begin(); entry != state.segments.end();) {
+    const Segment& segment = entry->second;
+    const auto header =
+        std::find_if(found.begin(), found.end(),
+                     [&](const Found& f) { return f.slot == segment.slot; });
+    const bool reused =
+        header != found.end() && header->header.sequence > segment.sequence;
+    const bool gone = slots.file(segment.slot) == nullptr ||
+                      (header != found.end() && header->header.sequence < segment.sequence);
+    if (!reused && !gone) {
+      ++entry;
+      continue;
+    }
+    // A slot is used again only when all its messages are settled and that is durable, so their
+    // records of settlement were damaged: nothing is lost. A slot that is gone took them along.
+    if (reused) {
+      state.counters.delivered += segment.live_count();
+    } else {
+      state.counters.add_drops(DropReason::corrupt, segment.live_count());
+    }
+    entry = state.segments.erase(entry);
+  }
+}
+
+Segment make_segment(const Found& found) {
+  return Segment(found.header.store, found.header.sequence, found.header.salt, found.slot);
+}
+
+class Recovery {
+ public:
+  Recovery(Slots& slots, SegmentReader& reader, Recovered& out)
+      : slots_(slots), reader_(reader), out_(out) {}
+
+  void run(const std::vector<Found>& found) {
+    std::size_t base = found.size();
+    while (base > 0) {
+      --base;
+      sync(found[base]);
+      has_base_ = has_checkpoint(make_segment(found[base]), file(found[base]), reader_,
+                                 out_.store, out_.segment_bytes);
+      if (has_base_) break;
+    }
+    Replay replay(out_.state, reader_, out_.store, out_.segment_bytes);
+    for (std::size_t i = base; i < found.size(); ++i) {
+      const bool is_base = has_base_ && i == base;
+      const bool any = replay.segment(make_segment(found[i]), file(found[i]), is_base);
+      if (any && !is_base) out_.report.rebuilt = true;
+    }
+    replay.finish();
+    const std::uint64_t lost = out_.state.counters.dropped[static_cast<std::size_t>(
+        DropReason::corrupt)];
+    account_for_missing(found, slots_, out_.state);
+    out_.report.corrupt = replay.new_corrupt() - lost +
+                          out_.state.counters.dropped[static_cast<std::size_t>(
+                              DropReason::corrupt)];
+    out_.report.torn = replay.torn();
+    out_.report.clean = replay.clean();
+    if (has_base_ && base + 1 == found.size()) choose_tail(found[base]);
+  }
+
+ private:
+  env::File& file(const Found& found) { return *slots_.file(found.slot); }
+
+  void sync(const Found& found) {
+    if (slots_.writable(found.slot) && !file(found).sync()) {
+      slots_.mark_bad(found.slot);
+    }
+  }
+
+  // New records begin at a block of their own: what was durable before is never written again.
+  void choose_tail(const Found& newest) {
+    const auto entry = out_.state.segments.find(newest.header.sequence);
+    if (entry == out_.state.segments.end() || !slots_.writable(newest.slot)) return;
+    const std::uint32_t tail = align_up(entry->second.end, kBlock);
+    if (reader_.errors() > 0 || tail + 2 * kBlock > out_.segment_bytes) return;
+    entry->second.end = tail;
+    out_.append_to = newest.header.sequence;
+  }
+
+  Slots& slots_;
+  SegmentReader& reader_;
+  Recovered& out_;
+  bool has_base_ = false;
+};
+
+}  // namespace
+
+std::uint32_t choose_segment_bytes(const Options& options) {
+  std::uint64_t bytes = options.segment_bytes;
+  if (bytes == 0) {
+    bytes = std::clamp<std::uint64_t>(options.max_bytes / limits::kSegmentsWanted,
+                                      limits::kSegmentMin, limits::kSegmentMax);
+  }
+  bytes = std::clamp<std::uint64_t>(bytes, kSegmentFloor, limits::kSegmentMax);
+  return static_cast<std::uint32_t>(bytes / kBlock * kBlock);
+}
+
+std::uint32_t choose_slot_count(const Options& options, std::uint32_t segment_bytes) {
+  constexpr std::uint64_t kFewest = 4;  // active, two in reserve, one to fill
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(options.max_bytes / segment_bytes, kFewest, kSlotsMax));
+}
+
+Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader,
+                          env::Random& random, const Options& options) {
+  Recovered out;
+  auto names = disk.list();
+  if (!names) return std::move(names).error();
+  // A name made by a process that was killed may not be durable yet.
+  if (Status synced = disk.sync_directory(); !synced) {
+    slots.directory_unsynced();
+    out.report.read_only = synced.error().code == Errc::read_only;
+  }
+  for (const std::string& name : *names) {
+    const auto slot = slot_number(name);
+    if (!slot) continue;
+    if (Status found = slots.found(*slot); !found) return std::move(found).error();
+    if (!slots.writable(*slot)) out.report.read_only = true;
+  }
+  const std::vector<Found> found = find_segments(slots, out);
+  if (found.empty()) {
+    out.store = random_uuid(random);
+    out.segment_bytes = choose_segment_bytes(options);
+    out.state.session.lanes = options.lanes;
+    out.report.created = true;
+  }
+  slots.configure(out.segment_bytes, choose_slot_count(options, out.segment_bytes));
+  if (!found.empty()) {
+    out.state.session.lanes = options.lanes;  // for a rebuild without any checkpoint
+    Recovery(slots, reader, out).run(found);
+  }
+  for (const auto& [sequence, segment] : out.state.segments) slots.mark_used(segment.slot);
+  HF_CHECK(out.state.balanced());
+  out.report.pending = out.state.pending();
+  out.report.segments = static_cast<std::uint32_t>(out.state.segments.size());
+  return out;
+}
+
+}  // namespace holdfast::outbox

@@ -1,0 +1,196 @@
+#include "outbox/replay.h"
+
+#include <algorithm>
+
+namespace holdfast::outbox {
+namespace {
+
+constexpr auto kCorrupt = static_cast<std::size_t>(DropReason::corrupt);
+
+bool newer(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) > 0; }
+
+}  // namespace
+
+bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
+  bool any = false;
+  bool head = with_checkpoint;
+  std::uint32_t at = kDataStart;
+  broken_ = 0;
+  while (auto record = reader_.next(file, segment.key, segment.sequence, at, segment_bytes_,
+                                    &broken_)) {
+    at = record->next;
+    segment.end = at;
+    any = true;
+    if (record->header.type == RecordType::checkpoint) {
+      auto state = head ? decode_checkpoint(record->bytes, store_, segment.sequence,
+                                            segment_bytes_)
+                        : std::nullopt;
+      if (state) {
+        state_ = std::move(*state);
+        known_corrupt_ = state_.counters.dropped[kCorrupt];
+        gaps_.clear();
+      }
+      continue;
+    }
+    head = false;
+    apply(*record, segment);
+  }
+  if (any) state_.segments.insert_or_assign(segment.sequence, std::move(segment));
+  return any;
+}
+
+void Replay::finish() {
+  for (const Gap& gap : gaps_) torn_ += gap.count;
+  torn_ += broken_;
+  gaps_.clear();
+}
+
+std::uint64_t Replay::new_corrupt() const {
+  const std::uint64_t now = state_.counters.dropped[kCorrupt];
+  return now > known_corrupt_ ? now - known_corrupt_ : 0;
+}
+
+void Replay::lose(std::uint64_t count) {
+  state_.counters.accepted += count;
+  state_.counters.add_drops(DropReason::corrupt, count);
+}
+
+void Replay::advance(const RecordHeader& header) {
+  if (epoch_of(header.id) > state_.session.epoch) {
+    // The session record of this epoch is damaged; nothing tells what of the last one was synced.
+    for (const Gap& gap : gaps_) lose(gap.count);
+    gaps_.clear();
+    state_.session.epoch = epoch_of(header.id);
+    state_.session.boot = {};
+    state_.session.boot_first_epoch = state_.session.epoch;
+    state_.next_id = make_id(state_.session.epoch, 1);
+  }
+  const auto unproven = std::stable_partition(
+      gaps_.begin(), gaps_.end(), [&](const Gap& gap) { return newer(header.group, gap.group); });
+  for (auto gap = gaps_.begin(); gap != unproven; ++gap) lose(gap->count);
+  gaps_.erase(gaps_.begin(), unproven);
+  if (header.id > state_.next_id) {
+    gaps_.push_back({state_.next_id, header.id - state_.next_id, header.group});
+    state_.next_id = header.id;
+  }
+}
+
+void Replay::apply(const RecordView& record, Segment& segment) {
+  const RecordHeader& header = record.header;
+  if (epoch_of(header.id) < state_.session.epoch || header.id >= kVolatileBit) return;  // stale
+  clean_ = false;
+  if (header.type == RecordType::session) {
+    session(record);
+  } else {
+    advance(header);
+  }
+  if (!newer(state_.group, header.group)) state_.group = header.group + 1;
+  switch (header.type) {
+    case RecordType::put:
+      put(record, segment);
+      break;
+    case RecordType::ack:
+    case RecordType::drop:
+      for (const Range& range : decode_ranges(record.bytes)) {
+        settle(range, header.type == RecordType::ack, segment);
+      }
+      break;
+    case RecordType::session:
+    case RecordType::checkpoint:
+    case RecordType::pad:
+      clean_ = clean_ || header.type == RecordType::pad;
+      break;
+  }
+}
+
+void Replay::put(const RecordView& record, Segment& segment) {
+  const MessageId id = record.header.id;
+  const auto stamp = decode_put_stamp(record.bytes);
+  if (!stamp) return;
+  const auto lanes = state_.session.lanes.size();
+  const auto lane = static_cast<StoreLane>(
+      std::min<std::size_t>(put_lane(record.header), lanes == 0 ? 0 : lanes - 1));
+  // An id that was passed already: a second copy, written after the first could not be synced.
+  if (id < state_.next_id && !take_from_gap(id)) return;
+  if (!segment.add(id, lane)) return;
+  ++state_.counters.accepted;
+  state_.next_id = std::max(state_.next_id, id + 1);
+  if (!stamp->wall_suspect) {
+    state_.session.max_wall_ms = std::max(state_.session.max_wall_ms, stamp->wall_ms);
+  }
+}
+
+bool Replay::take_from_gap(MessageId id) {
+  const auto gap = std::find_if(gaps_.begin(), gaps_.end(), [id](const Gap& g) {
+    return id >= g.first && id - g.first < g.count;
+  });
+  if (gap == gaps_.end()) return false;
+  const Gap behind{id + 1, gap->count - (id - gap->first) - 1, gap->group};
+  gap->count = id - gap->first;
+  if (gap->count == 0) gaps_.erase(gap);
+  if (behind.count > 0) gaps_.push_back(behind);
+  return true;
+}
+
+void Replay::session(const RecordView& record) {
+  auto info = decode_session(record.bytes);
+  if (!info || info->epoch != epoch_of(record.header.id)) {
+    advance(record.header);
+    return;
+  }
+  if (info->epoch > state_.session.epoch) {
+    // The opening that wrote this knew how many messages it had found; fewer now means damage.
+    gaps_.clear();
+    state_.next_id = make_id(info->epoch, 1);
+    state_.session.epoch = info->epoch;
+  }
+  advance(record.header);
+  if (info->accepted > state_.counters.accepted) lose(info->accepted - state_.counters.accepted);
+  known_corrupt_ = std::max(known_corrupt_, info->corrupt);
+  info->max_wall_ms = std::max(info->max_wall_ms, state_.session.max_wall_ms);
+  for (std::size_t i = info->lanes.size(); i < state_.session.lanes.size(); ++i) {
+    info->lanes.push_back(state_.session.lanes[i]);  // records before may use them
+  }
+  state_.session = std::move(*info);
+  clean_ = state_.session.clean;
+}
+
+std::uint64_t Replay::settle_in(Segment& segment, const Range& range) {
+  std::uint64_t settled = 0;
+  const MessageId behind = range.first + range.count;
+  for (const Run& run : segment.runs()) {
+    const MessageId from = std::max(range.first, run.first);
+    const MessageId to = std::min(behind, run.first + run.count);
+    for (MessageId id = from; id < to; ++id) {
+      StoreLane lane = range.lane;
+      if (segment.settle(id, lane)) ++settled;
+    }
+  }
+  return settled;
+}
+
+void Replay::settle(const Range& range, bool delivered, Segment& current) {
+  std::uint64_t settled = settle_in(current, range);
+  for (auto& [sequence, segment] : state_.segments) {
+    if (segment.live_count() > 0) settled += settle_in(segment, range);
+  }
+  if (delivered) {
+    state_.counters.delivered += settled;
+  } else {
+    state_.counters.add_drops(range.reason, settled);
+    if (range.reason == DropReason::corrupt) known_corrupt_ += settled;
+  }
+}
+
+bool has_checkpoint(const Segment& segment, env::File& file, SegmentReader& reader,
+                    const StoreUuid& store, std::uint32_t segment_bytes) {
+  std::uint32_t at = kDataStart;
+  while (auto record = reader.next(file, segment.key, segment.sequence, at, segment_bytes)) {
+    if (record->header.type != RecordType::checkpoint) return false;
+    if (decode_checkpoint(record->bytes, store, segment.sequence, segment_bytes)) return true;
+    at = record->next;
+  }
+  return false;
+}
+
+}  // namespace holdfast::outbox

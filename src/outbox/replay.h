@@ -1,0 +1,64 @@
+// Applies the records behind a checkpoint to its State, counting what is missing.
+//
+// Ids are given without gaps within an epoch, so a missing id is a record that cannot be read.
+// It was accepted (`corrupt`) if a later commit of the same opening exists, since that is written
+// only after the earlier one was synced; else it was cut while being written (`torn`).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "outbox/reader.h"
+#include "outbox/state.h"
+
+namespace holdfast::outbox {
+
+class Replay {
+ public:
+  Replay(State& state, SegmentReader& reader, const StoreUuid& store, std::uint32_t segment_bytes)
+      : state_(state), reader_(reader), store_(store), segment_bytes_(segment_bytes) {}
+
+  /// All records of a segment. `with_checkpoint`: its head replaces the state. Adds the segment to
+  /// the state if it has any record; returns whether it had.
+  bool segment(Segment segment, env::File& file, bool with_checkpoint);
+
+  /// After the last segment: what is still missing was torn.
+  void finish();
+
+  [[nodiscard]] std::uint64_t torn() const { return torn_; }
+  /// Lost accepted messages that no earlier opening has reported.
+  [[nodiscard]] std::uint64_t new_corrupt() const;
+  [[nodiscard]] bool clean() const { return clean_; }
+
+ private:
+  struct Gap {
+    MessageId first = 0;
+    std::uint64_t count = 0;
+    std::uint32_t group = 0;  ///< Commit of the record behind the gap.
+  };
+
+  void apply(const RecordView& record, Segment& segment);
+  void advance(const RecordHeader& header);
+  void put(const RecordView& record, Segment& segment);
+  void session(const RecordView& record);
+  void settle(const Range& range, bool delivered, Segment& current);
+  std::uint64_t settle_in(Segment& segment, const Range& range);
+  void lose(std::uint64_t count);
+  bool take_from_gap(MessageId id);
+
+  State& state_;
+  SegmentReader& reader_;
+  const StoreUuid& store_;
+  std::uint32_t segment_bytes_;
+  std::vector<Gap> gaps_;
+  std::uint64_t known_corrupt_ = 0;
+  std::uint64_t torn_ = 0;
+  std::uint64_t broken_ = 0;
+  bool clean_ = false;
+};
+
+/// Whether the head of a segment holds a readable checkpoint.
+[[nodiscard]] bool has_checkpoint(const Segment& segment, env::File& file, SegmentReader& reader,
+                                  const StoreUuid& store, std::uint32_t segment_bytes);
+
+}  // namespace holdfast::outbox

@@ -1,0 +1,449 @@
+// Goal: every wrong configuration is told in one exact line; every right key arrives in the Config.
+// Method: texts through parse_config() with an environment of our own; files only in a directory
+//         made for the test. Credentials' contents are transport's to judge and tested there.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "runtime/config_file.h"
+#include "runtime/config_keys.h"
+
+namespace holdfast::runtime {
+namespace {
+
+const std::string kBasics =
+    "[connection]\nhost = \"broker.example\"\nclient_id = \"pump-7\"\n"
+    "[outbox]\ndirectory = \"/var/lib/x\"\n";
+
+std::vector<std::string> problems_of(const std::string& text, const Environment& environment = {}) {
+  std::vector<std::string> lines;
+  for (const Error& error : parse_config(text, "/etc/h.toml", environment).problems) {
+    lines.push_back(error.message);
+  }
+  return lines;
+}
+
+void expect_problem(const std::string& text, const std::string& line) {
+  const std::vector<std::string> lines = problems_of(text);
+  ASSERT_EQ(lines.size(), 1u) << text << (lines.size() > 1 ? lines[0] + "\n" + lines[1] : "");
+  EXPECT_EQ(lines[0], line);
+}
+
+/// A directory that is gone after the test.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "hf-config-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path write(const std::string& name,
+                                            const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return path_ / name;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(Config, TheShortestUsefulFileHasAllDefaults) {
+  const ConfigReport report = parse_config(kBasics, "/etc/h.toml", {});
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  EXPECT_EQ(report.config.host, "broker.example");
+  EXPECT_EQ(report.config.client_id, "pump-7");
+  EXPECT_EQ(report.config.port, 8883);
+  EXPECT_EQ(report.config.messages_per_second, 80u);
+  EXPECT_FALSE(report.config.will);
+}
+
+TEST(Config, EveryKeyArrives) {
+  const std::string text = R"(
+    [connection]
+    host = "h"
+    port = 443
+    client_id = "c"
+    username = "u"
+    password_file = "pw"
+    mqtt_version = "3.1.1"
+    keep_alive = "1m"
+    session_expiry = "2h"
+    clean_start = true
+    [connection.will]
+    topic = "w/t"
+    payload = "gone"
+    qos = 0
+    retain = false
+    [connection.birth]
+    topic = "b/t"
+    payload = "here"
+    qos = 0
+    retain = false
+    [tls]
+    enabled = false
+    ca_file = "/ca"
+    cert_file = "crt/d.pem"
+    key_file = "../d.key"
+    server_name = "s"
+    alpn = "x-amzn-mqtt-ca"
+    [timing]
+    resolve = "1s"
+    connect = "2s"
+    connack = "3s"
+    silent_after = "4s"
+    backoff_first = "250ms"
+    backoff_cap = "5m"
+    stable_after = 0
+    health_interval = "6s"
+    stop_deadline = "7s"
+    callback_alarm = "8s"
+    [flow]
+    max_in_flight = 9
+    messages_per_second = 0
+    bytes_per_second = "10KiB"
+    lanes = ["a", "normal"]
+    [limits]
+    payload = "11KiB"
+    topic = "12B"
+    topic_levels = 13
+    subscriptions = 14
+    memory = "2MiB"
+    [outbox]
+    directory = "box"
+    max_size = "16MiB"
+    ack_flush = "17ms"
+    [local]
+    socket = "s.sock"
+    [log]
+    level = "debug"
+  )";
+  const ConfigReport report = parse_config(text, "/etc/hf/h.toml", {});
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  const Config defaults;
+  for (const ConfigKey& key : config_keys()) {
+    const auto value = key.get(report.config);
+    ASSERT_TRUE(value) << key.name;
+    EXPECT_NE(value, key.get(defaults)) << key.name << " did not arrive";
+  }
+  const Config& config = report.config;
+  EXPECT_EQ(config.password_file, "/etc/hf/pw");
+  EXPECT_EQ(config.tls.ca_file, "/ca");
+  EXPECT_EQ(config.tls.cert_file, "/etc/hf/crt/d.pem");
+  EXPECT_EQ(config.tls.key_file, "/etc/d.key");
+  EXPECT_EQ(config.outbox.directory, "/etc/hf/box");
+  EXPECT_EQ(config.local_socket, "/etc/hf/s.sock");
+  EXPECT_EQ(config.mqtt_version, MqttVersion::v311);
+  EXPECT_EQ(config.session_expiry, Seconds(7200));
+  EXPECT_EQ(config.timing.backoff_first, Milliseconds(250));
+  EXPECT_EQ(config.bytes_per_second, 10240u);
+  EXPECT_EQ(config.will->payload, "gone");
+  EXPECT_EQ(config.birth->qos, Qos::at_most_once);
+  EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
+}
+
+TEST(Config, MissingKeysAreReportedAtTheirSection) {
+  EXPECT_EQ(problems_of("\n[connection]\nclient_id = \"c\"\n"),
+            (std::vector<std::string>{
+                "/etc/h.toml:2: connection.host: is missing; give the broker's name or address",
+                "/etc/h.toml: outbox.directory: is missing; give a directory of this device's own, "
+                "such as \"/var/lib/holdfast\""}));
+}
+
+TEST(Config, UnknownNamesAreErrorsWithTheNearestKnown) {
+  expect_problem(kBasics + "max_sise = \"4MiB\"\n",
+                 "/etc/h.toml:6: outbox.max_sise: is not a known key; did you mean "
+                 "outbox.max_size?");
+  expect_problem(kBasics + "[conection]\nport = 1\n",
+                 "/etc/h.toml:6: conection: is not a known section; did you mean [connection]?");
+  expect_problem(kBasics + "ca_file = \"x\"\n",
+                 "/etc/h.toml:6: outbox.ca_file: is not a known key; did you mean tls.ca_file?");
+  expect_problem(kBasics + "[zebra]\n",
+                 "/etc/h.toml:6: zebra: is not a known section; remove it "
+                 "(docs/configuration.md lists all)");
+}
+
+TEST(Config, WrongTypesSayWhatToGive) {
+  expect_problem(kBasics + "[flow]\nmax_in_flight = \"many\"\n",
+                 "/etc/h.toml:7: flow.max_in_flight: is a text; give a whole number, 1 to 1000");
+  expect_problem(kBasics + "[timing]\nconnect = 10\n",
+                 "/etc/h.toml:7: timing.connect: is a number without unit; give a duration such as "
+                 "\"30s\", 100ms to 10m");
+  expect_problem(kBasics + "[timing]\nconnect = \"10 sec\"\n",
+                 "/etc/h.toml:7: timing.connect: is \"10 sec\"; give a duration such as \"30s\", "
+                 "100ms to 10m");
+  expect_problem(kBasics + "[limits]\npayload = \"12MB\"\n",
+                 "/etc/h.toml:7: limits.payload: is \"12MB\"; give a size such as \"128KiB\", "
+                 "1B to 256KiB");
+  expect_problem(kBasics + "[tls]\nenabled = \"yes\"\n",
+                 "/etc/h.toml:7: tls.enabled: is a text; give true or false");
+  expect_problem(kBasics + "[flow]\nlanes = \"normal\"\n",
+                 "/etc/h.toml:7: flow.lanes: is a text; give a list of 1 to 8 names such as "
+                 "[\"normal\"]");
+  expect_problem(kBasics + "[flow]\nmax_in_flight = 1.5\n",
+                 "/etc/h.toml:7: flow.max_in_flight: is a fraction; give a whole number, 1 to "
+                 "1000");
+  expect_problem("timing = 5\n" + kBasics,
+                 "/etc/h.toml:1: timing: is a number without unit; write it as the section "
+                 "[timing]");
+}
+
+TEST(Config, ValuesOutOfRangeNameTheRange) {
+  expect_problem(kBasics + "[flow]\nmax_in_flight = 0\n",
+                 "/etc/h.toml:7: flow.max_in_flight: is 0; give a whole number, 1 to 1000");
+  expect_problem(kBasics + "[flow]\nmax_in_flight = -3\n",
+                 "/etc/h.toml:7: flow.max_in_flight: is -3; give a whole number, 1 to 1000");
+  expect_problem(
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\nport = 70000\n"
+      "[outbox]\ndirectory = \"/x\"\n",
+      "/etc/h.toml:4: connection.port: is 70000; give a whole number, 1 to 65535");
+  expect_problem(
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\nkeep_alive = \"1500ms\"\n"
+      "[outbox]\ndirectory = \"/x\"\n",
+      "/etc/h.toml:4: connection.keep_alive: is 1500ms; give a duration in whole "
+      "seconds such as \"30s\", 1s to 65535s");
+  expect_problem(kBasics + "max_size = \"1MiB\"\n",
+                 "/etc/h.toml:6: outbox.max_size: is 1MiB; give a size such as \"128KiB\", 4MiB to "
+                 "2GiB");
+  expect_problem(kBasics + "[local]\nsocket = \"/" + std::string(120, 'x') + "\"\n",
+                 "/etc/h.toml:7: local.socket: is 121 bytes long; give a path of 0 to 107 bytes, "
+                 "in quotes");
+  expect_problem(kBasics + "[connection.will]\ntopic = \"t\"\nqos = 2\n",
+                 "/etc/h.toml:8: connection.will.qos: is 2; give 0 or 1 (QoS 2 is not offered)");
+  expect_problem(kBasics + "[log]\nlevel = \"loud\"\n",
+                 "/etc/h.toml:7: log.level: is \"loud\"; give \"error\", \"warning\", \"info\" or "
+                 "\"debug\"");
+}
+
+TEST(Config, RelationsNameBothSides) {
+  expect_problem(kBasics + "[timing]\nbackoff_first = \"9s\"\nbackoff_cap = \"8s\"\n",
+                 "/etc/h.toml:7: timing.backoff_first: is 9s; give at most timing.backoff_cap, 8s");
+  expect_problem(kBasics + "[limits]\nmemory = \"64KiB\"\n",
+                 "/etc/h.toml:7: limits.memory: is 64KiB; give at least limits.payload, 128KiB");
+  expect_problem(kBasics + "[tls]\ncert_file = \"c.pem\"\n",
+                 "/etc/h.toml:6: tls.key_file: is missing; tls.cert_file needs its private key");
+  expect_problem(kBasics + "[flow]\nlanes = [\"a\", \"a\"]\n",
+                 "/etc/h.toml:7: flow.lanes: has \"a\" twice; give each name once");
+  expect_problem(kBasics + "[flow]\nlanes = [\"Über\"]\n",
+                 "/etc/h.toml:7: flow.lanes: has the name \"??ber\"; give 1 to 32 of a-z, 0-9, _ "
+                 "and -");
+}
+
+TEST(Config, HostsThatAreUrlsAreExplained) {
+  const auto with_host = [](const std::string& host) {
+    return "[connection]\nhost = \"" + host +
+           "\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"/x\"\n";
+  };
+  expect_problem(with_host("mqtts://h"),
+                 "/etc/h.toml:2: connection.host: is \"mqtts://h\"; give the name alone, without "
+                 "mqtts:// or a path");
+  expect_problem(with_host("h:8883"),
+                 "/etc/h.toml:2: connection.host: is \"h:8883\"; give the port in connection.port "
+                 "instead");
+  EXPECT_TRUE(problems_of(with_host("2001:db8::1")).empty());
+}
+
+TEST(Config, AWillWithABadTopicIsFoundAtItsLine) {
+  const auto lines = problems_of(kBasics + "[connection.will]\ntopic = \"a/#\"\n");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_TRUE(lines[0].starts_with("/etc/h.toml:7: connection.will.topic: is \"a/#\": "))
+      << lines[0];
+  expect_problem(kBasics + "[connection.birth]\npayload = \"x\"\n",
+                 "/etc/h.toml:6: connection.birth.topic: is missing; give a topic");
+}
+
+TEST(Config, BrokenTomlNamesTheLine) {
+  const auto lines = problems_of("[connection]\nhost = broker\n");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_TRUE(lines[0].starts_with("/etc/h.toml:2: not TOML: ")) << lines[0];
+  EXPECT_TRUE(lines[0].ends_with("; mend this line")) << lines[0];
+  EXPECT_EQ(lines[0].find('\n'), std::string::npos);
+}
+
+TEST(Config, DuplicatesAreNamedWithTheirSection) {
+  expect_problem("[connection]\nhost = \"a\"\nhost = \"b\"\n",
+                 "/etc/h.toml:3: connection.host: is given twice; keep one of the two");
+  expect_problem("[tls]\nenabled = true\n[log]\n[tls]\n",
+                 "/etc/h.toml:4: tls: is given twice; keep one of the two");
+}
+
+TEST(Config, AllProblemsAreToldInFileOrder) {
+  const auto lines = problems_of("[connection]\nport = 0\nhots = \"h\"\nclient_id = 7\n");
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_TRUE(lines[0].starts_with("/etc/h.toml:1: connection.host: is missing"));
+  EXPECT_TRUE(lines[1].starts_with("/etc/h.toml:2: connection.port: is 0"));
+  EXPECT_TRUE(lines[2].starts_with("/etc/h.toml:3: connection.hots: is not a known key"));
+  EXPECT_TRUE(lines[3].starts_with("/etc/h.toml:4: connection.client_id: is a number"));
+  EXPECT_TRUE(lines[4].starts_with("/etc/h.toml: outbox.directory: is missing"));
+}
+
+TEST(Config, TheEnvironmentOverridesTheFile) {
+  const Environment environment{
+      {"HOLDFAST_CONNECTION_HOST", "other"},   {"HOLDFAST_CONNECTION_PORT", "1883"},
+      {"HOLDFAST_CONNECTION_WILL_TOPIC", "w"}, {"HOLDFAST_FLOW_LANES", "x,normal"},
+      {"HOLDFAST_OUTBOX_DIRECTORY", "rel"},    {"HOLDFAST_SOCKET", "/not/a/key"},
+      {"HOLDFAST_TLS_ENABLED", "false"}};
+  const std::string text = "[connection]\nport = \"mend me\"\nclient_id = \"c\"\n";
+  const ConfigReport report = parse_config(text, "/etc/h.toml", environment);
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  EXPECT_EQ(report.config.host, "other");
+  EXPECT_EQ(report.config.port, 1883);
+  EXPECT_EQ(report.config.will->topic, "w");
+  EXPECT_EQ(report.config.lanes, (std::vector<std::string>{"x", "normal"}));
+  EXPECT_EQ(report.config.outbox.directory, "/etc/rel");
+  EXPECT_FALSE(report.config.tls.enabled);
+}
+
+TEST(Config, WrongVariablesAreNamed) {
+  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_CONNECTION_PORT", "0"}}),
+            (std::vector<std::string>{"environment variable HOLDFAST_CONNECTION_PORT: "
+                                      "connection.port: is 0; give a whole number, 1 to 65535"}));
+  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_CONNECTION_HOTS", "h"}}),
+            (std::vector<std::string>{"environment variable HOLDFAST_CONNECTION_HOTS: names no "
+                                      "known key; did you mean HOLDFAST_CONNECTION_HOST?"}));
+  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_TLS_ENABLED", "1"}}),
+            (std::vector<std::string>{"environment variable HOLDFAST_TLS_ENABLED: tls.enabled: is "
+                                      "\"1\"; give true or false"}));
+}
+
+TEST(Config, ProfilesAreRulesAsDataAndKeysGoBeforeThem) {
+  const Config aws = parse_config("profile = \"aws-iot-core\"\n" + kBasics, "f", {}).config;
+  EXPECT_EQ(aws.messages_per_second, 80u);
+  const Config generic = parse_config("profile = \"generic\"\n" + kBasics, "f", {}).config;
+  EXPECT_EQ(generic.messages_per_second, 0u);
+  EXPECT_EQ(generic.bytes_per_second, 0u);
+  EXPECT_GT(generic.limits.topic_levels, 8u);
+  const Config advisor =
+      parse_config("profile = \"device-advisor\"\n" + kBasics + "[timing]\nbackoff_first = \"2s\"",
+                   "f", {})
+          .config;
+  EXPECT_EQ(advisor.timing.backoff_cap, Seconds(8));
+  EXPECT_EQ(advisor.timing.backoff_first, Seconds(2));
+  EXPECT_EQ(advisor.keep_alive, Seconds(30));
+  expect_problem("profile = \"azure\"\n" + kBasics,
+                 "/etc/h.toml:1: profile: is \"azure\"; give \"aws-iot-core\", \"generic\" or "
+                 "\"device-advisor\"");
+}
+
+TEST(Config, FilesThatCannotBeReadAreNamed) {
+  const Folder folder;
+  const auto missing = folder.path() / "none.toml";
+  Result<Config> config = load_config(missing);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, Errc::not_found);
+  EXPECT_EQ(config.error().message, missing.string() +
+                                        ": cannot be read: No such file or directory; check path "
+                                        "and permissions");
+  config = load_config(folder.path());
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().message,
+            folder.path().string() + ": is a directory; name the configuration file in it");
+  const auto big = folder.write("big.toml", std::string(limits::kMiB + 1, '#'));
+  config = load_config(big);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, Errc::too_large);
+}
+
+TEST(Config, LoadConfigGivesTheFirstProblemOrTheConfig) {
+  const Folder folder;
+  const auto good = folder.write("good.toml", kBasics);
+  const Result<Config> config = load_config(good);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->host, "broker.example");
+  const auto bad = folder.write("bad.toml", "profile = 3\n" + kBasics + "x = 1\n");
+  const Result<Config> refused = load_config(bad);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::invalid_config);
+  EXPECT_TRUE(refused.error().message.starts_with(bad.string() + ":1: profile: is a number"))
+      << refused.error().message;
+}
+
+Config plain_config(const Folder& folder) {
+  Config config;
+  config.host = "h";
+  config.client_id = "c";
+  config.tls.enabled = false;
+  config.outbox.directory = folder.path() / "box" / "deep";
+  return config;
+}
+
+void expect_check(const Config& config, Errc code, const std::string& text) {
+  const std::vector<Error> errors = check_config(config);
+  ASSERT_EQ(errors.size(), 1u) << (errors.empty() ? "nothing found" : errors[1].message);
+  EXPECT_EQ(errors[0].message, text);
+  EXPECT_EQ(errors[0].code, code);
+}
+
+TEST(Config, CheckWritesNothingAndAcceptsADirectoryThatCanBeMade) {
+  const Folder folder;
+  EXPECT_TRUE(check_config(plain_config(folder)).empty());
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Config, CheckFindsUnusableDirectories) {
+  const Folder folder;
+  Config config = plain_config(folder);
+  const auto file = folder.write("file", "");
+  config.outbox.directory = file / "box";
+  expect_check(config, Errc::permission,
+               "outbox.directory: " + file.string() + " is not a directory; give another path");
+  config.outbox.directory = folder.path() / "open";
+  ASSERT_EQ(::mkdir(config.outbox.directory.c_str(), 0700), 0);
+  ASSERT_EQ(::chmod(config.outbox.directory.c_str(), 0777), 0);
+  expect_check(config, Errc::permission,
+               "outbox.directory: others may write to " + config.outbox.directory.string() +
+                   "; chmod go-w it");
+}
+
+TEST(Config, CheckFindsMissingCredentialsWithoutCallingThemConfigurationErrors) {
+  const Folder folder;
+  Config config = plain_config(folder);
+  config.tls.enabled = true;
+  config.tls.ca_file = folder.path() / "ca.pem";
+  expect_check(config, Errc::not_found,
+               "tls.ca_file: cannot read " + config.tls.ca_file.string() +
+                   ": No such file or directory; check path and permissions");
+}
+
+TEST(Config, CheckFindsAFileInTheSocketsPlace) {
+  const Folder folder;
+  Config config = plain_config(folder);
+  config.local_socket = folder.write("h.sock", "not a socket");
+  expect_check(config, Errc::io,
+               "local.socket: " + config.local_socket.string() +
+                   " exists and is not a socket; give another path");
+  config.local_socket = folder.path() / "a" / "b" / "h.sock";
+  expect_check(
+      config, Errc::io,
+      "local.socket: the folder of " + config.local_socket.string() + " does not exist; create it");
+}
+
+TEST(ConfigUnits, AreReadAndWrittenExactly) {
+  EXPECT_EQ(parse_duration("250ms"), 250u);
+  EXPECT_EQ(parse_duration("5m"), 300000u);
+  EXPECT_EQ(parse_duration("0"), 0u);
+  for (const char* wrong : {"", "5", "ms", "-5s", "5 s", "1.5s", "5d", "99999999999999999999s",
+                            "9223372036854775807h", "+5s"}) {
+    EXPECT_EQ(parse_duration(wrong), std::nullopt) << wrong;
+  }
+  EXPECT_EQ(parse_size("64MiB"), 64u << 20);
+  EXPECT_EQ(parse_size("512B"), 512u);
+  EXPECT_EQ(parse_size("64MB"), std::nullopt);
+  EXPECT_EQ(format_duration(90000), "90s");
+  EXPECT_EQ(format_duration(7200000), "2h");
+  EXPECT_EQ(format_size(1536), "1536B");
+}
+
+}  // namespace
+}  // namespace holdfast::runtime

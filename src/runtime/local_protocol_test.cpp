@@ -1,0 +1,235 @@
+// Goal: a line of the local API means exactly one thing, or is refused with the offset or field.
+// Method: texts in, values out, and back; awkward bytes, nesting and ids included.
+#include "runtime/local_protocol.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace holdfast::runtime {
+namespace {
+
+using nlohmann::json;
+
+std::string refusal_of(const std::string& line) {
+  auto parsed = parse_request(line);
+  const auto* refusal = std::get_if<LocalRefusal>(&parsed);
+  return refusal == nullptr ? "accepted" : refusal->error;
+}
+
+template <class T>
+T request_of(const std::string& line, std::string* id = nullptr) {
+  auto parsed = parse_request(line);
+  if (const auto* refusal = std::get_if<LocalRefusal>(&parsed)) {
+    ADD_FAILURE() << refusal->error;
+    return {};
+  }
+  auto& request = std::get<LocalRequest>(parsed);
+  if (id != nullptr) *id = request.id;
+  return std::get<T>(request.what);
+}
+
+Bytes bytes_of(std::string_view text) {
+  Bytes bytes;
+  for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
+  return bytes;
+}
+
+TEST(LocalProtocol, APublishWithEverything) {
+  std::string id;
+  const auto request = request_of<PublishRequest>(
+      R"({"op":"publish","id":"x1","topic":"a/b","payload":"hé","qos":0,"retain":true,
+          "lane":"bulk","expiry":60,"durability":"memory","content_type":"text/plain",
+          "user_properties":[["k","1"],["k","2"]],"receipt":"delivered"})",
+      &id);
+  EXPECT_EQ(id, "\"x1\"");
+  EXPECT_EQ(request.message.topic, "a/b");
+  EXPECT_EQ(request.message.payload, bytes_of("hé"));
+  EXPECT_EQ(request.message.qos, Qos::at_most_once);
+  EXPECT_TRUE(request.message.retain);
+  EXPECT_EQ(request.message.lane, "bulk");
+  EXPECT_EQ(request.message.expiry, Seconds(60));
+  EXPECT_EQ(request.message.durability, Durability::memory);
+  EXPECT_EQ(request.message.content_type, "text/plain");
+  ASSERT_EQ(request.message.user_properties.size(), 2u);
+  EXPECT_EQ(request.message.user_properties[1].second, "2");
+  EXPECT_EQ(request.receipt, WantedReceipt::delivered);
+}
+
+TEST(LocalProtocol, DefaultsAreTheMessagesOwn) {
+  const auto request = request_of<PublishRequest>(R"({"op":"publish","topic":"t"})");
+  EXPECT_EQ(request.message.qos, Qos::at_least_once);
+  EXPECT_EQ(request.message.lane, "normal");
+  EXPECT_EQ(request.message.durability, Durability::durable);
+  EXPECT_TRUE(request.message.payload.empty());
+  EXPECT_EQ(request.receipt, WantedReceipt::accepted);
+}
+
+TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
+  Message message;
+  message.topic = "t/\"quoted\"";
+  message.payload = bytes_of(std::string("\x00\xff\x10", 3));
+  message.qos = Qos::at_most_once;
+  message.retain = true;
+  message.lane = "urgent";
+  message.expiry = Seconds(5);
+  message.durability = Durability::memory;
+  message.content_type = "x/y";
+  message.user_properties = {{"a", "b"}};
+  std::string line = publish_line(7, message, WantedReceipt::none);
+  ASSERT_EQ(line.back(), '\n');
+  line.pop_back();
+  std::string id;
+  const auto request = request_of<PublishRequest>(line, &id);
+  EXPECT_EQ(id, "7");
+  EXPECT_EQ(request.message.topic, message.topic);
+  EXPECT_EQ(request.message.payload, message.payload);
+  EXPECT_EQ(request.message.qos, message.qos);
+  EXPECT_EQ(request.message.retain, message.retain);
+  EXPECT_EQ(request.message.lane, message.lane);
+  EXPECT_EQ(request.message.expiry, message.expiry);
+  EXPECT_EQ(request.message.durability, message.durability);
+  EXPECT_EQ(request.message.content_type, message.content_type);
+  EXPECT_EQ(request.message.user_properties, message.user_properties);
+  EXPECT_EQ(request.receipt, WantedReceipt::none);
+}
+
+TEST(LocalProtocol, BrokenJsonNamesTheOffset) {
+  EXPECT_EQ(refusal_of(R"({"op":"ping")"), "not JSON at offset 13; send one object a line");
+  EXPECT_EQ(refusal_of("hello"), "not JSON at offset 1; send one object a line");
+  EXPECT_EQ(refusal_of("{\"op\":\"p\xff\"}"), "not JSON at offset 9; send one object a line");
+  EXPECT_EQ(refusal_of("[1]"), "not a JSON object");
+  EXPECT_TRUE(refusal_of(std::string(200000, '[')).starts_with("not JSON at offset"));
+  EXPECT_TRUE(refusal_of(R"({"id":1e999})").starts_with("not readable: "));
+}
+
+TEST(LocalProtocol, WrongFieldsAreNamed) {
+  EXPECT_EQ(refusal_of("{}"), "field \"op\": is missing");
+  EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
+  EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
+            "field \"op\": is none of publish, subscribe, unsubscribe, status, events, reconnect, "
+            "ping");
+  EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
+            "field \"retian\": is not a field of this op");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","qos":2})"),
+            "field \"qos\": is not a whole number, 0 to 1");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","expiry":-1})"),
+            "field \"expiry\": is not a whole number, 1 to 4294967295");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","payload":{"a":1}})"),
+            "field \"payload\": is not a string");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","payload_base64":"abc"})"),
+            "field \"payload_base64\": is not base64 with padding (RFC 4648)");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","payload":"","payload_base64":""})"),
+            "field \"payload_base64\": stands beside \"payload\"; give one of the two");
+  EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","receipt":"soon"})"),
+            "field \"receipt\": is none of none, accepted, delivered");
+  EXPECT_EQ(refusal_of(R"({"op":"unsubscribe","subscription":0})"),
+            "field \"subscription\": is not a whole number, 1 to 18446744073709551615");
+  EXPECT_EQ(refusal_of(R"({"op":"ping","topic":"t"})"),
+            "field \"topic\": is not a field of this op");
+}
+
+TEST(LocalProtocol, IdsAreRepeatedAlsoInRefusals) {
+  const auto parsed = parse_request(R"({"op":"fly","id":-12})");
+  ASSERT_TRUE(std::holds_alternative<LocalRefusal>(parsed));
+  EXPECT_EQ(std::get<LocalRefusal>(parsed).id, "-12");
+  EXPECT_TRUE(refusal_of(R"({"op":"ping","id":[1]})").starts_with("field \"id\": "));
+  EXPECT_TRUE(refusal_of("{\"op\":\"ping\",\"id\":\"" + std::string(200, 'x') + "\"}")
+                  .starts_with("field \"id\": "));
+}
+
+TEST(LocalProtocol, AnswersSayWhatBecameOfAMessage) {
+  Receipt receipt{ReceiptKind::accepted, 42};
+  EXPECT_EQ(receipt_line("1", receipt),
+            "{\"id\":1,\"ok\":true,\"receipt\":\"accepted\",\"message_id\":42}\n");
+  receipt.kind = ReceiptKind::dropped;
+  receipt.dropped = DropReason::refused;
+  receipt.reason_code = 135;
+  EXPECT_EQ(receipt_line("1", receipt),
+            "{\"id\":1,\"ok\":false,\"error\":\"refused\",\"receipt\":\"dropped\","
+            "\"message_id\":42,\"reason_code\":135}\n");
+  receipt = {ReceiptKind::rejected, 0, RejectReason::queue_full};
+  EXPECT_EQ(receipt_line("\"a\"", receipt),
+            "{\"id\":\"a\",\"ok\":false,\"error\":\"queue_full\",\"retry\":true}\n");
+  EXPECT_EQ(error_line("", "say \"no\""), "{\"ok\":false,\"error\":\"say \\\"no\\\"\"}\n");
+}
+
+TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
+  DeviceState state;
+  state.connection = {LinkState::waiting,
+                      Verdict::tcp_refused,
+                      "127.0.0.1: refused",
+                      false,
+                      3,
+                      Milliseconds(1500),
+                      "h:8883"};
+  state.ledger.accepted = 10;
+  state.ledger.delivered = 6;
+  state.ledger.pending = 3;
+  state.ledger.dropped[static_cast<std::size_t>(DropReason::expired)] = 1;
+  state.ledger.rejected[static_cast<std::size_t>(RejectReason::too_large)] = 2;
+  state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
+  state.storage = StorageHealth::full;
+  const json line = json::parse(status_line("5", state));
+  EXPECT_EQ(line["id"], 5);
+  EXPECT_EQ(line["ok"], true);
+  const json& status = line["status"];
+  EXPECT_EQ(status["state"], "waiting");
+  EXPECT_EQ(status["verdict"], "tcp_refused");
+  EXPECT_EQ(status["explanation"], std::string(explain(Verdict::tcp_refused)));
+  EXPECT_EQ(status["detail"], "127.0.0.1: refused");
+  EXPECT_EQ(status["retry_in_ms"], 1500);
+  EXPECT_EQ(status["backlog"], 3);
+  EXPECT_EQ(status["ledger"]["balanced"], true);
+  EXPECT_EQ(status["ledger"]["dropped"], (json{{"expired", 1}}));
+  EXPECT_EQ(status["ledger"]["rejected"], (json{{"too_large", 2}}));
+  EXPECT_EQ(status["verdicts"], (json{{"tcp_refused", 3}}));
+  EXPECT_EQ(status["storage"], "full");
+}
+
+TEST(LocalProtocol, MessagesAreTextWhenTheyCanBe) {
+  InboundMessage message;
+  message.topic = "t";
+  message.payload = bytes_of("21.5 °C");
+  message.user_properties = {{"k", "v"}};
+  json event = json::parse(message_line(9, message));
+  EXPECT_EQ(event["event"], "message");
+  EXPECT_EQ(event["subscription"], 9);
+  EXPECT_EQ(event["payload"], "21.5 °C");
+  EXPECT_EQ(event["user_properties"], json::parse(R"([["k","v"]])"));
+  message.payload = bytes_of("\xc3\x28");
+  event = json::parse(message_line(9, message));
+  EXPECT_FALSE(event.contains("payload"));
+  EXPECT_EQ(event["payload_base64"], "wyg=");
+}
+
+TEST(LocalProtocol, LinesAreJsonWhateverTheBytes) {
+  ConnectionState state;
+  state.detail = "alert \xff\n\x01";
+  const std::string line = connection_line(state);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  EXPECT_TRUE(json::accept(line));
+}
+
+TEST(Base64, FollowsRfc4648) {
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
+  for (const auto& [plain, coded] : vectors) {
+    EXPECT_EQ(to_base64(bytes_of(plain)), coded);
+    EXPECT_EQ(from_base64(coded), bytes_of(plain));
+  }
+  for (const char* wrong :
+       {"Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Z!==", "Zg==Zg==", " Zg="}) {
+    EXPECT_EQ(from_base64(wrong), std::nullopt) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::runtime
