@@ -86,13 +86,12 @@ class Observer:
         self.thread.start()
 
     def _watch(self):
-        position = 0
+        rest = b""
         with open(self.auditor.record, "rb") as record:
             while not self.ended.wait(0.1):
                 state = self.api.status()
-                chunk = record.read()
-                self.seen_lines += chunk.count(b"\n")
-                position += len(chunk)
+                *lines, rest = (rest + record.read()).split(b"\n")
+                self.seen_lines += sum(b'"run":' in line for line in lines)
                 with self.changed:
                     self.state = state
                     if state:
@@ -408,7 +407,7 @@ def play(options, folder, parts, screen):
 
 def main(arguments):
     options = options_of(arguments)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     folder = world.make_folder()
     parts = []

@@ -7,7 +7,7 @@
 
 namespace holdfast::device {
 
-void Accounts::report(const Ledger& store) {
+void Accounts::report(const Ledger& store, std::uint64_t held) {
   if (!opened_) {
     HF_CHECK(durable_.accepted == 0);
     opened_ = true;
@@ -18,9 +18,10 @@ void Accounts::report(const Ledger& store) {
   for (const DropReason reason : {DropReason::corrupt, DropReason::evicted}) {
     const auto index = static_cast<std::size_t>(reason);
     const std::uint64_t known = durable_.dropped[index];
-    const std::uint64_t found = std::max(store.dropped[index], known) - known;
-    HF_CHECK(durable_.pending >= found);
+    const std::uint64_t news = std::max(store.dropped[index], known) - known;
+    const std::uint64_t found = std::min(news, durable_.pending - std::min(held, durable_.pending));
     durable_.pending -= found;
+    unnamed_ += found;
     durable_.dropped[index] += found;
   }
 }
@@ -61,7 +62,7 @@ void Accounts::check(std::uint64_t volatile_held, std::uint64_t durable_held) co
   HF_CHECK(durable_.balanced() && volatile_.balanced());
   HF_CHECK(volatile_.pending == volatile_held);
   HF_CHECK(durable_.pending >= durable_held);
-  HF_CHECK(tickets_.size() <= durable_.pending + volatile_.pending);
+  HF_CHECK(tickets_.size() <= durable_.pending + volatile_.pending + unnamed_);
 }
 
 }  // namespace holdfast::device

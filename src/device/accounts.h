@@ -23,8 +23,9 @@ namespace holdfast::device {
 
 class Accounts {
  public:
-  /// The store's ledger: the first one brings the history of earlier runs.
-  void report(const Ledger& store);
+  /// The store's ledger: the first one brings the history of earlier runs. `held` durable messages
+  /// are in flow's hands: those the store cannot lose any more, whatever it finds.
+  void report(const Ledger& store, std::uint64_t held);
   [[nodiscard]] bool opened() const { return opened_; }
 
   /// `ticket` 0: nobody wants a receipt.
@@ -45,6 +46,7 @@ class Accounts {
   bool opened_ = false;
   Ledger durable_;
   Ledger volatile_;
+  std::uint64_t unnamed_ = 0;  ///< Lost by the store without saying which; their tickets stay.
   std::array<std::uint64_t, kRejectReasons> rejected_{};
   std::unordered_map<MessageId, Ticket> tickets_;
 };

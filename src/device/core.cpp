@@ -129,7 +129,7 @@ struct Core::Impl {
   }
 
   void on(const StoreReport& report) {
-    accounts.report(report.ledger);
+    accounts.report(report.ledger, sender.durable_held());
     for (std::size_t i = 0; i < std::min(report.unfetched.size(), config.lanes.size()); ++i) {
       sender.set_stored(static_cast<LaneIndex>(i), report.unfetched[i] > 0);
     }

@@ -107,8 +107,7 @@ void finish_record(std::vector<std::byte>& out, std::size_t start) {
   const std::size_t length = out.size() - start;
   HF_CHECK(length >= kRecordHeaderSize && length <= kRecordMax);
   std::byte* word = out.data() + start + 4;
-  store_le(word, (load_le<std::uint32_t>(word) & ~kRecordMax) |
-                     static_cast<std::uint32_t>(length));
+  store_le(word, (load_le<std::uint32_t>(word) & ~kRecordMax) | static_cast<std::uint32_t>(length));
   out.resize(start + stride(static_cast<std::uint32_t>(length)));
 }
 

@@ -29,7 +29,8 @@ inline constexpr std::uint32_t kAlign = 8;
 inline constexpr std::uint32_t kRecordMax = (1U << 24) - 1;
 inline constexpr std::uint32_t kPutFixed = kRecordHeaderSize + 24;
 inline constexpr std::uint32_t kSegmentFloor = 32 * 1024;  ///< Smallest Options::segment_bytes.
-inline constexpr std::uint32_t kSlotsMax = 96;  ///< Keeps the worst checkpoint below half a segment.
+inline constexpr std::uint32_t kSlotsMax =
+    96;  ///< Keeps the worst checkpoint below half a segment.
 inline constexpr std::size_t kStoreLanesMax = 255;
 
 static_assert(limits::kSegmentMax % kBlock == 0 && limits::kSegmentMin % kBlock == 0);
@@ -92,8 +93,8 @@ struct RecordHeader {
   std::uint32_t length = 0;  ///< Header and body, without the padding to 8.
   RecordType type = RecordType::pad;
   std::uint32_t tag = 0;
-  std::uint32_t group = 0;  ///< Commit number: group g + 1 is written only after g was synced.
-  MessageId id = 0;         ///< put: the message's; else the next one to be given.
+  std::uint32_t group = 0;   ///< Commit number: group g + 1 is written only after g was synced.
+  MessageId id = 0;          ///< put: the message's; else the next one to be given.
   std::uint64_t detail = 0;  ///< put: lane, flags, lengths.
 };
 

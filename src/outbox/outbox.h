@@ -30,13 +30,13 @@ struct Options {
 
 /// What opening found, for the log and the operator.
 struct RecoveryReport {
-  bool created = false;         ///< A new store.
-  bool clean = false;           ///< The last run closed in order.
-  bool read_only = false;       ///< Opened for draining only.
-  bool rebuilt = false;         ///< A checkpoint was damaged; duplicates are possible.
-  std::uint64_t pending = 0;    ///< Messages found waiting.
-  std::uint64_t corrupt = 0;    ///< Accepted messages lost to damage, found by this opening.
-  std::uint64_t torn = 0;       ///< Records cut while being written; never accepted.
+  bool created = false;       ///< A new store.
+  bool clean = false;         ///< The last run closed in order.
+  bool read_only = false;     ///< Opened for draining only.
+  bool rebuilt = false;       ///< A checkpoint was damaged; duplicates are possible.
+  std::uint64_t pending = 0;  ///< Messages found waiting.
+  std::uint64_t corrupt = 0;  ///< Accepted messages lost to damage, found by this opening.
+  std::uint64_t torn = 0;     ///< Records cut while being written; never accepted.
   std::uint32_t segments = 0;
 };
 

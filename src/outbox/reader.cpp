@@ -37,8 +37,8 @@ std::span<const std::byte> SegmentReader::view(env::File& file, std::uint64_t se
                                                std::uint32_t offset, std::uint32_t length,
                                                std::uint32_t limit) {
   HF_CHECK(offset + length <= limit);
-  const bool held = sequence == sequence_ && offset >= offset_ &&
-                    offset + length <= offset_ + length_;
+  const bool held =
+      sequence == sequence_ && offset >= offset_ && offset + length <= offset_ + length_;
   if (!held) {
     const std::uint32_t want = std::max(length, std::min(kChunk, limit - offset));
     load(file, offset, want);

@@ -45,9 +45,9 @@ StoreUuid majority(const std::vector<Found>& all) {
     ++count;
     newest = std::max(newest, f.header.sequence);
   }
-  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) {
-           return a.second < b.second;
-         })->first;
+  return std::max_element(votes.begin(), votes.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
 }
 
 /// Valid headers of our store, oldest first; files of others are set aside.
@@ -66,9 +66,8 @@ std::vector<Found> find_segments(Slots& slots, Recovered& out) {
       slots.quarantine(f.slot);
     }
   }
-  std::sort(ours.begin(), ours.end(), [](const Found& a, const Found& b) {
-    return a.header.sequence < b.header.sequence;
-  });
+  std::sort(ours.begin(), ours.end(),
+            [](const Found& a, const Found& b) { return a.header.sequence < b.header.sequence; });
   out.segment_bytes = ours.back().header.segment_bytes;
   out.last_sequence = ours.back().header.sequence;
   std::erase_if(ours, [&](const Found& f) { return f.header.segment_bytes != out.segment_bytes; });
@@ -79,11 +78,9 @@ std::vector<Found> find_segments(Slots& slots, Recovered& out) {
 void account_for_missing(const std::vector<Found>& found, Slots& slots, State& state) {
   for (auto entry = state.segments.begin(); entry != state.segments.end();) {
     const Segment& segment = entry->second;
-    const auto header =
-        std::find_if(found.begin(), found.end(),
-                     [&](const Found& f) { return f.slot == segment.slot; });
-    const bool reused =
-        header != found.end() && header->header.sequence > segment.sequence;
+    const auto header = std::find_if(found.begin(), found.end(),
+                                     [&](const Found& f) { return f.slot == segment.slot; });
+    const bool reused = header != found.end() && header->header.sequence > segment.sequence;
     const bool gone = slots.file(segment.slot) == nullptr ||
                       (header != found.end() && header->header.sequence < segment.sequence);
     if (!reused && !gone) {
@@ -115,8 +112,8 @@ class Recovery {
     while (base > 0) {
       --base;
       sync(found[base]);
-      has_base_ = has_checkpoint(make_segment(found[base]), file(found[base]), reader_,
-                                 out_.store, out_.segment_bytes);
+      has_base_ = has_checkpoint(make_segment(found[base]), file(found[base]), reader_, out_.store,
+                                 out_.segment_bytes);
       if (has_base_) break;
     }
     Replay replay(out_.state, reader_, out_.store, out_.segment_bytes);
@@ -126,12 +123,12 @@ class Recovery {
       if (any && !is_base) out_.report.rebuilt = true;
     }
     replay.finish();
-    const std::uint64_t lost = out_.state.counters.dropped[static_cast<std::size_t>(
-        DropReason::corrupt)];
+    const std::uint64_t lost =
+        out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
     account_for_missing(found, slots_, out_.state);
-    out_.report.corrupt = replay.new_corrupt() - lost +
-                          out_.state.counters.dropped[static_cast<std::size_t>(
-                              DropReason::corrupt)];
+    out_.report.corrupt =
+        replay.new_corrupt() - lost +
+        out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
     out_.report.torn = replay.torn();
     out_.report.clean = replay.clean();
     if (has_base_ && base + 1 == found.size()) choose_tail(found[base]);
@@ -180,8 +177,8 @@ std::uint32_t choose_slot_count(const Options& options, std::uint32_t segment_by
       std::clamp<std::uint64_t>(options.max_bytes / segment_bytes, kFewest, kSlotsMax));
 }
 
-Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader,
-                          env::Random& random, const Options& options) {
+Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, env::Random& random,
+                          const Options& options) {
   Recovered out;
   auto names = disk.list();
   if (!names) return std::move(names).error();

@@ -16,14 +16,13 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
   bool head = with_checkpoint;
   std::uint32_t at = kDataStart;
   broken_ = 0;
-  while (auto record = reader_.next(file, segment.key, segment.sequence, at, segment_bytes_,
-                                    &broken_)) {
+  while (auto record =
+             reader_.next(file, segment.key, segment.sequence, at, segment_bytes_, &broken_)) {
     at = record->next;
     segment.end = at;
     any = true;
     if (record->header.type == RecordType::checkpoint) {
-      auto state = head ? decode_checkpoint(record->bytes, store_, segment.sequence,
-                                            segment_bytes_)
+      auto state = head ? decode_checkpoint(record->bytes, store_, segment.sequence, segment_bytes_)
                         : std::nullopt;
       if (state) {
         state_ = std::move(*state);
@@ -77,8 +76,10 @@ void Replay::advance(const RecordHeader& header) {
 
 void Replay::apply(const RecordView& record, Segment& segment) {
   const RecordHeader& header = record.header;
-  if (epoch_of(header.id) < state_.session.epoch || header.id >= kVolatileBit) return;  // stale
-  clean_ = false;
+  if (epoch_of(header.id) < state_.session.epoch || epoch_of(header.id) >= kEpochMax) {
+    return;  // stale, or made up
+  }
+  if (header.type != RecordType::pad) clean_ = false;
   if (header.type == RecordType::session) {
     session(record);
   } else {
@@ -98,7 +99,6 @@ void Replay::apply(const RecordView& record, Segment& segment) {
     case RecordType::session:
     case RecordType::checkpoint:
     case RecordType::pad:
-      clean_ = clean_ || header.type == RecordType::pad;
       break;
   }
 }

@@ -54,9 +54,8 @@ std::optional<std::uint32_t> Segment::index_of(MessageId id) const {
 
 MessageId Segment::id_at(std::uint32_t index) const {
   HF_CHECK(index < size_);
-  const auto after =
-      std::upper_bound(runs_.begin(), runs_.end(), index,
-                       [](std::uint32_t v, const Run& run) { return v < run.base; });
+  const auto after = std::upper_bound(runs_.begin(), runs_.end(), index,
+                                      [](std::uint32_t v, const Run& run) { return v < run.base; });
   const Run& run = *std::prev(after);
   return run.first + (index - run.base);
 }

@@ -23,8 +23,12 @@ struct Run {
 class Segment {
  public:
   Segment() = default;
-  Segment(const StoreUuid& store, std::uint64_t sequence, std::uint64_t salt, std::uint32_t slot)
-      : sequence(sequence), salt(salt), slot(slot), key(make_key(store, sequence, salt)) {}
+  Segment(const StoreUuid& store, std::uint64_t its_sequence, std::uint64_t its_salt,
+          std::uint32_t its_slot)
+      : sequence(its_sequence),
+        salt(its_salt),
+        slot(its_slot),
+        key(make_key(store, its_sequence, its_salt)) {}
 
   std::uint64_t sequence = 0;
   std::uint64_t salt = 0;

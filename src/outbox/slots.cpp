@@ -88,9 +88,15 @@ void Slots::release(std::uint32_t slot) {
   Slot& s = slots_[slot];
   HF_CHECK(s.use == Use::used);
   s.use = s.bad ? Use::spoiled : Use::free;
-  if (slot >= count_) {  // the limit was lowered; give the space back
+}
+
+void Slots::trim(std::uint32_t keep) {
+  for (std::size_t i = slots_.size(); i > count_ && ready() > keep; --i) {
+    Slot& s = slots_[i - 1];
+    if (s.use != Use::free) continue;
     s.file.reset();
-    if (disk_.remove(slot_name(slot))) s = Slot{};
+    s.use = Use::spoiled;
+    if (disk_.remove(slot_name(static_cast<std::uint32_t>(i - 1)))) s = Slot{};
     directory_dirty_ = true;
   }
 }
@@ -103,14 +109,13 @@ void Slots::mark_bad(std::uint32_t slot) {
 
 std::uint32_t Slots::ready() const {
   std::uint32_t n = 0;
-  for (std::uint32_t i = 0; i < count_; ++i) n += slots_[i].use == Use::free ? 1U : 0U;
+  for (const Slot& slot : slots_) n += slot.use == Use::free ? 1U : 0U;
   return n;
 }
 
 bool Slots::can_make() const {
-  return std::any_of(slots_.begin(), slots_.begin() + count_, [](const Slot& s) {
-    return s.use == Use::absent || s.use == Use::spoiled;
-  });
+  return std::any_of(slots_.begin(), slots_.begin() + count_,
+                     [](const Slot& s) { return s.use == Use::absent || s.use == Use::spoiled; });
 }
 
 Status Slots::make() {
@@ -168,7 +173,7 @@ Result<std::uint32_t> Slots::take() {
     if (Status made = make(); !made) return std::move(made).error();
   }
   if (Status status = sync_directory(); !status) return std::move(status).error();
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& s = slots_[i];
     if (s.use != Use::free) continue;
     if (!s.writable) {

@@ -43,6 +43,9 @@ class Slots {
   /// The slot's content is no longer needed.
   void release(std::uint32_t slot);
   void mark_bad(std::uint32_t slot);
+  /// Removes free slots beyond count(), as after the limit was lowered, while more than `keep`
+  /// are ready.
+  void trim(std::uint32_t keep);
   /// Names may not be durable: the directory must be synced before a slot is taken.
   void directory_unsynced() { directory_dirty_ = true; }
 

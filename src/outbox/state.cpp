@@ -47,7 +47,7 @@ std::optional<SessionInfo> read_session(ByteReader& r) {
   info.clean = (r.u8() & kFlagClean) != 0;
   const std::uint8_t lanes = r.u8();
   for (unsigned i = 0; i < lanes; ++i) info.lanes.push_back(r.text(r.u8()));
-  if (!r.ok() || info.epoch == 0 || info.epoch > kEpochMax || lanes == 0) return std::nullopt;
+  if (!r.ok() || info.epoch == 0 || info.epoch >= kEpochMax || lanes == 0) return std::nullopt;
   return info;
 }
 
@@ -249,7 +249,7 @@ std::optional<State> decode_checkpoint(std::span<const std::byte> record, const 
   State state;
   state.session = std::move(*session);
   state.next_id = header.id;
-  state.group = header.group;
+  state.group = header.group + 1;
   state.counters.accepted = r.u64();
   state.counters.delivered = r.u64();
   const std::uint8_t reasons = r.u8();

@@ -27,9 +27,9 @@ struct SessionInfo {
   std::uint32_t boot_first_epoch = 0;  ///< Messages of this epoch or later are of this boot.
   std::int64_t wall_ms = 0;
   std::int64_t boot_ms = 0;
-  std::int64_t max_wall_ms = 0;  ///< Largest wall clock ever seen.
-  std::uint64_t accepted = 0;    ///< Counters at this moment: they tell torn from corrupt, and
-  std::uint64_t corrupt = 0;     ///< damage already reported from new, when this is read again.
+  std::int64_t max_wall_ms = 0;    ///< Largest wall clock ever seen.
+  std::uint64_t accepted = 0;      ///< Counters at this moment: they tell torn from corrupt, and
+  std::uint64_t corrupt = 0;       ///< damage already reported from new, when this is read again.
   std::vector<std::string> lanes;  ///< The store's lane names; StoreLane is an index.
 };
 

@@ -261,7 +261,8 @@ class Reader {
   }
 
   void take_environment() {
-    for (const auto& [name, value] : environment_) {
+    for (const auto& variable : environment_) {
+      const std::string& name = variable.first;
       if (name == "HOLDFAST_PROFILE" || !name.starts_with(kVariablePrefix)) continue;
       const auto keys = config_keys();
       const auto key = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& candidate) {
@@ -275,7 +276,7 @@ class Reader {
       origins_[std::string(key->name)] = origin;
       // The variable replaces the file's value, and with it what was wrong there.
       std::erase_if(problems_, [&](const Problem& old) { return old.key == key->name; });
-      Result<KeyValue> parsed = parse_value(*key, value);
+      Result<KeyValue> parsed = parse_value(*key, variable.second);
       if (parsed) {
         accept(*key, std::move(parsed).value(), origin);
       } else {

@@ -69,8 +69,8 @@ TEST(Config, TheShortestUsefulFileHasAllDefaults) {
   EXPECT_FALSE(report.config.will);
 }
 
-TEST(Config, EveryKeyArrives) {
-  const std::string text = R"(
+// Each value differs from its default.
+constexpr std::string_view kEveryKey = R"(
     [connection]
     host = "h"
     port = 443
@@ -129,7 +129,9 @@ TEST(Config, EveryKeyArrives) {
     [log]
     level = "debug"
   )";
-  const ConfigReport report = parse_config(text, "/etc/hf/h.toml", {});
+
+TEST(Config, EveryKeyArrives) {
+  const ConfigReport report = parse_config(kEveryKey, "/etc/hf/h.toml", {});
   ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
   const Config defaults;
   for (const ConfigKey& key : config_keys()) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "flow/topic.h"
+#include "runtime/config_keys.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -68,7 +69,7 @@ class Fields {
     if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
     std::string all;
     for (const std::string_view one : names) all += (all.empty() ? "" : ", ") + std::string(one);
-    wrong(name, "is none of " + all);
+    wrong(name, in_quotes(given) + " is none of " + all);
     return std::nullopt;
   }
 
@@ -107,11 +108,7 @@ class Fields {
 
   void wrong(std::string_view name, std::string_view what) {
     if (!error_.empty()) return;
-    std::string shown(name.substr(0, 40));
-    for (char& c : shown) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == '"') c = '?';
-    }
-    error_ = "field \"" + shown + "\": " + std::string(what);
+    error_ = "field " + in_quotes(name) + ": " + std::string(what);
   }
 
  private:
@@ -207,8 +204,9 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   } else if (op == "ping") {
     request.what = PingRequest{};
   } else {
-    return fields.wrong(
-        "op", "is none of publish, subscribe, unsubscribe, status, events, reconnect, ping");
+    return fields.wrong("op", in_quotes(op) +
+                                  " is none of publish, subscribe, unsubscribe, "
+                                  "status, events, reconnect, ping");
   }
   if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
 }
@@ -258,12 +256,13 @@ ordered_json connection_json(const ConnectionState& connection) {
           {"retry_in_ms", connection.retry_in.count()}};
 }
 
-/// {"name": count} of everything that is not zero.
+/// {"name": count} of everything that can be counted; "none" is nothing to count.
 template <class Enum, std::size_t N>
 ordered_json counts_json(const std::array<std::uint64_t, N>& counts) {
   ordered_json out = ordered_json::object();
   for (std::size_t i = 0; i < N; ++i) {
-    if (counts[i] != 0) out[std::string(to_string(static_cast<Enum>(i)))] = counts[i];
+    const std::string name(to_string(static_cast<Enum>(i)));
+    if (name != "none") out[name] = counts[i];
   }
   return out;
 }

@@ -23,6 +23,8 @@ namespace holdfast::runtime {
 
 /// Of each client: publishes whose receipt is still owed. Above it publish answers queue_full.
 inline constexpr std::size_t kLocalReceiptsOwed = 4096;
+/// The largest payload that any configuration allows.
+inline constexpr std::size_t kLocalPayloadMax = limits::kPayloadMax;
 /// Bytes of a request's id, written as JSON.
 inline constexpr std::size_t kLocalIdMax = 128;
 /// Lines handled for one client before others have their turn.

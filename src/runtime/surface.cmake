@@ -6,5 +6,6 @@ set(SURFACE_SOURCES
     local_client.cpp
     local_protocol.cpp
     local_server.cpp
-    local_socket.cpp)
+    local_socket.cpp
+    stderr_log.cpp)
 set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp)

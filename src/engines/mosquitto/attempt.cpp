@@ -366,7 +366,9 @@ void Attempt::end(env::Failure failure) {
   state_ = State::ended;
   release();
   if (failure.detail.size() > limits::kErrorDetailMax) {
-    failure.detail.resize(limits::kErrorDetailMax);
+    std::size_t cut = limits::kErrorDetailMax;
+    while (cut > 0 && (static_cast<unsigned char>(failure.detail[cut]) & 0xC0) == 0x80) --cut;
+    failure.detail.resize(cut);  // never inside a character
   }
   if (was_up) {
     sink_.engine_down(request_.attempt, failure);

@@ -11,6 +11,9 @@
 //   sent.
 //   - a QoS 0 message is reported when its last byte is in the operating system's socket.
 //   - inbound packets above kInboundPacketMax (session.h) end the connection with protocol_error.
+//   - keep_alive is promised to the broker as asked (at least 5 s); pings go out as often as
+//     silent_after needs, whatever it says (attempt.h). Idle, that is three wake-ups in each half
+//     of silent_after.
 //   - disconnect() before up ends the attempt with failed(Verdict::none).
 // Source:   MQTT 5.0, MQTT 3.1.1; libmosquitto 2.0.11 to 2.0.21.
 #pragma once

@@ -64,10 +64,10 @@ struct Unsubscribed {
   int packet_id = 0;
   std::size_t filters = 0;
 };
-/// The library has closed its end: `code` is one of its error numbers, `own` after disconnect().
+/// The library has closed its end.
 struct Closed {
-  bool own = false;
-  bool peers_fault = false;
+  bool own = false;          ///< After disconnect(), as wanted.
+  bool peers_fault = false;  ///< The peer broke the protocol; otherwise the library failed.
   std::string words;
 };
 using SessionEvent = std::variant<Accepted, Refused, HandedOver, Acknowledged, Subscribed,

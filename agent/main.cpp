@@ -1,0 +1,138 @@
+// holdfastd: opens a Device from a configuration file, obeys signals, ends in order.
+//
+// Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again. They are blocked before
+//          the first thread exists and fetched by this one, so no handler runs anywhere.
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include "exit_codes.h"
+#include "holdfast/device.h"
+#include "runtime/config_file.h"
+#include "runtime/stderr_log.h"
+
+namespace {
+
+using namespace holdfast;         // NOLINT: a program's main file
+using namespace holdfast::agent;  // NOLINT
+
+constexpr const char* kUsage =
+    "usage: holdfastd --config FILE [--check]\n"
+    "       holdfastd --version | --help\n"
+    "Keeps a device connected as FILE says and serves the local API. See holdfastd(8).\n"
+    "  -c, --config FILE  the configuration (TOML)\n"
+    "      --check        only check FILE and what it names; print every problem\n";
+
+struct Options {
+  std::string config;
+  bool check = false;
+};
+
+int fail(ExitCode code, const std::string& what) {
+  std::fprintf(stderr, "holdfastd: %s\n", what.c_str());
+  return code;
+}
+
+int usage_error(const std::string& what) {
+  return fail(kConfiguration, what + "; see holdfastd --help");
+}
+
+/// The exit code when there is nothing more to do, else -1.
+int parse(int argc, char** argv, Options& options) {
+  constexpr std::array<option, 5> kLong{{{"config", required_argument, nullptr, 'c'},
+                                         {"check", no_argument, nullptr, 'k'},
+                                         {"version", no_argument, nullptr, 'V'},
+                                         {"help", no_argument, nullptr, 'h'},
+                                         {nullptr, 0, nullptr, 0}}};
+  opterr = 0;
+  for (int got = 0; (got = getopt_long(argc, argv, ":c:h", kLong.data(), nullptr)) != -1;) {
+    switch (got) {
+      case 'c':
+        options.config = optarg;
+        break;
+      case 'k':
+        options.check = true;
+        break;
+      case 'V':
+        return std::puts("holdfastd " HOLDFAST_VERSION) < 0 ? kFailed : kStopped;
+      case 'h':
+        return std::fputs(kUsage, stdout) < 0 ? kFailed : kStopped;
+      case ':':
+        return usage_error(std::string(argv[optind - 1]) + " needs a value");
+      default:
+        return usage_error(std::string(argv[optind - 1]) + " is not an option");
+    }
+  }
+  if (optind < argc) return usage_error(std::string(argv[optind]) + " is not expected");
+  return options.config.empty() ? usage_error("--config FILE is missing") : -1;
+}
+
+int check(const std::string& file) {
+  const auto report =
+      runtime::read_config(file, runtime::process_environment(), runtime::CheckDepth::surroundings);
+  for (const Error& problem : report.problems) {
+    std::fprintf(stderr, "holdfastd: %s\n", problem.message.c_str());
+  }
+  if (report.problems.empty()) std::printf("%s: ok\n", file.c_str());
+  return report.problems.empty() ? kStopped : kConfiguration;
+}
+
+void reload(Device& device, const std::string& file, const LogHandler& log) {
+  Result<Config> config = load_config(file);
+  const Status status = config ? device.reload(std::move(config).value()) : config.error();
+  if (status) {
+    log(LogLevel::info, "configuration read again");
+  } else {
+    log(LogLevel::error, "reload: " + status.error().message + "; the old one stays in force");
+  }
+}
+
+/// From now on a second SIGTERM or SIGINT ends the process at once.
+void let_signals_kill(const sigset_t& signals) {
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { ::_exit(kSignalBase + signal); };
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::signal(SIGHUP, SIG_IGN);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+int run(const Options& options, const sigset_t& signals) {
+  const LogHandler log = runtime::stderr_log();
+  Result<Config> config = load_config(options.config);
+  if (!config) return fail(kConfiguration, config.error().message);
+  const Milliseconds deadline = config->timing.stop_deadline;
+  Result<std::unique_ptr<Device>> opened = Device::open(std::move(config).value(), log);
+  if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
+  Device& device = **opened;
+  log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
+  int signal = 0;
+  while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    reload(device, options.config, log);
+  }
+  log(LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
+  let_signals_kill(signals);
+  device.stop(deadline);
+  log(LogLevel::info, "stopped; messages waiting for the next start: " +
+                          std::to_string(device.state().ledger.pending));
+  return kStopped;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (const int code = parse(argc, argv, options); code >= 0) return code;
+  if (options.check) return check(options.config);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return run(options, signals);
+}

@@ -1,0 +1,148 @@
+// Goal: the parts of the command line that decide: window, repeats, lines, and words for people.
+// Method: the agent's answers are given as text; whole commands are tested with a real agent in
+//         agent/agent_test.py.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands.h"
+#include "publish_session.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+using runtime::WantedReceipt;
+
+Message to_topic() {
+  Message message;
+  message.topic = "t";
+  return message;
+}
+
+std::string accepted(std::uint64_t id) {
+  return "{\"id\":" + std::to_string(id) + ",\"ok\":true,\"receipt\":\"accepted\"}";
+}
+
+TEST(PublishSession, TheWindowBoundsMessages) {
+  PublishSession session(to_topic(), WantedReceipt::accepted);
+  for (std::size_t i = 0; i < PublishSession::kWindow; ++i) {
+    ASSERT_TRUE(session.has_room());
+    EXPECT_NE(session.request("x").find("\"payload\":\"x\""), std::string::npos);
+  }
+  EXPECT_FALSE(session.has_room());
+  EXPECT_TRUE(session.take(accepted(5)));
+  EXPECT_TRUE(session.has_room());
+  EXPECT_EQ(session.done(), 1u);
+}
+
+TEST(PublishSession, TheWindowBoundsBytesButLetsOneMessagePass) {
+  PublishSession session(to_topic(), WantedReceipt::accepted);
+  ASSERT_FALSE(session.request(std::string(PublishSession::kWindowBytes + 1, 'x')).empty());
+  EXPECT_FALSE(session.has_room());
+  EXPECT_TRUE(session.take(accepted(1)));
+  EXPECT_TRUE(session.has_room());
+}
+
+TEST(PublishSession, WhatFoundNoRoomIsRepeatedBeforeAnythingNew) {
+  PublishSession session(to_topic(), WantedReceipt::delivered);
+  const std::string first = session.request("a");
+  const std::string second = session.request("b");
+  EXPECT_TRUE(session.take(R"({"id":1,"ok":false,"error":"queue_full","retry":true})"));
+  EXPECT_FALSE(session.has_room());
+  EXPECT_EQ(session.repeat(), first);
+  EXPECT_TRUE(session.has_room());
+  EXPECT_TRUE(session.take(accepted(2)));
+  EXPECT_TRUE(session.take(accepted(1)));
+  EXPECT_EQ(session.open(), 0u);
+  EXPECT_EQ(session.failed(), 0u);
+  EXPECT_NE(second.find("\"receipt\":\"delivered\""), std::string::npos);
+}
+
+TEST(PublishSession, FailuresAreCountedByReasonWithTheFirst) {
+  PublishSession session(to_topic(), WantedReceipt::accepted);
+  for (int i = 0; i < 3; ++i) ASSERT_FALSE(session.request("x").empty());
+  EXPECT_TRUE(session.take(accepted(1)));
+  EXPECT_TRUE(session.take(R"({"id":2,"ok":false,"error":"too_large"})"));
+  EXPECT_TRUE(session.take(R"({"id":3,"ok":false,"error":"too_large"})"));
+  EXPECT_FALSE(session.take(R"({"id":3,"ok":true})")) << "answered twice";
+  EXPECT_FALSE(session.take("nonsense"));
+  EXPECT_EQ(session.failed(), 2u);
+  EXPECT_EQ(session.failures().at("too_large").count, 2u);
+  EXPECT_EQ(session.failures().at("too_large").first, 2u);
+}
+
+std::vector<std::string> lines_of(const std::vector<std::string>& pieces, std::size_t limit,
+                                  std::uint64_t* skipped = nullptr) {
+  LineSplitter splitter(limit);
+  std::vector<std::string> lines;
+  std::string line;
+  for (const std::string& piece : pieces) {
+    splitter.feed(piece);
+    while (splitter.next(line)) lines.push_back(line);
+  }
+  splitter.finish();
+  while (splitter.next(line)) lines.push_back(line);
+  if (skipped != nullptr) *skipped = splitter.skipped();
+  return lines;
+}
+
+TEST(LineSplitter, CutsWhereverTheBytesCameApart) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(lines_of({"a\nb", "c\n\nlast"}, 100), (Lines{"a", "bc", "", "last"}));
+  EXPECT_EQ(lines_of({"a\n"}, 100), Lines{"a"});
+  EXPECT_EQ(lines_of({}, 100), Lines{});
+}
+
+TEST(LineSplitter, SkipsAndCountsWhatIsTooLong) {
+  std::uint64_t skipped = 0;
+  const auto lines = lines_of({"ok\n12345", "678", "9\nok\n123456\nend"}, 5, &skipped);
+  EXPECT_EQ(lines, (std::vector<std::string>{"ok", "ok", "end"}));
+  EXPECT_EQ(skipped, 2u);
+}
+
+TEST(Status, IsReadableByPeople) {
+  DeviceState state;
+  state.connection = {LinkState::waiting,
+                      Verdict::tcp_refused,
+                      "127.0.0.1 port 8883: refused",
+                      false,
+                      2,
+                      Milliseconds(1500),
+                      "h:8883"};
+  state.ledger.accepted = 10;
+  state.ledger.delivered = 6;
+  state.ledger.pending = 3;
+  state.ledger.dropped[0] = 1;
+  state.in_flight = 0;
+  state.attempts_total = 4;
+  state.connects = 1;
+  state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
+  const json status = json::parse(runtime::status_line("1", state))["status"];
+  EXPECT_EQ(render_status(status),
+            "state      waiting, next attempt in 2 s\n"
+            "verdict    tcp_refused: " +
+                std::string(explain(Verdict::tcp_refused)) +
+                "\n"
+                "detail     127.0.0.1 port 8883: refused\n"
+                "endpoint   h:8883\n"
+                "connects   1 of 4 attempts\n"
+                "verdicts   tcp_refused 3\n"
+                "backlog    3 waiting, 0 in flight\n"
+                "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
+                "dropped    expired 1\n"
+                "storage    ok\n"
+                "inbound    0 received, 0 dropped\n");
+}
+
+TEST(Advice, GoesWithEveryRejection) {
+  for (std::size_t i = 1; i < kRejectReasons; ++i) {
+    const std::string name(to_string(static_cast<RejectReason>(i)));
+    EXPECT_NE(advice(name), name) << "nothing to do about it?";
+  }
+  EXPECT_EQ(advice("something new"), "something new");
+}
+
+}  // namespace
+}  // namespace holdfast::cli

@@ -1,0 +1,164 @@
+// The short commands: status, reconnect, check-config; and what all commands share.
+#include "commands.h"
+
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "runtime/config_file.h"
+#include "runtime/local_client.h"
+#include "runtime/local_protocol.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+constexpr Milliseconds kAnswerTime{10000};  // status and the like are answered at once
+
+/// One request, one answer; prints what went wrong.
+ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer) {
+  Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
+  if (!client) return fail(kUnreachable, client.error().message);
+  client->send(runtime::op_line(1, op));
+  const Result<std::string> line = client->receive(kAnswerTime);
+  if (!line) return fail(exit_code_of(line.error()), line.error().message);
+  answer = json::parse(*line, nullptr, false);
+  if (!answer.is_object()) return fail(kFailed, "the agent's answer is not JSON; is it holdfastd?");
+  if (answer.value("ok", false)) return kOk;
+  return fail(kFailed, "the agent refuses: " + answer.value("error", "no reason given"));
+}
+
+std::string text_of(const json& status, const char* name) {
+  const auto found = status.find(name);
+  if (found == status.end() || found->is_null()) return "?";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::uint64_t count_of(const json& status, const char* name) {
+  const auto found = status.find(name);
+  return found != status.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+/// "expired 3, refused 1" of the counts that are not zero.
+std::string list_counts(const json& counts) {
+  std::string out;
+  for (const auto& [name, count] : counts.items()) {
+    if (!count.is_number_unsigned() || count == 0) continue;
+    out += (out.empty() ? "" : ", ") + name + " " + count.dump();
+  }
+  return out;
+}
+
+void put(std::string& out, std::string_view name, const std::string& value) {
+  constexpr std::size_t kColumn = 11;
+  if (value.empty()) return;
+  out += name;
+  out.append(name.size() < kColumn ? kColumn - name.size() : 1, ' ');
+  out += value + "\n";
+}
+
+void put_connection(std::string& out, const json& status) {
+  const std::string verdict = text_of(status, "verdict");
+  std::string state = text_of(status, "state");
+  if (const std::uint64_t left = count_of(status, "retry_in_ms"); left > 0) {
+    state += ", next attempt in " + std::to_string((left + 999) / 1000) + " s";
+  }
+  put(out, "state", state);
+  put(out, "verdict", verdict + ": " + text_of(status, "explanation"));
+  put(out, "detail", status.value("detail", ""));
+  put(out, "endpoint", text_of(status, "endpoint"));
+  put(out, "connects",
+      text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
+  put(out, "verdicts", list_counts(status.value("verdicts", json::object())));
+}
+
+void put_ledger(std::string& out, const json& status) {
+  const json ledger = status.value("ledger", json::object());
+  const json dropped = ledger.value("dropped", json::object());
+  std::uint64_t dropped_total = 0;
+  for (const auto& [name, count] : dropped.items()) {
+    if (count.is_number_unsigned()) dropped_total += count.get<std::uint64_t>();
+  }
+  put(out, "backlog",
+      text_of(status, "backlog") + " waiting, " + text_of(status, "in_flight") + " in flight");
+  put(out, "ledger",
+      text_of(ledger, "accepted") + " accepted = " + text_of(ledger, "delivered") +
+          " delivered + " + text_of(ledger, "pending") + " pending + " +
+          std::to_string(dropped_total) + " dropped" +
+          (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
+  put(out, "dropped", list_counts(dropped));
+  put(out, "rejected", list_counts(ledger.value("rejected", json::object())));
+}
+
+}  // namespace
+
+ExitCode fail(ExitCode code, const std::string& what) {
+  std::fprintf(stderr, "holdfast: %s\n", what.c_str());
+  return code;
+}
+
+ExitCode exit_code_of(const Error& error) {
+  return error.code == Errc::timeout ? kTimedOut : kUnreachable;
+}
+
+std::string advice(const std::string& refusal) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kAdvice{{
+      {"invalid_topic", "give 1 to 256 bytes without + and # and not too many levels"},
+      {"invalid_field", "check the options of the message"},
+      {"unknown_lane", "give one of flow.lanes"},
+      {"too_large", "send less than limits.payload, and what the broker takes"},
+      {"queue_full", "send more slowly"},
+      {"outbox_full", "wait until the backlog has been sent, or raise outbox.max_size"},
+      {"storage_failed", "look at the disk; see holdfast status"},
+      {"stopping", "start the agent again"},
+      {"expired", "give a longer --expiry"},
+      {"refused", "check the broker's policy for this topic"},
+      {"evicted", "send less, or raise outbox.max_size"},
+      {"corrupt", "check the disk"},
+  }};
+  for (const auto& [name, text] : kAdvice) {
+    if (refusal == name) return refusal + "; " + std::string(text);
+  }
+  return refusal;
+}
+
+std::string render_status(const json& status) {
+  std::string out;
+  put_connection(out, status);
+  put_ledger(out, status);
+  put(out, "storage", text_of(status, "storage"));
+  put(out, "inbound",
+      text_of(status, "inbound") + " received, " + text_of(status, "inbound_dropped") + " dropped");
+  if (count_of(status, "slow_callbacks") > 0) {
+    put(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
+  }
+  if (status.value("recovered_unclean", false)) {
+    put(out, "last run", "did not end in order; its accepted messages were recovered");
+  }
+  return out;
+}
+
+ExitCode run_status(const std::filesystem::path& socket, bool as_json) {
+  json answer;
+  if (const ExitCode code = ask(socket, "status", answer); code != kOk) return code;
+  const json status = answer.value("status", json::object());
+  const std::string text = as_json ? status.dump() + "\n" : render_status(status);
+  return std::fputs(text.c_str(), stdout) < 0 ? kFailed : kOk;
+}
+
+ExitCode run_reconnect(const std::filesystem::path& socket) {
+  json answer;
+  return ask(socket, "reconnect", answer);
+}
+
+ExitCode run_check_config(const std::filesystem::path& file) {
+  const auto report =
+      runtime::read_config(file, runtime::process_environment(), runtime::CheckDepth::surroundings);
+  for (const Error& problem : report.problems) fail(kUsage, problem.message);
+  if (!report.problems.empty()) return kUsage;
+  std::printf("%s: ok\n", file.c_str());
+  return kOk;
+}
+
+}  // namespace holdfast::cli

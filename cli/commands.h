@@ -1,0 +1,54 @@
+// The commands of `holdfast`: each talks to the agent over the local API and reports.
+//
+// Errors:   one line on standard error, "holdfast: what; what to do"; an exit code of exit_codes.h.
+// Threads:  one.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exit_codes.h"
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast::cli {
+
+struct PublishOptions {
+  Message message;                      ///< Everything but the payload.
+  std::optional<std::string> text;      ///< One message: this text …
+  std::optional<std::string> file;      ///< … or this file's content …
+  bool stdin_lines = false;             ///< … else a message for each line of standard input.
+  bool wait_delivered = false;          ///< Else accepted is enough.
+  std::optional<Milliseconds> timeout;  ///< Longest time without an answer; empty: for ever.
+};
+
+struct SubscribeOptions {
+  std::vector<std::string> filters;
+  Qos qos = Qos::at_least_once;
+  std::uint64_t count = 0;  ///< End after so many messages; 0: never.
+  bool topic_prefix = false;
+  std::optional<Milliseconds> timeout;  ///< Longest wait for a message; empty: for ever.
+};
+
+[[nodiscard]] ExitCode run_publish(const std::filesystem::path& socket,
+                                   const PublishOptions& options);
+[[nodiscard]] ExitCode run_subscribe(const std::filesystem::path& socket,
+                                     const SubscribeOptions& options);
+[[nodiscard]] ExitCode run_status(const std::filesystem::path& socket, bool json);
+[[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
+[[nodiscard]] ExitCode run_check_config(const std::filesystem::path& file);
+
+/// The status for people; `status` is the object of the local API.
+[[nodiscard]] std::string render_status(const nlohmann::json& status);
+
+/// Prints "holdfast: WHAT".
+ExitCode fail(ExitCode code, const std::string& what);
+/// The exit code of a failed conversation with the agent.
+[[nodiscard]] ExitCode exit_code_of(const Error& error);
+/// A refusal's name with what to do about it: "too_large; send …".
+[[nodiscard]] std::string advice(const std::string& refusal);
+
+}  // namespace holdfast::cli

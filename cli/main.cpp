@@ -1,0 +1,137 @@
+// holdfast: publish, subscribe and look, through the agent of this machine.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "commands.h"
+#include "runtime/config_keys.h"
+
+namespace {
+
+using namespace holdfast;       // NOLINT: a program's main file
+using namespace holdfast::cli;  // NOLINT
+
+struct Arguments {
+  std::string socket = "/run/holdfast/holdfast.sock";
+  std::string topic, message, file, expiry, durability, timeout, wait = "accepted", config;
+  unsigned qos = 1;
+  bool json = false;
+  PublishOptions publish;
+  SubscribeOptions subscribe;
+};
+
+const CLI::Validator kDuration(
+    [](std::string& text) {
+      const auto parsed = runtime::parse_duration(text);
+      return parsed && *parsed > 0 ? std::string() : "give a duration such as 30s";
+    },
+    "DURATION");
+
+Milliseconds duration_of(const std::string& text) {
+  return Milliseconds(static_cast<Milliseconds::rep>(runtime::parse_duration(text).value_or(0)));
+}
+
+CLI::App* add_publish(CLI::App& app, Arguments& a) {
+  CLI::App* command = app.add_subcommand("publish", "Hand messages to the agent, safely on disk");
+  Message& message = a.publish.message;
+  command->add_option("TOPIC", a.topic, "where to")->required();
+  auto* text = command->add_option("MESSAGE", a.message,
+                                   "the payload; without it: from --file or "
+                                   "a message a line from standard input");
+  auto* file = command->add_option("-f,--file", a.file, "the payload is this file")->excludes(text);
+  command->add_flag("--stdin-lines", a.publish.stdin_lines, "a message a line, also if typed")
+      ->excludes(text)
+      ->excludes(file);
+  command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
+  command->add_flag("-r,--retain", message.retain, "ask the broker to keep it");
+  command->add_option("--lane", message.lane, "one of flow.lanes (default normal)");
+  command->add_option("--expiry", a.expiry, "drop it if not sent by then, such as 1h")
+      ->check(kDuration);
+  command->add_option("--durability", a.durability, "durable (default) or memory")
+      ->check(CLI::IsMember({"durable", "memory"}));
+  command->add_option("--content-type", message.content_type, "MQTT 5 content type");
+  command->add_option("--wait", a.wait, "accepted (on disk, default) or delivered (PUBACKed)")
+      ->check(CLI::IsMember({"accepted", "delivered"}));
+  command
+      ->add_option("--timeout", a.timeout,
+                   "longest time without an answer (default 30s for accepted, none for "
+                   "delivered)")
+      ->check(kDuration);
+  return command;
+}
+
+CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
+  CLI::App* command = app.add_subcommand("subscribe", "Print a line for each message");
+  command->add_option("FILTER", a.subscribe.filters, "topic filters")->required();
+  command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
+  command->add_option("-n,--count", a.subscribe.count, "end after so many messages");
+  command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
+  command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
+      ->check(kDuration);
+  return command;
+}
+
+ExitCode publish(Arguments& a, const CLI::App& command) {
+  PublishOptions& options = a.publish;
+  options.message.topic = a.topic;
+  options.message.qos = static_cast<Qos>(a.qos);
+  if (command.count("MESSAGE") > 0) options.text = a.message;
+  if (command.count("--file") > 0) options.file = a.file;
+  if (a.durability == "memory") options.message.durability = Durability::memory;
+  if (!a.expiry.empty()) {
+    options.message.expiry = std::chrono::ceil<Seconds>(duration_of(a.expiry));
+  }
+  options.wait_delivered = a.wait == "delivered";
+  if (!options.wait_delivered) options.timeout = Seconds(30);
+  if (!a.timeout.empty()) options.timeout = duration_of(a.timeout);
+  return run_publish(a.socket, options);
+}
+
+ExitCode subscribe(Arguments& a) {
+  a.subscribe.qos = static_cast<Qos>(a.qos);
+  if (!a.timeout.empty()) a.subscribe.timeout = duration_of(a.timeout);
+  return run_subscribe(a.socket, a.subscribe);
+}
+
+int run(int argc, char** argv) {
+  Arguments a;
+  CLI::App app("Publish, subscribe and look through the Holdfast agent of this machine.",
+               "holdfast");
+  app.require_subcommand(1)->fallthrough();
+  app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
+  app.add_option("--socket", a.socket, "the agent's socket (or HOLDFAST_SOCKET)")
+      ->envname("HOLDFAST_SOCKET");
+  CLI::App* const publishing = add_publish(app, a);
+  CLI::App* const subscribing = add_subscribe(app, a);
+  CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
+  status->add_flag("--json", a.json, "for programs");
+  CLI::App* const checking =
+      app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
+  checking->add_option("FILE", a.config, "the agent's configuration file")->required();
+  app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::string what = error.what();
+    for (char& c : what) c = c == '\n' ? ' ' : c;
+    return fail(kUsage, what + "; see holdfast --help");
+  }
+  if (*publishing) return publish(a, *publishing);
+  if (*subscribing) return subscribe(a);
+  if (*status) return run_status(a.socket, a.json);
+  if (*checking) return run_check_config(a.config);
+  return run_reconnect(a.socket);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    return fail(kFailed, std::string(error.what()) + "; please report it");
+  }
+}

@@ -1,0 +1,60 @@
+// holdfast subscribe: a line for each message that arrives.
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "runtime/local_client.h"
+#include "runtime/local_protocol.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+constexpr Milliseconds kForEver{-1};
+
+/// The payload's bytes as they are, a newline after; flushed, so that a pipe sees each at once.
+bool print(const json& event, bool topic_prefix) {
+  std::string out;
+  if (topic_prefix) out = event.value("topic", "") + " ";
+  const auto coded = event.find("payload_base64");
+  if (coded != event.end() && coded->is_string()) {
+    const auto bytes = runtime::from_base64(coded->get_ref<const std::string&>());
+    if (bytes) out.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  } else {
+    out += event.value("payload", "");
+  }
+  out += '\n';
+  return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
+}
+
+}  // namespace
+
+ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
+  Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
+  if (!client) return fail(kUnreachable, client.error().message);
+  for (std::size_t i = 0; i < options.filters.size(); ++i) {
+    client->send(runtime::subscribe_line(i + 1, options.filters[i], options.qos));
+  }
+  for (std::uint64_t seen = 0; options.count == 0 || seen < options.count;) {
+    const Result<std::string> line = client->receive(options.timeout.value_or(kForEver));
+    if (!line) {
+      const bool late = line.error().code == Errc::timeout;
+      return fail(exit_code_of(line.error()),
+                  late ? "no message in time; see holdfast status" : line.error().message);
+    }
+    const json event = json::parse(*line, nullptr, false);
+    if (!event.is_object()) return fail(kFailed, "the agent's line is not JSON; is it holdfastd?");
+    if (event.value("event", "") == "message") {
+      if (!print(event, options.topic_prefix)) {
+        return fail(kFailed, "cannot write to standard output; check where it leads");
+      }
+      ++seen;
+    } else if (!event.value("ok", false)) {
+      return fail(kFailed, "the agent refuses: " + event.value("error", "no reason given"));
+    }
+  }
+  return kOk;
+}
+
+}  // namespace holdfast::cli

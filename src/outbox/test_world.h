@@ -1,0 +1,78 @@
+// What the outbox tests share: a clock to turn by hand, seeded randomness, short helpers.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "env/clock.h"
+#include "env/random.h"
+#include "outbox/store.h"
+#include "sim/power_cut_disk.h"
+
+namespace holdfast::outbox::test {
+
+class HandClock final : public env::Clock {
+ public:
+  [[nodiscard]] BootTime now() const override { return boot; }
+  [[nodiscard]] WallTime wall() const override { return WallTime{wall_ms}; }
+  [[nodiscard]] env::BootId boot_id() const override { return id; }
+
+  void pass(Duration d) {
+    boot += d;
+    wall_ms += std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
+  }
+  void reboot() {
+    boot = BootTime{std::chrono::seconds(10)};
+    ++id[0];
+  }
+
+  BootTime boot{std::chrono::seconds(100)};
+  std::int64_t wall_ms = 1'750'000'000'000;
+  env::BootId id{1};
+};
+
+/// SplitMix64: small, and good enough to choose faults.
+class SeededRandom final : public env::Random {
+ public:
+  explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() override {
+    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+inline StoredMessage make_message(LaneIndex lane, std::string topic, std::size_t payload,
+                                  std::uint8_t fill = 0x55) {
+  StoredMessage m;
+  m.lane = lane;
+  m.topic = std::move(topic);
+  m.payload.assign(payload, static_cast<std::byte>(fill));
+  return m;
+}
+
+inline bool same_message(const StoredMessage& a, const StoredMessage& b) {
+  return a.qos == b.qos && a.retain == b.retain && a.expiry_seconds == b.expiry_seconds &&
+         a.topic == b.topic && a.payload == b.payload && a.content_type == b.content_type &&
+         a.user_properties == b.user_properties;
+}
+
+inline Options small_options() {
+  Options options;
+  options.segment_bytes = kSegmentFloor;
+  options.max_bytes = 8 * std::uint64_t{kSegmentFloor};
+  return options;
+}
+
+inline std::uint64_t env_number(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace holdfast::outbox::test

@@ -1,0 +1,194 @@
+#include "transport/credentials.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <cerrno>
+#include <limits>
+
+#include "posix/os_error.h"
+#include "posix/system.h"
+#include "transport/tls_errors.h"
+#include "transport/transport.h"
+
+namespace holdfast::transport {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// File content that is wiped when it is no longer needed, because it may be a key.
+class Secret {
+ public:
+  explicit Secret(std::string text) : text_(std::move(text)) {}
+  ~Secret() { ::OPENSSL_cleanse(text_.data(), text_.size()); }
+  Secret(const Secret&) = delete;
+  Secret& operator=(const Secret&) = delete;
+
+  /// A read-only view for OpenSSL; valid while this object lives.
+  [[nodiscard]] BioPtr view() const {
+    return BioPtr(::BIO_new_mem_buf(text_.data(), static_cast<int>(text_.size())));
+  }
+
+ private:
+  std::string text_;
+};
+static_assert(kCaFileMax < std::size_t{std::numeric_limits<int>::max()});
+
+Error unfit(Errc code, const char* what, const fs::path& file, std::string_view problem) {
+  return Error{code, std::string(what) + " " + file.string() + ": " + std::string(problem), 0};
+}
+
+Result<std::string> read(const char* what, const fs::path& file, std::size_t max_bytes) {
+  auto text = posix::read_file(file, max_bytes);
+  if (!text) return std::move(text).error().with(what);
+  if (text->empty()) return unfit(Errc::corrupt, what, file, "the file is empty");
+  return text;
+}
+
+// PEM_read_… ends a file with "no start line"; any other error means that a block is damaged.
+bool ended_well() {
+  const unsigned long error = ::ERR_peek_last_error();
+  return error == 0 ||
+         (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE);
+}
+
+int refuse_password(char*, int, int, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return -1;
+}
+
+X509Ptr next_certificate(BIO* from) {
+  return X509Ptr(::PEM_read_bio_X509_AUX(from, nullptr, nullptr, nullptr));
+}
+
+Status load_ca(SSL_CTX* context, const fs::path& file) {
+  if (file.empty()) {
+    // A directory of hashed names is read certificate by certificate when one is needed.
+    if (::SSL_CTX_set_default_verify_paths(context) == 1) return {};
+    return Error{Errc::io, "the system's CA store cannot be used: " + openssl_words(), 0};
+  }
+  auto text = read("CA file", file, kCaFileMax);
+  if (!text) return std::move(text).error();
+  const Secret content(std::move(text).value());
+  const BioPtr from = content.view();
+  X509_STORE* store = ::SSL_CTX_get_cert_store(context);
+  std::size_t count = 0;
+  ::ERR_clear_error();
+  while (const X509Ptr certificate = next_certificate(from.get())) {
+    if (::X509_STORE_add_cert(store, certificate.get()) != 1) {
+      return unfit(Errc::corrupt, "CA file", file, openssl_words());
+    }
+    ++count;
+  }
+  if (!ended_well()) {
+    return unfit(Errc::corrupt, "CA file", file,
+                 "certificate " + std::to_string(count + 1) + " in it is damaged");
+  }
+  if (count == 0) return unfit(Errc::corrupt, "CA file", file, "no PEM certificate in it");
+  // Whatever stands in this file is trusted as it is, be it a root, an intermediate or a server.
+  ::X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+  return {};
+}
+
+Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
+  auto text = read("certificate", file, kCertFileMax);
+  if (!text) return std::move(text).error();
+  const Secret content(std::move(text).value());
+  const BioPtr from = content.view();
+  ::ERR_clear_error();
+  X509Ptr own = next_certificate(from.get());
+  if (!own) {
+    return unfit(Errc::corrupt, "certificate", file,
+                 ended_well() ? "no PEM certificate in it" : "the certificate in it is damaged");
+  }
+  if (::SSL_CTX_use_certificate(context, own.get()) != 1) {
+    return unfit(Errc::invalid_argument, "certificate", file, openssl_words());
+  }
+  while (X509Ptr link = next_certificate(from.get())) {
+    if (::SSL_CTX_add0_chain_cert(context, link.get()) != 1) {
+      return unfit(Errc::invalid_argument, "certificate", file, openssl_words());
+    }
+    static_cast<void>(link.release());  // The context owns it now.
+  }
+  if (!ended_well()) {
+    return unfit(Errc::corrupt, "certificate", file, "a certificate of the chain is damaged");
+  }
+  return own;
+}
+
+Result<KeyPtr> load_key(const fs::path& file) {
+  auto text = read("key", file, kKeyFileMax);
+  if (!text) return std::move(text).error();
+  const bool present = text->find("PRIVATE KEY-----") != std::string::npos;
+  const Secret content(std::move(text).value());
+  const BioPtr from = content.view();
+  bool asked = false;
+  ::ERR_clear_error();
+  KeyPtr key(::PEM_read_bio_PrivateKey(from.get(), nullptr, refuse_password, &asked));
+  if (key) return key;
+  if (asked) {
+    return unfit(Errc::invalid_argument, "key", file,
+                 "it is protected by a password, which an unattended device cannot type; store it "
+                 "without one, readable by its owner only");
+  }
+  return unfit(Errc::corrupt, "key", file,
+               present ? "the private key in it is damaged" : "no PEM private key in it");
+}
+
+Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
+  if (tls.cert_file.empty() && tls.key_file.empty()) return {};
+  if (tls.cert_file.empty() || tls.key_file.empty()) {
+    return Error{Errc::invalid_argument,
+                 tls.key_file.empty() ? "a certificate is given without its key; set tls.key_file"
+                                      : "a key is given without its certificate; set tls.cert_file",
+                 0};
+  }
+  auto certificate = load_certificates(context, tls.cert_file);
+  if (!certificate) return std::move(certificate).error();
+  auto key = load_key(tls.key_file);
+  if (!key) return std::move(key).error();
+  ::ERR_clear_error();
+  if (::X509_check_private_key(certificate->get(), key->get()) != 1) {
+    return unfit(Errc::invalid_argument, "key", tls.key_file,
+                 "does not fit the certificate " + tls.cert_file.string() +
+                     "; install the two that were made together");
+  }
+  if (::SSL_CTX_use_PrivateKey(context, key->get()) != 1) {
+    return unfit(Errc::invalid_argument, "key", tls.key_file, openssl_words());
+  }
+  return {};
+}
+
+SslCtxPtr new_context() {
+  SslCtxPtr context(::SSL_CTX_new(::TLS_client_method()));
+  if (!context) return context;
+  ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  ::SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  ::SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  ::SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  // One recv() may bring several records; without it each record costs two.
+  ::SSL_CTX_set_read_ahead(context.get(), 1);
+  return context;
+}
+
+}  // namespace
+
+Result<SslCtxPtr> load_context(const TlsConfig& tls) {
+  ::ERR_clear_error();
+  SslCtxPtr context = new_context();
+  if (!context) return Error{Errc::internal, "TLS cannot start: " + openssl_words(), 0};
+  if (Status ca = load_ca(context.get(), tls.ca_file); !ca) return std::move(ca).error();
+  if (Status own = load_identity(context.get(), tls); !own) return std::move(own).error();
+  return context;
+}
+
+Status check_credentials(const TlsConfig& tls) {
+  auto context = load_context(tls);
+  if (!context) return std::move(context).error();
+  return {};
+}
+
+}  // namespace holdfast::transport
