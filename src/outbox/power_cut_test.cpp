@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <sstream>
 
 #include "outbox/test_world.h"
 
@@ -176,7 +177,12 @@ class Run {
     const Ledger second = (*again)->ledger();
     if (first.accepted != second.accepted || first.delivered != second.delivered ||
         first.pending != second.pending || first.dropped != second.dropped || report.torn != 0) {
-      fail("the second opening finds another ledger");
+      std::ostringstream out;
+      out << "the second opening finds another ledger: accepted " << first.accepted << "/"
+          << second.accepted << " delivered " << first.delivered << "/" << second.delivered
+          << " pending " << first.pending << "/" << second.pending << " dropped "
+          << first.dropped_total() << "/" << second.dropped_total() << " torn " << report.torn;
+      fail(out.str());
     }
     for (LaneIndex lane = 0; lane < 3; ++lane) {
       for (const MessagePtr& m : (*again)->fetch(lane, 100'000, 100'000'000).messages) {

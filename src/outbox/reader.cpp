@@ -51,19 +51,23 @@ std::span<const std::byte> SegmentReader::view(env::File& file, std::uint64_t se
 
 std::optional<RecordView> SegmentReader::next(env::File& file, const SegmentKey& key,
                                               std::uint64_t sequence, std::uint32_t from,
-                                              std::uint32_t limit, std::uint64_t* broken) {
+                                              std::uint32_t limit, BrokenPuts* broken) {
   std::uint64_t met = 0;
   for (std::uint32_t at = from; at + kRecordHeaderSize <= limit; at += kAlign) {
     const auto head = view(file, sequence, at, kRecordHeaderSize, limit);
     if (load_le<std::uint32_t>(head.data() + 8) != key.tag) continue;
     const RecordHeader header = decode_record_header(head);
     if (header.length < kRecordHeaderSize || header.length > limit - at) continue;
-    ++met;
     const auto bytes = view(file, sequence, at, header.length, limit);
-    if (!record_valid(bytes, header, key, at)) continue;
+    if (!record_valid(bytes, header, key, at)) {
+      const bool counts = broken != nullptr && header.type == RecordType::put &&
+                          epoch_of(header.id) == broken->epoch;
+      met += counts ? 1U : 0U;
+      continue;
+    }
     return RecordView{at, std::min(at + stride(header.length), limit), header, bytes};
   }
-  if (broken != nullptr) *broken += met;
+  if (broken != nullptr) broken->count += met;
   return std::nullopt;
 }
 

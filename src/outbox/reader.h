@@ -23,14 +23,19 @@ struct RecordView {
   std::span<const std::byte> bytes;  ///< header.length of them.
 };
 
+/// Counts put records of one epoch whose header can be read and whose checksum is wrong.
+struct BrokenPuts {
+  std::uint32_t epoch = 0;
+  std::uint64_t count = 0;
+};
+
 class SegmentReader {
  public:
-  /// The first valid record at `from` or behind it, and before `limit`. When there is none but a
-  /// record header of this segment was met, `broken` (if given) is increased.
+  /// The first valid record at `from` or behind it, and before `limit`. When there is none,
+  /// `broken` (if given) counts what was met instead.
   [[nodiscard]] std::optional<RecordView> next(env::File& file, const SegmentKey& key,
                                                std::uint64_t sequence, std::uint32_t from,
-                                               std::uint32_t limit,
-                                               std::uint64_t* broken = nullptr);
+                                               std::uint32_t limit, BrokenPuts* broken = nullptr);
   /// Forgets what was read; needed when bytes that were read may have changed.
   void forget() { length_ = 0; }
   /// Sectors that could not be read so far.

@@ -15,7 +15,7 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
   bool any = false;
   bool head = with_checkpoint;
   std::uint32_t at = kDataStart;
-  broken_ = 0;
+  broken_ = {state_.session.epoch, 0};
   while (auto record =
              reader_.next(file, segment.key, segment.sequence, at, segment_bytes_, &broken_)) {
     at = record->next;
@@ -28,11 +28,13 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
         state_ = std::move(*state);
         known_corrupt_ = state_.counters.dropped[kCorrupt];
         gaps_.clear();
+        broken_.epoch = state_.session.epoch;
       }
       continue;
     }
     head = false;
     apply(*record, segment);
+    broken_.epoch = state_.session.epoch;
   }
   if (any) state_.segments.insert_or_assign(segment.sequence, std::move(segment));
   return any;
@@ -40,7 +42,7 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
 
 void Replay::finish() {
   for (const Gap& gap : gaps_) torn_ += gap.count;
-  torn_ += broken_;
+  torn_ += broken_.count;
   gaps_.clear();
 }
 

@@ -53,7 +53,7 @@ class Replay {
   std::vector<Gap> gaps_;
   std::uint64_t known_corrupt_ = 0;
   std::uint64_t torn_ = 0;
-  std::uint64_t broken_ = 0;
+  BrokenPuts broken_;  // in the last segment; remains of earlier openings do not count
   bool clean_ = false;
 };
 

@@ -1,3 +1,4 @@
+// env::Clock over the kernel's clocks and boot id.
 #include <ctime>
 
 #include "base/check.h"

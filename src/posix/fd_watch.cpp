@@ -1,3 +1,4 @@
+// FdWatch over an Asio descriptor that duplicates the watched one.
 #include <fcntl.h>
 #include <poll.h>
 

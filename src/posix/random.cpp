@@ -1,3 +1,4 @@
+// env::Random over getrandom(2).
 #include <sys/random.h>
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Small files, read whole and bounded, without ever hanging on what is no file.
 #include <fcntl.h>
 #include <sys/stat.h>
 

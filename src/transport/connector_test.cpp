@@ -7,23 +7,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <filesystem>
-
 #include "transport/socket_options.h"
 #include "transport/tcp_race.h"
 #include "transport/test_attempt.h"
 #include "transport/test_server.h"
 
 namespace holdfast::transport {
-
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    static_cast<void>(entry);
-    ++count;
-  }
-  return count;
-}
 
 namespace {
 

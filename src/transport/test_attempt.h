@@ -163,7 +163,4 @@ class AttemptTest : public ::testing::Test {
   }
 };
 
-/// How many descriptors this process has open.
-[[nodiscard]] std::size_t open_descriptors();
-
 }  // namespace holdfast::transport

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <vector>
 
@@ -76,6 +77,15 @@ void reset_on_close(int fd) {
 
 std::uint16_t closed_port() { return TestListener().port(); }
 
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    static_cast<void>(entry);
+    ++count;
+  }
+  return count;
+}
+
 TlsServerContext::TlsServerContext(const TlsServerOptions& options)
     : context_(::SSL_CTX_new(::TLS_server_method())), alpn_(options.alpn) {
   SSL_CTX* context = context_.get();
@@ -104,13 +114,15 @@ TlsServerContext::TlsServerContext(const TlsServerOptions& options)
       &alpn_);
 }
 
-bool TlsServerContext::serve(int fd, const std::function<void(SSL*)>& talk) const {
+bool TlsServerContext::serve(int fd, const std::function<void(SSL*)>& talk,
+                             AfterRefusal after) const {
   const SslPtr ssl(::SSL_new(context_.get()));
   ::SSL_set_fd(ssl.get(), fd);
   const bool agreed = ::SSL_accept(ssl.get()) == 1;
   if (agreed) talk(ssl.get());
   ::ERR_clear_error();
-  if (!agreed) {  // Let the peer read the alert before anything resets the connection.
+  if (!agreed && after == AfterRefusal::wait) {  // Let the peer read the alert before anything
+                                                 // resets the connection.
     ::shutdown(fd, SHUT_WR);
     hold(fd);
   }

@@ -59,6 +59,12 @@ struct TlsServerOptions {
   std::string alpn;                     ///< The only protocol the server takes.
 };
 
+/// How many descriptors this process has open.
+[[nodiscard]] std::size_t open_descriptors();
+
+/// What a server does once it has sent its alert.
+enum class AfterRefusal : std::uint8_t { wait, close };
+
 /// A server-side TLS connection for use inside Talk: handshakes, then `serve` has the SSL.
 class TlsServerContext {
  public:
@@ -66,7 +72,8 @@ class TlsServerContext {
   TlsServerContext(const TlsServerContext&) = delete;
   TlsServerContext& operator=(const TlsServerContext&) = delete;
   /// Returns whether the handshake succeeded; if not, the alert has been sent.
-  bool serve(int fd, const std::function<void(SSL*)>& talk) const;
+  bool serve(int fd, const std::function<void(SSL*)>& talk,
+             AfterRefusal after = AfterRefusal::wait) const;
 
  private:
   SslCtxPtr context_;

@@ -4,7 +4,9 @@
 #include <openssl/err.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <future>
+#include <optional>
 
 #include "transport/test_attempt.h"
 #include "transport/test_server.h"
@@ -209,16 +211,19 @@ TEST_F(TlsTest, AnExpiredClientCertificateIsTlsClientRefused) {
 
 TEST_F(TlsTest, ARefusalIsTheReasonEvenWhenTheWriteFailsFirst) {
   const TlsServerContext context({&server_, &client_ca_, 0, ""});
-  std::promise<void> closed;
-  const TestServer server([&](int fd) {
-    context.serve(fd, echo);  // Sends the alert, then reads until we end.
-    closed.set_value();
+  std::promise<void> refused;
+  std::optional<TestServer> server(std::in_place, [&](int fd) {
+    context.serve(fd, echo, AfterRefusal::close);  // Sends the alert.
+    reset_on_close(fd);
+    refused.set_value();
   });
-  auto stream = stream_to(secure(server.port()));
+  const auto stream = stream_to(secure(server->port()));
   ASSERT_NE(stream, nullptr);
-  // Ends our side of the connection below TLS, so that the next write fails at once.
-  shutdown(*stream);
-  closed.get_future().wait();
+  refused.get_future().wait();
+  server.reset();  // Joins its thread: the connection has been reset.
+  const Transfer put = write(*stream, Bytes(100));
+  ASSERT_TRUE(put.failure);
+  EXPECT_EQ(put.failure->verdict, Verdict::tls_client_refused) << put.failure->detail;
   std::array<std::byte, 16> into{};
   const Transfer got = read(*stream, into);
   ASSERT_TRUE(got.failure);
