@@ -60,20 +60,20 @@ struct Config {
   std::optional<StatusMessage> birth;
 
   struct Timing {
-    Milliseconds resolve{10000};        ///< Deadline of the name look-up.
-    Milliseconds connect{10000};        ///< Deadline of TCP, and again of TLS.
-    Milliseconds connack{10000};        ///< Deadline of CONNACK.
-    Milliseconds silent_after{30000};   ///< A dead peer is noticed within this time.
-    Milliseconds backoff_first{1000};   ///< Range of the first delay (full jitter).
-    Milliseconds backoff_cap{120000};   ///< The range grows no further.
-    Milliseconds stable_after{30000};   ///< Connected so long, the range starts over.
+    Milliseconds resolve{10000};       ///< Deadline of the name look-up.
+    Milliseconds connect{10000};       ///< Deadline of TCP, and again of TLS.
+    Milliseconds connack{10000};       ///< Deadline of CONNACK.
+    Milliseconds silent_after{30000};  ///< A dead peer is noticed within this time.
+    Milliseconds backoff_first{1000};  ///< Range of the first delay (full jitter).
+    Milliseconds backoff_cap{120000};  ///< The range grows no further.
+    Milliseconds stable_after{30000};  ///< Connected so long, the range starts over.
     Milliseconds health_interval{10000};
     Milliseconds stop_deadline{5000};
     Milliseconds callback_alarm{1000};  ///< A callback running longer is reported.
   } timing;
 
   // --- [flow] ---------------------------------------------------------------------------------
-  std::uint16_t max_in_flight = 100;  ///< Never above the server's Receive Maximum.
+  std::uint16_t max_in_flight = 100;            ///< Never above the server's Receive Maximum.
   std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.
   std::uint32_t bytes_per_second = 400 * 1024;  ///< 0: unlimited. AWS allows 512 KiB.
   std::vector<std::string> lanes{"urgent", "normal", "bulk"};  ///< First goes first; 1…8.
@@ -88,7 +88,7 @@ struct Config {
 
   // --- [outbox] -------------------------------------------------------------------------------
   struct Outbox {
-    std::filesystem::path directory;            ///< Created 0700 if missing. Required.
+    std::filesystem::path directory;  ///< Created 0700 if missing. Required.
     std::uint64_t max_bytes = 64 * 1024 * 1024;
     Milliseconds ack_flush{5000};  ///< Longest time an acknowledgement stays unwritten.
   } outbox;

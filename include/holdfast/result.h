@@ -58,9 +58,11 @@ class [[nodiscard]] Result {
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
+  /// Whether a value is held; the same as testing the Result itself.
   [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }
 
+  /// The value. REQUIRES: ok(). Asserts otherwise; nothing is thrown.
   [[nodiscard]] T& value() & {
     assert(ok());
     return *std::get_if<0>(&state_);
@@ -78,6 +80,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] T* operator->() { return &value(); }
   [[nodiscard]] const T* operator->() const { return &value(); }
 
+  /// The failure. REQUIRES: !ok(). Asserts otherwise; move it out to add context.
   [[nodiscard]] const Error& error() const& {
     assert(!ok());
     return *std::get_if<1>(&state_);
@@ -98,6 +101,7 @@ class [[nodiscard]] Result<void> {
   Result() = default;
   Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT: see above
 
+  /// Whether it succeeded; the same as testing the Status itself.
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   explicit operator bool() const noexcept { return ok_; }
 
@@ -115,6 +119,7 @@ class [[nodiscard]] Result<void> {
   bool ok_ = true;
 };
 
+/// What a call returns that gives no value.
 using Status = Result<void>;
 
 }  // namespace holdfast

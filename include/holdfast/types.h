@@ -25,7 +25,7 @@ using Milliseconds = std::chrono::milliseconds;
 /// MQTT quality of service. QoS 2 is not offered: AWS IoT Core has none, and at-least-once with a
 /// stable message id serves the same end (MQTT 5.0 section 4.3).
 enum class Qos : std::uint8_t {
-  at_most_once = 0,   ///< Delivered zero or one time; settled once written to the connection.
+  at_most_once = 0,   ///< Settled once written to the connection; loss and repeats are possible.
   at_least_once = 1,  ///< Settled by the broker's PUBACK; duplicates are possible, loss is not.
 };
 
@@ -44,11 +44,11 @@ struct Message {
   std::string topic;  ///< 1…256 bytes of UTF-8, no wildcards (limits: Config::Limits).
   Bytes payload;      ///< At most Config::Limits::payload bytes (128 KiB by default).
   Qos qos = Qos::at_least_once;
-  bool retain = false;                            ///< Ask the broker to keep it for late comers.
-  Durability durability = Durability::durable;    ///< See Durability.
-  std::string lane = "normal";                    ///< One of Config::lanes.
-  std::optional<Seconds> expiry;                  ///< Drop (and count) it if not sent by then.
-  std::string content_type;                       ///< MQTT 5 content type; empty: none.
+  bool retain = false;                          ///< Ask the broker to keep it for late comers.
+  Durability durability = Durability::durable;  ///< See Durability.
+  std::string lane = "normal";                  ///< One of Config::lanes.
+  std::optional<Seconds> expiry;                ///< Drop (and count) it if not sent by then.
+  std::string content_type;                     ///< MQTT 5 content type; empty: none.
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5; in order.
 };
 
@@ -81,12 +81,12 @@ inline constexpr std::size_t kRejectReasons = 9;
 
 /// Why an accepted message was given up. Each one is counted; none happens silently.
 enum class DropReason : std::uint8_t {
-  expired,          ///< Its expiry passed before it could be sent.
-  refused,          ///< The broker refused it for good (not authorized, topic invalid, …).
-  too_large,        ///< The broker takes only smaller packets than this one.
-  evicted,          ///< Made room for newer ones, by the lane's policy.
-  corrupt,          ///< Its bytes on disk failed their checksum; quarantined.
-  volatile_lost,    ///< A memory message, and the process ended before it was sent.
+  expired,        ///< Its expiry passed before it could be sent.
+  refused,        ///< The broker refused it for good (not authorized, topic invalid, …).
+  too_large,      ///< The broker takes only smaller packets than this one.
+  evicted,        ///< Made room for newer ones, by the lane's policy.
+  corrupt,        ///< Its bytes on disk failed their checksum; quarantined.
+  volatile_lost,  ///< A memory message, and the process ended before it was sent.
 };
 inline constexpr std::size_t kDropReasons = 6;
 
@@ -119,7 +119,7 @@ enum class ReceiptKind : std::uint8_t { accepted, rejected, delivered, dropped }
 
 struct Receipt {
   ReceiptKind kind = ReceiptKind::accepted;
-  MessageId id = 0;                          ///< 0 when rejected.
+  MessageId id = 0;  ///< 0 when rejected.
   RejectReason rejected = RejectReason::none;
   DropReason dropped = DropReason::expired;  ///< Meaningful when kind is `dropped`.
   std::uint8_t reason_code = 0;              ///< The PUBACK's reason code, if there was one.
@@ -128,32 +128,32 @@ struct Receipt {
 /// The named cause of being offline (or of the last time offline): what is wrong, as far as a
 /// device can tell, so that both the recovery and the operator can fit it.
 enum class Verdict : std::uint8_t {
-  none,                ///< Nothing is wrong.
-  not_started,         ///< No attempt has been made yet.
-  no_credentials,      ///< A certificate, key or CA file is missing, unreadable or unfit.
-  link_down,           ///< No network interface is up.
-  no_route,            ///< The network has no way to the endpoint.
-  dns_failed,          ///< The name does not resolve.
-  dns_timeout,         ///< The name servers do not answer.
-  tcp_refused,         ///< The host answers, the port does not: broker down or wrong port.
-  tcp_timeout,         ///< The host does not answer: down, or a firewall drops packets.
-  tls_clock,           ///< A certificate is "not yet valid": this device's clock is probably wrong.
-  tls_server_name,     ///< The server's certificate is for another name.
-  tls_server_untrusted,///< The server's certificate is not signed by a CA we trust.
-  tls_server_expired,  ///< The server's certificate has expired.
-  tls_client_refused,  ///< The server refuses our certificate.
-  tls_failed,          ///< The handshake failed in another way, or it is not a TLS server.
-  tls_timeout,         ///< The handshake was not finished in time.
-  mqtt_timeout,        ///< Connected, but no CONNACK in time: not a broker, or an overloaded one.
-  not_authorized,      ///< The broker knows us and says no (0x87): policy missing or not yet active.
-  bad_credentials,     ///< The broker refuses user name, password or client id (0x85, 0x86).
-  id_taken_over,       ///< Another connection uses our client id (0x8E).
-  throttled,           ///< The broker asks for fewer connections or messages (0x96, 0x9F).
-  quota_exceeded,      ///< A quota is used up (0x97).
-  server_gone,         ///< The broker closed the connection, is shutting down or busy.
-  protocol_error,      ///< The peer does not speak MQTT, or not this version.
-  silent_peer,         ///< The connection stands but nothing comes through any more.
-  engine_failed,       ///< The MQTT library failed inside.
+  none,             ///< Nothing is wrong.
+  not_started,      ///< No attempt has been made yet.
+  no_credentials,   ///< A certificate, key or CA file is missing, unreadable or unfit.
+  link_down,        ///< No network interface is up.
+  no_route,         ///< The network has no way to the endpoint.
+  dns_failed,       ///< The name does not resolve.
+  dns_timeout,      ///< The name servers do not answer.
+  tcp_refused,      ///< The host answers, the port does not: broker down or wrong port.
+  tcp_timeout,      ///< The host does not answer: down, or a firewall drops packets.
+  tls_clock,        ///< A certificate is "not yet valid": this device's clock is probably wrong.
+  tls_server_name,  ///< The server's certificate is for another name.
+  tls_server_untrusted,  ///< The server's certificate is not signed by a CA we trust.
+  tls_server_expired,    ///< The server's certificate has expired.
+  tls_client_refused,    ///< The server refuses our certificate.
+  tls_failed,            ///< The handshake failed in another way, or it is not a TLS server.
+  tls_timeout,           ///< The handshake was not finished in time.
+  mqtt_timeout,          ///< Connected, but no CONNACK in time: not a broker, or an overloaded one.
+  not_authorized,   ///< The broker knows us and says no (0x87): policy missing or not yet active.
+  bad_credentials,  ///< The broker refuses user name, password or client id (0x85, 0x86).
+  id_taken_over,    ///< Another connection uses our client id (0x8E).
+  throttled,        ///< The broker asks for fewer connections or messages (0x96, 0x9F).
+  quota_exceeded,   ///< A quota is used up (0x97).
+  server_gone,      ///< The broker closed the connection, is shutting down or busy.
+  protocol_error,   ///< The peer does not speak MQTT, or not this version.
+  silent_peer,      ///< The connection stands but nothing comes through any more.
+  engine_failed,    ///< The MQTT library failed inside.
 };
 inline constexpr std::size_t kVerdicts = 26;
 
@@ -198,15 +198,15 @@ struct DeviceState {
   ConnectionState connection;
   Ledger ledger;
   StorageHealth storage = StorageHealth::ok;
-  std::uint64_t in_flight = 0;          ///< Sent, not yet PUBACKed.
-  std::uint64_t connects = 0;           ///< Successful connects in this run.
-  std::uint64_t attempts_total = 0;     ///< Connection attempts in this run.
+  std::uint64_t in_flight = 0;                      ///< Sent, not yet PUBACKed.
+  std::uint64_t connects = 0;                       ///< Successful connects in this run.
+  std::uint64_t attempts_total = 0;                 ///< Connection attempts in this run.
   std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
-  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
-  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
-  std::uint64_t inbound = 0;            ///< Messages received on subscriptions.
-  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
-  bool recovered_unclean = false;       ///< The last run did not end in order.
+  std::uint64_t sends_repeated = 0;   ///< Sends of a message sent before: possible duplicates.
+  std::uint64_t slow_callbacks = 0;   ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;          ///< Messages received on subscriptions.
+  std::uint64_t inbound_dropped = 0;  ///< Received, but the executor's queue was full.
+  bool recovered_unclean = false;     ///< The last run did not end in order.
 };
 
 }  // namespace holdfast

@@ -12,7 +12,7 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // Messages (MQTT 5.0 section 1.5.4 caps strings at 65,535 bytes).
 inline constexpr std::size_t kMqttString = 65535;
-inline constexpr std::size_t kPayloadMax = 256 * kKiB;      // ceiling of Config::Limits::payload
+inline constexpr std::size_t kPayloadMax = 256 * kKiB;       // ceiling of Config::Limits::payload
 inline constexpr std::size_t kUserPropertiesMax = 8 * kKiB;  // sum of names and values, as AWS
 inline constexpr std::size_t kContentTypeMax = 256;          // as AWS
 inline constexpr std::size_t kTopicMax = 1024;               // ceiling of Config::Limits::topic
@@ -45,7 +45,7 @@ inline constexpr std::size_t kIngressMessages = 8192;
 
 // Local API.
 inline constexpr std::size_t kLocalClients = 32;
-inline constexpr std::size_t kLocalLine = 512 * kKiB;  // one request; a payload may be in base64
+inline constexpr std::size_t kLocalLine = 512 * kKiB;   // one request; a payload may be in base64
 inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
 
 // Logging.

@@ -18,9 +18,7 @@ using LaneIndex = std::uint8_t;
 /// Memory messages have ids with this bit set; durable ones never have it.
 inline constexpr MessageId kVolatileBit = MessageId{1} << 63;
 
-[[nodiscard]] constexpr bool is_volatile(MessageId id) noexcept {
-  return (id & kVolatileBit) != 0;
-}
+[[nodiscard]] constexpr bool is_volatile(MessageId id) noexcept { return (id & kVolatileBit) != 0; }
 
 /// An accepted message. Immutable once made, so it may be shared between threads.
 struct StoredMessage {
@@ -28,7 +26,7 @@ struct StoredMessage {
   LaneIndex lane = 0;
   Qos qos = Qos::at_least_once;
   bool retain = false;
-  std::int64_t accepted_wall_ms = 0;             ///< Wall clock when accepted; a stamp only.
+  std::int64_t accepted_wall_ms = 0;            ///< Wall clock when accepted; a stamp only.
   std::optional<std::uint32_t> expiry_seconds;  ///< Counted from acceptance.
   std::string topic;
   Bytes payload;

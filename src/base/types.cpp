@@ -7,10 +7,9 @@ namespace holdfast {
 namespace {
 
 constexpr std::string_view kErrcNames[] = {
-    "invalid_argument", "invalid_config", "not_found", "permission", "io",
-    "no_space",         "read_only",      "corrupt",   "too_large",  "full",
-    "timeout",          "in_use",         "unsupported", "closed",   "protocol",
-    "internal",
+    "invalid_argument", "invalid_config", "not_found", "permission", "io",      "no_space",
+    "read_only",        "corrupt",        "too_large", "full",       "timeout", "in_use",
+    "unsupported",      "closed",         "protocol",  "internal",
 };
 
 constexpr std::string_view kRejectNames[] = {
@@ -33,7 +32,8 @@ constexpr VerdictText kVerdictTexts[] = {
     {"none", "Nothing is wrong."},
     {"not_started", "No connection has been attempted yet."},
     {"no_credentials",
-     "A certificate, key or CA file is missing, unreadable or does not fit; check the [tls] files."},
+     "A certificate, key or CA file is missing, unreadable or does not fit; check the [tls] "
+     "files."},
     {"link_down", "No network interface is up; check cable, Wi-Fi or modem."},
     {"no_route", "The network has no way to the endpoint; check gateway and firewall."},
     {"dns_failed", "The endpoint's name does not resolve; check the host name and the DNS zone."},

@@ -26,8 +26,7 @@ class File {
   [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset,
                                                     std::span<std::byte> out) = 0;
   /// Writes all bytes or fails; after a failure the range's content is unknown.
-  [[nodiscard]] virtual Status write_at(std::uint64_t offset,
-                                        std::span<const std::byte> bytes) = 0;
+  [[nodiscard]] virtual Status write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   /// Waits until everything written is on stable storage (fdatasync). After a failure a later
   /// success proves nothing: do not write to this file again (ATC'20, Rebello et al.).
   [[nodiscard]] virtual Status sync() = 0;

@@ -59,9 +59,9 @@ struct ConnectRequest {
 /// What the broker granted.
 struct UpInfo {
   bool session_present = false;
-  std::uint16_t receive_maximum = 65535;      ///< The server's; our window stays below it.
-  std::uint32_t maximum_packet_size = 0;      ///< 0: no limit given.
-  Seconds server_keep_alive{0};               ///< 0: ours is used.
+  std::uint16_t receive_maximum = 65535;  ///< The server's; our window stays below it.
+  std::uint32_t maximum_packet_size = 0;  ///< 0: no limit given.
+  Seconds server_keep_alive{0};           ///< 0: ours is used.
   bool retain_available = true;
   Qos maximum_qos = Qos::at_least_once;
 };
@@ -94,8 +94,7 @@ class Engine {
   /// Only while up. Errors (unsupported, too_large, protocol) concern this message alone.
   [[nodiscard]] virtual Status publish(Token token, const StoredMessage& message) = 0;
   [[nodiscard]] virtual Status subscribe(Token token, std::span<const FilterRequest> filters) = 0;
-  [[nodiscard]] virtual Status unsubscribe(Token token,
-                                           std::span<const std::string> filters) = 0;
+  [[nodiscard]] virtual Status unsubscribe(Token token, std::span<const std::string> filters) = 0;
   /// Sends DISCONNECT (no will) and ends with down(Verdict::none) when it is written, or when the
   /// peer closes; the core bounds the wait with abort().
   virtual void disconnect() = 0;

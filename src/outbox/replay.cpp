@@ -28,6 +28,7 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
         state_ = std::move(*state);
         known_corrupt_ = state_.counters.dropped[kCorrupt];
         gaps_.clear();
+        lost_.clear();
         broken_.epoch = state_.session.epoch;
       }
       continue;
@@ -51,7 +52,7 @@ std::uint64_t Replay::new_corrupt() const {
   return now > known_corrupt_ ? now - known_corrupt_ : 0;
 }
 
-void Replay::lose(std::uint64_t count) {
+void Replay::count_lost(std::uint64_t count) {
   state_.counters.accepted += count;
   state_.counters.add_drops(DropReason::corrupt, count);
 }
@@ -59,7 +60,8 @@ void Replay::lose(std::uint64_t count) {
 void Replay::advance(const RecordHeader& header) {
   if (epoch_of(header.id) > state_.session.epoch) {
     // The session record of this epoch is damaged; nothing tells what of the last one was synced.
-    for (const Gap& gap : gaps_) lose(gap.count);
+    for (const Gap& gap : gaps_) count_lost(gap.count);
+    lost_.insert(lost_.end(), gaps_.begin(), gaps_.end());
     gaps_.clear();
     state_.session.epoch = epoch_of(header.id);
     state_.session.boot = {};
@@ -68,7 +70,8 @@ void Replay::advance(const RecordHeader& header) {
   }
   const auto unproven = std::stable_partition(
       gaps_.begin(), gaps_.end(), [&](const Gap& gap) { return newer(header.group, gap.group); });
-  for (auto gap = gaps_.begin(); gap != unproven; ++gap) lose(gap->count);
+  for (auto gap = gaps_.begin(); gap != unproven; ++gap) count_lost(gap->count);
+  lost_.insert(lost_.end(), gaps_.begin(), unproven);
   gaps_.erase(gaps_.begin(), unproven);
   if (header.id > state_.next_id) {
     gaps_.push_back({state_.next_id, header.id - state_.next_id, header.group});
@@ -134,6 +137,26 @@ bool Replay::take_from_gap(MessageId id) {
   return true;
 }
 
+std::uint64_t Replay::take_range(std::vector<Gap>& gaps, const Range& range) {
+  const MessageId behind = range.first + range.count;
+  std::uint64_t taken = 0;
+  std::vector<Gap> left;
+  for (const Gap& gap : gaps) {
+    const MessageId end = gap.first + gap.count;
+    const MessageId from = std::max(gap.first, range.first);
+    const MessageId to = std::min(end, behind);
+    if (from >= to) {
+      left.push_back(gap);
+      continue;
+    }
+    taken += to - from;
+    if (gap.first < from) left.push_back({gap.first, from - gap.first, gap.group});
+    if (to < end) left.push_back({to, end - to, gap.group});
+  }
+  if (taken > 0) gaps = std::move(left);
+  return taken;
+}
+
 void Replay::session(const RecordView& record) {
   auto info = decode_session(record.bytes);
   if (!info || info->epoch != epoch_of(record.header.id)) {
@@ -142,12 +165,15 @@ void Replay::session(const RecordView& record) {
   }
   if (info->epoch > state_.session.epoch) {
     // The opening that wrote this knew how many messages it had found; fewer now means damage.
+    lost_.insert(lost_.end(), gaps_.begin(), gaps_.end());
     gaps_.clear();
     state_.next_id = make_id(info->epoch, 1);
     state_.session.epoch = info->epoch;
   }
   advance(record.header);
-  if (info->accepted > state_.counters.accepted) lose(info->accepted - state_.counters.accepted);
+  if (info->accepted > state_.counters.accepted) {
+    count_lost(info->accepted - state_.counters.accepted);
+  }
   known_corrupt_ = std::max(known_corrupt_, info->corrupt);
   info->max_wall_ms = std::max(info->max_wall_ms, state_.session.max_wall_ms);
   for (std::size_t i = info->lanes.size(); i < state_.session.lanes.size(); ++i) {
@@ -176,6 +202,13 @@ void Replay::settle(const Range& range, bool delivered, Segment& current) {
   for (auto& [sequence, segment] : state_.segments) {
     if (segment.live_count() > 0) settled += settle_in(segment, range);
   }
+  // A settled message whose own record is damaged was not lost: it had come to its end before.
+  const std::uint64_t undecided = take_range(gaps_, range);
+  state_.counters.accepted += undecided;
+  std::uint64_t& corrupt = state_.counters.dropped[kCorrupt];
+  const std::uint64_t not_lost = std::min(take_range(lost_, range), corrupt);
+  corrupt -= not_lost;
+  settled += undecided + not_lost;
   if (delivered) {
     state_.counters.delivered += settled;
   } else {

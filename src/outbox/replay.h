@@ -43,14 +43,17 @@ class Replay {
   void session(const RecordView& record);
   void settle(const Range& range, bool delivered, Segment& current);
   std::uint64_t settle_in(Segment& segment, const Range& range);
-  void lose(std::uint64_t count);
+  void count_lost(std::uint64_t count);
   bool take_from_gap(MessageId id);
+  /// Takes the ids of a range out of gaps; gives how many there were.
+  static std::uint64_t take_range(std::vector<Gap>& gaps, const Range& range);
 
   State& state_;
   SegmentReader& reader_;
   const StoreUuid& store_;
   std::uint32_t segment_bytes_;
-  std::vector<Gap> gaps_;
+  std::vector<Gap> gaps_;  // missing, not yet decided
+  std::vector<Gap> lost_;  // missing and counted as corrupt
   std::uint64_t known_corrupt_ = 0;
   std::uint64_t torn_ = 0;
   BrokenPuts broken_;  // in the last segment; remains of earlier openings do not count

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "outbox/bytes.h"
+#include "outbox/crc32c.h"
 #include "outbox/test_world.h"
 
 namespace holdfast::outbox::test {
@@ -113,6 +115,26 @@ TEST_F(StoreTest, FieldsSurviveReopening) {
   EXPECT_TRUE(same_message(*got.messages[0], m));
   EXPECT_EQ(got.messages[0]->accepted_wall_ms, wall);
   EXPECT_EQ(got.messages[0]->lane, 0);
+}
+
+// The example of docs/outbox-format.md. If this fails the format has changed: old stores would be
+// misread, so raise kFormatVersion and keep reading the old one.
+TEST_F(StoreTest, FormatIsTheDocumentedOne) {
+  open();
+  StoredMessage m = make_message(1, "a/b", 0);
+  m.expiry_seconds = 60;
+  m.user_properties = {{"k", "v"}};
+  for (const char c : {'2', '1', '.', '5'}) m.payload.push_back(static_cast<std::byte>(c));
+  const PutResult put = box_->put(m);
+  ASSERT_EQ(put.id, make_id(1, 1));
+  ASSERT_TRUE(commit().ok());
+  EXPECT_EQ(fetch_ids().size(), 1U);
+  box_->settle_delivered(put.id);
+  ASSERT_TRUE(commit().ok());
+  const auto file = disk_.content("slot-0000.seg");
+  ASSERT_EQ(file.size(), kSegmentFloor);
+  EXPECT_EQ(load_le<std::uint32_t>(file.data() + 0x3000), 0xE4B5BD2DU) << "checksum of the put";
+  EXPECT_EQ(crc32c(0, file), 544415904U);
 }
 
 TEST_F(StoreTest, IdsGrowAcrossOpenings) {
