@@ -112,7 +112,8 @@ def compare(journal, record, ledger):
                ("arrived at mosquitto_sub", len(seen)),
                ("duplicates", repeats),
                ("first arrivals out of order", record.out_of_order)]
-    numbers += [(f"dropped: {reason}", count) for reason, count in ledger["dropped"].items()]
+    numbers += [(f"dropped: {reason}", count) for reason, count in ledger["dropped"].items()
+                if count]
     numbers += [] if dropped else [("dropped", 0)]
     numbers += [(f"rejected: {reason}", count) for reason, count in journal.rejected.items()]
     numbers += [("pending", ledger["pending"]), ("lost", len(lost))]

@@ -118,20 +118,23 @@ void Driver::act(device::EngineConnect& action) {
 
 void Driver::act(device::EnginePublish& action) {
   const Status status = engine_->publish(action.token, *action.message);
-  if (status.ok()) return;
-  outlet_.log(LogLevel::warning, "a message cannot be sent: " + status.error().message);
-  enqueue(device::EngineRefused{action.attempt, action.token, status.error().code});
+  if (!status.ok()) refused(action.attempt, action.token, "publish", status.error());
+}
+
+void Driver::refused(env::AttemptId attempt, env::Token token, std::string_view what,
+                     const Error& error) {
+  outlet_.log(LogLevel::warning, std::string(what) + " refused by the engine: " + error.message);
+  enqueue(device::EngineRefused{attempt, token, error.code});
 }
 
 void Driver::act(device::EngineSubscribe& action) {
   const Status status = engine_->subscribe(action.token, action.filters);
-  // Without an answer the core's own deadline ends the connection; the words are for the log.
-  if (!status.ok()) outlet_.log(LogLevel::warning, "subscribe: " + status.error().message);
+  if (!status.ok()) refused(action.attempt, action.token, "subscribe", status.error());
 }
 
 void Driver::act(device::EngineUnsubscribe& action) {
   const Status status = engine_->unsubscribe(action.token, action.filters);
-  if (!status.ok()) outlet_.log(LogLevel::warning, "unsubscribe: " + status.error().message);
+  if (!status.ok()) refused(action.attempt, action.token, "unsubscribe", status.error());
 }
 
 void Driver::act(device::EngineDisconnect&) { engine_->disconnect(); }

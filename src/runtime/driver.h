@@ -67,6 +67,8 @@ class Driver final : public env::EngineSink {
   void settle_turn();
   void rearm();
   void make_engine();
+  /// Tells the core that the engine would not take this request.
+  void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreFetch& action) { to_storage_.emplace_back(action); }

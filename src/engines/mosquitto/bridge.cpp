@@ -118,6 +118,8 @@ void Bridge::deliver(std::span<const std::byte> bytes) {
 void Bridge::end(const env::Failure* failure) {
   if (owner_ == nullptr || std::exchange(ended_, true)) return;
   last_words_.cancel();
+  // The system tells the cause to one side only: after a failed write the read sees a mere end.
+  if (failure == nullptr && write_failure_) failure = &*write_failure_;
   owner_->bridge_ended(failure);
 }
 
@@ -135,7 +137,7 @@ void Bridge::ping() {
 }
 
 void Bridge::flush() {
-  if (owner_ == nullptr || writing_ || write_failed_ || drained_) return;
+  if (owner_ == nullptr || writing_ || write_failure_ || drained_) return;
   const auto self = shared_from_this();
   owner_->bridge_room();
   if (owner_ == nullptr) return;
@@ -201,12 +203,11 @@ void Bridge::on_written(std::size_t from_library, const env::Failure* failure) {
 
 void Bridge::on_write_failure(const env::Failure& failure) {
   // The peer may have said why before it closed; those bytes are still to be read.
-  write_failed_ = true;
+  write_failure_ = failure;
   if (ended_) return;
-  last_words_.arm_after(kLastWords, [this, failure] {
+  last_words_.arm_after(kLastWords, [this] {
     const auto self = shared_from_this();
-    const env::Failure copy = failure;  // end() drops this alarm
-    end(&copy);
+    end(nullptr);
   });
   read();
 }

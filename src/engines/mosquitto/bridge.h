@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engines/mosquitto/framing.h"
@@ -109,7 +110,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   bool farewell_whole_ = false;
   bool reading_ = false;
   bool writing_ = false;
-  bool write_failed_ = false;
+  std::optional<env::Failure> write_failure_;
   bool drained_ = false;
   bool ended_ = false;
   bool ping_wanted_ = false;
