@@ -9,6 +9,7 @@
 #include <string>
 
 #include "flow/sender.h"
+#include "sim/seeded_random.h"
 
 namespace holdfast::device {
 namespace {
@@ -18,18 +19,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-class SeededRandom : public env::Random {
- public:
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_ = 1;
-};
+using sim::SeededRandom;
 
 Config make_config() {
   Config config;
@@ -126,7 +116,7 @@ class Bench {
   [[nodiscard]] DeviceState state() const { return core.state(now); }
 
  private:
-  SeededRandom random_;
+  SeededRandom random_{1};
   env::AttemptId attempt_ = 0;
 
  public:
@@ -264,7 +254,7 @@ TEST(Core, AVolatileMessageIsAcceptedAtOnceAndBounded) {
 }
 
 TEST(Core, VolatileIdsOfTwoRunsDiffer) {
-  SeededRandom random;
+  SeededRandom random{1};
   MessageId ids[2] = {};
   for (MessageId& id : ids) {
     Core core(make_config(), random);

@@ -18,6 +18,7 @@
 
 #include "device/core.h"
 #include "flow/sender.h"
+#include "sim/seeded_random.h"
 
 namespace holdfast::device {
 namespace {
@@ -41,19 +42,7 @@ enum Fault : std::size_t {
   kFaults
 };
 
-class SeededRandom : public env::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
+using sim::SeededRandom;
 
 /// What survives kill -9 is what was committed; settlements are soft until a commit.
 class ModelStore {

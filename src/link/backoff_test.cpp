@@ -6,26 +6,15 @@
 
 #include <array>
 
+#include "sim/seeded_random.h"
+
 namespace holdfast::link {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// SplitMix64: small, seeded, good enough to judge a distribution.
-class SeededRandom : public env::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
+using sim::SeededRandom;
 
 TEST(Backoff, RangeDoublesUpToTheCapAndDelaysStayInside) {
   SeededRandom random(1);

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "link/policy.h"
+#include "sim/seeded_random.h"
 
 namespace holdfast::link {
 namespace {
@@ -19,19 +20,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-class SeededRandom : public env::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
+using sim::SeededRandom;
 
 Config make_config() {
   Config config;

@@ -10,6 +10,7 @@
 #include "env/random.h"
 #include "outbox/store.h"
 #include "sim/power_cut_disk.h"
+#include "sim/seeded_random.h"
 
 namespace holdfast::outbox::test {
 
@@ -33,20 +34,7 @@ class HandClock final : public env::Clock {
   env::BootId id{1};
 };
 
-/// SplitMix64: small, and good enough to choose faults.
-class SeededRandom final : public env::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
+using sim::SeededRandom;
 
 inline StoredMessage make_message(LaneIndex lane, std::string topic, std::size_t payload,
                                   std::uint8_t fill = 0x55) {
