@@ -20,15 +20,8 @@ Bytes pattern(std::size_t size) {
   return bytes;
 }
 
-class StreamTest : public AttemptTest {
+class StreamTest : public SecureAttemptTest {
  protected:
-  Target secure(std::uint16_t port) {
-    Target target = target_of(port);
-    target.tls.enabled = true;
-    target.tls.ca_file = files_.write("ca.pem", ca_.certificate_pem());
-    return target;
-  }
-
   /// Writes and reads at the same time until `sent` has come back.
   void expect_echo(Stream& stream, const Bytes& sent) {
     Bytes received;
@@ -58,9 +51,6 @@ class StreamTest : public AttemptTest {
     EXPECT_EQ(received, sent);
   }
 
-  TestDirectory files_;
-  Identity ca_ = make_ca("test CA");
-  Identity server_ = issue(ca_, {});
   TlsServerContext tls_{{&server_, nullptr, 0, ""}};
   std::array<std::byte, 64> into_{};
 };

@@ -13,6 +13,7 @@
 
 #include "posix/event_loop.h"
 #include "posix/system.h"
+#include "transport/test_pki.h"
 #include "transport/transport.h"
 
 namespace holdfast::transport {
@@ -161,6 +162,21 @@ class AttemptTest : public ::testing::Test {
       loop_.stop();
     };
   }
+};
+
+/// Attempts that meet a TLS server with a certificate of a CA of the test's own.
+class SecureAttemptTest : public AttemptTest {
+ protected:
+  Target secure(std::uint16_t port) {
+    Target target = target_of(port);
+    target.tls.enabled = true;
+    target.tls.ca_file = files_.write("ca.pem", ca_.certificate_pem());
+    return target;
+  }
+
+  TestDirectory files_;
+  Identity ca_ = make_ca("test CA");
+  Identity server_ = issue(ca_, {});
 };
 
 }  // namespace holdfast::transport

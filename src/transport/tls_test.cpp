@@ -17,15 +17,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class TlsTest : public AttemptTest {
+class TlsTest : public SecureAttemptTest {
  protected:
-  Target secure(std::uint16_t port) {
-    Target target = target_of(port);
-    target.tls.enabled = true;
-    target.tls.ca_file = files_.write("ca.pem", ca_.certificate_pem());
-    return target;
-  }
-
   void use_client(Target& target, const Identity& identity) {
     target.tls.cert_file = files_.write("client.pem", identity.certificate_pem());
     target.tls.key_file = files_.write("client.key", identity.key_pem());
@@ -54,10 +47,7 @@ class TlsTest : public AttemptTest {
     return {Verdict::none, 0, "it worked"};
   }
 
-  TestDirectory files_;
-  Identity ca_ = make_ca("test CA");
   Identity client_ca_ = make_ca("client CA");
-  Identity server_ = issue(ca_, {});
 };
 
 TEST_F(TlsTest, ConnectsWithTls13AndTls12) {
