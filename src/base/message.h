@@ -18,6 +18,9 @@ using LaneIndex = std::uint8_t;
 /// Memory messages have ids with this bit set; durable ones never have it.
 inline constexpr MessageId kVolatileBit = MessageId{1} << 63;
 
+/// Ids of durable messages stay below this; the core numbers its own requests from here on.
+inline constexpr MessageId kDurableIdEnd = MessageId{1} << 62;
+
 [[nodiscard]] constexpr bool is_volatile(MessageId id) noexcept { return (id & kVolatileBit) != 0; }
 
 /// An accepted message. Immutable once made, so it may be shared between threads.

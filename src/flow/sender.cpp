@@ -116,39 +116,41 @@ void Sender::send_birth(BootTime now, MessagePtr message, Work& work) {
   transmit(now, kBirthToken, {std::move(message), now, false, 0}, work);
 }
 
-void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& work) {
+std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
   const auto found = by_token_.find(token);
-  if (found == by_token_.end()) return;
+  if (found == by_token_.end()) return std::nullopt;
   Entry entry = std::move(found->second->entry);
   flight_.erase(found->second);
   by_token_.erase(found);
-  if (token == kBirthToken) return;
+  if (token == kBirthToken) return std::nullopt;
+  return entry;
+}
+
+void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& work) {
+  std::optional<Entry> entry = take_answered(token);
+  if (!entry) return;
   switch (meaning_of(code)) {
     case AckMeaning::delivered:
-      return settle(entry, true, DropReason::refused, code, work);
+      return settle(*entry, true, DropReason::refused, code, work);
     case AckMeaning::retry:
-      return delay(now, std::move(entry));
+      return delay(now, std::move(*entry));
     case AckMeaning::refused:
-      return settle(entry, false, DropReason::refused, code, work);
+      return settle(*entry, false, DropReason::refused, code, work);
   }
 }
 
 void Sender::refused(BootTime now, env::Token token, Errc code, Work& work) {
-  const auto found = by_token_.find(token);
-  if (found == by_token_.end()) return;
-  Entry entry = std::move(found->second->entry);
-  flight_.erase(found->second);
-  by_token_.erase(found);
-  if (token == kBirthToken) return;
+  std::optional<Entry> entry = take_answered(token);
+  if (!entry) return;
   switch (code) {
     case Errc::too_large:
-      return settle(entry, false, DropReason::too_large, 0, work);
+      return settle(*entry, false, DropReason::too_large, 0, work);
     case Errc::unsupported:
     case Errc::protocol:
     case Errc::invalid_argument:
-      return settle(entry, false, DropReason::refused, 0, work);
+      return settle(*entry, false, DropReason::refused, 0, work);
     default:
-      return delay(now, std::move(entry));
+      return delay(now, std::move(*entry));
   }
 }
 

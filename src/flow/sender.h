@@ -21,6 +21,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -48,7 +49,7 @@ inline constexpr std::size_t kFetchMin = 4 * limits::kKiB;
 inline constexpr Duration kPurgeGap = std::chrono::seconds(1);
 
 /// Tokens from here to kVolatileBit are the core's own requests, never messages.
-inline constexpr env::Token kRequestBit = env::Token{1} << 62;
+inline constexpr env::Token kRequestBit = kDurableIdEnd;
 inline constexpr env::Token kBirthToken = kRequestBit;
 
 /// The end of one message.
@@ -167,6 +168,8 @@ class Sender {
   void release_delayed(BootTime now);
   void delay(BootTime now, Entry entry);
   void put_back(Entry entry);
+  /// Takes a message out of flight for its answer; nothing for unknown tokens and the birth.
+  [[nodiscard]] std::optional<Entry> take_answered(env::Token token);
   void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code, Work& work);
   void purge_expired(BootTime now, Work& work);
 

@@ -43,7 +43,7 @@ static_assert(limits::kSegmentsWanted <= kSlotsMax);
 // crash is never given again, even when the crash lost the record. Bit 63 stays clear.
 inline constexpr unsigned kCounterBits = 35;
 inline constexpr std::uint64_t kCounterMax = (std::uint64_t{1} << kCounterBits) - 1;
-inline constexpr std::uint32_t kEpochMax = (1U << 28) - 1;
+inline constexpr std::uint32_t kEpochMax = (1U << 27) - 1;
 
 [[nodiscard]] constexpr MessageId make_id(std::uint32_t epoch, std::uint64_t counter) {
   return (MessageId{epoch} << kCounterBits) | counter;
@@ -53,7 +53,7 @@ inline constexpr std::uint32_t kEpochMax = (1U << 28) - 1;
 }
 [[nodiscard]] constexpr std::uint64_t counter_of(MessageId id) { return id & kCounterMax; }
 
-static_assert((make_id(kEpochMax, kCounterMax) & kVolatileBit) == 0);
+static_assert(make_id(kEpochMax, kCounterMax) < kDurableIdEnd);
 
 // ---- segments -----------------------------------------------------------------------------------
 
