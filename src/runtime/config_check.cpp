@@ -233,6 +233,10 @@ void check_socket(const fs::path& socket, Problems& problems) {
 
 }  // namespace
 
+Error as_error(const ConfigProblem& problem) {
+  return {problem.code, problem.key + ": " + problem.text};
+}
+
 std::vector<ConfigProblem> check_values(const Config& config) {
   Problems problems;
   check_required(config, problems);
@@ -243,6 +247,12 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;
+}
+
+Status check_settings(const Config& config) {
+  const std::vector<ConfigProblem> problems = check_values(config);
+  if (problems.empty()) return {};
+  return as_error(problems.front());
 }
 
 std::vector<ConfigProblem> check_surroundings(const Config& config) {
@@ -261,7 +271,7 @@ std::vector<Error> check_config(const Config& config) {
   std::vector<Error> errors;
   for (const auto& check : {runtime::check_values, runtime::check_surroundings}) {
     for (const runtime::ConfigProblem& problem : check(config)) {
-      errors.push_back({problem.code, problem.key + ": " + problem.text});
+      errors.push_back(runtime::as_error(problem));
     }
   }
   return errors;

@@ -54,8 +54,14 @@ struct ConfigProblem {
   Errc code = Errc::invalid_config;
 };
 
+/// "key: what is wrong; what to do".
+[[nodiscard]] Error as_error(const ConfigProblem& problem);
+
 /// Ranges, relations, lanes and topics; looks at nothing outside of `config`.
 [[nodiscard]] std::vector<ConfigProblem> check_values(const Config& config);
+
+/// check_values() as one Status: the first problem.
+[[nodiscard]] Status check_settings(const Config& config);
 
 /// Files, directories and paths that `config` names; writes nothing. Never invalid_config: what is
 /// missing here today may be there tomorrow without a changed configuration.

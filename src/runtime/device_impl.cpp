@@ -8,6 +8,7 @@
 #include "device/admission.h"
 #include "flow/topic.h"
 #include "posix/system.h"
+#include "runtime/config_file.h"
 #include "runtime/log_level.h"
 
 namespace holdfast::runtime {
@@ -119,19 +120,18 @@ Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, Messag
   if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
   const std::lock_guard lock(mutex_);
   if (stopping_) return Error{Errc::closed, "the device is stopping"};
-  if (handlers_.size() >= config->limits.subscriptions) {
+  if (subscribers_->size() >= config->limits.subscriptions) {
     return Error{Errc::full, "all " + std::to_string(config->limits.subscriptions) +
                                  " subscriptions are in use; raise limits.subscriptions"};
   }
-  const SubscriptionId id = next_subscription_++;
-  handlers_.emplace(id, std::make_shared<MessageHandler>(std::move(handler)));
+  const SubscriptionId id = subscribers_->add(std::move(handler));
   driver_->enqueue(device::Subscribe{id, std::move(filter), qos});
   return id;
 }
 
 Status DeviceImpl::unsubscribe(SubscriptionId id) {
   const std::lock_guard lock(mutex_);
-  if (handlers_.erase(id) == 0) {
+  if (!subscribers_->remove(id)) {
     return Error{Errc::not_found, "no subscription " + std::to_string(id)};
   }
   if (!stopping_) driver_->enqueue(device::Unsubscribe{id});
@@ -144,9 +144,7 @@ void DeviceImpl::reconnect_now() {
 }
 
 Status DeviceImpl::reload(Config config) {
-  for (Error& problem : check_config(config)) {
-    if (problem.code == Errc::invalid_config) return std::move(problem);
-  }
+  if (Status valid = check_settings(config); !valid.ok()) return valid;
   const std::lock_guard lock(mutex_);
   const auto fixed = [](std::string_view key) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
@@ -181,30 +179,11 @@ void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
 }
 
 void DeviceImpl::give_message(device::GiveMessage given) {
-  const std::size_t cost = given.message.topic.size() + given.message.payload.size() + 256;
-  const std::size_t room = config()->limits.memory;
-  const bool fits = inbound_bytes_.load() == 0 || inbound_bytes_.load() + cost <= room;
-  inbound_bytes_ += cost;
-  const auto task = [this, cost, given = std::move(given)] {
-    for (const SubscriptionId id : given.to) run_handler(id, given.message);
-    inbound_bytes_ -= cost;
-  };
-  if (fits && executor_.post_droppable(task)) return;
-  inbound_bytes_ -= cost;
+  auto task = subscribers_->task_for(std::move(given), config()->limits.memory);
+  if (task && executor_.post_droppable(std::move(*task))) return;
   const std::uint64_t dropped = ++inbound_dropped_;
   log(LogLevel::warning, "inbound messages dropped because callbacks are too slow: " +
                              std::to_string(dropped) + " so far");
-}
-
-void DeviceImpl::run_handler(SubscriptionId id, const InboundMessage& message) {
-  std::shared_ptr<MessageHandler> handler;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = handlers_.find(id);
-    if (found == handlers_.end()) return;
-    handler = found->second;
-  }
-  (*handler)(message);
 }
 
 void DeviceImpl::give_connection(const ConnectionState& state) {
@@ -294,6 +273,7 @@ void DeviceImpl::stop(Milliseconds deadline) {
       log(LogLevel::error, "the disk did not answer in time; its thread is left behind");
     }
     if (!executor_.stop(end)) {
+      subscribers_->clear();
       log(LogLevel::error, "an application callback did not return in time; it is left behind");
     }
   });

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,6 +26,7 @@
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
 #include "runtime/storage.h"
+#include "runtime/subscribers.h"
 
 namespace holdfast::runtime {
 
@@ -60,7 +60,6 @@ class DeviceImpl final : public Device, private Outlet {
 
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
-  void run_handler(SubscriptionId id, const InboundMessage& message);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
   std::shared_ptr<env::Clock> clock_;
@@ -74,8 +73,6 @@ class DeviceImpl final : public Device, private Outlet {
   std::unordered_map<device::Ticket, std::shared_ptr<ReceiptHandler>> tickets_;
   device::Ticket next_ticket_ = 1;
   std::vector<device::Publish::Item> ingress_items_;
-  std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
-  SubscriptionId next_subscription_ = 1;
   ConnectionHandler connection_handler_;
   DeviceState state_;
   BootTime state_at_;
@@ -85,7 +82,7 @@ class DeviceImpl final : public Device, private Outlet {
 
   std::array<std::atomic<std::uint64_t>, kRejectReasons> rejected_{};  // by publish() itself
   std::atomic<std::uint64_t> inbound_dropped_{0};
-  std::atomic<std::size_t> inbound_bytes_{0};
+  const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
   Ingress ingress_;

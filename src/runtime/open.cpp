@@ -5,6 +5,7 @@
 #include "holdfast/device.h"
 #include "outbox/outbox.h"
 #include "posix/system.h"
+#include "runtime/config_file.h"
 #include "runtime/device_impl.h"
 
 namespace holdfast {
@@ -50,10 +51,8 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
 }  // namespace
 
 Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
-  for (Error& problem : check_config(config)) {
-    // Missing credentials may come later; a wrong setting never mends itself.
-    if (problem.code == Errc::invalid_config) return std::move(problem);
-  }
+  // A wrong setting never mends itself; missing credentials may come later.
+  if (Status valid = runtime::check_settings(config); !valid.ok()) return std::move(valid).error();
   auto parts = std::make_shared<OutboxParts>();
   parts->clock = posix::make_clock();
   outbox::RecoveryReport report;

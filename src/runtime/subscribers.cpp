@@ -1,0 +1,69 @@
+// See subscribers.h.
+#include "runtime/subscribers.h"
+
+#include <utility>
+
+namespace holdfast::runtime {
+
+namespace {
+
+/// Bytes of RAM that an inbound message stands for beyond its topic and payload.
+constexpr std::size_t kInboundOverhead = 256;
+
+}  // namespace
+
+std::shared_ptr<Subscribers> Subscribers::make() {
+  return std::shared_ptr<Subscribers>(new Subscribers());
+}
+
+SubscriptionId Subscribers::add(MessageHandler handler) {
+  const std::lock_guard lock(mutex_);
+  const SubscriptionId id = next_++;
+  handlers_.emplace(id, std::make_shared<MessageHandler>(std::move(handler)));
+  return id;
+}
+
+bool Subscribers::remove(SubscriptionId id) {
+  const std::lock_guard lock(mutex_);
+  return handlers_.erase(id) != 0;
+}
+
+std::size_t Subscribers::size() const {
+  const std::lock_guard lock(mutex_);
+  return handlers_.size();
+}
+
+void Subscribers::clear() {
+  const std::lock_guard lock(mutex_);
+  handlers_.clear();
+}
+
+std::optional<Executor::Task> Subscribers::task_for(device::GiveMessage given, std::size_t room) {
+  const std::size_t cost =
+      given.message.topic.size() + given.message.payload.size() + kInboundOverhead;
+  const std::size_t held_now = bytes_.load();
+  if (held_now != 0 && held_now + cost > room) return std::nullopt;
+  bytes_ += cost;
+  const auto self = shared_from_this();
+  const std::shared_ptr<const device::GiveMessage> held(
+      new device::GiveMessage(std::move(given)), [self, cost](const device::GiveMessage* message) {
+        delete message;
+        self->bytes_ -= cost;
+      });
+  return [self, held] {
+    for (const SubscriptionId id : held->to) self->run(id, held->message);
+  };
+}
+
+void Subscribers::run(SubscriptionId id, const InboundMessage& message) {
+  std::shared_ptr<MessageHandler> handler;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = handlers_.find(id);
+    if (found == handlers_.end()) return;
+    handler = found->second;
+  }
+  (*handler)(message);
+}
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,49 @@
+// The application's message handlers, and the messages on their way to them.
+//
+// Purpose:  a callback under way holds all that it uses, so that one which never returns may be
+//           left behind when the device ends (device.h, stop()).
+// Threads:  any. Handlers run where the task is run: on the executor.
+// Ownership: shared by the device and by each task; clear() ends the device's part.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "device/events.h"
+#include "holdfast/device.h"
+#include "runtime/executor.h"
+
+namespace holdfast::runtime {
+
+class Subscribers : public std::enable_shared_from_this<Subscribers> {
+ public:
+  /// Must be owned by a shared_ptr: tasks share it.
+  [[nodiscard]] static std::shared_ptr<Subscribers> make();
+
+  [[nodiscard]] SubscriptionId add(MessageHandler handler);
+  /// False when there is no such subscription.
+  bool remove(SubscriptionId id);
+  [[nodiscard]] std::size_t size() const;
+  /// No handler begins to run any more.
+  void clear();
+
+  /// A task that gives the message to its handlers; nothing if the messages on their way would
+  /// take more than `room` bytes (one always fits). Room is freed when the task is destroyed,
+  /// whether it has run or not.
+  [[nodiscard]] std::optional<Executor::Task> task_for(device::GiveMessage given, std::size_t room);
+
+ private:
+  Subscribers() = default;
+  void run(SubscriptionId id, const InboundMessage& message);
+
+  mutable std::mutex mutex_;
+  std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
+  SubscriptionId next_ = 1;
+  std::atomic<std::size_t> bytes_{0};
+};
+
+}  // namespace holdfast::runtime

@@ -1,0 +1,70 @@
+// Goal: a message reaches the handlers that still want it, within bounds, and a handler left behind
+// uses nothing that has ended.
+// Method: tasks are made and run by hand; sanitizers see what is used too late.
+#include "runtime/subscribers.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace holdfast::runtime {
+namespace {
+
+constexpr std::size_t kRoom = 2000;
+
+device::GiveMessage given(std::vector<SubscriptionId> to, std::size_t payload = 10) {
+  device::GiveMessage message;
+  message.to = std::move(to);
+  message.message.topic = "a";
+  message.message.payload = Bytes(payload);
+  return message;
+}
+
+TEST(Subscribers, AMessageGoesToEachHandlerThatIsStillThere) {
+  const auto subscribers = Subscribers::make();
+  std::string seen;
+  const SubscriptionId a = subscribers->add([&](const InboundMessage&) { seen += 'a'; });
+  const SubscriptionId b = subscribers->add([&](const InboundMessage&) { seen += 'b'; });
+  const auto task = subscribers->task_for(given({a, b}), kRoom);
+  ASSERT_TRUE(task);
+  (*task)();
+  EXPECT_EQ(seen, "ab");
+  EXPECT_TRUE(subscribers->remove(a));
+  EXPECT_FALSE(subscribers->remove(a));
+  (*task)();
+  EXPECT_EQ(seen, "abb");
+  EXPECT_EQ(subscribers->size(), 1U);
+}
+
+TEST(Subscribers, RoomIsBoundedAndFreedWithTheTaskWhetherItRanOrNot) {
+  const auto subscribers = Subscribers::make();
+  auto large = subscribers->task_for(given({1}, 10 * kRoom), kRoom);
+  EXPECT_TRUE(large) << "one message always fits";
+  EXPECT_FALSE(subscribers->task_for(given({1}), kRoom));
+  large.reset();
+  EXPECT_TRUE(subscribers->task_for(given({1}), kRoom));
+}
+
+// Found by reading: a handler that never returned went on with the destroyed device's tables.
+TEST(Subscribers, AHandlerLeftBehindOutlivesTheDeviceAndTheNextOneDoesNotBegin) {
+  auto subscribers = Subscribers::make();
+  const std::weak_ptr<Subscribers> watched = subscribers;
+  bool second = false;
+  const SubscriptionId a = subscribers->add([&](const InboundMessage& message) {
+    subscribers->clear();
+    subscribers.reset();  // the device is gone while this handler is still inside
+    EXPECT_EQ(message.topic, "a");
+  });
+  const SubscriptionId b = subscribers->add([&](const InboundMessage&) { second = true; });
+  auto task = subscribers->task_for(given({a, b}), kRoom);
+  ASSERT_TRUE(task);
+  (*task)();
+  EXPECT_FALSE(second);
+  EXPECT_FALSE(watched.expired());
+  task.reset();
+  EXPECT_TRUE(watched.expired());
+}
+
+}  // namespace
+}  // namespace holdfast::runtime
