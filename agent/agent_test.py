@@ -400,6 +400,15 @@ class Mistakes(Lab):
         self.assertEqual([a["ok"] for a in answers], [False, False, True])
         self.assertIn("fly", answers[1]["error"])
 
+    def test_an_unknown_command_or_option_is_named(self):
+        for program, words, name in (("holdfast", ["fly"], "fly"),
+                                     ("holdfast", ["status", "--fast"], "--fast"),
+                                     ("holdfastd", ["--fast"], "--fast"),
+                                     ("host-telemetry", ["--rate", "x"], "--rate")):
+            done = subprocess.run([BIN + "/" + program, *words], text=True, capture_output=True,
+                                  timeout=60)
+            self.one_line_error(done, 2, program + ":", name, "--help")
+
     def test_help_and_version(self):
         for program in ("holdfast", "holdfastd"):
             for flag in ("--help", "--version"):

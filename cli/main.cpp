@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "commands.h"
 #include "runtime/config_keys.h"
@@ -115,7 +116,9 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::string what = error.what();
+    const std::vector<std::string> strays = app.remaining();
+    const bool unknown = app.get_subcommands().empty() && !strays.empty();
+    std::string what = unknown ? "'" + strays.front() + "' is not a command" : error.what();
     for (char& c : what) c = c == '\n' ? ' ' : c;
     return fail(kUsage, what + "; see holdfast --help");
   }
