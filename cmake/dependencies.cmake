@@ -18,6 +18,8 @@ endif()
 function(holdfast_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;TESTS;TEST_DEPENDS" ${ARGN})
   add_library(hf_${name} STATIC ${ROOM_SOURCES})
+  target_include_directories(hf_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
+                                               ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(hf_${name} PUBLIC holdfast_options ${ROOM_DEPENDS})
   if(HOLDFAST_TESTS AND ROOM_TESTS)
     add_executable(${name}_test ${ROOM_TESTS})

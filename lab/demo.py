@@ -384,10 +384,12 @@ def options_of(arguments):
                         help="how the black hole is made (default: namespace when root)")
     parser.add_argument("--keep", action="store_true",
                         help="keep the work directory (it is also kept when a check fails)")
-    parser.add_argument("--bin", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--bin", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.rate <= 0 or options.minutes <= 0:
         parser.error("--rate and --minutes must be above 0")
+    if not options.bin:
+        return None    # only the options were to be checked, before building
     for name in ("host-telemetry", "hf_broker_control.so", "hf_relay"):
         if not (options.bin / name).exists():
             parser.error(f"{options.bin / name} is missing; tools/demo builds it")
@@ -407,6 +409,8 @@ def play(options, folder, parts, screen):
 
 def main(arguments):
     options = options_of(arguments)
+    if not options:
+        return 0
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     folder = world.make_folder()

@@ -439,6 +439,8 @@ stable_after = "5s"
 [flow]
 messages_per_second = 0
 bytes_per_second = "0B"
+[limits]
+receipts = 1000000
 [outbox]
 directory = "outbox"
 [local]

@@ -84,6 +84,7 @@ struct Config {
     std::size_t topic_levels = 8;
     std::size_t subscriptions = 50;
     std::size_t memory = 1024 * 1024;  ///< RAM for messages on their way in and out.
+    std::size_t receipts = 4096;       ///< Handlers that wait for the end of their message.
   } limits;
 
   // --- [outbox] -------------------------------------------------------------------------------

@@ -61,10 +61,13 @@ class Device {
   /// Hands over one message. O(1), never blocks, never waits for network or disk.
   /// The answer says at once what is promised, or why the message is refused. For a durable
   /// message acceptance follows as the receipt `accepted`, after the sync that covers it; only
-  /// from then on is it counted and safe. `on_receipt` may be empty; it is called for each step.
-  /// A receipt handler lives as long as the process: what becomes of the message after a restart
-  /// is seen in the ledger.
-  virtual PublishAnswer publish(Message message, ReceiptHandler on_receipt = {}) = 0;
+  /// from then on is it counted and safe. `on_receipt` may be empty; it is called for each step
+  /// within `scope`, and Receipt::last tells the last one. While Limits::receipts handlers wait
+  /// for the ends of their messages, a further one is kept to `accepted` only, so that a backlog
+  /// grows on disk and not in RAM. No handler outlives the process: what becomes of the message
+  /// after a restart is seen in the ledger.
+  virtual PublishAnswer publish(Message message, ReceiptHandler on_receipt = {},
+                                ReceiptScope scope = ReceiptScope::settled) = 0;
 
   /// Wants messages for a topic filter (MQTT 5.0 section 4.7). The wish is kept and brought to
   /// the broker at every connect whose session has lost it; `handler` runs on the executor.

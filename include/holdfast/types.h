@@ -123,6 +123,13 @@ struct Receipt {
   RejectReason rejected = RejectReason::none;
   DropReason dropped = DropReason::expired;  ///< Meaningful when kind is `dropped`.
   std::uint8_t reason_code = 0;              ///< The PUBACK's reason code, if there was one.
+  bool last = true;                          ///< The handler is not called again for this message.
+};
+
+/// How long a receipt handler is kept for its message.
+enum class ReceiptScope : std::uint8_t {
+  accepted,  ///< Until the message is accepted or rejected: costs nothing while it is pending.
+  settled,   ///< Until it is delivered, dropped or rejected.
 };
 
 /// The named cause of being offline (or of the last time offline): what is wrong, as far as a

@@ -9,7 +9,8 @@
 //           only asked for what the core cannot know (damage, eviction). `pending` is what is
 //           left, so that the balance cannot be wrong; check() compares it with what flow holds.
 // Threads:  one thread, the core's.
-// Memory:   one entry per pending message whose receipt is wanted.
+// Memory:   one entry per pending message whose end somebody waits for; the runtime bounds them
+//           by Config::Limits::receipts.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ class Accounts {
   void report(const Ledger& store, std::uint64_t held);
   [[nodiscard]] bool opened() const { return opened_; }
 
-  /// `ticket` 0: nobody wants a receipt.
+  /// `ticket` 0: nobody waits for the message's end.
   void accept(MessageId id, Ticket ticket);
   void reject(RejectReason reason);
   /// The end of a message. Returns who waits for the receipt, or 0.

@@ -88,9 +88,10 @@ struct Core::Impl {
   }
 
   void accept(Ticket ticket, MessageId id) {
-    accounts.accept(id, ticket);
+    const bool follows = follows_to_end(ticket);
+    accounts.accept(id, follows ? ticket : 0);
     if (ticket == 0) return;
-    emit(GiveReceipt{ticket, {ReceiptKind::accepted, id, {}, {}, 0}});
+    emit(GiveReceipt{ticket, {ReceiptKind::accepted, id, {}, {}, 0, !follows}});
   }
 
   void reject(Ticket ticket, RejectReason reason) {

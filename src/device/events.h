@@ -18,8 +18,13 @@
 
 namespace holdfast::device {
 
-/// Correlates a publish() with its receipts; chosen by the runtime, never 0.
+/// Correlates a publish() with its receipts; chosen by the runtime, never 0. Its top bit says that
+/// nobody waits for what follows acceptance, so that nothing is kept for it from then on.
 using Ticket = std::uint64_t;
+inline constexpr Ticket kUntilAccepted = Ticket{1} << 63;
+[[nodiscard]] constexpr bool follows_to_end(Ticket ticket) {
+  return ticket != 0 && (ticket & kUntilAccepted) == 0;
+}
 
 // ---- events -------------------------------------------------------------------------------------
 

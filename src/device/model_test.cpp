@@ -253,7 +253,7 @@ class World {
     Publish publish;
     for (std::uint64_t n = random_.below(random_.below(10) == 0 ? 60 : 6); n > 0; --n) {
       Publish::Item item;
-      item.ticket = ++last_ticket_;
+      item.ticket = ++last_ticket_ | (random_.below(3) == 0 ? kUntilAccepted : 0);
       item.durability = random_.below(3) == 0 ? Durability::memory : Durability::durable;
       item.message.lane = static_cast<LaneIndex>(random_.below(3));
       item.message.qos = random_.below(4) == 0 ? Qos::at_most_once : Qos::at_least_once;
@@ -281,8 +281,10 @@ class World {
     switch (receipt.kind) {
       case ReceiptKind::accepted:
         ASSERT_EQ(found->second, 0U);
+        ASSERT_EQ(receipt.last, !follows_to_end(give.ticket));
         found->second = receipt.id;
-        return;
+        if (!receipt.last) return;
+        break;
       case ReceiptKind::rejected:
         ASSERT_EQ(found->second, 0U);
         break;

@@ -167,6 +167,7 @@ constexpr std::array kKeys{
     row<kLimits, &Limits::subscriptions>("limits.subscriptions", K::count, 1,
                                          limits::kSubscriptionsMax),
     row<kLimits, &Limits::memory>("limits.memory", K::size, 64 * kKiB, 1024 * kMiB),
+    row<kLimits, &Limits::receipts>("limits.receipts", K::count, 0, limits::kReceiptsMax),
 
     row<&Config::outbox, &Outbox::directory>("outbox.directory", K::path, 1, kPathMax),
     row<&Config::outbox, &Outbox::max_bytes>("outbox.max_size", K::size, limits::kOutboxMin,

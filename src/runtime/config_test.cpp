@@ -120,6 +120,7 @@ constexpr std::string_view kEveryKey = R"(
     topic_levels = 13
     subscriptions = 14
     memory = "2MiB"
+    receipts = 15
     [outbox]
     directory = "box"
     max_size = "16MiB"

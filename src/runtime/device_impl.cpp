@@ -35,6 +35,7 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
       ingress_(config_->limits.memory),
+      memory_ingress_(config_->limits.memory),
       executor_(
           clock_, config_->timing.callback_alarm,
           [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
@@ -69,7 +70,7 @@ std::shared_ptr<const Config> DeviceImpl::config() const {
 
 // ---- towards the core ---------------------------------------------------------------------------
 
-PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt) {
+PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) {
   const Durability durability = message.durability;
   device::Admission admission = device::admit(std::move(message), *config());
   PublishAnswer answer{admission.rejected, durability};
@@ -78,14 +79,10 @@ PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt) {
     const std::lock_guard lock(mutex_);
     if (stopping_) {
       answer.rejected = RejectReason::stopping;
-    } else if (durability == Durability::durable && !ingress_.enter(cost)) {
+    } else if (!(durability == Durability::durable ? ingress_ : memory_ingress_).enter(cost)) {
       answer.rejected = RejectReason::queue_full;
     } else {
-      device::Ticket ticket = 0;
-      if (on_receipt) {
-        ticket = next_ticket_++;
-        tickets_.emplace(ticket, std::make_shared<ReceiptHandler>(std::move(on_receipt)));
-      }
+      const device::Ticket ticket = on_receipt ? keep(std::move(on_receipt), scope) : 0;
       ingress_items_.push_back({ticket, durability, std::move(admission.message)});
       if (ingress_items_.size() == 1) loop_.post([this] { drain_ingress(); });
     }
@@ -96,13 +93,28 @@ PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt) {
   return answer;
 }
 
+device::Ticket DeviceImpl::keep(ReceiptHandler handler, ReceiptScope scope) {
+  device::Ticket ticket = next_ticket_++;
+  if (scope == ReceiptScope::settled && following_ < config_->limits.receipts) {
+    ++following_;
+  } else {
+    ticket |= device::kUntilAccepted;
+  }
+  tickets_.emplace(ticket, std::make_shared<ReceiptHandler>(std::move(handler)));
+  return ticket;
+}
+
 void DeviceImpl::drain_ingress() {
   device::Publish publish;
   {
     const std::lock_guard lock(mutex_);
     publish.items.swap(ingress_items_);
   }
-  if (!publish.items.empty()) driver_->enqueue(std::move(publish));
+  if (publish.items.empty()) return;
+  memory_ingress_.leave(static_cast<std::size_t>(
+      std::count_if(publish.items.begin(), publish.items.end(),
+                    [](const auto& item) { return item.durability != Durability::durable; })));
+  driver_->enqueue(std::move(publish));
 }
 
 void DeviceImpl::from_storage(std::vector<device::Event> events) {
@@ -173,7 +185,10 @@ void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
     const auto found = tickets_.find(given.ticket);
     if (found == tickets_.end()) return;
     handler = found->second;
-    if (given.receipt.kind != ReceiptKind::accepted) tickets_.erase(found);
+    if (given.receipt.last) {
+      if (device::follows_to_end(given.ticket)) --following_;
+      tickets_.erase(found);
+    }
   }
   tasks_.emplace_back([handler, receipt = given.receipt] { (*handler)(receipt); });
 }

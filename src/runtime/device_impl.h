@@ -41,7 +41,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// Opens the local socket if one is configured, and starts the loop.
   Status begin();
 
-  PublishAnswer publish(Message message, ReceiptHandler on_receipt) override;
+  PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
   Status unsubscribe(SubscriptionId id) override;
   void on_connection(ConnectionHandler handler) override;
@@ -58,6 +58,8 @@ class DeviceImpl final : public Device, private Outlet {
   void turn_done(const DeviceState& state, BootTime now) override;
   void stopped() override;
 
+  /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
+  [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
   [[nodiscard]] std::shared_ptr<const Config> config() const;
@@ -72,6 +74,7 @@ class DeviceImpl final : public Device, private Outlet {
   std::shared_ptr<const Config> config_;
   std::unordered_map<device::Ticket, std::shared_ptr<ReceiptHandler>> tickets_;
   device::Ticket next_ticket_ = 1;
+  std::size_t following_ = 0;  // of tickets_: those that wait for the end of their message
   std::vector<device::Publish::Item> ingress_items_;
   ConnectionHandler connection_handler_;
   DeviceState state_;
@@ -85,7 +88,8 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
-  Ingress ingress_;
+  Ingress ingress_;         // durable: until the storage has answered
+  Ingress memory_ingress_;  // volatile: until the loop has taken it
   posix::EventLoop loop_;
   Executor executor_;
   Storage storage_;

@@ -166,6 +166,48 @@ TEST_F(DeviceTest, MemoryMessagesAreCountedLostWhenTheProcessEnds) {
   EXPECT_TRUE(device->state().ledger.balanced());
 }
 
+TEST_F(DeviceTest, HandlersThatWaitForTheEndAreBoundedAndTheMessagesAreNot) {
+  Config settings = config();
+  settings.limits.receipts = 3;
+  auto device = open(settings);
+  ASSERT_TRUE(device);
+  Receipts receipts;
+  for (int i = 0; i < 10; ++i) {
+    Message m = message("a");
+    m.durability = Durability::memory;
+    const ReceiptScope scope = i == 0 ? ReceiptScope::accepted : ReceiptScope::settled;
+    ASSERT_TRUE(device->publish(m, receipts.handler(), scope));
+  }
+  const auto seen = receipts.wait_for(10);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(seen[i].kind, ReceiptKind::accepted);
+    EXPECT_EQ(seen[i].last, i == 0 || i > 3) << "message " << i;
+  }
+  device->stop(Milliseconds(5000));
+  EXPECT_EQ(receipts.wait_for(13).size(), 13U) << "the three that were followed end as lost";
+  EXPECT_EQ(device->state().ledger.dropped[static_cast<std::size_t>(DropReason::volatile_lost)],
+            10U);
+}
+
+TEST_F(DeviceTest, MemoryMessagesWaitForTheLoopWithinTheLimitOnly) {
+  Config settings = config();
+  settings.limits.memory = 128 * 1024;  // the least that holds one payload
+  auto device = open(settings);
+  ASSERT_TRUE(device);
+  unsigned full = 0;
+  for (int i = 0; i < 100; ++i) {
+    Message m = message("a", 64 * 1024);
+    m.durability = Durability::memory;
+    full += device->publish(std::move(m)).rejected == RejectReason::queue_full ? 1U : 0U;
+  }
+  // Whether the gate or the flow refuses depends on the loop's speed; that one does, does not.
+  device->stop(Milliseconds(5000));
+  const Ledger ledger = device->state().ledger;
+  EXPECT_GE(ledger.rejected[static_cast<std::size_t>(RejectReason::queue_full)], 97U);
+  EXPECT_GE(ledger.rejected[static_cast<std::size_t>(RejectReason::queue_full)], full);
+  EXPECT_TRUE(ledger.balanced());
+}
+
 TEST_F(DeviceTest, TheConnectionHandlerBeginsWithThePresentAndSeesTheVerdict) {
   auto device = open(config());
   ASSERT_TRUE(device);

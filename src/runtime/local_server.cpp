@@ -148,7 +148,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(EventsRequest& request, std::string& id);
   void answer(ReconnectRequest& request, std::string& id);
   void answer(PingRequest& request, std::string& id);
-  [[nodiscard]] ReceiptHandler receipt_handler(WantedReceipt wanted, std::string id);
+  [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
   void written(const ErrorCode& error);
   void cut(const std::string& why);
   void leave();
@@ -261,28 +261,28 @@ void LocalServer::Hub::Client::answer(PublishRequest& request, std::string& id) 
   RejectReason rejected = RejectReason::queue_full;
   if (owed_ < kLocalReceiptsOwed) {
     const bool owes = request.receipt != WantedReceipt::none;
+    const ReceiptScope scope = request.receipt == WantedReceipt::delivered ? ReceiptScope::settled
+                                                                           : ReceiptScope::accepted;
     ReceiptHandler handler;
-    if (owes) handler = receipt_handler(request.receipt, id);
-    rejected = hub_->device_.publish(std::move(request.message), std::move(handler)).rejected;
+    if (owes) handler = receipt_handler(id);
+    rejected =
+        hub_->device_.publish(std::move(request.message), std::move(handler), scope).rejected;
     if (owes && rejected == RejectReason::none) ++owed_;
   }
   if (rejected == RejectReason::none) return;
   pending_ += error_line(id, to_string(rejected), rejected == RejectReason::queue_full);
 }
 
-ReceiptHandler LocalServer::Hub::Client::receipt_handler(WantedReceipt wanted, std::string id) {
+ReceiptHandler LocalServer::Hub::Client::receipt_handler(std::string id) {
   struct Owed {
     std::shared_ptr<Mailbox> mailbox;
     std::uint64_t client;
-    WantedReceipt wanted;
     std::string id;
   };
-  auto owed = std::make_shared<Owed>(Owed{hub_->mailbox_, number_, wanted, std::move(id)});
-  return [owed = std::move(owed)](const Receipt& receipt) mutable {
-    if (!owed) return;
-    if (receipt.kind == ReceiptKind::accepted && owed->wanted == WantedReceipt::delivered) return;
+  auto owed = std::make_shared<Owed>(Owed{hub_->mailbox_, number_, std::move(id)});
+  return [owed = std::move(owed)](const Receipt& receipt) {
+    if (!receipt.last) return;  // an `accepted` on the way to the `delivered` that was wanted
     owed->mailbox->put({owed->client, receipt_line(owed->id, receipt), true});
-    owed.reset();  // the handler lives on until the message is settled; its memory need not
   };
 }
 

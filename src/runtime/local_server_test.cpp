@@ -38,12 +38,12 @@ constexpr Milliseconds kPatience{20000};  // only ever waited out by a failing t
 /// Records what it is asked and lets the test answer.
 class FakeDevice final : public Device {
  public:
-  PublishAnswer publish(Message message, ReceiptHandler on_receipt) override {
+  PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override {
     const std::lock_guard lock(mutex_);
     if (reject_next_ != RejectReason::none) {
       return {std::exchange(reject_next_, RejectReason::none), Durability::durable};
     }
-    published_.push_back({std::move(message), std::move(on_receipt)});
+    published_.push_back({std::move(message), std::move(on_receipt), scope});
     changed_.notify_all();
     return {};
   }
@@ -75,6 +75,7 @@ class FakeDevice final : public Device {
   struct Published {
     Message message;
     ReceiptHandler on_receipt;
+    ReceiptScope scope = ReceiptScope::settled;
   };
   void reject_next(RejectReason reason) {
     const std::lock_guard lock(mutex_);
@@ -190,10 +191,11 @@ TEST_F(LocalServerTest, PublishIsAnsweredByTheReceiptThatWasWanted) {
   const auto published = device_.wait_published(3);
   EXPECT_EQ(published[1].message.topic, "t");
   EXPECT_FALSE(published[2].on_receipt);
-  published[0].on_receipt({ReceiptKind::accepted, 11});
-  published[1].on_receipt({ReceiptKind::accepted, 12});
-  published[0].on_receipt({ReceiptKind::delivered, 11});
-  published[1].on_receipt({ReceiptKind::delivered, 12});
+  EXPECT_EQ(published[0].scope, ReceiptScope::accepted) << "nothing is kept while it is pending";
+  EXPECT_EQ(published[1].scope, ReceiptScope::settled);
+  published[0].on_receipt({.kind = ReceiptKind::accepted, .id = 11});
+  published[1].on_receipt({.kind = ReceiptKind::accepted, .id = 12, .last = false});
+  published[1].on_receipt({.kind = ReceiptKind::delivered, .id = 12});
   json line = answer(client);
   EXPECT_EQ(line["id"], 1);
   EXPECT_EQ(line["receipt"], "accepted");
@@ -202,6 +204,16 @@ TEST_F(LocalServerTest, PublishIsAnsweredByTheReceiptThatWasWanted) {
   EXPECT_EQ(line["id"], 2);
   EXPECT_EQ(line["receipt"], "delivered");
   EXPECT_EQ(ask(client, R"({"op":"ping","id":4})")["id"], 4);  // and nothing in between
+}
+
+TEST_F(LocalServerTest, AnEndThatCannotBeFollowedIsAnsweredByAcceptance) {
+  LocalClient client = this->client();
+  client.send("{\"op\":\"publish\",\"id\":1,\"topic\":\"t\",\"receipt\":\"delivered\"}\n");
+  ASSERT_TRUE(client.pump(kPatience));
+  device_.wait_published(1)[0].on_receipt({.kind = ReceiptKind::accepted, .id = 7, .last = true});
+  const json line = answer(client);
+  EXPECT_EQ(line["receipt"], "accepted");
+  EXPECT_EQ(line["message_id"], 7);
 }
 
 TEST_F(LocalServerTest, RejectionsAreAnsweredAndAFullQueueMayBeTriedAgain) {
