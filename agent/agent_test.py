@@ -145,8 +145,8 @@ socket = "{socket}"
 {extra}""".format(extra=extra, **value))
 
     def agent(self, config=None):
-        child = self.start(BIN + "/holdfastd", "--config", config or self.config(),
-                           stderr=open(self.path("agent.log"), "a"))
+        with open(self.path("agent.log"), "a") as log:
+            child = self.start(BIN + "/holdfastd", "--config", config or self.config(), stderr=log)
         wait_until("the local API answers", lambda: os.path.exists(self.socket))
         return child
 

@@ -180,6 +180,7 @@ Config plain_config(std::uint16_t port, const std::filesystem::path& directory) 
   config.bytes_per_second = 0;
   config.outbox.directory = directory / "outbox";
   config.outbox.max_bytes = 256 * 1024 * 1024;
+  config.limits.receipts = 1'000'000;  // every delivery is counted
   config.log_level = "error";
   return config;
 }
