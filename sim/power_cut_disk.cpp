@@ -22,8 +22,9 @@ class PowerCutDisk::OpenFile final : public env::File {
     if (stale()) return power_off();
     const std::size_t size = inode_->cached.size();
     const std::size_t n = offset >= size ? 0 : std::min<std::size_t>(out.size(), size - offset);
+    if (n == 0) return n;
     const auto broken = inode_->broken.lower_bound(offset / kSector);
-    if (n > 0 && broken != inode_->broken.end() && *broken <= (offset + n - 1) / kSector) {
+    if (broken != inode_->broken.end() && *broken <= (offset + n - 1) / kSector) {
       return io_error();
     }
     std::copy_n(inode_->cached.begin() + static_cast<std::ptrdiff_t>(offset), n, out.begin());
