@@ -274,6 +274,15 @@ TEST(Config, BrokenTomlNamesTheLine) {
   EXPECT_EQ(lines[0].find('\n'), std::string::npos);
 }
 
+TEST(Config, WhatTomlPlusPlusAssertsIsAnErrorAndNoCrash) {
+  for (const std::string_view text :
+       {std::string_view("[\0", 2), std::string_view("L\xEF\xBB\xBB")}) {
+    const auto lines = problems_of(std::string(text));
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_TRUE(lines[0].starts_with("/etc/h.toml:1: not TOML: ")) << lines[0];
+  }
+}
+
 TEST(Config, DuplicatesAreNamedWithTheirSection) {
   expect_problem("[connection]\nhost = \"a\"\nhost = \"b\"\n",
                  "/etc/h.toml:3: connection.host: is given twice; keep one of the two");

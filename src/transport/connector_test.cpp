@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "posix/sanitized.h"
 #include "transport/socket_options.h"
 #include "transport/tcp_race.h"
 #include "transport/test_attempt.h"
@@ -38,17 +39,6 @@ class BlackHole {
   TestListener listener_{0};
   std::array<posix::UniqueFd, 4> fill_;
 };
-
-#if defined(__has_feature)
-#define HOLDFAST_FEATURE(name) __has_feature(name)
-#else
-#define HOLDFAST_FEATURE(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HOLDFAST_FEATURE(address_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 class ConnectorTest : public AttemptTest {
  protected:
@@ -137,7 +127,7 @@ TEST_F(ConnectorTest, ManyAddressesAreBoundedAndSoAreTheWords) {
 }
 
 TEST_F(ConnectorTest, NoDescriptorLeftIsAFailureNotALoop) {
-  if (kSanitized) GTEST_SKIP() << "the sanitizer's own checks need descriptors";
+  if (posix::kSanitized) GTEST_SKIP() << "the sanitizer's own checks need descriptors";
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const std::uint16_t port = closed_port();
