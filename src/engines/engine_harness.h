@@ -13,6 +13,7 @@
 #include "env/engine.h"
 #include "env/resolver.h"
 #include "posix/event_loop.h"
+#include "posix/sanitized.h"
 #include "posix/system.h"
 
 namespace holdfast::engines::test {
@@ -99,17 +100,7 @@ class Harness {
 /// Open descriptors of this process.
 [[nodiscard]] std::size_t count_descriptors();
 /// Whether memory figures mean anything: sanitizers keep what is freed.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kMemoryIsMeasurable = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kMemoryIsMeasurable = false;
-#else
-inline constexpr bool kMemoryIsMeasurable = true;
-#endif
-#else
-inline constexpr bool kMemoryIsMeasurable = true;
-#endif
+inline constexpr bool kMemoryIsMeasurable = !posix::kAddressSanitizer && !posix::kThreadSanitizer;
 /// Resident memory of this process, in bytes.
 [[nodiscard]] std::size_t resident_bytes();
 
