@@ -17,6 +17,7 @@ import time
 
 import demo_audit
 import demo_world as world
+import screen
 
 
 @dataclasses.dataclass
@@ -28,46 +29,6 @@ class Timing:
     @property
     def reconnect_bound(self):
         return self.backoff_cap + self.connect + 1
-
-
-class Screen:
-    """A status line that is kept current on a terminal, or plain lines."""
-
-    def __init__(self):
-        self.live = sys.stdout.isatty()
-        self.began = time.monotonic()
-        self.shown = ""
-        self.lock = threading.Lock()
-        self.next_plain = 0
-
-    def _stamp(self):
-        seconds = time.monotonic() - self.began
-        return f"{int(seconds) // 60:02d}:{seconds % 60:04.1f}"
-
-    def say(self, text=""):
-        with self.lock:
-            lead = "\r\x1b[K" if self.live else ""
-            print(f"{lead}{self._stamp()}  {text}" if text else lead, flush=True)
-            if self.live:
-                print(self.shown, end="", flush=True)
-
-    def table(self, lines):
-        with self.lock:
-            print("\r\x1b[K" if self.live else "", end="")
-            for line in lines:
-                print(line, flush=True)
-            self.shown = ""
-
-    def status(self, text):
-        now = time.monotonic()
-        with self.lock:
-            if self.live:
-                columns = shutil.get_terminal_size().columns
-                self.shown = f"{self._stamp()}  {text}"[:columns - 1]
-                print(f"\r\x1b[K{self.shown}", end="", flush=True)
-            elif now >= self.next_plain:
-                self.next_plain = now + 2
-                print(f"{self._stamp()}  {text}", flush=True)
 
 
 class Observer:
@@ -415,16 +376,16 @@ def main(arguments):
         signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     folder = world.make_folder()
     parts = []
-    screen = Screen()
+    view = screen.Screen()
     keep = options.keep
     try:
-        result = play(options, folder, parts, screen)
+        result = play(options, folder, parts, view)
         keep = keep or result != 0
     except KeyboardInterrupt:
-        screen.table(["interrupted; cleaning up"])
+        view.table(["interrupted; cleaning up"])
         result = 130
     except world.Trouble as trouble:
-        screen.table([f"tools/demo: {trouble}"])
+        view.table([f"tools/demo: {trouble}"])
         result, keep = 2, True
     finally:
         for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

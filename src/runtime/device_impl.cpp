@@ -46,7 +46,11 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
-                                       storage_, *config_)) {}
+                                       storage_, *config_)) {
+  // Until the loop's first turn this is what state() answers: not an empty ledger.
+  state_.ledger = storage_.first_report().ledger;
+  state_.storage = storage_.first_report().health;
+}
 
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 

@@ -106,6 +106,26 @@ TEST_F(DeviceTest, DurableMessagesAreAcceptedOfflineAndWaitAcrossARestart) {
   EXPECT_TRUE(state.ledger.balanced());
 }
 
+// Found by tools/torture kill: a status in the first milliseconds showed an empty ledger.
+TEST_F(DeviceTest, TheLedgerIsRightFromTheFirstMomentAfterOpening) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  Receipts receipts;
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(device->publish(message("a/b"), receipts.handler()));
+  receipts.wait_for(10);
+  device.reset();
+  for (int round = 0; round < 5; ++round) {
+    device = open(config());
+    ASSERT_TRUE(device);
+    for (int look = 0; look < 1000; ++look) {
+      const Ledger ledger = device->state().ledger;
+      ASSERT_EQ(ledger.accepted, 10U) << "look " << look;
+      ASSERT_EQ(ledger.pending, 10U) << "look " << look;
+    }
+    device.reset();
+  }
+}
+
 TEST_F(DeviceTest, EveryRefusalIsAnsweredAtOnceAndCounted) {
   auto device = open(config());
   ASSERT_TRUE(device);

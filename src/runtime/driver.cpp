@@ -43,6 +43,7 @@ void Driver::make_engine() {
 
 void Driver::start() {
   carry_out(core_.start(clock_.now()));
+  carry_out(core_.step(clock_.now(), storage_.first_report()));
   settle_turn();
 }
 

@@ -36,6 +36,14 @@ using device::StoreFetched;
 using device::StoreReport;
 using device::StoreSettle;
 
+StoreReport report_of(const outbox::Outbox& outbox, std::size_t lanes) {
+  StoreReport report{outbox.ledger(), outbox.health(), {}};
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    report.unfetched.push_back(outbox.unfetched(static_cast<LaneIndex>(lane)));
+  }
+  return report;
+}
+
 /// The work of one turn, on the storage thread and without the lock.
 class Turn {
  public:
@@ -62,15 +70,9 @@ class Turn {
 
   std::vector<device::Event>& events() { return events_; }
 
-  void report() {
-    StoreReport report{outbox_.ledger(), outbox_.health(), {}};
-    for (std::size_t lane = 0; lane < lanes_; ++lane) {
-      report.unfetched.push_back(outbox_.unfetched(static_cast<LaneIndex>(lane)));
-    }
-    events_.emplace_back(std::move(report));
-  }
-
  private:
+  void report() { events_.emplace_back(report_of(outbox_, lanes_)); }
+
   void take(StoreAppend& append) {
     for (StoreAppend::Item& item : append.items) {
       const outbox::PutResult put = outbox_.put(item.message);
@@ -127,12 +129,10 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
   shared_->clock = std::move(clock);
   shared_->lanes = lanes;
   shared_->deliver = std::move(deliver);
+  first_report_ = report_of(*shared_->outbox, lanes);
   thread_ = std::thread([shared = shared_] {
     Shared& s = *shared;
     std::unique_lock lock(s.mutex);
-    Turn first(*s.outbox, s.lanes);
-    first.report();
-    if (!s.abandoned) s.deliver(std::move(first.events()));
     for (bool closed = false; !closed && !s.abandoned;) {
       const BootTime due = s.outbox->next_due();
       const auto ready = [&s] { return s.abandoned || !s.queue.empty(); };

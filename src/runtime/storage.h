@@ -37,12 +37,16 @@ class Storage {
 
   void submit(std::vector<StorageCommand> commands);
 
+  /// The account as the store was opened, for a state that is right from the first moment on.
+  [[nodiscard]] const device::StoreReport& first_report() const { return first_report_; }
+
   /// Waits until the thread has carried out a StoreClose. False if it has not by the deadline.
   bool join(BootTime deadline);
 
  private:
   struct Shared;
   std::shared_ptr<Shared> shared_;
+  device::StoreReport first_report_;
   std::thread thread_;
 };
 

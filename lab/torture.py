@@ -1,0 +1,140 @@
+"""Torture for real: the agent or its outbox on real disks, under real cuts, with an exact account.
+
+Run it with tools/torture. docs/torture.md says what is done, what is checked and what it proves.
+Exit: 0 nothing lost, nothing uncounted; 1 a check failed; 2 wrong option or something is missing;
+130 Ctrl-C.
+"""
+
+import argparse
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import demo_world as world
+import screen
+import torture_kill
+from torture_world import commit_of, record_total
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KINDS = {
+    "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
+}
+
+
+def options_of(arguments):
+    kinds = "\n".join(f"  {name:<6} {text} (--count {count})"
+                      for name, (_, count, text) in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="tools/torture", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Does to the agent on a real disk what the field will do, and counts.",
+        epilog=f"kinds, and the default of --count:\n{kinds}\n\nExit status: 0 nothing lost and "
+        "nothing uncounted; 1 a check failed; 2 wrong\noption or something is missing; 130 Ctrl-C.")
+    parser.add_argument("kind", choices=list(KINDS), help="what is done")
+    parser.add_argument("--count", type=int, help="how many cuts")
+    parser.add_argument("--minutes", type=float, help="go on for so long instead of --count")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 1000000),
+                        help="of all that is random (default: a new one, printed)")
+    parser.add_argument("--workers", type=int, default=3,
+                        help="agents at the same time (default 3)")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the work directory (it is also kept when a check fails)")
+    parser.add_argument("--record", nargs="?", const=str(ROOT / "docs" / "ledger.json"),
+                        metavar="FILE", help="add the totals to FILE (default docs/ledger.json)")
+    parser.add_argument("--self-test", action="store_true",
+                        help="break the promise on purpose; succeeds only if that is noticed")
+    parser.add_argument("--bin", type=pathlib.Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name in ("count", "minutes", "workers"):
+        if getattr(options, name) is not None and getattr(options, name) <= 0:
+            parser.error(f"--{name} must be above 0")
+    if options.record and options.self_test:
+        parser.error("--record and --self-test exclude each other")
+    options.count = options.count or (60 if options.self_test else KINDS[options.kind][1])
+    if not options.bin:
+        return None    # only the options were to be checked, before building
+    for name in ("holdfastd", "hf_sabotage.so"):
+        if not (options.bin / name).exists():
+            parser.error(f"{options.bin / name} is missing; tools/torture builds it")
+    return options
+
+
+def command_of(options):
+    words = ["tools/torture", options.kind, "--seed", str(options.seed)]
+    words += (["--count", str(options.count)] if options.minutes is None else
+              ["--minutes", f"{options.minutes:g}"])
+    return " ".join(words + (["--self-test"] if options.self_test else []))
+
+
+def report(options, totals, problems, seconds, view):
+    """The account on the screen; the exit status."""
+    lines = ["", f"ledger of {command_of(options)}, {seconds:.0f} s"]
+    lines += [f"  {name.replace('_', ' '):<24} {value:>10}" for name, value in totals.items()]
+    lines += [""] + [f"FAILED: {problem}" for problem in problems[:20]]
+    if len(problems) > 20:
+        lines.append(f"FAILED: and {len(problems) - 20} more")
+    failed = bool(problems or totals["lost"] or totals["uncounted"])
+    if failed:
+        lines.append(f"replay: {command_of(options)}")
+    if options.self_test:
+        lines.append("PASSED: the broken promise was noticed" if totals["lost"] else
+                     "FAILED: a promise was broken on purpose, and no loss was noticed")
+        failed = not totals["lost"]
+    elif not failed:
+        lines.append(f"PASSED: lost = 0, uncounted = 0 in {totals['count']} cuts "
+                     f"(seed {options.seed})")
+    view.table(lines)
+    return 1 if failed else 0
+
+
+def torture(options, folder, parts, view):
+    module = KINDS[options.kind][0]
+    view.say(f"{command_of(options)}; work directory {folder}")
+    began = time.monotonic()
+    totals, problems = module.run(options, folder, parts, view)
+    seconds = time.monotonic() - began
+    result = report(options, totals, problems, seconds, view)
+    if options.record and result == 0:
+        entry = {"kind": module.LEDGER_KIND, "commit": commit_of(ROOT), "seed": options.seed,
+                 **totals, "seconds": round(seconds), "command": command_of(options)}
+        record_total(entry, options.record)
+        view.table([f"recorded in {options.record}"])
+    return result
+
+
+def main(arguments):
+    options = options_of(arguments)
+    if not options:
+        return 0
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for ending in endings:
+        signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-torture-"))
+    parts, keep = [], options.keep
+    view = screen.Screen()
+    try:
+        result = torture(options, folder, parts, view)
+        keep = keep or result != 0
+    except KeyboardInterrupt:
+        view.table(["interrupted; cleaning up"])
+        result = 130
+    except world.Trouble as trouble:
+        view.table([f"tools/torture: {trouble}"])
+        result, keep = 2, True
+    finally:
+        for ending in endings:
+            signal.signal(ending, signal.SIG_IGN)
+        for part in reversed(parts):
+            part.close()
+        if keep:
+            print(f"kept: {folder}", flush=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""Goal:   the torture's audit finds each kind of loss, and does not cry wolf.
+Method: made-up books, records and ledgers with known faults.
+"""
+
+import pathlib
+import tempfile
+import json
+import unittest
+
+import torture_audit as audit
+import torture_world
+
+
+def book_of(accepted, unanswered=()):
+    book = audit.Book(lanes={seq: "normal" for seq in (*accepted, *unanswered)})
+    book.accepted = set(accepted)
+    book.unanswered = set(unanswered)
+    return book
+
+
+def arrivals_of(*seqs, first=100.0):
+    lines = [f"{first + i:.6f} torture/w0/normal {audit.payload_of(seq)}\n"
+             for i, seq in enumerate(seqs)]
+    workers, damaged = audit.read_record(lines, "torture")
+    assert damaged == 0
+    return workers["w0"]
+
+
+def ledger_of(accepted, delivered, pending=0, **dropped):
+    return {"accepted": accepted, "delivered": delivered, "pending": pending,
+            "dropped": {"corrupt": 0, **dropped}, "balanced": True}
+
+
+def judge(book, arrived, ledger, cuts=()):
+    return audit.judge(book, arrived, list(cuts), ledger, window=2, flush=0.5)
+
+
+class Judge(unittest.TestCase):
+    def test_all_arrived(self):
+        account = judge(book_of([1, 2]), arrivals_of(1, 2), ledger_of(2, 2))
+        self.assertEqual((account.lost, account.uncounted, account.problems), ([], 0, []))
+
+    def test_lost(self):
+        account = judge(book_of([1, 2, 3]), arrivals_of(1, 3), ledger_of(3, 3))
+        self.assertEqual(account.lost, [2])
+        self.assertEqual(account.uncounted, 1)
+
+    def test_lost_although_the_agent_has_forgotten_it_everywhere(self):
+        account = judge(book_of([1, 2, 3]), arrivals_of(1, 3), ledger_of(2, 2))
+        self.assertEqual(account.lost, [2])
+
+    def test_a_counted_drop_is_no_loss_but_a_problem_where_nothing_was_damaged(self):
+        account = judge(book_of([1, 2]), arrivals_of(1), ledger_of(2, 1, corrupt=1))
+        self.assertEqual((account.lost, account.uncounted), ([], 0))
+        self.assertEqual(len(account.problems), 1)
+
+    def test_one_counted_drop_does_not_excuse_two(self):
+        account = judge(book_of([1, 2, 3]), arrivals_of(1), ledger_of(2, 1, corrupt=1))
+        self.assertEqual(len(account.lost), 1)
+
+    def test_unanswered_may_arrive_or_not(self):
+        for arrived, ledger in ((arrivals_of(1), ledger_of(1, 1)),
+                                (arrivals_of(1, 2), ledger_of(2, 2))):
+            self.assertEqual(judge(book_of([1], [2]), arrived, ledger).problems, [])
+
+    def test_the_ledger_must_balance(self):
+        account = judge(book_of([1]), arrivals_of(1), ledger_of(3, 1))
+        self.assertEqual(account.uncounted, 2)
+
+    def test_repeats_need_a_cut_and_a_recent_first_arrival(self):
+        arrived = arrivals_of(1, 1)                 # at 100 and 101
+        self.assertEqual(judge(book_of([1]), arrived, ledger_of(1, 1), [100.3]).problems, [])
+        self.assertEqual(len(judge(book_of([1]), arrived, ledger_of(1, 1)).problems), 1)
+        many = arrivals_of(1, *[1] * 9)             # nine repeats, one cut: window 2 and one recent
+        self.assertEqual(len(judge(book_of([1]), many, ledger_of(1, 1), [100.3]).problems), 1)
+
+    def test_changed_bytes_are_no_arrival(self):
+        arrived = arrivals_of(1)
+        arrived.add(101.0, "normal", audit.payload_of(2) + "x")
+        account = judge(book_of([1, 2]), arrived, ledger_of(2, 2))
+        self.assertEqual(account.lost, [2])
+        self.assertTrue(any("changed bytes" in problem for problem in account.problems))
+
+    def test_what_was_never_sent_must_not_arrive(self):
+        account = judge(book_of([1]), arrivals_of(1, 2), ledger_of(2, 2))
+        self.assertTrue(any("never sent" in problem for problem in account.problems))
+
+    def test_first_arrivals_are_in_order_within_a_lane(self):
+        book = book_of([1, 2, 3])
+        self.assertEqual(judge(book, arrivals_of(1, 2, 1, 2, 3), ledger_of(3, 3), [102.5]).problems,
+                         [])
+        self.assertTrue(any("out of order" in problem for problem in
+                            judge(book, arrivals_of(1, 3, 2), ledger_of(3, 3)).problems))
+
+
+class Answers(unittest.TestCase):
+    def test_each_answer_ends_in_one_place(self):
+        book = audit.Book(waiting={1: 11, 2: 12, 3: 13})
+        book.answer({"id": 1, "ok": True, "receipt": "accepted", "message_id": 7})
+        book.answer({"id": 2, "ok": False, "error": "outbox_full"})
+        book.cut()
+        self.assertEqual((book.accepted, dict(book.rejected), book.unanswered),
+                         ({11}, {"outbox_full": 1}, {13}))
+        self.assertEqual(book.strange, [])
+
+    def test_an_id_given_twice_and_an_answer_to_nothing_are_noticed(self):
+        book = audit.Book(waiting={1: 11, 2: 12})
+        for request in (1, 2, 3):
+            book.answer({"id": request, "ok": True, "receipt": "accepted", "message_id": 7})
+        self.assertEqual(len(book.strange), 2)
+
+
+class Ledger(unittest.TestCase):
+    def test_entries_are_added_one_a_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "ledger.json"
+            for seed in (1, 2):
+                torture_world.record_total({"kind": "kill", "seed": seed}, file)
+            self.assertEqual([one["seed"] for one in json.loads(file.read_text())], [1, 2])
+            self.assertEqual(len(file.read_text().splitlines()), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
