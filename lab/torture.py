@@ -17,11 +17,13 @@ import time
 import demo_world as world
 import screen
 import torture_kill
+import torture_power
 from torture_world import commit_of, record_total
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
     "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
+    "power": (torture_power, 200, "power cuts below the real outbox on a real file system"),
 }
 
 
@@ -40,6 +42,9 @@ def options_of(arguments):
                         help="of all that is random (default: a new one, printed)")
     parser.add_argument("--workers", type=int, default=3,
                         help="agents at the same time (default 3)")
+    parser.add_argument("--method", action="append", choices=list(torture_power.METHODS),
+                        help="of kind power; may be given again (default: "
+                        f"{' and '.join(torture_power.DEFAULT)})")
     parser.add_argument("--keep", action="store_true",
                         help="keep the work directory (it is also kept when a check fails)")
     parser.add_argument("--record", nargs="?", const=str(ROOT / "docs" / "ledger.json"),
@@ -53,10 +58,12 @@ def options_of(arguments):
             parser.error(f"--{name} must be above 0")
     if options.record and options.self_test:
         parser.error("--record and --self-test exclude each other")
+    if options.method and options.kind != "power":
+        parser.error("--method belongs to the kind power")
     options.count = options.count or (60 if options.self_test else KINDS[options.kind][1])
     if not options.bin:
         return None    # only the options were to be checked, before building
-    for name in ("holdfastd", "hf_sabotage.so"):
+    for name in ("holdfastd", "hf_sabotage.so", "hf_outbox_writer"):
         if not (options.bin / name).exists():
             parser.error(f"{options.bin / name} is missing; tools/torture builds it")
     return options
@@ -64,6 +71,8 @@ def options_of(arguments):
 
 def command_of(options):
     words = ["tools/torture", options.kind, "--seed", str(options.seed)]
+    for method in options.method or ():
+        words += ["--method", method]
     words += (["--count", str(options.count)] if options.minutes is None else
               ["--minutes", f"{options.minutes:g}"])
     return " ".join(words + (["--self-test"] if options.self_test else []))
@@ -92,13 +101,17 @@ def report(options, totals, problems, seconds, view):
 
 def torture(options, folder, parts, view):
     module = KINDS[options.kind][0]
+    why_not = module.needs(options)
+    if why_not:
+        raise world.Trouble(f"{options.kind}: {why_not}")
     view.say(f"{command_of(options)}; work directory {folder}")
     began = time.monotonic()
+    commit = commit_of(ROOT)        # now: the tree may change while this runs
     totals, problems = module.run(options, folder, parts, view)
     seconds = time.monotonic() - began
     result = report(options, totals, problems, seconds, view)
     if options.record and result == 0:
-        entry = {"kind": module.LEDGER_KIND, "commit": commit_of(ROOT), "seed": options.seed,
+        entry = {"kind": module.ledger_kind(options), "commit": commit, "seed": options.seed,
                  **totals, "seconds": round(seconds), "command": command_of(options)}
         record_total(entry, options.record)
         view.table([f"recorded in {options.record}"])

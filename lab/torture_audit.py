@@ -146,3 +146,88 @@ def judge(book, arrivals, cuts, ledger, window, flush):
         if found:
             account.problems.append(f"{len(found)} {what}: {found[:4]}")
     return account
+
+
+@dataclasses.dataclass
+class StoreBook:
+    """What lab/outbox_writer.cpp told over its lives: one store, many cuts."""
+    sent_to: int = 0
+    promised: set = dataclasses.field(default_factory=set)  # must be there until settled
+    known: set = dataclasses.field(default_factory=set)     # promised or seen, ever
+    settled: set = dataclasses.field(default_factory=set)   # may be gone
+    firm: set = dataclasses.field(default_factory=set)      # settled before a later commit: are gone
+    lost: int = 0
+    uncounted: int = 0
+    repeats: int = 0        # settled, and there again: each would be a duplicate
+    torn: int = 0
+    openings: int = 0       # that were judged
+    refusals: list = dataclasses.field(default_factory=list)
+    problems: list = dataclasses.field(default_factory=list)
+    closed: list = None     # the counts of an orderly end
+
+    def life(self, text):
+        """Reads what one life told; a last line that the cut left unfinished does not count."""
+        opened, listed, soft = None, [], []
+        for line in text.split("\n")[:-1]:
+            kind, *words = line.split(" ")
+            if kind in "FE":
+                (self.problems if kind == "F" else self.refusals).append(line)
+                continue
+            numbers = [int(word) for word in words]
+            if kind == "O":
+                opened = numbers
+            elif kind == "M":
+                listed += numbers
+            elif kind == "R":
+                self._open(opened, listed)
+            elif kind == "P":
+                self.sent_to = max(self.sent_to, numbers[1])
+            elif kind == "A":
+                self.promised.update(numbers)
+                self.known.update(numbers)
+                self.firm.update(soft)
+                soft = []
+            elif kind == "S":
+                self.settled.update(numbers)
+                soft += numbers
+            elif kind == "C":
+                self.closed = numbers
+
+    def _open(self, counts, listed):
+        there = set(listed)
+        accepted, delivered, pending, dropped, torn = counts
+        self.openings += 1
+        self.torn += torn
+        missing = sorted(self.promised - self.settled - there)
+        if missing:
+            self.lost += len(missing)
+            self.problems.append(f"LOST {len(missing)}: promised, not settled, not there: "
+                                 f"{missing[:8]}")
+            self.promised -= set(missing)       # told once
+        self.known |= there
+        wrong = {"accepted": accepted - len(self.known), "pending": pending - len(there),
+                 "delivered": delivered - len(self.known - there), "dropped": dropped}
+        if any(wrong.values()):
+            self.uncounted += max(map(abs, wrong.values()))
+            self.problems.append(f"UNCOUNTED: ledger {counts}, off by {wrong}")
+        risen = sorted(self.firm & there)
+        if risen:
+            self.problems.append(f"settled before a later commit, and back: {risen[:8]}")
+        if len(listed) != len(there):
+            self.problems.append(f"{len(listed) - len(there)} listed twice")
+        if there and max(there) > self.sent_to:
+            self.problems.append(f"never put, but there: {max(there)}")
+        self.repeats += len(self.settled & there)
+        # What an opening has shown is as good as promised, and what came back is not settled.
+        self.settled -= there
+        self.firm -= there
+        self.promised |= there
+
+    def end(self):
+        """After the last life, which drained and closed."""
+        if self.closed is None:
+            self.problems.append("the last life did not close the store: nothing is proven")
+        elif self.closed != [len(self.known), len(self.known), 0, 0]:
+            self.uncounted += 1
+            self.problems.append(f"UNCOUNTED: {len(self.known)} were known, closed with "
+                                 f"{self.closed}")

@@ -6,18 +6,13 @@ a quarter of the runs has no broker, so that backlogs grow and are drained later
 """
 
 import dataclasses
-import multiprocessing
-import multiprocessing.connection
 import random
-import signal
 import time
-import traceback
 
-import demo_world as world
 import torture_audit as audit
+import torture_crew as crew
 from torture_world import ACK_FLUSH, PREFIX, WINDOW, Agent, Broker, Publisher, drained
 
-LEDGER_KIND = "kill"
 SYNC_SLACK = 1.0        # seconds that one sync, and the subscriber's note, may take here
 START_LIMIT = 60        # seconds
 
@@ -25,7 +20,7 @@ START_LIMIT = 60        # seconds
 @dataclasses.dataclass
 class Tally:
     """What one worker brings home."""
-    kills: int = 0
+    count: int = 0          # kills
     starting: int = 0       # of these, before the agent served its socket
     offline: int = 0
     checked: int = 0        # ledgers looked at
@@ -36,8 +31,8 @@ class Tally:
     ledger: dict = None
 
 
-class Worker:
-    def __init__(self, number, options, folder, port, pipe):
+class Victim:
+    def __init__(self, number, options, folder, port):
         self.name = f"w{number}"
         self.random = random.Random(f"{options.seed}/{number}")
         self.tally = Tally()
@@ -47,14 +42,20 @@ class Worker:
                                   "HF_SABOTAGE": "late"}
         self.publisher = Publisher(self.tally.book, self.agent.socket,
                                    f"{PREFIX}/{self.name}", self.random)
-        self.pipe = pipe
         self.start_time = 0.1   # seconds, kept current
         self.known = 0          # receipts given before the present life of the agent
-        self.until = None if options.minutes is None else (
-            time.monotonic() + options.minutes * 60)
+
+    def accepted(self):
+        return len(self.tally.book.accepted)
+
+    def begin(self):
+        """Nothing to prepare: the first life makes the outbox."""
+
+    def close(self):
+        self.agent.close()
 
     def wrong(self, text):
-        self.tally.problems.append(f"{self.name}, kill {self.tally.kills}: {text}")
+        self.tally.problems.append(f"{self.name}, kill {self.tally.count}: {text}")
 
     def look(self, known, state):
         """The agent's account just after its start, against the receipts given before it."""
@@ -94,7 +95,7 @@ class Worker:
         if not alive:
             self.wrong(f"the agent ended by itself, {status}: {self.agent.last_words()}")
         self.tally.cuts.append(cut)
-        self.tally.kills += 1
+        self.tally.count += 1
         self.tally.offline += offline
         self.publisher.drain()
         if self.publisher.states:
@@ -121,73 +122,14 @@ class Worker:
             self.wrong(f"SIGTERM: exit status {status} after {seconds:.1f} s")
         self.tally.ledger = state["ledger"]
 
-    def run(self, count):
-        while self.tally.kills < count if self.until is None else (
-                time.monotonic() < self.until):
-            self.run_once()
-            book = self.tally.book
-            self.pipe.send((self.tally.kills, len(book.accepted), len(self.tally.problems)))
-            if len(self.tally.problems) >= 5:
-                break       # enough to look at
-        self.finish()
+
+def needs(_options):
+    """Nothing but the packages."""
+    return None
 
 
-def work(number, options, folder, port, count, pipe):
-    """The body of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    worker = Worker(number, options, folder, port, pipe)
-    try:
-        worker.run(count)
-    except (BrokenPipeError, world.Trouble) as trouble:
-        worker.wrong(str(trouble))
-    except Exception:       # its text is the finding; nothing is passed over
-        worker.wrong(traceback.format_exc())
-    worker.agent.close()
-    pipe.send(worker.tally)
-
-
-class Workers:
-    """The worker processes, followed until the last tally is in."""
-
-    def __init__(self, options, folder, port):
-        context = multiprocessing.get_context("fork")
-        self.pipes, self.processes = [], []
-        self.seen = [(0, 0, 0)] * options.workers
-        for number in range(options.workers):
-            here, there = context.Pipe(duplex=False)
-            share = options.count // options.workers + (number < options.count % options.workers)
-            process = context.Process(target=work, daemon=True,
-                                      args=(number, options, folder, port, share, there))
-            process.start()
-            there.close()
-            self.pipes.append(here)
-            self.processes.append(process)
-
-    def tallies(self, view):
-        tallies = [None] * len(self.pipes)
-        began = time.monotonic()
-        while None in tallies:
-            waiting = [p for p, t in zip(self.pipes, tallies) if t is None]
-            for pipe in multiprocessing.connection.wait(waiting, 1):
-                at = self.pipes.index(pipe)
-                try:
-                    got = pipe.recv()
-                except EOFError:
-                    raise world.Trouble(f"worker {at} has ended by itself") from None
-                if isinstance(got, Tally):
-                    tallies[at] = got
-                else:
-                    self.seen[at] = got
-            kills, accepted, problems = map(sum, zip(*self.seen))
-            view.status(f"{kills:>6} kills  {kills / (time.monotonic() - began):5.1f} a second  "
-                        f"accepted {accepted:>8}  problems {problems}")
-        return tallies
-
-    def close(self):
-        for process in self.processes:
-            process.terminate()
-            process.join(10)
+def ledger_kind(_options):
+    return "kill"
 
 
 def run(options, folder, parts, view):
@@ -195,7 +137,8 @@ def run(options, folder, parts, view):
     broker = Broker(folder)
     parts.append(broker)
     broker.start()
-    workers = Workers(options, folder, broker.port)
+    victims = [Victim(number, options, folder, broker.port) for number in range(options.workers)]
+    workers = crew.Crew(victims, options.count, options.minutes)
     parts.append(workers)
     tallies = workers.tallies(view)
     broker.caught_up()
@@ -214,7 +157,7 @@ def run(options, folder, parts, view):
 
 def judge(name, tally, arrived, totals, problems):
     problems += tally.problems
-    totals["count"] += tally.kills
+    totals["count"] += tally.count
     totals["killed_in_start"] += tally.starting
     totals["killed_offline"] += tally.offline
     totals["ledgers_checked"] += tally.checked

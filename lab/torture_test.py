@@ -110,6 +110,62 @@ class Answers(unittest.TestCase):
         self.assertEqual(len(book.strange), 2)
 
 
+class Store(unittest.TestCase):
+    """The writer's side: what was promised must be there at each opening, until it is settled."""
+
+    def book(self, *lives):
+        book = audit.StoreBook()
+        for life in lives:
+            book.life(life)
+        return book
+
+    FIRST = "O 0 0 0 0 0\nR\nP 1 3\nA 1 2 3\nS 1\n"
+
+    def test_all_is_there(self):
+        book = self.book(self.FIRST, "O 3 1 2 0 0\nM 2 3\nR\n")
+        self.assertEqual((book.lost, book.uncounted, book.problems), (0, 0, []))
+
+    def test_a_soft_settlement_may_come_back(self):
+        book = self.book(self.FIRST, "O 3 0 3 0 0\nM 1 2 3\nR\n")
+        self.assertEqual((book.problems, book.repeats), ([], 1))
+
+    def test_a_settlement_before_a_later_commit_may_not(self):
+        book = self.book(self.FIRST + "P 4 4\nA 4\n", "O 4 0 4 0 0\nM 1 2 3 4\nR\n")
+        self.assertEqual(len(book.problems), 1)
+
+    def test_lost(self):
+        book = self.book(self.FIRST, "O 2 1 1 0 0\nM 3\nR\n")
+        self.assertEqual((book.lost, book.uncounted), (1, 1))
+
+    def test_lost_in_a_later_life_although_only_seen_never_promised(self):
+        book = self.book("O 0 0 0 0 0\nR\nP 1 1\n", "O 1 0 1 0 0\nM 1\nR\n",
+                         "O 1 1 0 0 0\nR\n")
+        self.assertEqual(book.lost, 1)
+
+    def test_a_drop_is_uncounted_where_nothing_was_damaged(self):
+        book = self.book(self.FIRST, "O 3 1 1 1 0\nM 3\nR\n")
+        self.assertGreaterEqual(book.uncounted, 1)
+
+    def test_a_line_that_the_cut_left_unfinished_does_not_count(self):
+        book = self.book("O 0 0 0 0 0\nR\nP 1 1\nA 1", "O 0 0 0 0 0\nR\n")
+        self.assertEqual((book.lost, book.problems), (0, []))
+
+    def test_wrong_bytes_twice_listed_and_never_put_are_problems(self):
+        for life, problem in (("F id 1 topic x\n", "F id 1"),
+                              ("O 1 0 1 0 0\nM 1 1\nR\n", "listed twice"),
+                              ("O 2 0 2 0 0\nM 1 9\nR\n", "never put")):
+            problems = self.book("P 1 1\nA 1\n", life).problems
+            self.assertTrue(any(problem in found for found in problems), problems)
+
+    def test_the_end_must_be_a_close_with_everything_delivered(self):
+        book = self.book(self.FIRST, "O 3 1 2 0 0\nM 2 3\nR\nS 2 3\nA\nC 3 3 0 0\n")
+        book.end()
+        self.assertEqual(book.problems, [])
+        book = self.book(self.FIRST)
+        book.end()
+        self.assertEqual(len(book.problems), 1)
+
+
 class Ledger(unittest.TestCase):
     def test_entries_are_added_one_a_line(self):
         with tempfile.TemporaryDirectory() as folder:

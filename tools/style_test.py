@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "agent": ("runtime",),
     "cli": ("runtime",),
     "sim": ("base", "env") + SIX + ("device",),
-    "lab": ("posix",),
+    "lab": ("base", "env", "outbox", "posix"),
     "bench": SRC + ("sim", "lab"),
     "fuzz": SRC + ("sim",),
     "examples": (),
