@@ -4,8 +4,11 @@
 // of damaged bytes needs one test at its end (and bounds on every loop).
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,18 +22,28 @@ inline constexpr std::uint32_t align_up(std::uint32_t value, std::uint32_t to) {
 
 template <class T>
 void store_le(std::byte* out, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    out[i] = static_cast<std::byte>((value >> (8 * i)) & 0xFF);
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(out, &value, sizeof(T));  // one instruction
+  } else {
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      out[i] = static_cast<std::byte>((value >> (8 * i)) & 0xFF);
+    }
   }
 }
 
 template <class T>
 [[nodiscard]] T load_le(const std::byte* in) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    value |= static_cast<std::uint64_t>(in[i]) << (8 * i);
+  T value{};
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&value, in, sizeof(T));
+  } else {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      bits |= static_cast<std::uint64_t>(in[i]) << (8 * i);
+    }
+    value = static_cast<T>(bits);
   }
-  return static_cast<T>(value);
+  return value;
 }
 
 class ByteWriter {
@@ -49,9 +62,9 @@ class ByteWriter {
  private:
   template <class T>
   void put(T v) {
-    const std::size_t at = out_.size();
-    out_.resize(at + sizeof(T));
-    store_le(out_.data() + at, v);
+    std::array<std::byte, sizeof(T)> raw;
+    store_le(raw.data(), v);
+    bytes(raw);
   }
 
   std::vector<std::byte>& out_;
@@ -84,7 +97,7 @@ class ByteReader {
   std::string text(std::size_t n) {
     const auto raw = bytes(n);
     std::string out(raw.size(), '\0');
-    for (std::size_t i = 0; i < raw.size(); ++i) out[i] = static_cast<char>(raw[i]);
+    if (!raw.empty()) std::memcpy(out.data(), raw.data(), raw.size());
     return out;
   }
 

@@ -94,13 +94,11 @@ RecordHeader decode_record_header(std::span<const std::byte> in) {
 
 void begin_record(std::vector<std::byte>& out, RecordType type, MessageId id,
                   std::uint64_t detail) {
-  ByteWriter w(out);
-  w.u32(0);
-  w.u32(static_cast<std::uint32_t>(type) << 24);
-  w.u32(0);
-  w.u32(0);
-  w.u64(id);
-  w.u64(detail);
+  std::array<std::byte, kRecordHeaderSize> header{};
+  store_le(header.data() + 4, static_cast<std::uint32_t>(type) << 24);
+  store_le(header.data() + 16, id);
+  store_le(header.data() + 24, detail);
+  out.insert(out.end(), header.begin(), header.end());
 }
 
 void finish_record(std::vector<std::byte>& out, std::size_t start) {

@@ -36,6 +36,17 @@ TEST(Crc32c, KnownValues) {
   EXPECT_EQ(crc32c(crc32c(0, bytes.first(4)), bytes.subspan(4)), crc32c(0, bytes));
 }
 
+TEST(Crc32c, InstructionAndTableAgree) {
+  std::vector<std::byte> bytes(300);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i + 7);
+  for (std::size_t from = 0; from < 9; ++from) {
+    for (std::size_t to = from; to <= bytes.size(); ++to) {
+      const auto part = std::span<const std::byte>(bytes).subspan(from, to - from);
+      ASSERT_EQ(crc32c(12345, part), crc32c_by_table(12345, part)) << from << " to " << to;
+    }
+  }
+}
+
 TEST(Format, MessageComesBackWhole) {
   const StoredMessage m = rich_message();
   std::vector<std::byte> out;

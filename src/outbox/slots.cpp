@@ -113,6 +113,13 @@ std::uint32_t Slots::ready() const {
   return n;
 }
 
+bool Slots::has_ready(std::uint32_t wanted) const {
+  for (auto slot = slots_.begin(); wanted > 0 && slot != slots_.end(); ++slot) {
+    if (slot->use == Use::free) --wanted;
+  }
+  return wanted == 0;
+}
+
 bool Slots::can_make() const {
   return std::any_of(slots_.begin(), slots_.begin() + count_,
                      [](const Slot& s) { return s.use == Use::absent || s.use == Use::spoiled; });

@@ -51,6 +51,8 @@ class Slots {
 
   /// Free slots that need no further disk space.
   [[nodiscard]] std::uint32_t ready() const;
+  /// Whether at least `wanted` of them are ready: asked for each message, so it stops early.
+  [[nodiscard]] bool has_ready(std::uint32_t wanted) const;
   [[nodiscard]] bool can_make() const;
   /// Makes one more ready slot. Errors: full when all exist, else the disk's.
   Status make();

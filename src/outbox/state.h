@@ -63,6 +63,12 @@ struct Range {
   std::uint32_t count = 0;
   StoreLane lane = 0;
   DropReason reason = DropReason::expired;  ///< Meaningful in drop records.
+
+  /// Whether `next` begins where this one ends, with the same end.
+  [[nodiscard]] bool continued_by(const Range& next) const {
+    return lane == next.lane && reason == next.reason && first + count == next.first;
+  }
+  void join(const Range& next) { count += next.count; }
 };
 inline constexpr std::size_t kRangeSize = 16;
 inline constexpr std::size_t kRangesPerRecord = 1024;

@@ -208,9 +208,8 @@ void Store::remember_settled(const Range& range, bool delivered) {
   if (settled_.empty()) settled_since_ = clock_.now();
   if (!settled_.empty()) {
     auto& [last, last_delivered] = settled_.back();
-    if (last_delivered == delivered && last.lane == range.lane && last.reason == range.reason &&
-        last.first + last.count == range.first) {
-      ++last.count;
+    if (last_delivered == delivered && last.continued_by(range)) {
+      last.join(range);
       return;
     }
   }

@@ -31,7 +31,7 @@ bool Store::fits(std::uint32_t size) const {
 bool Store::padding() const { return state_.segments.size() * 2 < slots_.count() && !full_; }
 
 bool Store::make_slots(std::uint32_t wanted) {
-  while (slots_.ready() < wanted) {
+  while (!slots_.has_ready(wanted)) {
     if (!slots_.can_make() || clock_.now() < make_at_) return false;
     if (Status made = slots_.make(); !made) {
       make_error_ = made.error().code;
@@ -88,11 +88,18 @@ std::uint32_t Store::settled_size() const {
 }
 
 void Store::append_settled() {
+  // Out of order they came; in order most of them join, and a range costs as much as one id.
+  std::sort(settled_.begin(), settled_.end(),
+            [](const auto& a, const auto& b) { return a.first.first < b.first.first; });
   std::vector<Range> ranges;
   for (const bool delivered : {true, false}) {
     const RecordType type = delivered ? RecordType::ack : RecordType::drop;
     for (const auto& [range, is_delivered] : settled_) {
       if (is_delivered != delivered) continue;
+      if (!ranges.empty() && ranges.back().continued_by(range)) {
+        ranges.back().join(range);
+        continue;
+      }
       ranges.push_back(range);
       if (ranges.size() < kRangesPerRecord) continue;
       append_ranges(batch_, type, ranges, state_.next_id);
