@@ -290,6 +290,28 @@ class Leaving(Lab):
             self.until_state("connecting")
             self.leaves_in_order(agent)
 
+    def test_a_second_signal_during_the_stop_ends_it_at_once_and_loses_nothing(self):
+        """Both signals wait when the process goes on; the kernel gives SIGINT, the lower one, first.
+        So SIGTERM comes second, and no stop can be quick enough to be over by then."""
+        agent = self.agent()
+        done = self.cli("publish", "a/b", "kept", "--wait", "accepted")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        agent.send_signal(signal.SIGSTOP)
+        with open("/proc/%d/stat" % agent.pid) as stat:
+            wait_until("it stands still",
+                       lambda: stat.seek(0) == 0 and stat.read().rsplit(")", 1)[1].split()[0] == "T")
+        agent.send_signal(signal.SIGTERM)
+        agent.send_signal(signal.SIGINT)
+        agent.send_signal(signal.SIGCONT)
+        self.assertEqual(agent.wait(timeout=WAIT), 143)
+        self.assertIn("stopping: SIGINT", self.agent_log())
+        self.assertNotIn("stopped;", self.agent_log())
+        os.unlink(self.socket)
+        self.agent()
+        status = self.status()
+        self.assertEqual(status["ledger"]["pending"], 1)
+        self.assertTrue(status["recovered_unclean"])
+
     def test_backlog_is_kept_and_the_next_start_knows_it_was_clean(self):
         agent = self.agent()
         done = self.cli("publish", "a/b", "kept", "--wait", "accepted")
