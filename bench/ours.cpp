@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,19 +43,21 @@ class Counter {
       case ReceiptKind::dropped:
         fail("dropped: " + std::string(to_string(receipt.dropped)));
     }
-    changed_.notify_one();
+    wake_if_reached();
   }
   void connection(const ConnectionState& state) {
     const std::scoped_lock lock(mutex_);
     if (state.state == LinkState::connected && !connected_) connected_ = time_now();
-    changed_.notify_one();
+    wake_if_reached();
   }
 
   /// Waits until `reached` holds; exits the process after `patience`.
-  template <class Condition>
-  void wait(Seconds patience, const char* what, Condition reached) {
+  void wait(Seconds patience, const char* what, std::function<bool(const Counter&)> reached) {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, patience, [&] { return reached(*this); })) {
+    wanted_ = std::move(reached);
+    const bool in_time = changed_.wait_for(lock, patience, [this] { return wanted_(*this); });
+    wanted_ = nullptr;
+    if (!in_time) {
       fail(std::string(what) + ": only " + std::to_string(accepted_) + " accepted, " +
            std::to_string(delivered_) + " delivered after " + std::to_string(patience.count()) +
            " s");
@@ -67,8 +70,14 @@ class Counter {
   [[nodiscard]] std::optional<double> connected() const { return connected_; }
 
  private:
+  /// Each receipt waking the other thread would cost more than the receipt.
+  void wake_if_reached() {
+    if (wanted_ && wanted_(*this)) changed_.notify_one();
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::function<bool(const Counter&)> wanted_;  ///< What wait() waits for.
   std::size_t accepted_ = 0;
   std::size_t delivered_ = 0;
   std::optional<double> connected_;

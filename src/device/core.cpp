@@ -21,6 +21,8 @@ using std::chrono::milliseconds;
 
 /// How long stop() lets messages on their way arrive before it says goodbye.
 constexpr Duration kDrainTime = milliseconds(500);
+/// An answered message is settled, gives a receipt and makes room for another.
+constexpr std::size_t kActionsUsual = 4;
 /// With answers coming, one message may stay unanswered for so many times silent_after.
 constexpr int kOldestUnanswered = 2;
 
@@ -206,10 +208,11 @@ struct Core::Impl {
   void on(const Unsubscribe& wish) { subscriptions.remove(wish.id); }
   void on(const ReconnectNow&) { supervisor.reconnect_now(now); }
 
-  void on(Reload& reload) {
+  void on(const Reload& reload) {
     if (stopping) return;
-    reload.config.lanes = config.lanes;  // fixed for the life of the process
-    config = std::move(reload.config);
+    Config next = *reload.config;
+    next.lanes = config.lanes;  // fixed for the life of the process
+    config = std::move(next);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);
   }
@@ -253,7 +256,9 @@ struct Core::Impl {
     for (link::Orders::Line& line : orders.log) {
       log(line.warning ? LogLevel::warning : LogLevel::info, std::move(line.text));
     }
-    if (orders.connect) emit(EngineConnect{std::move(*orders.connect)});
+    if (orders.connect) {
+      emit(EngineConnect{std::make_shared<env::ConnectRequest>(std::move(*orders.connect))});
+    }
   }
 
   void flow_on() {
@@ -363,6 +368,7 @@ struct Core::Impl {
 
   template <class A>
   void emit(A&& action) {
+    if (out.empty()) out.reserve(kActionsUsual);
     out.emplace_back(std::forward<A>(action));
   }
 

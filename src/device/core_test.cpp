@@ -105,7 +105,7 @@ class Bench {
     return n;
   }
   env::AttemptId attempt() {
-    for (const auto& connect : take_all<EngineConnect>()) attempt_ = connect.request.attempt;
+    for (const auto& connect : take_all<EngineConnect>()) attempt_ = connect.request->attempt;
     return attempt_;
   }
   std::vector<std::string> lines() {
@@ -423,13 +423,13 @@ TEST(Core, ReloadRenewsTheConnectionOnlyWhenItMust) {
   bench.run_for(minutes(1));
   Config config = make_config();
   config.max_in_flight = 1;
-  bench.step(Reload{config});
+  bench.step(Reload{std::make_shared<const Config>(config)});
   EXPECT_EQ(bench.count<EngineDisconnect>(), 0U);
   bench.publish(1, Durability::memory);
   bench.publish(2, Durability::memory);
   EXPECT_EQ(bench.state().in_flight, 1U) << "the new window holds";
   config.host = "other.example";
-  bench.step(Reload{config});
+  bench.step(Reload{std::make_shared<const Config>(config)});
   EXPECT_EQ(bench.count<EngineDisconnect>(), 1U);
   const auto sent = bench.take_all<EnginePublish>();
   bench.published(sent.at(0).token);
@@ -438,7 +438,7 @@ TEST(Core, ReloadRenewsTheConnectionOnlyWhenItMust) {
   bench.down(Verdict::none);
   const auto connect = bench.take_all<EngineConnect>();
   ASSERT_EQ(connect.size(), 1U);
-  EXPECT_EQ(connect[0].request.host, "other.example");
+  EXPECT_EQ(connect[0].request->host, "other.example");
 }
 
 TEST(Core, StorageTroubleIsSaidOnce) {
@@ -506,7 +506,7 @@ TEST(CoreStop, InEveryStateWithinTheDeadline) {
          b.start(), b.up();
          Config config = make_config();
          config.host = "other";
-         b.step(Reload{config});
+         b.step(Reload{std::make_shared<const Config>(config)});
        }},
   };
   const Duration deadlines[] = {Duration::zero(), milliseconds(10), seconds(1), seconds(5)};

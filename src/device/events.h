@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -112,7 +113,7 @@ struct EngineMessage {
 /// Somebody asks for an attempt now: the application, or a change of network or credentials.
 struct ReconnectNow {};
 struct Reload {
-  Config config;  ///< Already checked.
+  std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
 struct Stop {
   Duration deadline{};
@@ -148,7 +149,9 @@ struct StoreSettle {
 struct StoreClose {};
 
 struct EngineConnect {
-  env::ConnectRequest request;  ///< Password still unread; the runtime fills it in from its file.
+  /// Password still unread; the runtime fills it in from its file. Apart, so that actions stay
+  /// small.
+  std::shared_ptr<env::ConnectRequest> request;
 };
 struct EnginePublish {
   env::AttemptId attempt = 0;

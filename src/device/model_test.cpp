@@ -271,7 +271,7 @@ class World {
     } else {
       config_.host = config_.host == "a" ? "b" : "a";
     }
-    deliver(Reload{config_});
+    deliver(Reload{std::make_shared<const Config>(config_)});
   }
 
   void act(GiveReceipt& give) {
@@ -352,8 +352,8 @@ class World {
 
   void act(EngineConnect& connect) {
     ASSERT_FALSE(attempt_up_);
-    ASSERT_GT(connect.request.attempt, attempt_ * (run_ == attempt_run_ ? 1 : 0));
-    attempt_ = connect.request.attempt;
+    ASSERT_GT(connect.request->attempt, attempt_ * (run_ == attempt_run_ ? 1 : 0));
+    attempt_ = connect.request->attempt;
     attempt_run_ = run_;
     ++connection_;
     black_hole_ = false;

@@ -174,8 +174,8 @@ Status DeviceImpl::reload(Config config) {
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
   log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);
   executor_.set_alarm(config.timing.callback_alarm);
-  config_ = std::make_shared<const Config>(config);
-  driver_->enqueue(device::Reload{std::move(config)});
+  config_ = std::make_shared<const Config>(std::move(config));
+  driver_->enqueue(device::Reload{config_});
   return {};
 }
 
@@ -227,10 +227,10 @@ void DeviceImpl::log(LogLevel level, const std::string& line) {
   if (log_ && level <= log_level_.load()) log_(level, line);
 }
 
-void DeviceImpl::turn_done(const DeviceState& state, BootTime now) {
+void DeviceImpl::turn_done(DeviceState state, BootTime now) {
   {
     const std::lock_guard lock(mutex_);
-    state_ = state;
+    state_ = std::move(state);
     state_at_ = now;
   }
   executor_.post(std::exchange(tasks_, {}));

@@ -55,7 +55,7 @@ class DeviceImpl final : public Device, private Outlet {
   void give_message(device::GiveMessage message) override;
   void give_connection(const ConnectionState& state) override;
   void log(LogLevel level, const std::string& line) override;
-  void turn_done(const DeviceState& state, BootTime now) override;
+  void turn_done(DeviceState state, BootTime now) override;
   void stopped() override;
 
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.

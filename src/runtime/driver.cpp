@@ -69,7 +69,7 @@ void Driver::turn() {
   }
   for (device::Event& event : events) {
     if (const auto* reload = std::get_if<device::Reload>(&event)) {
-      password_file_ = reload->config.password_file;
+      password_file_ = reload->config->password_file;
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -108,13 +108,13 @@ void Driver::act(device::EngineConnect& action) {
     Result<std::string> password = read_password(password_file_);
     if (!password.ok()) {
       enqueue(device::EngineFailed{
-          action.request.attempt,
+          action.request->attempt,
           {Verdict::no_credentials, 0, password.error().message + "; check password_file"}});
       return;
     }
-    action.request.password = std::move(password).value();
+    action.request->password = std::move(password).value();
   }
-  engine_->connect(action.request);
+  engine_->connect(*action.request);
 }
 
 void Driver::act(device::EnginePublish& action) {

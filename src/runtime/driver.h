@@ -34,7 +34,7 @@ class Outlet {
   virtual void give_connection(const ConnectionState& state) = 0;
   virtual void log(LogLevel level, const std::string& line) = 0;
   /// After each turn in which events were handled.
-  virtual void turn_done(const DeviceState& state, BootTime now) = 0;
+  virtual void turn_done(DeviceState state, BootTime now) = 0;
   virtual void stopped() = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -23,6 +24,7 @@ struct Executor::Shared {
   bool stopping = false;
   bool abandoned = false;
   bool finished = false;
+  bool asleep = false;  // the thread waits for `wake`
   std::uint64_t slow = 0;
   std::uint64_t thrown = 0;
 
@@ -59,19 +61,20 @@ void Executor::report_slow(Shared& shared, Duration took, bool finished) {
 
 void Executor::post(std::vector<Task> tasks) {
   if (tasks.empty()) return;
-  const BootTime now = shared_->clock->now();
+  bool wake = false;
   {
     const std::lock_guard lock(shared_->mutex);
     if (shared_->finished || shared_->abandoned) return;
     for (Task& task : tasks) shared_->queue.push_back(std::move(task));
-    const bool stuck = shared_->running_since != kNever && !shared_->reported &&
-                       now - shared_->running_since > shared_->alarm;
-    if (stuck) {
-      shared_->reported = true;
-      report_slow(*shared_, now - shared_->running_since, false);
+    // A thread at work looks at the queue before it sleeps; waking it costs a system call.
+    wake = std::exchange(shared_->asleep, false);
+    if (shared_->running_since != kNever && !shared_->reported) {
+      const Duration running = shared_->clock->now() - shared_->running_since;
+      shared_->reported = running > shared_->alarm;
+      if (shared_->reported) report_slow(*shared_, running, false);
     }
   }
-  shared_->wake.notify_one();
+  if (wake) shared_->wake.notify_one();
 }
 
 bool Executor::post_droppable(Task task) {
@@ -138,7 +141,11 @@ bool run_guarded(const Executor::Task& task) noexcept {
 void Executor::run(const std::shared_ptr<Shared>& shared) {
   std::unique_lock lock(shared->mutex);
   for (;;) {
-    shared->wake.wait(lock, [&] { return shared->stopping || !shared->queue.empty(); });
+    while (!shared->stopping && shared->queue.empty()) {
+      shared->asleep = true;
+      shared->wake.wait(lock);
+    }
+    shared->asleep = false;
     if (shared->queue.empty() || shared->abandoned) break;
     Task task = std::move(shared->queue.front());
     shared->queue.pop_front();

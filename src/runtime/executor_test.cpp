@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <stdexcept>
 
@@ -40,6 +41,22 @@ TEST_F(ExecutorTest, RunsTasksInOrderAndAllOfThemBeforeStopReturns) {
   EXPECT_TRUE(executor->stop(clock->now() + seconds(30)));
   ASSERT_EQ(seen.size(), 1000U);
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(seen[static_cast<std::size_t>(i)], i);
+}
+
+TEST_F(ExecutorTest, NoTaskIsForgottenWhileTheThreadFallsAsleep) {
+  // Each task is posted the moment the one before has run, that is when the thread looks for more.
+  auto executor = make(seconds(60));
+  constexpr int kTasks = 5000;
+  std::atomic<int> done{0};
+  for (int i = 0; i < kTasks; ++i) {
+    executor->post({[&done] {
+      ++done;
+      done.notify_one();
+    }});
+    done.wait(i);
+  }
+  EXPECT_EQ(done.load(), kTasks);
+  EXPECT_TRUE(executor->stop(clock->now() + seconds(30)));
 }
 
 TEST_F(ExecutorTest, AThrowingCallbackIsReportedAndTheNextOneRuns) {

@@ -22,11 +22,20 @@ struct Storage::Shared {
   std::condition_variable wake;
   std::condition_variable ended;
   std::vector<StorageCommand> queue;
+  bool urgent = false;  // the queue must not wait for kSettlePause
   bool abandoned = false;
   bool finished = false;
+
+  /// Sleeps, with the lock held by `lock`, until there is a turn to take.
+  void await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn);
 };
 
 namespace {
+
+/// Settlements are soft: alone they wait so long after the turn before, for company, instead of
+/// taking a turn each. Anything else, or so many of them, takes its turn at once.
+constexpr Duration kSettlePause = std::chrono::milliseconds(20);
+constexpr std::size_t kSettleGroup = 256;
 
 using device::StoreAppend;
 using device::StoreAppended;
@@ -133,21 +142,17 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
   thread_ = std::thread([shared = shared_] {
     Shared& s = *shared;
     std::unique_lock lock(s.mutex);
+    BootTime last_turn = s.clock->now();
     for (bool closed = false; !closed && !s.abandoned;) {
-      const BootTime due = s.outbox->next_due();
-      const auto ready = [&s] { return s.abandoned || !s.queue.empty(); };
-      if (due == kNever) {
-        s.wake.wait(lock, ready);
-      } else {
-        const Duration left = std::max(due - s.clock->now(), Duration::zero());
-        s.wake.wait_for(lock, left, ready);
-      }
+      s.await_turn(lock, last_turn);
       if (s.abandoned) break;
       std::vector<StorageCommand> commands;
       commands.swap(s.queue);
+      s.urgent = false;
       lock.unlock();
       Turn turn(*s.outbox, s.lanes);
       closed = turn.run(commands);
+      last_turn = s.clock->now();
       lock.lock();
       if (!s.abandoned) s.deliver(std::move(turn.events()));
     }
@@ -156,6 +161,20 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
     s.finished = true;
     s.ended.notify_all();
   });
+}
+
+void Storage::Shared::await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn) {
+  while (!abandoned && !urgent) {
+    BootTime due = outbox->next_due();
+    if (!queue.empty()) due = std::min(due, last_turn + kSettlePause);
+    if (due == kNever) {
+      wake.wait(lock);
+      continue;
+    }
+    const Duration left = due - clock->now();
+    if (left <= Duration::zero()) return;
+    wake.wait_for(lock, left);
+  }
 }
 
 Storage::~Storage() {
@@ -171,11 +190,20 @@ Storage::~Storage() {
 
 void Storage::submit(std::vector<StorageCommand> commands) {
   if (commands.empty()) return;
+  bool wake = false;
   {
     const std::lock_guard lock(shared_->mutex);
-    for (StorageCommand& command : commands) shared_->queue.push_back(std::move(command));
+    std::vector<StorageCommand>& queue = shared_->queue;
+    wake = queue.empty();  // then it has a time to wait for
+    for (StorageCommand& command : commands) {
+      const bool soft = std::holds_alternative<StoreSettle>(command);
+      queue.push_back(std::move(command));
+      if (soft && queue.size() < kSettleGroup) continue;
+      wake = wake || !shared_->urgent;
+      shared_->urgent = true;
+    }
   }
-  shared_->wake.notify_one();
+  if (wake) shared_->wake.notify_one();
 }
 
 bool Storage::join(BootTime deadline) {

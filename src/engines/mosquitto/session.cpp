@@ -386,13 +386,13 @@ void Session::disconnect() {
 }
 
 void Session::read_all() {
-  while (!closed_) {
-    const int fd = mosquitto_socket(client_);
-    int waiting = 0;
-    if (fd < 0 || ioctl(fd, FIONREAD, &waiting) != 0 || waiting <= 0) return;
+  int waiting = 1;  // the owner calls because there is something
+  while (!closed_ && waiting > 0) {
     // Each call takes at least one byte or fails, and failing closes.
     const int rc = mosquitto_loop_read(client_, 1);
     if (rc != 0) library_failed(rc);
+    const int fd = mosquitto_socket(client_);
+    if (fd < 0 || ioctl(fd, FIONREAD, &waiting) != 0) return;
   }
 }
 
