@@ -62,15 +62,16 @@ std::string counts(const Ledger& ledger) {
   std::_Exit(kDiskRefuses);
 }
 
-/// Everything about message `number` follows from the number, its bytes too.
-StoredMessage make_message(std::uint64_t number) {
+/// Everything about message `number` follows from the number, its bytes too. A segment takes no
+/// message of more than half of it, less its own head.
+StoredMessage make_message(std::uint64_t number, std::uint64_t segment) {
   std::mt19937_64 random(number);
   StoredMessage message;
   message.lane = static_cast<LaneIndex>(random() % 3);
   message.topic = "torture/" + std::to_string(number);
   const std::uint64_t kind = random() % 20;
   const std::uint64_t most = kind == 0 ? 12000 : kind < 5 ? 2000 : 200;
-  message.payload.resize(random() % most);
+  message.payload.resize(random() % std::min(most, segment / 16));
   for (std::byte& byte : message.payload) byte = static_cast<std::byte>(random());
   if (random() % 4 == 0) message.user_properties.emplace_back("n", std::to_string(number));
   return message;
@@ -113,8 +114,8 @@ class NoSyncDisk final : public env::Disk {
 
 class Life {
  public:
-  Life(outbox::Outbox& box, std::uint64_t first, std::uint64_t seed)
-      : box_(box), next_(first), random_(seed) {
+  Life(outbox::Outbox& box, std::uint64_t first, std::uint64_t seed, std::uint64_t segment)
+      : box_(box), next_(first), segment_(segment), random_(seed) {
     batch_ = std::uint64_t{1} << below(6);
     backlog_ = below(2) == 0 ? 5 : 150;
   }
@@ -160,7 +161,7 @@ class Life {
   std::uint64_t take(const StoredMessage& message) {
     const std::size_t slash = message.topic.find('/');
     const std::uint64_t number = std::strtoull(message.topic.c_str() + slash + 1, nullptr, 10);
-    const StoredMessage wanted = make_message(number);
+    const StoredMessage wanted = make_message(number, segment_);
     if (message.topic != wanted.topic || message.payload != wanted.payload ||
         message.lane != wanted.lane || message.user_properties != wanted.user_properties) {
       tell("F id " + std::to_string(message.id) + " topic " + message.topic);
@@ -174,7 +175,7 @@ class Life {
     std::vector<std::pair<MessageId, std::uint64_t>> taken;
     full_ = false;
     for (std::uint64_t i = 0; i < count && !full_; ++i, ++next_) {
-      const outbox::PutResult result = box_.put(make_message(next_));
+      const outbox::PutResult result = box_.put(make_message(next_, segment_));
       if (result.rejected == RejectReason::none) {
         taken.emplace_back(result.id, next_);
       } else if (result.rejected == RejectReason::outbox_full) {
@@ -214,6 +215,7 @@ class Life {
 
   outbox::Outbox& box_;
   std::uint64_t next_;
+  std::uint64_t segment_;
   std::mt19937_64 random_;
   std::uint64_t batch_ = 1;
   std::size_t backlog_ = 0;
@@ -236,7 +238,8 @@ int live(char** argv, std::string_view mode) {
   auto box = outbox::Outbox::open(*disk, *clock, *random, options, report);
   if (!box.ok()) refuse(box.error());
   tell("O " + counts((*box)->ledger()) + " " + std::to_string(report.torn));
-  Life life(**box, std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
+  Life life(**box, std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10),
+            options.segment_bytes);
   life.list();
   if (mode == "--drain") {
     life.drain();

@@ -5,6 +5,8 @@
 //           nosync  fsync() and fdatasync() succeed and do nothing
 //           late    a write to a segment reaches the kernel only with the next call on a segment:
 //                   what kill -9 finds unwritten is lost
+//           deaf    a write that fails is reported as done
+//           short   a write of many bytes writes the first half only, and says so: this one is fair
 // Threads:  the outbox has one writer; a lock keeps the held write whole anyway.
 #include <dlfcn.h>
 #include <sys/types.h>
@@ -58,9 +60,12 @@ Held& held() {
   return one;
 }
 
-ssize_t write_late(int fd, const void* bytes, size_t size, off_t offset) {
+ssize_t write_badly(int fd, const void* bytes, size_t size, off_t offset) {
   static const auto write_at = real<WriteAt>("pwrite64");
-  if (!mode_is("late") || !is_segment(fd)) return write_at(fd, bytes, size, offset);
+  if (!mode_is("late") || !is_segment(fd)) {
+    const ssize_t done = write_at(fd, bytes, mode_is("short") ? (size + 1) / 2 : size, offset);
+    return done < 0 && mode_is("deaf") ? static_cast<ssize_t>(size) : done;
+  }
   const std::lock_guard lock(held().mutex);
   held().write_out();
   held().fd = fd;
@@ -80,13 +85,14 @@ ssize_t read_now(int fd, void* bytes, size_t size, off_t offset) {
 
 }  // namespace
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's are reserved
 extern "C" {
 
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
-  return write_late(fd, bytes, size, offset);
+  return write_badly(fd, bytes, size, offset);
 }
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off_t offset) {
-  return write_late(fd, bytes, size, offset);
+  return write_badly(fd, bytes, size, offset);
 }
 ssize_t pread(int fd, void* bytes, size_t size, off_t offset) {
   return read_now(fd, bytes, size, offset);
@@ -98,3 +104,4 @@ int fdatasync(int fd) { return mode_is("nosync") ? 0 : real<Sync>("fdatasync")(f
 int fsync(int fd) { return mode_is("nosync") ? 0 : real<Sync>("fsync")(fd); }
 
 }  // extern "C"
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

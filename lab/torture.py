@@ -16,6 +16,8 @@ import time
 
 import demo_world as world
 import screen
+import torture_full
+import torture_io
 import torture_kill
 import torture_power
 from torture_world import commit_of, record_total
@@ -24,6 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
     "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
     "power": (torture_power, 200, "power cuts below the real outbox on a real file system"),
+    "full": (torture_full, 10, "a file system filled to the last byte below the agent"),
+    "io": (torture_io, 100, "writes and syncs of the agent that fail, fall short or take long"),
 }
 
 
@@ -89,9 +93,9 @@ def report(options, totals, problems, seconds, view):
     if failed:
         lines.append(f"replay: {command_of(options)}")
     if options.self_test:
-        lines.append("PASSED: the broken promise was noticed" if totals["lost"] else
-                     "FAILED: a promise was broken on purpose, and no loss was noticed")
-        failed = not totals["lost"]
+        failed = not KINDS[options.kind][0].noticed(totals, problems)
+        lines.append("FAILED: a promise was broken on purpose, and no loss was noticed" if failed
+                     else "PASSED: the broken promise was noticed")
     elif not failed:
         lines.append(f"PASSED: lost = 0, uncounted = 0 in {totals['count']} cuts "
                      f"(seed {options.seed})")

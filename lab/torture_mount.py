@@ -25,7 +25,7 @@ SHARED_MEMORY = pathlib.Path("/dev/shm")
 PAGE = 4096
 MAKE = {
     # 64 MiB, with a journal; XFS of today wants 300 MiB (the file has holes).
-    "ext4": (64 << 20, ["mkfs.ext4", "-q", "-F", "-J", "size=4"]),
+    "ext4": (64 << 20, ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-J", "size=4"]),
     "xfs": (320 << 20, ["mkfs.xfs", "-q", "-f"]),
 }
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -59,14 +59,19 @@ def image_folder(folder):
     return folder
 
 
+def remove_images(images, folder):
+    if images and images != folder:
+        shutil.rmtree(images, ignore_errors=True)
+
+
 class Mount:
     """One image, made, mounted, shut down and mounted again."""
 
-    def __init__(self, kind, image, point):
+    def __init__(self, kind, image, point, size=None):
         self.kind, self.image, self.point = kind, image, point
-        size, make = MAKE[kind]
+        usual, make = MAKE[kind]
         with open(image, "wb") as file:
-            file.truncate(size)
+            file.truncate(size or usual)
         world.run(world.program(make[0]), *make[1:], str(image))
         point.mkdir()
         self.mounted = False
@@ -245,5 +250,4 @@ class Victim:
             self.writer.end()
         if self.mount:
             self.mount.close()
-        if self.images and self.images != self.folder:
-            shutil.rmtree(self.images, ignore_errors=True)
+        remove_images(self.images, self.folder)

@@ -80,23 +80,26 @@ class Broker:
 class Agent:
     """holdfastd in a directory of its own, started and killed as often as one likes."""
 
-    def __init__(self, folder, name, binary, port, outbox=None, max_size="4MiB"):
+    def __init__(self, folder, name, binary, port):
         self.folder, self.name, self.binary = folder, name, binary
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "api.sock"
         self.config = folder / "device.toml"
         self.log = folder / "agent.log"
-        self.outbox = outbox or folder / "outbox"
+        self.port = port
         self.process = None
         self.preload = {}
         self.command = []       # put before the agent's own command: strace and its like
+        self.set_outbox(folder / "outbox", "4MiB")
+
+    def set_outbox(self, directory, max_size):
         lanes = ", ".join(f'"{lane}"' for lane in LANES)
         self.config.write_text(f"""\
 profile = "generic"
 [connection]
 host = "127.0.0.1"
-port = {port}
-client_id = "{name}"
+port = {self.port}
+client_id = "{self.name}"
 [tls]
 enabled = false
 [timing]
@@ -109,7 +112,7 @@ lanes = [{lanes}]
 [limits]
 receipts = 0
 [outbox]
-directory = "{self.outbox}"
+directory = "{directory}"
 max_size = "{max_size}"
 ack_flush = "{int(ACK_FLUSH * 1000)}ms"
 [local]
