@@ -48,7 +48,7 @@ def options_of(arguments):
                         help="agents at the same time (default 3)")
     parser.add_argument("--method", action="append", choices=list(torture_power.METHODS),
                         help="of kind power; may be given again (default: "
-                        f"{' and '.join(torture_power.DEFAULT)})")
+                        f"{', '.join(torture_power.DEFAULT)})")
     parser.add_argument("--keep", action="store_true",
                         help="keep the work directory (it is also kept when a check fails)")
     parser.add_argument("--record", nargs="?", const=str(ROOT / "docs" / "ledger.json"),

@@ -174,8 +174,8 @@ class StoreBook:
                 (self.problems if kind == "F" else self.refusals).append(line)
                 continue
             numbers = [int(word) for word in words]
-            if kind == "O":
-                opened = numbers
+            if kind == "O":     # a further life; what was soft before it stays so
+                opened, listed, soft = numbers, [], []
             elif kind == "M":
                 listed += numbers
             elif kind == "R":

@@ -76,6 +76,14 @@ class Mount:
         point.mkdir()
         self.mounted = False
 
+    @classmethod
+    def of(cls, kind, image, point):
+        """Of an image that is there already."""
+        self = cls.__new__(cls)
+        self.kind, self.image, self.point, self.mounted = kind, image, point, False
+        point.mkdir()
+        return self
+
     def mount(self):
         options = "loop,noatime" + (",nodiscard" if self.kind == "xfs" else "")
         world.run(world.program("mount"), "-t", self.kind, "-o", options, str(self.image),
@@ -114,12 +122,24 @@ class Mount:
 class Writer:
     """lab/outbox_writer.cpp in one life."""
 
-    def __init__(self, binary, directory, book, seed, store, mode=None, wrap=()):
+    def __init__(self, binary, directory, book, seed, store, mode=None, out=None):
         self.told = b""
-        command = [*wrap, binary, directory, book.sent_to + 1, seed, *store]
-        self.process = world.start(command + ([mode] if mode else []), stdout=subprocess.PIPE)
-        self.out = self.process.stdout.fileno()
-        os.set_blocking(self.out, False)
+        command = [binary, directory, book.sent_to + 1, seed, *store] + ([mode] if mode else [])
+        self.process = world.start(command, stdout=out or subprocess.PIPE)
+        if not out:
+            self.out = self.process.stdout.fileno()
+            os.set_blocking(self.out, False)
+
+    def wait(self, seconds):
+        """The exit status if it ends by itself within that time."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def read(self, until):
         """Takes what is told; False when the writer has ended."""

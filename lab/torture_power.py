@@ -2,6 +2,8 @@
 
 ext4, xfs   a loop-mounted image is shut down below a running lab/outbox_writer.cpp
             (FS_IOC_SHUTDOWN without flushing the log), unmounted, mounted again, and looked into
+replay      the same on a disk that logs every write and sync; each moment of the log is a cut, with
+            any part of what was not synced (torture_replay.py)
 """
 
 import dataclasses
@@ -10,12 +12,14 @@ import random
 import torture_audit as audit
 import torture_crew as crew
 import torture_mount
+import torture_replay
 
 METHODS = {
     "ext4": ("fs-cut", torture_mount.Victim),
     "xfs": ("fs-cut", torture_mount.Victim),
+    "replay": ("fs-cut", torture_replay.Victim),
 }
-DEFAULT = ("ext4", "xfs")
+DEFAULT = ("ext4", "xfs", "replay")
 # Segment and whole store: as a device has it, and so small that slots are reused all the time.
 STORES = ((1 << 20, 4 << 20), (1 << 16, 1 << 20), (1 << 15, 1 << 18))
 
@@ -25,14 +29,16 @@ class Tally:
     """What one victim brings home."""
     method: str
     count: int = 0          # cuts
-    opening: int = 0        # of these, before the store was open and listed
+    opening: int = 0        # of these, before the store was open; replay: with unsynced writes
     book: audit.StoreBook = dataclasses.field(default_factory=audit.StoreBook)
     problems: list = dataclasses.field(default_factory=list)
 
 
 def needs(options):
     """Why this cannot be done here, or None."""
-    return torture_mount.missing(options.method or DEFAULT)
+    methods = options.method or DEFAULT
+    return torture_mount.missing(methods) or (
+        torture_replay.missing(options) if "replay" in methods else None)
 
 
 def ledger_kind(options):
@@ -68,7 +74,8 @@ def total(tallies, methods):
         totals["count"] += tally.count
         for name, value in (("lost", book.lost), ("uncounted", book.uncounted),
                             ("promised", len(book.promised)), ("settled_and_back", book.repeats),
-                            ("torn", book.torn), ("cut_while_opening", tally.opening),
+                            ("torn", book.torn), ("cut_with_unsynced_writes" if tally.method == "replay" else
+                             "cut_while_opening", tally.opening),
                             ("openings_judged", book.openings)):
             totals[name] = totals.get(name, 0) + value
         problems += tally.problems + [f"{tally.method}: {problem}" for problem in book.problems]

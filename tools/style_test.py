@@ -61,6 +61,7 @@ LIBRARIES = (
     ("JSON", r"nlohmann/", ("runtime", "agent", "cli", "lab", "examples",
                             "fuzz"), True),
     ("TOML", r"toml\+\+/", ("runtime", "agent", "cli", "lab"), True),
+    ("FUSE", r"fuse3/", ("lab",), False),
     ("CLI11", r"CLI/", ("agent", "cli", "lab", "bench", "examples"), False),
     ("GoogleTest", r"g(test|mock)/", (), True),
     ("Google Benchmark", r"benchmark/", ("bench",), False),
