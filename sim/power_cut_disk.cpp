@@ -1,6 +1,7 @@
 #include "sim/power_cut_disk.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "base/check.h"
@@ -20,6 +21,7 @@ class PowerCutDisk::OpenFile final : public env::File {
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override {
     if (stale()) return power_off();
+    if (auto error = disk_.refused(Call::read)) return std::move(*error);
     const std::size_t size = inode_->cached.size();
     const std::size_t n = offset >= size ? 0 : std::min<std::size_t>(out.size(), size - offset);
     if (n == 0) return n;
@@ -27,7 +29,7 @@ class PowerCutDisk::OpenFile final : public env::File {
     if (broken != inode_->broken.end() && *broken <= (offset + n - 1) / kSector) {
       return io_error();
     }
-    std::copy_n(inode_->cached.begin() + static_cast<std::ptrdiff_t>(offset), n, out.begin());
+    inode_->cached.read(offset, out.first(n));
     return n;
   }
 
@@ -45,6 +47,7 @@ class PowerCutDisk::OpenFile final : public env::File {
 
   Result<std::uint64_t> size() override {
     if (stale()) return power_off();
+    if (auto error = disk_.refused(Call::size)) return std::move(*error);
     return std::uint64_t{inode_->cached.size()};
   }
 
@@ -62,10 +65,29 @@ void PowerCutDisk::settle_sector(Inode& inode, std::uint64_t sector) const {
   const std::size_t from = sector * kSector;
   const std::size_t to = std::min(from + kSector, inode.cached.size());
   if (from >= to) return;
-  if (inode.durable.size() < to) inode.durable.resize(to);
-  std::copy(inode.cached.begin() + static_cast<std::ptrdiff_t>(from),
-            inode.cached.begin() + static_cast<std::ptrdiff_t>(to),
-            inode.durable.begin() + static_cast<std::ptrdiff_t>(from));
+  inode.durable.take(inode.cached, from, to - from);
+}
+
+// All dirty sectors, those of a whole page at once.
+void PowerCutDisk::settle_all(Inode& inode) const {
+  constexpr std::size_t kPerPage = PagedBytes::kPage / kSector;
+  for (auto at = inode.dirty.begin(); at != inode.dirty.end();) {
+    auto last = at;
+    std::size_t run = 1;
+    while (*at % kPerPage == 0 && run < kPerPage && std::next(last) != inode.dirty.end() &&
+           *std::next(last) == *last + 1) {
+      ++last;
+      ++run;
+    }
+    const std::size_t from = *at * kSector;
+    if (run == kPerPage && from + PagedBytes::kPage <= inode.cached.size()) {
+      inode.durable.take(inode.cached, from, PagedBytes::kPage);
+      at = std::next(last);
+    } else {
+      settle_sector(inode, *at);
+      ++at;
+    }
+  }
 }
 
 void PowerCutDisk::lose_power(Inode& inode) {
@@ -93,15 +115,96 @@ void PowerCutDisk::restart() {
     durable_ = after;
     for (auto& [name, inode] : cached_) lose_power(*inode);
   }
-  ++generation_;
-  down_ = false;
-  locked_ = false;
+  start_again();
   faults.cut_at = kNever;
   faults.io_error_at = kNever;
 }
 
-Status PowerCutDisk::begin_operation(bool writes) {
+void PowerCutDisk::start_again() {
+  ++generation_;
+  down_ = false;
+  locked_ = false;
+}
+
+std::unique_ptr<PowerCutDisk> PowerCutDisk::image(env::Random& random, std::size_t written) const {
+  auto copy = std::make_unique<PowerCutDisk>(random);
+  std::map<const Inode*, std::shared_ptr<Inode>> made;
+  for (const auto& [from, to] :
+       {std::pair(&cached_, &copy->cached_), {&durable_, &copy->durable_}}) {
+    for (const auto& [name, inode] : *from) {
+      auto& twin = made[inode.get()];
+      if (!twin) twin = std::make_shared<Inode>(*inode);
+      to->emplace(name, twin);
+    }
+  }
+  const auto target = made.find(writing_.inode);
+  if (written > 0 && target != made.end()) {
+    put_into(*target->second, writing_.offset, writing_.bytes.first(written));
+  }
+  return copy;
+}
+
+std::vector<std::string> PowerCutDisk::changed_names() const {
+  std::set<std::string> changed;
+  for (const auto& [name, inode] : cached_) {
+    const auto old = durable_.find(name);
+    if (old == durable_.end() || old->second != inode) changed.insert(name);
+  }
+  for (const auto& [name, inode] : durable_) {
+    if (!cached_.contains(name)) changed.insert(name);
+  }
+  return {changed.begin(), changed.end()};
+}
+
+std::vector<std::shared_ptr<PowerCutDisk::Inode>> PowerCutDisk::inodes() const {
+  std::vector<std::shared_ptr<Inode>> out;
+  for (const auto& [name, inode] : cached_) out.push_back(inode);
+  for (const auto& [name, inode] : durable_) {
+    if (std::find(out.begin(), out.end(), inode) == out.end()) out.push_back(inode);
+  }
+  return out;
+}
+
+std::size_t PowerCutDisk::undecided() const {
+  std::size_t count = 2 * changed_names().size();
+  for (const auto& inode : inodes()) count += inode->dirty.size();
+  return count;
+}
+
+void PowerCutDisk::cut(const std::vector<bool>& survives) {
+  std::size_t next = 0;
+  const auto decide = [&] { return next < survives.size() ? bool{survives[next++]} : false; };
+  const auto all = inodes();
+  for (const std::string& name : changed_names()) {
+    const bool old_gone = decide();  // what had the name before has lost it
+    const bool new_there = decide();
+    const auto now = cached_.find(name);
+    if (new_there && now != cached_.end()) {
+      durable_[name] = now->second;
+    } else if (old_gone) {
+      durable_.erase(name);
+    }
+  }
+  cached_ = durable_;
+  for (const auto& inode : all) {
+    for (const std::uint64_t sector : inode->dirty) {
+      if (decide()) settle_sector(*inode, sector);
+    }
+    inode->dirty.clear();
+    inode->cached = inode->durable;
+  }
+  start_again();
+}
+
+void PowerCutDisk::kill() { start_again(); }
+
+std::optional<Error> PowerCutDisk::refused(Call call) const {
+  return before ? before(call) : std::nullopt;
+}
+
+Status PowerCutDisk::begin_operation(Call call, bool writes) {
   if (down_) return power_off();
+  if (auto error = refused(call)) return std::move(*error);
   const std::uint64_t number = operations_++;
   if (number == faults.cut_at) {
     down_ = true;
@@ -112,8 +215,17 @@ Status PowerCutDisk::begin_operation(bool writes) {
   return {};
 }
 
+void PowerCutDisk::put_into(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  const std::size_t end = offset + bytes.size();
+  inode.cached.write(offset, bytes);
+  for (std::uint64_t s = offset / kSector; s <= (end - 1) / kSector; ++s) inode.dirty.insert(s);
+}
+
 Status PowerCutDisk::write(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes) {
-  const Status begun = begin_operation(true);
+  writing_ = {&inode, offset, bytes};
+  const Status begun = begin_operation(Call::write, true);
+  writing_ = {};
   if (!begun && begun.error().code == Errc::read_only) return begun;
   std::size_t count = bytes.size();
   // A write that is cut or fails has reached the cache in part.
@@ -122,21 +234,22 @@ Status PowerCutDisk::write(Inode& inode, std::uint64_t offset, std::span<const s
   if (begun && end > inode.cached.size() && used() + end - inode.cached.size() > faults.capacity) {
     return Error{Errc::no_space, "no space left on device", ENOSPC};
   }
-  if (count == 0) return begun;
-  if (end > inode.cached.size()) inode.cached.resize(end);
-  std::copy_n(bytes.begin(), count, inode.cached.begin() + static_cast<std::ptrdiff_t>(offset));
-  for (std::uint64_t s = offset / kSector; s <= (end - 1) / kSector; ++s) inode.dirty.insert(s);
+  put_into(inode, offset, bytes.first(count));
   bytes_written_ += count;
   return begun;
 }
 
 Status PowerCutDisk::sync(Inode& inode, bool ignored) {
-  const Status begun = begin_operation(true);
+  const Status begun = begin_operation(Call::sync, true);
   if (!begun && begun.error().code == Errc::read_only) return begun;
   if (!begun && down_) return begun;
   if (ignored) return begun;
-  for (const std::uint64_t sector : inode.dirty) {
-    if (begun.ok() || random_.below(2) == 0) settle_sector(inode, sector);
+  if (begun.ok()) {
+    settle_all(inode);
+  } else {
+    for (const std::uint64_t sector : inode.dirty) {
+      if (random_.below(2) == 0) settle_sector(inode, sector);
+    }
   }
   inode.dirty.clear();
   ++syncs_;
@@ -147,12 +260,15 @@ Result<std::unique_ptr<env::File>> PowerCutDisk::open(std::string_view name, env
   if (down_) return power_off();
   const auto found = cached_.find(name);
   if (mode == env::OpenMode::create) {
-    if (Status begun = begin_operation(true); !begun) return std::move(begun).error();
+    if (Status begun = begin_operation(Call::create, true); !begun) {
+      return std::move(begun).error();
+    }
     if (found != cached_.end()) return Error{Errc::in_use, "file exists", EEXIST};
     auto inode = std::make_shared<Inode>();
     cached_.emplace(std::string(name), inode);
     return std::unique_ptr<env::File>(std::make_unique<OpenFile>(*this, inode, true));
   }
+  if (auto error = refused(Call::open)) return std::move(*error);
   if (found == cached_.end()) return Error{Errc::not_found, "no such file", ENOENT};
   const bool writable = mode == env::OpenMode::read_write;
   if (writable && faults.read_only) {
@@ -163,13 +279,14 @@ Result<std::unique_ptr<env::File>> PowerCutDisk::open(std::string_view name, env
 
 Result<std::vector<std::string>> PowerCutDisk::list() {
   if (down_) return power_off();
+  if (auto error = refused(Call::list)) return std::move(*error);
   std::vector<std::string> names;
   for (const auto& [name, inode] : cached_) names.push_back(name);
   return names;
 }
 
 Status PowerCutDisk::remove(std::string_view name) {
-  if (Status begun = begin_operation(true); !begun) return begun;
+  if (Status begun = begin_operation(Call::remove, true); !begun) return begun;
   const auto found = cached_.find(name);
   if (found == cached_.end()) return Error{Errc::not_found, "no such file", ENOENT};
   cached_.erase(found);
@@ -177,13 +294,14 @@ Status PowerCutDisk::remove(std::string_view name) {
 }
 
 Status PowerCutDisk::sync_directory() {
-  if (Status begun = begin_operation(true); !begun) return begun;
+  if (Status begun = begin_operation(Call::sync_directory, true); !begun) return begun;
   if (!faults.ignore_directory_sync) durable_ = cached_;
   return {};
 }
 
 Status PowerCutDisk::lock() {
   if (down_) return power_off();
+  if (auto error = refused(Call::lock)) return std::move(*error);
   if (locked_) return Error{Errc::in_use, "locked by another process", EWOULDBLOCK};
   locked_ = true;
   return {};
@@ -196,6 +314,7 @@ std::uint64_t PowerCutDisk::used() const {
 }
 
 Result<std::uint64_t> PowerCutDisk::free_bytes() {
+  if (auto error = refused(Call::free_bytes)) return std::move(*error);
   const std::uint64_t taken = used();
   return faults.capacity > taken ? faults.capacity - taken : 0;
 }
@@ -204,26 +323,31 @@ void PowerCutDisk::flip(const std::string& name, std::uint64_t offset, unsigned 
   const auto found = cached_.find(name);
   HF_CHECK(found != cached_.end());
   const auto mask = static_cast<std::byte>(1U << bit);
-  if (offset < found->second->cached.size()) found->second->cached[offset] ^= mask;
-  if (offset < found->second->durable.size()) found->second->durable[offset] ^= mask;
+  for (PagedBytes* bytes : {&found->second->cached, &found->second->durable}) {
+    if (offset >= bytes->size()) continue;
+    std::array<std::byte, 1> one{};
+    bytes->read(offset, one);
+    one[0] ^= mask;
+    bytes->write(offset, one);
+  }
 }
 
 std::vector<std::byte> PowerCutDisk::content(const std::string& name) const {
   const auto found = cached_.find(name);
-  return found == cached_.end() ? std::vector<std::byte>{} : found->second->cached;
+  return found == cached_.end() ? std::vector<std::byte>{} : found->second->cached.all();
 }
 
 void PowerCutDisk::plant(const std::string& name, std::vector<std::byte> bytes) {
   auto inode = std::make_shared<Inode>();
-  inode->cached = bytes;
-  inode->durable = std::move(bytes);
+  inode->cached.write(0, bytes);
+  inode->durable = inode->cached;
   cached_[name] = inode;
   durable_[name] = inode;
 }
 
 std::map<std::string, std::vector<std::byte>> PowerCutDisk::durable() const {
   std::map<std::string, std::vector<std::byte>> out;
-  for (const auto& [name, inode] : durable_) out.emplace(name, inode->durable);
+  for (const auto& [name, inode] : durable_) out.emplace(name, inode->durable.all());
   return out;
 }
 

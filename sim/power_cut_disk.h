@@ -12,14 +12,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "env/disk.h"
 #include "env/random.h"
+#include "sim/paged_bytes.h"
 
 namespace holdfast::sim {
 
@@ -41,9 +44,43 @@ class PowerCutDisk final : public env::Disk {
                                          ///< through the same open file.
   };
 
+  /// The calls of a disk and its files; up to `sync_directory` those that change something.
+  enum class Call : std::uint8_t {
+    write,
+    sync,
+    create,
+    remove,
+    sync_directory,
+    open,
+    read,
+    size,
+    list,
+    lock,
+    free_bytes,
+  };
+
   explicit PowerCutDisk(env::Random& random) : random_(random) {}
+  PowerCutDisk(const PowerCutDisk&) = delete;
+  PowerCutDisk& operator=(const PowerCutDisk&) = delete;
 
   Faults faults;
+
+  /// Told of each call before it is carried out; an Error given back is the call's answer (a write
+  /// that fails so has reached the cache in part). It may take images of the disk.
+  std::function<std::optional<Error>(Call)> before;
+
+  /// The disk as it is now, for a power cut of its own: same files, no open ones, no faults. Of the
+  /// write under way `written` bytes have reached the cache.
+  [[nodiscard]] std::unique_ptr<PowerCutDisk> image(env::Random& random,
+                                                    std::size_t written = 0) const;
+  /// Bytes of the write that `before` is being told of; 0 for other calls.
+  [[nodiscard]] std::size_t under_way() const { return writing_.bytes.size(); }
+  /// How many sectors and names a cut now would leave to chance.
+  [[nodiscard]] std::size_t undecided() const;
+  /// The power goes and comes back; bit i of `survives` decides about the i-th of undecided().
+  void cut(const std::vector<bool>& survives);
+  /// The process is killed and starts again: the cache stays, unsynced as it is.
+  void kill();
 
   /// The machine comes back: undecided sectors and names are decided, everything works again.
   /// Call it also without a cut having come, to cut (or kill) now.
@@ -75,17 +112,28 @@ class PowerCutDisk final : public env::Disk {
 
  private:
   struct Inode {
-    std::vector<std::byte> cached;
-    std::vector<std::byte> durable;
+    PagedBytes cached;
+    PagedBytes durable;
     std::set<std::uint64_t> dirty;   // sectors a sync would write
     std::set<std::uint64_t> broken;  // sectors that cannot be read
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>, std::less<>>;
   class OpenFile;
+  struct Writing {
+    const Inode* inode = nullptr;
+    std::uint64_t offset = 0;
+    std::span<const std::byte> bytes;
+  };
 
-  Status begin_operation(bool writes);
+  Status begin_operation(Call call, bool writes);
+  [[nodiscard]] std::optional<Error> refused(Call call) const;
   void settle_sector(Inode& inode, std::uint64_t sector) const;
+  void settle_all(Inode& inode) const;
+  static void put_into(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes);
   void lose_power(Inode& inode);
+  [[nodiscard]] std::vector<std::string> changed_names() const;
+  [[nodiscard]] std::vector<std::shared_ptr<Inode>> inodes() const;
+  void start_again();
   Status write(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes);
   Status sync(Inode& inode, bool ignored);
   [[nodiscard]] std::uint64_t used() const;
@@ -93,6 +141,7 @@ class PowerCutDisk final : public env::Disk {
   env::Random& random_;
   Names cached_;
   Names durable_;
+  Writing writing_;
   std::uint64_t operations_ = 0;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t syncs_ = 0;

@@ -59,17 +59,16 @@ void Replay::count_lost(std::uint64_t count) {
 
 void Replay::advance(const RecordHeader& header) {
   if (epoch_of(header.id) > state_.session.epoch) {
-    // The session record of this epoch is damaged; nothing tells what of the last one was synced.
-    for (const Gap& gap : gaps_) count_lost(gap.count);
-    lost_.insert(lost_.end(), gaps_.begin(), gaps_.end());
-    gaps_.clear();
+    // The session record of this epoch is damaged, or was torn with the fresh segment it began: no
+    // proof for the gaps of the last one. A later record's accepted counter may still give it.
     state_.session.epoch = epoch_of(header.id);
     state_.session.boot = {};
     state_.session.boot_first_epoch = state_.session.epoch;
     state_.next_id = make_id(state_.session.epoch, 1);
   }
-  const auto unproven = std::stable_partition(
-      gaps_.begin(), gaps_.end(), [&](const Gap& gap) { return newer(header.group, gap.group); });
+  const auto unproven = std::stable_partition(gaps_.begin(), gaps_.end(), [&](const Gap& gap) {
+    return newer(header.group, gap.group) && epoch_of(gap.first) == epoch_of(header.id);
+  });
   for (auto gap = gaps_.begin(); gap != unproven; ++gap) count_lost(gap->count);
   lost_.insert(lost_.end(), gaps_.begin(), unproven);
   gaps_.erase(gaps_.begin(), unproven);

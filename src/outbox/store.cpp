@@ -15,17 +15,12 @@ Result<std::unique_ptr<Outbox>> Outbox::open(env::Disk& disk, env::Clock& clock,
   return std::unique_ptr<Outbox>(std::move(store).value());
 }
 
-Store::Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options,
-             Mutants mutants)
-    : clock_(clock),
-      random_(random),
-      options_(std::move(options)),
-      mutants_(mutants),
-      slots_(disk) {}
+Store::Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options)
+    : clock_(clock), random_(random), options_(std::move(options)), slots_(disk) {}
 
 Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& clock,
                                                  env::Random& random, Options options,
-                                                 RecoveryReport& report, Mutants mutants) {
+                                                 RecoveryReport& report) {
   report = {};
   if (options.lanes.empty() || options.lanes.size() > limits::kLanesMax) {
     return Error{Errc::invalid_argument, "an outbox has 1 to 8 lanes", 0};
@@ -33,7 +28,7 @@ Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& cl
   if (Status locked = disk.lock(); !locked && locked.error().code != Errc::read_only) {
     return std::move(locked).error();
   }
-  std::unique_ptr<Store> store(new Store(disk, clock, random, std::move(options), mutants));
+  std::unique_ptr<Store> store(new Store(disk, clock, random, std::move(options)));
   auto recovered = recover(disk, store->slots_, store->reader_, random, store->options_);
   if (!recovered) return std::move(recovered).error();
   report = recovered->report;
@@ -172,7 +167,6 @@ void Store::settle_dropped(MessageId id, DropReason reason) { settle(id, false, 
 void Store::settle(MessageId id, bool delivered, DropReason reason) {
   if (const auto known = fetched_.find(id); known != fetched_.end()) {
     settle_one(id, known->second, delivered, reason);
-    if (mutants_.free_before_durable) release_dead();
     return;
   }
   for (auto& [sequence, segment] : state_.segments) {

@@ -28,16 +28,11 @@ inline constexpr Duration kMakeRetry = std::chrono::seconds(1);  ///< After a fu
 /// A wall clock before 2024-01-01 has never been set: no expiry is judged by it.
 inline constexpr std::int64_t kPlausibleWallMs = 1'704'067'200'000;
 
-/// Deliberate faults, for tests that prove that the checkers notice them.
-struct Mutants {
-  bool free_before_durable = false;  ///< Reuse a slot before its settlements are on disk.
-};
-
 class Store final : public Outbox {
  public:
   static Result<std::unique_ptr<Store>> open_store(env::Disk& disk, env::Clock& clock,
                                                    env::Random& random, Options options,
-                                                   RecoveryReport& report, Mutants mutants = {});
+                                                   RecoveryReport& report);
 
   PutResult put(const StoredMessage& message) override;
   Status commit(std::vector<MessageId>& lost) override;
@@ -70,7 +65,7 @@ class Store final : public Outbox {
     std::uint32_t index = 0;  // ids of the segment that were passed
   };
 
-  Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options, Mutants mutants);
+  Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options);
 
   // store.cpp
   Status begin(Recovered recovered);
@@ -94,7 +89,7 @@ class Store final : public Outbox {
   Status write_batch();
   void append_settled();
   [[nodiscard]] std::uint32_t settled_size() const;
-  void append_mark(std::vector<std::byte>& out, std::uint32_t place);
+  void append_mark(std::vector<std::byte>& out, std::uint32_t place, MessageId next_id);
   void stamp_all(std::span<std::byte> records, const SegmentKey& key, std::uint32_t place) const;
   Status start_segment();
   Status try_start_segment();
@@ -122,7 +117,6 @@ class Store final : public Outbox {
   env::Clock& clock_;
   env::Random& random_;
   Options options_;
-  Mutants mutants_;
   Slots slots_;
   SegmentReader reader_;
 

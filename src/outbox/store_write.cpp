@@ -68,7 +68,7 @@ RejectReason Store::make_room(std::uint32_t size) {
   } else {
     // Settlements go first although the checkpoint will carry them: it may be written over the very
     // messages that they end.
-    static_cast<void>(mutants_.free_before_durable ? write_batch() : flush());
+    static_cast<void>(flush());
     if (mode_ != Mode::ok) return RejectReason::storage_failed;
     const bool over = state_.segments.size() + 1 + kReserve > slots_.count();
     if (over || !make_slots(kReserve + 1)) return no_slot();
@@ -112,7 +112,7 @@ void Store::append_settled() {
 }
 
 // Ends a commit, in padding mode at the end of a block, so that the next one leaves it alone.
-void Store::append_mark(std::vector<std::byte>& out, std::uint32_t place) {
+void Store::append_mark(std::vector<std::byte>& out, std::uint32_t place, MessageId next_id) {
   const auto from = place + static_cast<std::uint32_t>(out.size());
   if (from % kBlock == 0 || from + kRecordHeaderSize > segment_bytes_) return;
   std::uint32_t length = kRecordHeaderSize;
@@ -121,7 +121,7 @@ void Store::append_mark(std::vector<std::byte>& out, std::uint32_t place) {
     if (end <= segment_bytes_) length = end - from;
   }
   const std::size_t start = out.size();
-  begin_record(out, RecordType::pad, state_.next_id);
+  begin_record(out, RecordType::pad, next_id);
   out.resize(start + length);
   finish_record(out, start);
 }
@@ -157,7 +157,7 @@ Status Store::write_batch() {
   }
   Segment* segment = active();
   HF_CHECK(segment != nullptr);
-  append_mark(batch_, segment->end);
+  append_mark(batch_, segment->end, state_.next_id);
   HF_CHECK(segment->end + batch_.size() <= segment_bytes_);
   stamp_all(batch_, segment->key, segment->end);
   env::File* file = slots_.file(segment->slot);
@@ -185,7 +185,7 @@ void Store::confirm() {
 
 // Frees slots whose messages are all settled, once that is durable.
 void Store::release_dead() {
-  if (!settled_.empty() && !mutants_.free_before_durable) return;
+  if (!settled_.empty()) return;
   for (auto entry = state_.segments.begin(); entry != state_.segments.end();) {
     if (entry->second.live_count() > 0 || entry->first == active_) {
       ++entry;
@@ -226,23 +226,32 @@ Status Store::try_start_segment() {
   if (kDataStart + 2 * checkpoint + batch_.size() + kBlock <= segment_bytes_ / 2) {
     append_checkpoint(image, state_, first);
   }
-  image.insert(image.end(), batch_.begin(), batch_.end());
-  append_mark(image, 0);
-  Status status;
-  if (image.size() > segment_bytes_) {
+  append_mark(image, 0, first);
+  std::vector<std::byte> records = batch_;
+  const auto place = static_cast<std::uint32_t>(image.size());
+  if (!records.empty()) append_mark(records, place, state_.next_id);
+  if (place + records.size() > segment_bytes_) {
     slots_.release(*slot);
     return Error{Errc::full, "the checkpoint leaves no room in a segment", 0};
   }
   stamp_all(std::span(image).subspan(kDataStart), segment.key, kDataStart);
   env::File* file = slots_.file(*slot);
-  status = file->write_at(0, image);
+  Status status = file->write_at(0, image);
   if (status.ok()) status = file->sync();
+  // A batch that is rescued goes behind a checkpoint that is durable: torn in one piece they could
+  // leave some of its messages here and, in front of them, later ones in the failed segment.
+  if (status.ok() && !records.empty()) {
+    ++state_.group;
+    stamp_all(records, segment.key, place);
+    status = file->write_at(place, records);
+    if (status.ok()) status = file->sync();
+  }
   if (!status) {
     slots_.mark_bad(*slot);
     slots_.release(*slot);
     return status;
   }
-  segment.end = static_cast<std::uint32_t>(image.size());
+  segment.end = place + static_cast<std::uint32_t>(records.size());
   active_ = segment.sequence;
   state_.segments.emplace(segment.sequence, std::move(segment));
   settled_.clear();  // the checkpoint carries them
