@@ -103,7 +103,7 @@ class Ours final : public Candidate {
   }
 
  private:
-  static constexpr std::size_t kFetchBytes = 256UL * 1024;
+  static constexpr std::size_t kFetchBytes = 4UL * 1024 * 1024;
 
   // Ids grow by one with the numbers, within one opening: one pair for each is enough.
   struct Anchor {

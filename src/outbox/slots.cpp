@@ -1,7 +1,6 @@
 #include "outbox/slots.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/check.h"
 
@@ -12,7 +11,6 @@ constexpr std::string_view kPrefix = "slot-";
 constexpr std::string_view kSuffix = ".seg";
 constexpr std::size_t kDigits = 4;
 constexpr std::size_t kZeroChunk = 64 * limits::kKiB;
-constexpr std::array<std::byte, kZeroChunk> kZeros{};
 
 }  // namespace
 
@@ -151,10 +149,11 @@ Status Slots::make_at(std::uint32_t slot) {
   s.use = Use::spoiled;  // until all of it is written and synced
   s.file = std::move(file).value();
   s.writable = true;
+  const std::vector<std::byte> zeros(kZeroChunk);  // not a constant: it would be half the code
   Status status;
   for (std::uint32_t at = 0; at < segment_bytes_ && status.ok(); at += kZeroChunk) {
     const std::size_t n = std::min<std::size_t>(kZeroChunk, segment_bytes_ - at);
-    status = s.file->write_at(at, std::span(kZeros).first(n));
+    status = s.file->write_at(at, std::span(zeros).first(n));
   }
   if (status.ok()) status = s.file->sync();
   if (status.ok()) status = sync_directory();
