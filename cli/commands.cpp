@@ -103,10 +103,11 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 std::string advice(const std::string& refusal) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kAdvice{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kAdvice{{
       {"invalid_topic", "give 1 to 256 bytes without + and # and not too many levels"},
       {"invalid_field", "check the options of the message"},
       {"unknown_lane", "give one of flow.lanes"},
+      {"lane_full", "the lane's own limit is reached; try later, or change [lane.NAME]"},
       {"too_large", "send less than limits.payload, and what the broker takes"},
       {"queue_full", "send more slowly"},
       {"outbox_full", "wait until the backlog has been sent, or raise outbox.max_size"},
@@ -116,6 +117,7 @@ std::string advice(const std::string& refusal) {
       {"refused", "check the broker's policy for this topic"},
       {"evicted", "send less, or raise outbox.max_size"},
       {"corrupt", "check the disk"},
+      {"superseded", "a newer message of its key went instead"},
   }};
   for (const auto& [name, text] : kAdvice) {
     if (refusal == name) return refusal + "; " + std::string(text);

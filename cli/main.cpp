@@ -47,10 +47,12 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
   command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
   command->add_flag("-r,--retain", message.retain, "ask the broker to keep it");
   command->add_option("--lane", message.lane, "one of flow.lanes (default normal)");
+  command->add_option("--key", message.key,
+                      "in a lane that conflates: replaces the last of this key");
   command->add_option("--expiry", a.expiry, "drop it if not sent by then, such as 1h")
       ->check(kDuration);
-  command->add_option("--durability", a.durability, "durable (default) or memory")
-      ->check(CLI::IsMember({"durable", "memory"}));
+  command->add_option("--durability", a.durability, "durable (default), spill or memory")
+      ->check(CLI::IsMember({"durable", "spill", "memory"}));
   command->add_option("--content-type", message.content_type, "MQTT 5 content type");
   command->add_option("--wait", a.wait, "accepted (on disk, default) or delivered (PUBACKed)")
       ->check(CLI::IsMember({"accepted", "delivered"}));
@@ -80,6 +82,7 @@ ExitCode publish(Arguments& a, const CLI::App& command) {
   if (command.count("MESSAGE") > 0) options.text = a.message;
   if (command.count("--file") > 0) options.file = a.file;
   if (a.durability == "memory") options.message.durability = Durability::memory;
+  if (a.durability == "spill") options.message.durability = Durability::spill;
   if (!a.expiry.empty()) {
     options.message.expiry = std::chrono::ceil<Seconds>(duration_of(a.expiry));
   }

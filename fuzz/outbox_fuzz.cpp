@@ -24,6 +24,7 @@ class FixedClock final : public env::Clock {
  public:
   [[nodiscard]] BootTime now() const override { return BootTime{std::chrono::seconds(100)}; }
   [[nodiscard]] WallTime wall() const override { return WallTime{1'750'000'000'000}; }
+  [[nodiscard]] bool wall_synchronized() const override { return true; }
   [[nodiscard]] env::BootId boot_id() const override { return env::BootId{1}; }
 };
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,30 @@ struct TlsConfig {
   std::filesystem::path key_file;   ///< Its private key.
   std::string server_name;          ///< SNI and name to verify. Empty: the endpoint's host.
   std::string alpn;                 ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
+};
+
+/// What becomes of a message for which its lane, or the outbox, has no room.
+enum class WhenFull : std::uint8_t {
+  reject,       ///< It is not accepted: publish's receipt says lane_full or outbox_full.
+  drop_oldest,  ///< Older messages of the lane make room; each is counted as `evicted`.
+  drop_newest,  ///< It is accepted and given up at once, counted as `evicted`.
+};
+
+/// One lane's own limits. Zero means none but the outbox's.
+struct LaneRules {
+  std::uint64_t max_bytes = 0;     ///< On disk, waiting.
+  std::uint64_t max_messages = 0;  ///< On disk, waiting.
+  Seconds max_age{0};              ///< Waiting longer, a message is dropped as `expired`.
+  WhenFull when_full = WhenFull::reject;
+  bool conflate = false;  ///< Of messages with one key (Message::key) only the newest waits.
+
+  friend bool operator==(const LaneRules&, const LaneRules&) = default;
+};
+
+/// What becomes of durable messages while the disk refuses to store.
+enum class OnFault : std::uint8_t {
+  reject,  ///< They are not accepted.
+  memory,  ///< They are kept in RAM, said so in their receipt, and moved to disk when it works.
 };
 
 struct Config {
@@ -77,6 +102,12 @@ struct Config {
   std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.
   std::uint32_t bytes_per_second = 400 * 1024;  ///< 0: unlimited. AWS allows 512 KiB.
   std::vector<std::string> lanes{"urgent", "normal", "bulk"};  ///< First goes first; 1…8.
+  /// Name of the MQTT 5 user property that carries the message's id, the same in every repeat of
+  /// it, for de-duplication downstream. Empty: none is sent.
+  std::string id_property = "hf-id";
+
+  // --- [lane.NAME] ----------------------------------------------------------------------------
+  std::map<std::string, LaneRules, std::less<>> lane_rules;  ///< By lane; one without has none.
 
   struct Limits {
     std::size_t payload = 128 * 1024;
@@ -91,7 +122,9 @@ struct Config {
   struct Outbox {
     std::filesystem::path directory;  ///< Created 0700 if missing. Required.
     std::uint64_t max_bytes = 64 * 1024 * 1024;
-    Milliseconds ack_flush{5000};  ///< Longest time an acknowledgement stays unwritten.
+    Milliseconds ack_flush{5000};     ///< Longest time an acknowledgement stays unwritten.
+    Milliseconds spill_after{30000};  ///< A `spill` message waits so long in RAM, then on disk.
+    OnFault on_fault = OnFault::reject;
   } outbox;
 
   // --- [local] --------------------------------------------------------------------------------

@@ -33,7 +33,10 @@ enum class Qos : std::uint8_t {
 enum class Durability : std::uint8_t {
   durable,  ///< On disk and synced before it counts as accepted: survives crash and power cut.
   memory,   ///< In RAM only: survives a lost connection, not the end of the process.
+  spill,    ///< In RAM while the connection stands; on disk, as safe as `durable`, once it waited
+            ///< Config::Outbox::spill_after, when RAM runs out, and when the device stops.
 };
+[[nodiscard]] std::string_view to_string(Durability durability) noexcept;
 
 /// Identifies an accepted message, for ever: never 0, never reused, also not after a crash.
 /// Ids of one durability grow in the order of acceptance.
@@ -47,8 +50,10 @@ struct Message {
   bool retain = false;                          ///< Ask the broker to keep it for late comers.
   Durability durability = Durability::durable;  ///< See Durability.
   std::string lane = "normal";                  ///< One of Config::lanes.
-  std::optional<Seconds> expiry;                ///< Drop (and count) it if not sent by then.
-  std::string content_type;                     ///< MQTT 5 content type; empty: none.
+  std::string key;  ///< In a lane that conflates: a newer message of this key replaces it. Empty:
+                    ///< the topic is the key. At most 256 bytes.
+  std::optional<Seconds> expiry;  ///< Drop (and count) it if not sent by then.
+  std::string content_type;       ///< MQTT 5 content type; empty: none.
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5; in order.
 };
 
@@ -74,10 +79,11 @@ enum class RejectReason : std::uint8_t {
   too_large,       ///< Payload or whole message over its limit.
   queue_full,      ///< More is arriving than the storage takes; try again in a moment.
   outbox_full,     ///< The outbox has reached its limit on disk or the disk itself is full.
+  lane_full,       ///< The lane has reached its own limit, and its rule is to reject.
   storage_failed,  ///< The disk refuses to store; see the state's storage field.
   stopping,        ///< stop() has been called.
 };
-inline constexpr std::size_t kRejectReasons = 9;
+inline constexpr std::size_t kRejectReasons = 10;
 
 /// Why an accepted message was given up. Each one is counted; none happens silently.
 enum class DropReason : std::uint8_t {
@@ -87,8 +93,9 @@ enum class DropReason : std::uint8_t {
   evicted,        ///< Made room for newer ones, by the lane's policy.
   corrupt,        ///< Its bytes on disk failed their checksum; quarantined.
   volatile_lost,  ///< A memory message, and the process ended before it was sent.
+  superseded,     ///< A newer message of the same key took its place (conflation).
 };
-inline constexpr std::size_t kDropReasons = 6;
+inline constexpr std::size_t kDropReasons = 7;
 
 [[nodiscard]] std::string_view to_string(RejectReason reason) noexcept;
 [[nodiscard]] std::string_view to_string(DropReason reason) noexcept;
@@ -124,6 +131,23 @@ struct Receipt {
   DropReason dropped = DropReason::expired;  ///< Meaningful when kind is `dropped`.
   std::uint8_t reason_code = 0;              ///< The PUBACK's reason code, if there was one.
   bool last = true;                          ///< The handler is not called again for this message.
+  /// When accepted: where the message is now. `durable` means on disk.
+  Durability kept = Durability::durable;
+};
+
+/// What is known of a message by its id, also after a restart.
+enum class FateKind : std::uint8_t {
+  unknown,    ///< No message of this store was ever accepted under this id.
+  pending,    ///< Accepted, waiting or in flight.
+  delivered,  ///< The broker has acknowledged it.
+  dropped,    ///< Given up; Fate::dropped says why.
+  forgotten,  ///< Ended so long ago that it is no longer known how.
+};
+[[nodiscard]] std::string_view to_string(FateKind kind) noexcept;
+
+struct Fate {
+  FateKind kind = FateKind::unknown;
+  DropReason dropped = DropReason::expired;  ///< Meaningful when kind is `dropped`.
 };
 
 /// How long a receipt handler is kept for its message.
@@ -197,6 +221,7 @@ enum class StorageHealth : std::uint8_t {
   full,       ///< At its limit, or the disk is full: new messages are rejected, draining goes on.
   read_only,  ///< The file system went read-only: draining goes on.
   degraded,   ///< Writing failed: durable messages are rejected until it works again.
+  slow,       ///< The disk has not answered for seconds; what waits for it is not accepted yet.
 };
 [[nodiscard]] std::string_view to_string(StorageHealth health) noexcept;
 

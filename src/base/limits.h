@@ -17,12 +17,16 @@ inline constexpr std::size_t kUserPropertiesMax = 8 * kKiB;  // sum of names and
 inline constexpr std::size_t kContentTypeMax = 256;          // as AWS
 inline constexpr std::size_t kTopicMax = 1024;               // ceiling of Config::Limits::topic
 inline constexpr std::size_t kMessageOverhead = 1 * kKiB;    // headers, lengths, padding
+inline constexpr std::size_t kKeyMax = 256;                  // conflation keys
 inline constexpr std::size_t kMessageMax =
-    kPayloadMax + kUserPropertiesMax + kContentTypeMax + kTopicMax + kMessageOverhead;
+    kPayloadMax + kUserPropertiesMax + kContentTypeMax + kTopicMax + kKeyMax + kMessageOverhead;
 
 // Lanes.
 inline constexpr std::size_t kLanesMax = 8;
 inline constexpr std::size_t kLaneNameMax = 32;
+
+// Outbox: known keys of conflating lanes. A message with a key beyond them is kept as it is.
+inline constexpr std::size_t kConflationKeys = 16 * kKiB;
 
 // Outbox segments.
 inline constexpr std::size_t kSegmentMin = 1 * kMiB;

@@ -13,13 +13,13 @@ constexpr std::string_view kErrcNames[] = {
 };
 
 constexpr std::string_view kRejectNames[] = {
-    "none",       "invalid_topic", "invalid_field",  "unknown_lane", "too_large",
-    "queue_full", "outbox_full",   "storage_failed", "stopping",
+    "none",       "invalid_topic", "invalid_field", "unknown_lane",   "too_large",
+    "queue_full", "outbox_full",   "lane_full",     "storage_failed", "stopping",
 };
 static_assert(std::size(kRejectNames) == kRejectReasons);
 
 constexpr std::string_view kDropNames[] = {
-    "expired", "refused", "too_large", "evicted", "corrupt", "volatile_lost",
+    "expired", "refused", "too_large", "evicted", "corrupt", "volatile_lost", "superseded",
 };
 static_assert(std::size(kDropNames) == kDropReasons);
 
@@ -71,8 +71,11 @@ constexpr std::string_view kLinkStateNames[] = {
     "idle", "connecting", "connected", "waiting", "stopping", "stopped",
 };
 
-constexpr std::string_view kStorageNames[] = {"ok", "full", "read_only", "degraded"};
+constexpr std::string_view kStorageNames[] = {"ok", "full", "read_only", "degraded", "slow"};
 constexpr std::string_view kReceiptNames[] = {"accepted", "rejected", "delivered", "dropped"};
+constexpr std::string_view kDurabilityNames[] = {"durable", "memory", "spill"};
+constexpr std::string_view kFateNames[] = {"unknown", "pending", "delivered", "dropped",
+                                           "forgotten"};
 
 /// The text of an enumerator, or "?" for a value outside of the enumeration.
 template <class Enum, std::size_t N>
@@ -87,6 +90,10 @@ std::string_view to_string(Errc code) noexcept { return name_of(kErrcNames, code
 std::string_view to_string(RejectReason reason) noexcept { return name_of(kRejectNames, reason); }
 std::string_view to_string(DropReason reason) noexcept { return name_of(kDropNames, reason); }
 std::string_view to_string(LinkState state) noexcept { return name_of(kLinkStateNames, state); }
+std::string_view to_string(Durability durability) noexcept {
+  return name_of(kDurabilityNames, durability);
+}
+std::string_view to_string(FateKind kind) noexcept { return name_of(kFateNames, kind); }
 std::string_view to_string(StorageHealth health) noexcept { return name_of(kStorageNames, health); }
 std::string_view to_string(ReceiptKind kind) noexcept { return name_of(kReceiptNames, kind); }
 

@@ -33,14 +33,16 @@ TEST(Vocabulary, EveryEnumeratorHasItsOwnName) {
   expect_distinct_names<DropReason>(kDropReasons);
   expect_distinct_names<Verdict>(kVerdicts);
   expect_distinct_names<LinkState>(static_cast<std::size_t>(LinkState::stopped) + 1);
-  expect_distinct_names<StorageHealth>(static_cast<std::size_t>(StorageHealth::degraded) + 1);
+  expect_distinct_names<StorageHealth>(static_cast<std::size_t>(StorageHealth::slow) + 1);
   expect_distinct_names<ReceiptKind>(static_cast<std::size_t>(ReceiptKind::dropped) + 1);
+  expect_distinct_names<Durability>(static_cast<std::size_t>(Durability::spill) + 1);
+  expect_distinct_names<FateKind>(static_cast<std::size_t>(FateKind::forgotten) + 1);
 }
 
 TEST(Vocabulary, TheCountsEndWithTheLastEnumerator) {
   EXPECT_EQ(static_cast<std::size_t>(Verdict::engine_failed) + 1, kVerdicts);
   EXPECT_EQ(static_cast<std::size_t>(RejectReason::stopping) + 1, kRejectReasons);
-  EXPECT_EQ(static_cast<std::size_t>(DropReason::volatile_lost) + 1, kDropReasons);
+  EXPECT_EQ(static_cast<std::size_t>(DropReason::superseded) + 1, kDropReasons);
 }
 
 // The tables in types.cpp stand in the order of the enumerators; a few from each end prove it.

@@ -1,29 +1,18 @@
 // See accounts.h.
 #include "device/accounts.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
 namespace holdfast::device {
 
-void Accounts::report(const Ledger& store, std::uint64_t held) {
-  if (!opened_) {
-    HF_CHECK(durable_.accepted == 0);
-    opened_ = true;
-    durable_ = store;
-    HF_CHECK(durable_.balanced());
-    return;
-  }
-  for (const DropReason reason : {DropReason::corrupt, DropReason::evicted}) {
-    const auto index = static_cast<std::size_t>(reason);
-    const std::uint64_t known = durable_.dropped[index];
-    const std::uint64_t news = std::max(store.dropped[index], known) - known;
-    const std::uint64_t found = std::min(news, durable_.pending - std::min(held, durable_.pending));
-    durable_.pending -= found;
-    unnamed_ += found;
-    durable_.dropped[index] += found;
-  }
+void Accounts::report(const Ledger& store) {
+  if (opened_) return;
+  HF_CHECK(durable_.accepted == 0);
+  opened_ = true;
+  durable_ = store;
+  HF_CHECK(durable_.balanced());
 }
 
 void Accounts::accept(MessageId id, Ticket ticket) {
@@ -31,21 +20,31 @@ void Accounts::accept(MessageId id, Ticket ticket) {
   Ledger& ledger = of(id);
   ++ledger.accepted;
   ++ledger.pending;
-  if (ticket != 0) tickets_.emplace(id, ticket);
+  if (ticket != 0) waiting_.emplace(id, Waiting{ticket, id});
 }
 
 void Accounts::reject(RejectReason reason) { ++rejected_[static_cast<std::size_t>(reason)]; }
 
-Ticket Accounts::settle(MessageId id, bool delivered, DropReason reason) {
+void Accounts::move(MessageId from, MessageId to) {
+  HF_CHECK(is_volatile(from) && !is_volatile(to));
+  HF_CHECK(volatile_.pending > 0 && volatile_.accepted > 0);
+  --volatile_.accepted;
+  --volatile_.pending;
+  ++durable_.accepted;
+  ++durable_.pending;
+  auto node = waiting_.extract(from);
+  if (node.empty()) return;
+  node.key() = to;
+  waiting_.insert(std::move(node));
+}
+
+Accounts::Waiting Accounts::settle(MessageId id, bool delivered, DropReason reason) {
   Ledger& ledger = of(id);
   HF_CHECK(ledger.pending > 0);
   --ledger.pending;
   ++(delivered ? ledger.delivered : ledger.dropped[static_cast<std::size_t>(reason)]);
-  const auto found = tickets_.find(id);
-  if (found == tickets_.end()) return 0;
-  const Ticket ticket = found->second;
-  tickets_.erase(found);
-  return ticket;
+  const auto node = waiting_.extract(id);
+  return node.empty() ? Waiting{} : node.mapped();
 }
 
 Ledger Accounts::ledger() const {
@@ -62,7 +61,7 @@ void Accounts::check(std::uint64_t volatile_held, std::uint64_t durable_held) co
   HF_CHECK(durable_.balanced() && volatile_.balanced());
   HF_CHECK(volatile_.pending == volatile_held);
   HF_CHECK(durable_.pending >= durable_held);
-  HF_CHECK(tickets_.size() <= durable_.pending + volatile_.pending + unnamed_);
+  HF_CHECK(waiting_.size() <= durable_.pending + volatile_.pending);
 }
 
 }  // namespace holdfast::device

@@ -5,9 +5,9 @@
 // Method:   two ledgers. The durable one begins with the store's own (earlier runs included) and
 //           then follows the core's events: a message is accepted when the store says that it is
 //           on disk, and settled when the core decides so, which is before the store has written
-//           it down. Comparing with later reports of the store would mix two instants; they are
-//           only asked for what the core cannot know (damage, eviction). `pending` is what is
-//           left, so that the balance cannot be wrong; check() compares it with what flow holds.
+//           it down, or when the store says that it has given it up. Comparing with later reports
+//           of the store would mix two instants. `pending` is what is left, so that the balance
+//           cannot be wrong; check() compares it with what flow holds.
 // Threads:  one thread, the core's.
 // Memory:   one entry per pending message whose end somebody waits for; the runtime bounds them
 //           by Config::Limits::receipts.
@@ -24,16 +24,22 @@ namespace holdfast::device {
 
 class Accounts {
  public:
-  /// The store's ledger: the first one brings the history of earlier runs. `held` durable messages
-  /// are in flow's hands: those the store cannot lose any more, whatever it finds.
-  void report(const Ledger& store, std::uint64_t held);
+  /// The store's ledger: the first one brings the history of earlier runs.
+  void report(const Ledger& store);
   [[nodiscard]] bool opened() const { return opened_; }
 
   /// `ticket` 0: nobody waits for the message's end.
   void accept(MessageId id, Ticket ticket);
   void reject(RejectReason reason);
-  /// The end of a message. Returns who waits for the receipt, or 0.
-  Ticket settle(MessageId id, bool delivered, DropReason reason);
+  /// A message that was accepted in RAM is on disk now, under another id.
+  void move(MessageId from, MessageId to);
+  /// Who waits for the end of a message, and by which id they know it.
+  struct Waiting {
+    Ticket ticket = 0;  ///< 0: nobody.
+    MessageId known_id = 0;
+  };
+  /// The end of a message.
+  Waiting settle(MessageId id, bool delivered, DropReason reason);
 
   [[nodiscard]] Ledger ledger() const;
   [[nodiscard]] const Ledger& durable() const { return durable_; }
@@ -47,9 +53,8 @@ class Accounts {
   bool opened_ = false;
   Ledger durable_;
   Ledger volatile_;
-  std::uint64_t unnamed_ = 0;  ///< Lost by the store without saying which; their tickets stay.
   std::array<std::uint64_t, kRejectReasons> rejected_{};
-  std::unordered_map<MessageId, Ticket> tickets_;
+  std::unordered_map<MessageId, Waiting> waiting_;
 };
 
 }  // namespace holdfast::device

@@ -17,7 +17,7 @@ bool valid_fields(const Message& message) {
                          message.expiry->count() > std::numeric_limits<std::uint32_t>::max())) {
     return false;
   }
-  if (!flow::valid_utf8(message.content_type)) return false;
+  if (!flow::valid_utf8(message.content_type) || !flow::valid_utf8(message.key)) return false;
   return std::all_of(message.user_properties.begin(), message.user_properties.end(),
                      [](const auto& property) {
                        return flow::valid_utf8(property.first) && flow::valid_utf8(property.second);
@@ -27,6 +27,7 @@ bool valid_fields(const Message& message) {
 bool small_enough(const Message& message, const Config& config) {
   if (message.payload.size() > std::min(config.limits.payload, limits::kPayloadMax)) return false;
   if (message.content_type.size() > limits::kContentTypeMax) return false;
+  if (message.key.size() > limits::kKeyMax) return false;
   std::size_t properties = 0;
   for (const auto& [name, value] : message.user_properties)
     properties += name.size() + value.size();
@@ -62,6 +63,7 @@ Admission admit(Message message, const Config& config) {
   stored.topic = std::move(message.topic);
   stored.payload = std::move(message.payload);
   stored.content_type = std::move(message.content_type);
+  stored.key = std::move(message.key);
   stored.user_properties = std::move(message.user_properties);
   return answer;
 }

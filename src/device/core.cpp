@@ -3,7 +3,9 @@
 #include "device/core.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <deque>
 #include <span>
 #include <string>
 #include <utility>
@@ -43,20 +45,28 @@ std::string hex(std::uint8_t code) {
   return text;
 }
 
-/// A new process starts its volatile ids at a random place, so that none is used twice.
-MessageId first_volatile_id(env::Random& random) {
-  return kVolatileBit | ((random.next() >> 33) << 32);
+/// A disk that has not answered for so long is called slow.
+constexpr Duration kSlowDisk = std::chrono::seconds(2);
+/// Messages that could not be moved to disk are tried again after this.
+constexpr Duration kSpillRetry = std::chrono::seconds(5);
+
+/// A run of the process counts its volatile ids from the number of its opening, as the store does;
+/// without one from a random place.
+MessageId first_volatile_id(std::uint32_t epoch, env::Random& random) {
+  constexpr unsigned kCounterBits = 35;
+  const std::uint64_t run = epoch != 0 ? epoch : random.next() >> (64 - 26);
+  return kVolatileBit | (run << kCounterBits);
 }
 
 }  // namespace
 
 struct Core::Impl {
-  Impl(Config config_in, env::Random& random)
+  Impl(Config config_in, env::Random& random, std::uint32_t epoch)
       : config(std::move(config_in)),
         supervisor(config, random),
         sender(config),
         subscriptions(flow::kBirthToken),
-        last_volatile(first_volatile_id(random)) {}
+        last_volatile(first_volatile_id(epoch, random)) {}
 
   // ---- messages --------------------------------------------------------------------------------
 
@@ -68,32 +78,70 @@ struct Core::Impl {
       if (stopping) {
         reject(item.ticket, RejectReason::stopping);
       } else if (item.durability == Durability::memory) {
-        publish_volatile(item);
+        if (!hold(item.ticket, item.message, false)) reject(item.ticket, RejectReason::queue_full);
+      } else if (item.durability == Durability::durable) {
+        auto message = std::make_shared<const StoredMessage>(std::move(item.message));
+        append.items.push_back({item.ticket, std::move(message), true});
       } else {
-        append.items.push_back({item.ticket, std::move(item.message)});
+        publish_spill(item, append);
       }
     }
+    append_to_store(std::move(append));
+  }
+
+  /// Into RAM if it may wait there, else to the disk, else into RAM after all.
+  void publish_spill(Publish::Item& item, StoreAppend& append) {
+    if (spill_later(item.message.lane) && hold(item.ticket, item.message, true)) return;
+    const std::size_t cost = item.message.cost();
+    const bool disk = !slow && storage == StorageHealth::ok;
+    if (disk && ungated_bytes + cost <= config.limits.memory / 2) {
+      ungated_bytes += cost;
+      auto message = std::make_shared<const StoredMessage>(std::move(item.message));
+      append.items.push_back({item.ticket, std::move(message), false});
+    } else if (!hold(item.ticket, item.message, false)) {
+      reject(item.ticket, RejectReason::queue_full);
+    }
+  }
+
+  /// Takes a message into RAM. False, and the message untouched, when there is no room.
+  bool hold(Ticket ticket, StoredMessage& from, bool spill) {
+    const MessageId id = last_volatile + 1;
+    auto message = std::make_shared<StoredMessage>(std::move(from));
+    message->id = id;
+    message->spill = spill;
+    if (spill) message->alias = id;
+    set_ages(*message);
+    if (!sender.add_volatile(now, message, work)) {
+      from = std::move(*message);
+      return false;
+    }
+    last_volatile = id;
+    accept(ticket, id, spill ? Durability::spill : Durability::memory);
+    return true;
+  }
+
+  void set_ages(StoredMessage& message) const {
+    if (message.expiry_seconds) {
+      message.expires = now + Seconds(*message.expiry_seconds);
+      message.give_up = message.expires;
+    }
+    const auto rules = config.lane_rules.find(config.lanes[message.lane]);
+    if (rules == config.lane_rules.end() || rules->second.max_age == Seconds::zero()) return;
+    message.give_up = std::min(message.give_up, now + rules->second.max_age);
+  }
+
+  void append_to_store(StoreAppend append) {
     if (append.items.empty()) return;
     appends_outstanding += append.items.size();
+    appends_since.emplace_back(now, append.items.size());
     emit(std::move(append));
   }
 
-  void publish_volatile(Publish::Item& item) {
-    const MessageId id = last_volatile + 1;
-    item.message.id = id;
-    auto message = std::make_shared<const StoredMessage>(std::move(item.message));
-    if (!sender.add_volatile(now, std::move(message), work)) {
-      return reject(item.ticket, RejectReason::queue_full);
-    }
-    last_volatile = id;
-    accept(item.ticket, id);
-  }
-
-  void accept(Ticket ticket, MessageId id) {
+  void accept(Ticket ticket, MessageId id, Durability kept) {
     const bool follows = follows_to_end(ticket);
     accounts.accept(id, follows ? ticket : 0);
     if (ticket == 0) return;
-    emit(GiveReceipt{ticket, {ReceiptKind::accepted, id, {}, {}, 0, !follows}});
+    emit(GiveReceipt{ticket, {ReceiptKind::accepted, id, {}, {}, 0, !follows, kept}});
   }
 
   void reject(Ticket ticket, RejectReason reason) {
@@ -104,10 +152,10 @@ struct Core::Impl {
 
   /// One end for every message, whoever decided it.
   void settle(MessageId id, bool delivered, DropReason reason, std::uint8_t code) {
-    const Ticket ticket = accounts.settle(id, delivered, reason);
-    if (ticket == 0) return;
+    const Accounts::Waiting waiting = accounts.settle(id, delivered, reason);
+    if (waiting.ticket == 0) return;
     const ReceiptKind kind = delivered ? ReceiptKind::delivered : ReceiptKind::dropped;
-    emit(GiveReceipt{ticket, {kind, id, {}, reason, code}});
+    emit(GiveReceipt{waiting.ticket, {kind, waiting.known_id, {}, reason, code}});
   }
 
   // ---- storage ---------------------------------------------------------------------------------
@@ -115,34 +163,127 @@ struct Core::Impl {
   void on(const StoreAppended& appended) {
     HF_CHECK(appends_outstanding >= appended.items.size());
     appends_outstanding -= appended.items.size();
+    note_answers(appended.items.size());
+    std::vector<MessagePtr> not_moved;
     for (const StoreAppended::Item& item : appended.items) {
-      if (item.id == 0) {
-        reject(item.ticket, item.rejected);
-      } else {
-        sender.set_stored(item.lane, true);
-        accept(item.ticket, item.id);
+      const bool moved = item.message->alias != 0;
+      if (moved) {
+        --moving_count;
+        --moving[item.lane];
+      } else if (!item.gated) {
+        ungated_bytes -= item.message->cost();
       }
+      if (item.id == 0) {
+        if (moved) {
+          not_moved.push_back(item.message);
+        } else {
+          not_stored(item);
+        }
+        continue;
+      }
+      sender.set_stored(item.lane, true);
+      if (moved) {
+        accounts.move(item.message->alias, item.id);
+      } else {
+        accept(item.ticket, item.id, Durability::durable);
+      }
+    }
+    if (not_moved.empty()) return;
+    spill_retry = now + kSpillRetry;
+    sender.return_spill(now, std::move(not_moved));
+  }
+
+  void not_stored(const StoreAppended::Item& item) {
+    const bool disk =
+        item.rejected == RejectReason::storage_failed || item.rejected == RejectReason::outbox_full;
+    if (disk && config.outbox.on_fault == OnFault::memory && !stopping) {
+      StoredMessage copy = *item.message;
+      spill_retry = std::max(spill_retry, now + kSpillRetry);
+      if (hold(item.ticket, copy, spill_later(item.lane))) return;
+    }
+    reject(item.ticket, item.rejected);
+  }
+
+  void note_answers(std::size_t count) {
+    while (count > 0) {
+      HF_CHECK(!appends_since.empty());
+      std::size_t& unanswered = appends_since.front().second;
+      const std::size_t answered = std::min(unanswered, count);
+      count -= answered;
+      unanswered -= answered;
+      if (unanswered == 0) appends_since.pop_front();
     }
   }
 
+  // ---- spill: in RAM while all goes well, then on disk -----------------------------------------
+
+  /// A spill message may stay in RAM while nothing of its lane is on disk or on the way there.
+  bool spill_later(LaneIndex lane) const {
+    return moving[lane] == 0 && sender.may_spill_later(lane);
+  }
+
+  /// Moves what has waited long enough, all of it when RAM runs out or the device stops.
+  void spill() {
+    const BootTime oldest = sender.oldest_spill();
+    if (oldest == kNever || (now < spill_retry && !stopping)) return;
+    const bool no_room = sender.volatile_bytes() > config.limits.memory / 4;
+    const BootTime since = stopping || no_room ? now : now - config.outbox.spill_after;
+    if (oldest > since) return;
+    StoreAppend append;
+    for (MessagePtr& message : sender.take_spill(since)) {
+      ++moving_count;
+      ++moving[message->lane];
+      append.items.push_back({0, std::move(message), false});
+    }
+    append_to_store(std::move(append));
+  }
+
+  BootTime next_spill() const {
+    const BootTime oldest = sender.oldest_spill();
+    if (oldest == kNever || stopping) return kNever;
+    return std::max(oldest + config.outbox.spill_after, spill_retry);
+  }
+
   void on(StoreFetched& fetched) {
-    // Dropped by the store itself, which has settled them already.
-    for (const auto& [id, reason] : fetched.dropped) settle(id, false, reason, 0);
     sender.fetched(now, fetched.lane, std::move(fetched.messages), fetched.more);
   }
 
+  void on(const StoreNews& news) {
+    for (const auto& [id, reason] : news.dropped) settle(id, false, reason, 0);
+    for (const MessageId id : news.superseded) sender.supersede(id);
+    for (std::size_t i = 0; i < std::min(news.over.size(), config.lanes.size()); ++i) {
+      const auto lane = static_cast<LaneIndex>(i);
+      const std::uint64_t rest = news.over[i] - sender.evict(lane, news.over[i], work);
+      // What is on the way stays; then the next ones go.
+      if (rest > 0) emit(StoreEvict{lane, rest});
+    }
+  }
+
   void on(const StoreReport& report) {
-    accounts.report(report.ledger, sender.durable_held());
+    accounts.report(report.ledger);
     for (std::size_t i = 0; i < std::min(report.unfetched.size(), config.lanes.size()); ++i) {
       sender.set_stored(static_cast<LaneIndex>(i), report.unfetched[i] > 0);
     }
     if (report.health == storage) return;
     storage = report.health;
     const bool well = storage == StorageHealth::ok;
+    if (well) spill_retry = BootTime::min();
+    const bool in_memory = config.outbox.on_fault == OnFault::memory;
     log(well ? LogLevel::info : LogLevel::warning,
         "storage: " + std::string(to_string(storage)) +
-            (well ? "; durable messages are accepted again"
-                  : "; new durable messages are rejected, the backlog is kept and sent"));
+            (well        ? "; durable messages are accepted again"
+             : in_memory ? "; new durable messages are kept in RAM, the backlog is kept and sent"
+                         : "; new durable messages are rejected, the backlog is kept and sent"));
+  }
+
+  /// Nothing is lost while a disk is slow, but nothing new is accepted either: say so.
+  void watch_disk() {
+    const bool late = !appends_since.empty() && now >= appends_since.front().first + kSlowDisk;
+    if (late == slow) return;
+    slow = late;
+    log(slow ? LogLevel::warning : LogLevel::info,
+        slow ? "storage: slow; the disk has not answered for 2 s, messages wait for it"
+             : "storage: the disk answers again");
   }
 
   void on(const StoreClosed&) { store_closed = true; }
@@ -232,6 +373,8 @@ struct Core::Impl {
 
   void run() {
     apply(work);
+    watch_disk();
+    spill();
     decide_leaving();
     link::Orders orders = supervisor.service(now, answer_due());
     carry_out(orders);
@@ -241,7 +384,7 @@ struct Core::Impl {
       version_given = supervisor.version();
       emit(GiveConnection{supervisor.connection(now)});
     }
-    accounts.check(sender.volatile_held(), sender.durable_held());
+    accounts.check(sender.volatile_held() + moving_count, sender.durable_held());
     HF_CHECK(!attached || supervisor.attached());
   }
 
@@ -339,11 +482,13 @@ struct Core::Impl {
 
   void finish_stop() {
     if (supervisor.stopped() && !closing) {
+      // Appends under way are waited for, so that their receipts come; but not for ever.
+      if (now < leave_by) spill();
+      closing = appends_outstanding == 0 || now >= leave_by;
+      if (!closing) return;
       if (sender.volatile_held() > 0) sender.drop_volatile(work);
       apply(work);
-      // Appends under way are waited for, so that their receipts come; but not for ever.
-      closing = appends_outstanding == 0 || now >= leave_by;
-      if (closing) emit(StoreClose{});
+      emit(StoreClose{});
     }
     if (!(closing && store_closed) && now < stop_by) return;
     finished = true;
@@ -353,7 +498,8 @@ struct Core::Impl {
 
   BootTime next_wake() const {
     if (finished) return kNever;
-    BootTime at = supervisor.next_wake(answer_due());
+    BootTime at = std::min(supervisor.next_wake(answer_due()), next_spill());
+    if (!slow && !appends_since.empty()) at = std::min(at, appends_since.front().first + kSlowDisk);
     if (supervisor.up()) {
       at = std::min(at, sender.next_wake());
       if (!stopping) at = std::min(at, subscriptions.next_wake());
@@ -388,6 +534,12 @@ struct Core::Impl {
   std::uint64_t version_given = 0;
   std::uint64_t inbound = 0;
   std::uint64_t appends_outstanding = 0;
+  std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
+  std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
+  std::uint64_t moving_count = 0;                              ///< On the way from RAM to disk.
+  std::array<std::uint64_t, limits::kLanesMax> moving{};       ///< The same by lane.
+  BootTime spill_retry = BootTime::min();
+  bool slow = false;
   StorageHealth storage = StorageHealth::ok;
 
   bool stopping = false;      ///< stop() was called.
@@ -400,8 +552,8 @@ struct Core::Impl {
   BootTime stop_by = kNever;
 };
 
-Core::Core(Config config, env::Random& random)
-    : impl_(std::make_unique<Impl>(std::move(config), random)) {}
+Core::Core(Config config, env::Random& random, std::uint32_t epoch)
+    : impl_(std::make_unique<Impl>(std::move(config), random, epoch)) {}
 
 Core::~Core() = default;
 
@@ -433,6 +585,7 @@ DeviceState Core::state(BootTime now) const {
   }
   state.ledger = core.accounts.ledger();
   state.storage = core.storage;
+  if (core.slow && core.storage == StorageHealth::ok) state.storage = StorageHealth::slow;
   state.in_flight = core.sender.in_flight();
   state.connects = core.supervisor.connects();
   state.attempts_total = core.supervisor.attempts_total();

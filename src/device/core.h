@@ -6,6 +6,7 @@
 // Proof:    every step asserts the invariants of DESIGN section 6 that it can see.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/time.h"
@@ -17,8 +18,9 @@ namespace holdfast::device {
 
 class Core {
  public:
-  /// `config` has been checked. `random` must outlive the core.
-  Core(Config config, env::Random& random);
+  /// `config` has been checked. `random` must outlive the core. `epoch` numbers the openings of the
+  /// store: messages in RAM get ids that no earlier run has given; 0 if it is not known.
+  Core(Config config, env::Random& random, std::uint32_t epoch = 0);
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;

@@ -38,6 +38,10 @@ StoredMessage make(LaneIndex lane = 1) {
   return message;
 }
 
+MessagePtr share(StoredMessage message) {
+  return std::make_shared<const StoredMessage>(std::move(message));
+}
+
 class Bench {
  public:
   explicit Bench(Config config = make_config()) : core(config, random_) {}
@@ -71,12 +75,12 @@ class Bench {
   }
   /// The store's answers to one durable message: appended, then fetched when asked.
   void store(Ticket ticket, MessageId id, LaneIndex lane = 1) {
-    step(StoreAppended{{{ticket, id, lane, RejectReason::none}}});
+    step(StoreAppended{{{ticket, id, lane, RejectReason::none, true, share(make(lane))}}});
   }
   void fetched(MessageId id, LaneIndex lane = 1) {
     auto message = std::make_shared<StoredMessage>(make(lane));
     message->id = id;
-    step(StoreFetched{lane, {message}, {}, false});
+    step(StoreFetched{lane, {message}, false});
   }
   /// A durable message from publish() to the engine.
   void send_durable(Ticket ticket, MessageId id) {
@@ -182,16 +186,14 @@ TEST(Core, HistoryOfEarlierRunsIsInTheLedgerAndIsSent) {
   EXPECT_EQ(bench.state().ledger.delivered, 9U) << "an older view of the store changes nothing";
 }
 
-TEST(Core, DamageThatOnlyTheStoreKnowsOfIsTakenOver) {
+TEST(Core, DamageThatTheStoreFindsIsTakenOver) {
   Bench bench;
   bench.start();
   bench.up();
   bench.send_durable(1, 1);
   bench.publish(2);
   bench.store(2, 2);
-  StoreReport report{{}, StorageHealth::ok, {0, 0, 0}};
-  report.ledger.dropped[static_cast<std::size_t>(DropReason::corrupt)] = 2;
-  bench.step(report);
+  bench.step(StoreNews{{{2, DropReason::corrupt}}, {}, {}});
   EXPECT_EQ(bench.state().ledger.dropped_total(), 1U) << "the one in flight is not lost";
   EXPECT_EQ(bench.state().ledger.pending, 1U);
   bench.published(1);
@@ -207,7 +209,7 @@ TEST(Core, WhatTheStoreDropsIsCounted) {
   bench.publish(2);
   bench.store(1, 1);
   bench.store(2, 2);
-  bench.step(StoreFetched{1, {}, {{1, DropReason::expired}, {2, DropReason::corrupt}}, false});
+  bench.step(StoreNews{{{1, DropReason::expired}, {2, DropReason::corrupt}}, {}, {}});
   EXPECT_EQ(bench.state().ledger.dropped_total(), 2U);
   EXPECT_EQ(bench.count<StoreSettle>(), 0U) << "the store has settled them itself";
   const auto receipts = bench.take_all<GiveReceipt>();
@@ -220,7 +222,7 @@ TEST(Core, RejectionsAreReceiptsAndCountedBesideTheBalance) {
   Bench bench;
   bench.start();
   bench.publish(1);
-  bench.step(StoreAppended{{{1, 0, 1, RejectReason::outbox_full}}});
+  bench.step(StoreAppended{{{1, 0, 1, RejectReason::outbox_full, true, share(make(1))}}});
   const auto receipts = bench.take_all<GiveReceipt>();
   ASSERT_EQ(receipts.size(), 1U);
   EXPECT_EQ(receipts[0].receipt.kind, ReceiptKind::rejected);

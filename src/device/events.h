@@ -58,6 +58,8 @@ struct StoreAppended {
     MessageId id = 0;  ///< 0 when rejected.
     LaneIndex lane = 0;
     RejectReason rejected = RejectReason::none;
+    bool gated = false;  ///< As in the StoreAppend.
+    MessagePtr message;  ///< As handed in: what a rejected one becomes is the core's to decide.
   };
   std::vector<Item> items;
 };
@@ -66,8 +68,14 @@ struct StoreAppended {
 struct StoreFetched {
   LaneIndex lane = 0;
   std::vector<MessagePtr> messages;
-  std::vector<std::pair<MessageId, DropReason>> dropped;
   bool more = false;
+};
+
+/// What the store decided by itself in a turn; comes behind the turn's other events.
+struct StoreNews {
+  std::vector<std::pair<MessageId, DropReason>> dropped;  ///< Settled in the store already.
+  std::vector<MessageId> superseded;                      ///< Ours to give up, if not on the way.
+  std::vector<std::uint64_t> over;                        ///< By lane: so many too many.
 };
 
 /// Sent after each storage turn in which something changed, and once after opening.
@@ -122,8 +130,8 @@ struct Stop {
 struct StoreClosed {};
 
 using Event =
-    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreReport,
-                 EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
+    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreNews,
+                 StoreReport, EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
                  EngineSubscribed, EngineMessage, ReconnectNow, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
@@ -131,9 +139,15 @@ using Event =
 struct StoreAppend {
   struct Item {
     Ticket ticket = 0;
-    StoredMessage message;
+    MessagePtr message;
+    bool gated = false;  ///< It came through the gate in front of publish(), and leaves it now.
   };
   std::vector<Item> items;
+};
+/// Give up the oldest of a lane that were not fetched.
+struct StoreEvict {
+  LaneIndex lane = 0;
+  std::uint64_t count = 0;
 };
 struct StoreFetch {
   LaneIndex lane = 0;
@@ -190,9 +204,10 @@ struct Log {
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
-using Action = std::variant<StoreAppend, StoreFetch, StoreSettle, StoreClose, EngineConnect,
-                            EnginePublish, EngineSubscribe, EngineUnsubscribe, EngineDisconnect,
-                            EngineAbort, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+using Action =
+    std::variant<StoreAppend, StoreFetch, StoreEvict, StoreSettle, StoreClose, EngineConnect,
+                 EnginePublish, EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
+                 GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

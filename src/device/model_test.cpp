@@ -54,7 +54,7 @@ class ModelStore {
   };
   MessageId put(StoredMessage message) {
     message.id = ++last_id_;
-    auto shared = std::make_shared<const StoredMessage>(std::move(message));
+    const auto shared = std::make_shared<const StoredMessage>(std::move(message));
     records_.emplace(shared->id, Record{shared, false, false});
     ++ledger_.accepted;
     ++ledger_.pending;
@@ -80,7 +80,7 @@ class ModelStore {
     for (auto& [id, record] : records_) record.fetched = record.settled = false;
   }
   StoreFetched fetch(const StoreFetch& ask) {
-    StoreFetched answer{ask.lane, {}, {}, false};
+    StoreFetched answer{ask.lane, {}, false};
     std::size_t bytes = 0;
     for (auto& [id, record] : records_) {
       if (record.message->lane != ask.lane || record.fetched || record.settled) continue;
@@ -314,6 +314,7 @@ class World {
   void act(StoreAppend& a) { to_store(std::move(a)); }
   void act(StoreFetch& a) { to_store(a); }
   void act(StoreSettle& a) { to_store(a); }
+  void act(StoreEvict&) { FAIL() << "no lane of this world has limits"; }
   void act(StoreClose& a) { to_store(a); }
 
   void store_turn() {
@@ -325,10 +326,10 @@ class World {
       if (auto* append = std::get_if<StoreAppend>(&command)) {
         const bool full = chance(kNoStore, 30);
         for (auto& item : append->items) {
-          const LaneIndex lane = item.message.lane;
-          const MessageId id = full ? 0 : store_.put(std::move(item.message));
-          appended.items.push_back(
-              {item.ticket, id, lane, full ? RejectReason::outbox_full : RejectReason::none});
+          const LaneIndex lane = item.message->lane;
+          const MessageId id = full ? 0 : store_.put(*item.message);
+          const RejectReason rejected = full ? RejectReason::outbox_full : RejectReason::none;
+          appended.items.push_back({item.ticket, id, lane, rejected, item.gated, item.message});
         }
       } else if (const auto* settle = std::get_if<StoreSettle>(&command)) {
         store_.settle(*settle);

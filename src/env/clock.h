@@ -17,6 +17,9 @@ class Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual BootTime now() const = 0;
   [[nodiscard]] virtual WallTime wall() const = 0;
+  /// Whether something keeps the wall clock right (NTP, PTP, GPS). Only then may it judge what
+  /// cannot be undone.
+  [[nodiscard]] virtual bool wall_synchronized() const = 0;
   [[nodiscard]] virtual BootId boot_id() const = 0;
 };
 

@@ -18,12 +18,6 @@ std::uint64_t wire_bytes(const StoredMessage& message) {
   return message.cost() - sizeof(StoredMessage) + kWireOverhead;
 }
 
-/// Surely expired: held here longer than it may live. A durable message is older than `since` by
-/// its time on disk, which the outbox checks when it is fetched.
-bool expired(const StoredMessage& message, BootTime since, BootTime now) {
-  return message.expiry_seconds && now - since >= std::chrono::seconds(*message.expiry_seconds);
-}
-
 Duration retry_delay(std::uint8_t delays) {
   Duration delay = kRetryFirst;
   for (unsigned i = 1; i < delays && delay < kRetryCap; ++i) delay *= 2;
@@ -59,9 +53,54 @@ bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
   if (volatile_held_ > 0 && volatile_bytes_ + cost > limit) return false;
   volatile_bytes_ += cost;
   ++volatile_held_;
-  Lane& lane = lanes_[message->lane];
-  lane.memory.push_back({std::move(message), now, false, 0});
+  auto& queue = queue_of(lanes_[message->lane], *message);
+  queue.push_back({std::move(message), now, false, 0});
   return true;
+}
+
+std::deque<Sender::Entry>& Sender::queue_of(Lane& lane, const StoredMessage& message) {
+  if (!is_volatile(message.id)) return lane.durable;
+  return message.spill ? lane.spill : lane.memory;
+}
+
+bool Sender::may_spill_later(LaneIndex index) const {
+  HF_CHECK(index < lane_count_);
+  const Lane& lane = lanes_[index];
+  return !lane.stored && !lane.fetching && lane.durable_bytes == 0;
+}
+
+std::vector<MessagePtr> Sender::take_spill(BootTime since) {
+  std::vector<MessagePtr> taken;
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    auto& queue = lanes_[i].spill;
+    // The first decides: what came later has waited less, but would be written soon after.
+    if (queue.empty() || queue.front().since > since) continue;
+    for (Entry& entry : queue) {
+      HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= entry.message->cost());
+      --volatile_held_;
+      volatile_bytes_ -= entry.message->cost();
+      taken.push_back(std::move(entry.message));
+    }
+    queue.clear();
+  }
+  return taken;
+}
+
+void Sender::return_spill(BootTime now, std::vector<MessagePtr> messages) {
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+    ++volatile_held_;
+    volatile_bytes_ += (*message)->cost();
+    auto& queue = lanes_[(*message)->lane].spill;
+    queue.push_front({std::move(*message), now, false, 0});
+  }
+}
+
+BootTime Sender::oldest_spill() const {
+  BootTime oldest = kNever;
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    if (!lanes_[i].spill.empty()) oldest = std::min(oldest, lanes_[i].spill.front().since);
+  }
+  return oldest;
 }
 
 void Sender::set_stored(LaneIndex lane, bool more) {
@@ -85,6 +124,24 @@ void Sender::fetched(BootTime now, LaneIndex index, std::vector<MessagePtr> mess
     ++durable_held_;
     lane.durable.push_back({std::move(message), now, false, 0});
   }
+}
+
+std::uint64_t Sender::evict(LaneIndex index, std::uint64_t count, Work& work) {
+  HF_CHECK(index < lane_count_);
+  auto& queue = lanes_[index].durable;
+  // Those that were sent and came back stand in front: at most one window of them.
+  auto entry = std::find_if(queue.begin(), queue.end(), [](const Entry& e) { return !e.sent; });
+  std::uint64_t evicted = 0;
+  while (entry != queue.end() && evicted < count) {
+    settle(*entry, false, DropReason::evicted, 0, work);
+    entry = queue.erase(entry);
+    ++evicted;
+  }
+  return evicted;
+}
+
+void Sender::supersede(MessageId id) {
+  if (durable_held_ > 0 && !by_token_.contains(id)) superseded_.insert(id);
 }
 
 // ---- the connection -----------------------------------------------------------------------------
@@ -183,24 +240,34 @@ void Sender::transmit(BootTime now, env::Token token, Entry entry, Work& work) {
 std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     while (std::deque<Entry>* queue = pick_from(lanes_[i])) {
-      const Entry& front = queue->front();
-      // What was sent before may have arrived: calling it expired would be a guess.
-      if (front.sent || !expired(*front.message, front.since, now)) {
-        lanes_[i].memory_next = queue == &lanes_[i].durable;
+      const auto reason = useless(queue->front(), now);
+      if (!reason) {
+        lanes_[i].memory_next = queue != &lanes_[i].memory;
         return queue;
       }
-      settle(front, false, DropReason::expired, 0, work);
+      settle(queue->front(), false, *reason, 0, work);
       queue->pop_front();
     }
   }
   return nullptr;
 }
 
+/// Why a message is not worth sending any more. What was sent before may have arrived: calling it
+/// expired would be a guess.
+std::optional<DropReason> Sender::useless(const Entry& entry, BootTime now) const {
+  if (entry.sent) return std::nullopt;
+  if (now >= entry.message->give_up) return DropReason::expired;
+  if (superseded_.contains(entry.message->id)) return DropReason::superseded;
+  return std::nullopt;
+}
+
 std::deque<Sender::Entry>* Sender::pick_from(Lane& lane) {
-  const bool durable = !volatile_only_ && !lane.durable.empty();
+  auto* safe = &lane.spill;
+  if (safe->empty()) safe = &lane.durable;
+  const bool durable = !safe->empty() && (!volatile_only_ || safe == &lane.spill);
   const bool memory = !lane.memory.empty();
   if (memory && (lane.memory_next || !durable)) return &lane.memory;
-  return durable ? &lane.durable : nullptr;
+  return durable ? safe : nullptr;
 }
 
 void Sender::fetch(Work& work) {
@@ -224,10 +291,10 @@ void Sender::fetch(Work& work) {
 void Sender::drop_volatile(Work& work) {
   HF_CHECK(!connected_ && flight_.empty());
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    for (const Entry& entry : lanes_[i].memory) {
-      settle(entry, false, DropReason::volatile_lost, 0, work);
+    for (auto* queue : {&lanes_[i].memory, &lanes_[i].spill}) {
+      for (const Entry& entry : *queue) settle(entry, false, DropReason::volatile_lost, 0, work);
+      queue->clear();
     }
-    lanes_[i].memory.clear();
   }
   for (auto it = delayed_.begin(); it != delayed_.end();) {
     if (is_volatile(it->second.message->id)) {
@@ -251,7 +318,9 @@ BootTime Sender::pace_at() const { return std::max(messages_.ready_at(), bytes_.
 
 bool Sender::sendable() const {
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    if (!lanes_[i].memory.empty() || (!volatile_only_ && !lanes_[i].durable.empty())) return true;
+    const Lane& lane = lanes_[i];
+    if (!lane.memory.empty() || !lane.spill.empty()) return true;
+    if (!volatile_only_ && !lane.durable.empty()) return true;
   }
   return false;
 }
@@ -295,8 +364,7 @@ void Sender::delay(BootTime now, Entry entry) {
 }
 
 void Sender::put_back(Entry entry) {
-  Lane& lane = lanes_[entry.message->lane];
-  auto& queue = is_volatile(entry.message->id) ? lane.memory : lane.durable;
+  auto& queue = queue_of(lanes_[entry.message->lane], *entry.message);
   queue.push_front(std::move(entry));
 }
 
@@ -312,17 +380,21 @@ void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::
     HF_CHECK(durable_held_ > 0 && lane.durable_bytes >= cost);
     --durable_held_;
     lane.durable_bytes -= cost;
+    if (!superseded_.empty()) superseded_.erase(entry.message->id);
+    if (durable_held_ == 0) superseded_.clear();  // ends that crossed the wish
   }
   work.settled.push_back({entry.message->id, delivered, reason, code, entry.message});
 }
 
 void Sender::purge_expired(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    std::erase_if(lanes_[i].memory, [&](const Entry& entry) {
-      if (entry.sent || !expired(*entry.message, entry.since, now)) return false;
-      settle(entry, false, DropReason::expired, 0, work);
-      return true;
-    });
+    for (auto* queue : {&lanes_[i].memory, &lanes_[i].spill}) {
+      std::erase_if(*queue, [&](const Entry& entry) {
+        if (entry.sent || now < entry.message->give_up) return false;
+        settle(entry, false, DropReason::expired, 0, work);
+        return true;
+      });
+    }
   }
 }
 

@@ -5,7 +5,8 @@
 //           the outbox in small portions (durable) or straight from the application (volatile).
 // Order:    within a lane, durable messages are sent for the first time in the order of their ids,
 //           and so are volatile ones; the two kinds take turns. A message sent before (its
-//           connection was lost, or the broker asked for later) goes ahead of new ones.
+//           connection was lost, or the broker asked for later) goes ahead of new ones. Messages
+//           that may be moved to disk (spill) are older than all on disk, and go before them.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
 // Memory:   Config::Limits::memory, one half for volatile messages, the other for durable ones
@@ -23,6 +24,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/limits.h"
@@ -89,10 +91,26 @@ class Sender {
   /// Takes a volatile message with its id. False when there is no room: nothing has happened.
   /// Making room may settle expired ones.
   [[nodiscard]] bool add_volatile(BootTime now, MessagePtr message, Work& work);
+  /// Whether a spill message of this lane may wait in RAM: not behind others on disk.
+  [[nodiscard]] bool may_spill_later(LaneIndex lane) const;
+  /// Takes back the spill messages that were given to flow before `since` and are not on the way,
+  /// oldest first; they are no longer held here.
+  [[nodiscard]] std::vector<MessagePtr> take_spill(BootTime since);
+  /// What take_spill() gave could not be moved: back to the front, in the order of the ids.
+  void return_spill(BootTime now, std::vector<MessagePtr> messages);
+  /// When the oldest spill message that waits was given to flow; kNever without any.
+  [[nodiscard]] BootTime oldest_spill() const;
+
   /// The outbox has (or hasn't) messages of this lane that were not fetched.
   void set_stored(LaneIndex lane, bool more);
   /// The answer to a fetch, ids growing within the lane.
   void fetched(BootTime now, LaneIndex lane, std::vector<MessagePtr> messages, bool more);
+
+  /// Gives up the oldest messages read ahead in this lane, not those that were sent. Returns how
+  /// many there were.
+  std::uint64_t evict(LaneIndex lane, std::uint64_t count, Work& work);
+  /// A newer message has taken this one's place: it is given up unless it is on the way.
+  void supersede(MessageId id);
 
   // ---- the connection --------------------------------------------------------------------------
 
@@ -149,6 +167,7 @@ class Sender {
   struct Lane {
     std::deque<Entry> durable;
     std::deque<Entry> memory;
+    std::deque<Entry> spill;
     bool memory_next = false;       ///< Whose turn it is.
     bool stored = false;            ///< The outbox has more.
     bool fetching = false;          ///< One question at a time.
@@ -160,6 +179,8 @@ class Sender {
 
   [[nodiscard]] std::deque<Entry>* pick(BootTime now, Work& work);
   [[nodiscard]] std::deque<Entry>* pick_from(Lane& lane);
+  [[nodiscard]] std::optional<DropReason> useless(const Entry& entry, BootTime now) const;
+  [[nodiscard]] static std::deque<Entry>& queue_of(Lane& lane, const StoredMessage& message);
   [[nodiscard]] BootTime pace_at() const;
   [[nodiscard]] bool sendable() const;
   [[nodiscard]] std::size_t room_for(const Lane& lane) const;
@@ -187,6 +208,7 @@ class Sender {
   Flight flight_;  ///< In the order of sending, so that the oldest is at the front.
   std::unordered_map<env::Token, Flight::iterator> by_token_;
   std::multimap<BootTime, Entry> delayed_;
+  std::unordered_set<MessageId> superseded_;  ///< Held here, durable.
 
   std::uint64_t volatile_held_ = 0;
   std::uint64_t durable_held_ = 0;

@@ -23,6 +23,8 @@ Config make_config() {
   return config;
 }
 
+constexpr BootTime kStart{std::chrono::hours(1)};
+
 MessagePtr make(MessageId id, LaneIndex lane = 1, std::size_t payload = 100,
                 std::optional<std::uint32_t> expiry = {}) {
   auto message = std::make_shared<StoredMessage>();
@@ -31,6 +33,7 @@ MessagePtr make(MessageId id, LaneIndex lane = 1, std::size_t payload = 100,
   message->topic = "t";
   message->payload.resize(payload);
   message->expiry_seconds = expiry;
+  if (expiry) message->expires = message->give_up = kStart + std::chrono::seconds(*expiry);
   return message;
 }
 
@@ -80,7 +83,7 @@ class Bench {
   }
   std::vector<env::Token> take_sent() { return std::exchange(sent, {}); }
 
-  BootTime now{std::chrono::hours(1)};
+  BootTime now = kStart;
   Sender sender;
   Work work;
   std::map<LaneIndex, std::deque<MessagePtr>> stored;

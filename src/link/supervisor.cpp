@@ -56,6 +56,7 @@ env::ConnectRequest request_from(const Config& config) {
   request.session_expiry = config.session_expiry;
   request.clean_start = config.clean_start;
   request.will = config.will;
+  request.id_property = config.id_property;
   request.receive_maximum = kReceiveMaximum;
   request.resolve_timeout = config.timing.resolve;
   request.connect_timeout = config.timing.connect;

@@ -66,7 +66,7 @@ class Damage : public testing::Test {
           if (known != waiting_.end() && !same_message(known->second, *m)) ++found.wrong;
         }
         more = got.more;
-        if (got.messages.empty() && got.dropped.empty()) break;
+        if (got.messages.empty() && box.take_news().dropped.empty()) break;
       }
       EXPECT_EQ(box.unfetched(lane), 0U);
     }

@@ -17,6 +17,8 @@ constexpr std::uint8_t kFlagQosMask = 0x03;
 constexpr std::uint8_t kFlagRetain = 0x04;
 constexpr std::uint8_t kFlagExpiry = 0x08;
 constexpr std::uint8_t kFlagWallSuspect = 0x10;
+constexpr std::uint8_t kFlagKey = 0x20;
+constexpr std::uint8_t kFlagAlias = 0x40;
 
 std::span<const std::byte> bytes_of(std::span<const std::uint8_t> in) { return std::as_bytes(in); }
 
@@ -41,6 +43,7 @@ void encode(const SegmentHeader& header, std::span<std::byte> out) {
   w.bytes(bytes_of(header.store));
   w.u64(header.sequence);
   w.u64(header.salt);
+  w.u8(static_cast<std::uint8_t>(header.kind));
   w.zeros(kSegmentCrcAt - bytes.size());
   w.u32(crc32c(0, std::span(bytes)));
   std::copy(bytes.begin(), bytes.end(), out.begin());
@@ -62,11 +65,26 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> in
                  [](std::byte b) { return static_cast<std::uint8_t>(b); });
   header.sequence = r.u64();
   header.salt = r.u64();
+  const std::uint8_t kind = r.u8();
+  if (kind > static_cast<std::uint8_t>(SegmentKind::carried)) return std::nullopt;
+  header.kind = static_cast<SegmentKind>(kind);
   if (header.sequence == 0 || header.segment_bytes % kBlock != 0 ||
       header.segment_bytes < kSegmentFloor || header.segment_bytes > limits::kSegmentMax) {
     return std::nullopt;
   }
   return header;
+}
+
+bool is_other_version(std::span<const std::byte> in) {
+  if (in.size() < kSegmentHeaderSize) return false;
+  // The last byte of the magic is the major version, in case that the header itself changes.
+  const auto magic = std::as_bytes(std::span(kMagic)).first(kMagic.size() - 1);
+  if (!std::equal(magic.begin(), magic.end(), in.begin())) return false;
+  if (load_le<std::uint8_t>(in.data() + magic.size()) != static_cast<std::uint8_t>(kMagic.back())) {
+    return true;
+  }
+  return load_le<std::uint16_t>(in.data() + kMagic.size()) != kFormatVersion &&
+         load_le<std::uint32_t>(in.data() + kSegmentCrcAt) == crc32c(0, in.first(kSegmentCrcAt));
 }
 
 SegmentKey make_key(const StoreUuid& store, std::uint64_t sequence, std::uint64_t salt) {
@@ -128,10 +146,12 @@ bool record_valid(std::span<const std::byte> record, const RecordHeader& header,
 std::optional<std::uint32_t> put_size(const StoredMessage& message) {
   constexpr std::size_t kShort = std::numeric_limits<std::uint16_t>::max();
   if (message.topic.size() > kShort || message.content_type.size() > kShort ||
-      message.user_properties.size() > kShort) {
+      message.key.size() > kShort || message.user_properties.size() > kShort) {
     return std::nullopt;
   }
   std::size_t size = kPutFixed + message.topic.size() + message.content_type.size();
+  if (message.alias != 0) size += 8;
+  if (!message.key.empty()) size += 2 + message.key.size();
   for (const auto& [name, value] : message.user_properties) {
     if (name.size() > kShort || value.size() > kShort) return std::nullopt;
     size += 4 + name.size() + value.size();
@@ -148,6 +168,8 @@ void append_put(std::vector<std::byte>& out, const StoredMessage& message, Messa
   if (message.retain) flags |= kFlagRetain;
   if (message.expiry_seconds) flags |= kFlagExpiry;
   if (stamp.wall_suspect) flags |= kFlagWallSuspect;
+  if (!message.key.empty()) flags |= kFlagKey;
+  if (message.alias != 0) flags |= kFlagAlias;
   const std::uint64_t detail = std::uint64_t{lane} | std::uint64_t{flags} << 8 |
                                std::uint64_t{message.topic.size()} << 16 |
                                std::uint64_t{message.content_type.size()} << 32 |
@@ -159,6 +181,11 @@ void append_put(std::vector<std::byte>& out, const StoredMessage& message, Messa
   w.i64(stamp.boot_ms);
   w.u32(message.expiry_seconds.value_or(0));
   w.u32(static_cast<std::uint32_t>(message.payload.size()));
+  if (message.alias != 0) w.u64(message.alias);
+  if (!message.key.empty()) {
+    w.u16(static_cast<std::uint16_t>(message.key.size()));
+    w.text(message.key);
+  }
   w.text(message.topic);
   w.text(message.content_type);
   for (const auto& [name, value] : message.user_properties) {
@@ -204,6 +231,8 @@ std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
   const std::uint32_t expiry = r.u32();
   if ((flags & kFlagExpiry) != 0) m.expiry_seconds = expiry;
   const std::uint32_t payload = r.u32();
+  if ((flags & kFlagAlias) != 0) m.alias = r.u64();
+  if ((flags & kFlagKey) != 0) m.key = r.text(r.u16());
   m.topic = r.text(topic);
   m.content_type = r.text(content_type);
   for (std::size_t i = 0; i < properties && r.ok(); ++i) {
@@ -214,6 +243,7 @@ std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
   }
   const auto body = r.bytes(payload);
   if (!r.ok() || r.left() != 0) return std::nullopt;
+  if (m.alias != 0 && !is_volatile(m.alias)) return std::nullopt;
   m.payload.assign(body.begin(), body.end());
   return put;
 }

@@ -59,16 +59,24 @@ static_assert(make_id(kEpochMax, kCounterMax) < kDurableIdEnd);
 
 using StoreUuid = std::array<std::uint8_t, 16>;
 
+enum class SegmentKind : std::uint8_t {
+  log = 0,      ///< Begins with a checkpoint; records were appended as they came.
+  carried = 1,  ///< Puts copied out of older segments; counts only while a checkpoint names it.
+};
+
 struct SegmentHeader {
   StoreUuid store{};
   std::uint64_t sequence = 0;  ///< Grows by each use of a slot; never reused once it was seen.
   std::uint64_t salt = 0;      ///< Random, per use of a slot.
   std::uint32_t segment_bytes = 0;
+  SegmentKind kind = SegmentKind::log;
 };
 
 /// kSegmentHeaderSize bytes.
 void encode(const SegmentHeader& header, std::span<std::byte> out);
 [[nodiscard]] std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> in);
+/// Whether this is the header of a segment that another version of this format wrote.
+[[nodiscard]] bool is_other_version(std::span<const std::byte> in);
 
 /// What makes records of one use of a slot recognisable.
 struct SegmentKey {

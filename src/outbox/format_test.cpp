@@ -135,8 +135,10 @@ TEST(Format, SegmentHeader) {
 
 TEST(Segment, KnowsWhatWaits) {
   Segment s(kStore, 1, 2, 0);
-  for (const MessageId id : {10U, 11U, 12U, 20U, 21U}) EXPECT_TRUE(s.add(id, id % 2 == 0 ? 0 : 1));
-  EXPECT_FALSE(s.add(15, 0)) << "ids must grow";
+  for (const MessageId id : {10U, 11U, 12U, 20U, 21U})
+    EXPECT_TRUE(s.add(id, id % 2 == 0 ? 0 : 1, 100));
+  EXPECT_FALSE(s.add(15, 0, 100)) << "ids must grow";
+  EXPECT_EQ(s.live_bytes(), 500U);
   EXPECT_EQ(s.runs().size(), 2U);
   EXPECT_EQ(s.index_of(20), 3U);
   EXPECT_FALSE(s.index_of(13).has_value());
@@ -151,6 +153,9 @@ TEST(Segment, KnowsWhatWaits) {
   EXPECT_TRUE(s.settle(11, lane));
   EXPECT_EQ(lane, 0);
   EXPECT_EQ(s.live_count(), 3U);
+  s.release_bytes(0, 1000);
+  EXPECT_EQ(s.load(0).bytes, 0U) << "never below nothing";
+  EXPECT_EQ(s.live_bytes(), 200U);
 }
 
 State sample_state() {
@@ -164,7 +169,7 @@ State sample_state() {
   for (const std::uint64_t sequence : {3U, 5U, 6U}) {
     Segment s(kStore, sequence, sequence * 77, static_cast<std::uint32_t>(sequence));
     s.end = kDataStart + 4096;
-    for (std::uint64_t i = 1; i <= 200; ++i) s.add(make_id(4, sequence * 100 - 100 + i), i % 2);
+    for (std::uint64_t i = 1; i <= 200; ++i) s.add(make_id(4, sequence * 100 - 100 + i), i % 2, 64);
     state.segments.emplace(sequence, s);
   }
   StoreLane lane = 0;

@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/message.h"
@@ -16,17 +18,30 @@
 #include "env/clock.h"
 #include "env/disk.h"
 #include "env/random.h"
+#include "holdfast/config.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
 
 namespace holdfast::outbox {
 
+/// A lane as the store sees it: its name, and its own limits.
+struct LaneOptions {
+  LaneOptions(std::string its_name, LaneRules its_rules = {})  // NOLINT(google-explicit-*)
+      : name(std::move(its_name)), rules(its_rules) {}
+  LaneOptions(const char* its_name) : name(its_name) {}  // NOLINT(google-explicit-*)
+
+  std::string name;
+  LaneRules rules;
+};
+
 struct Options {
   std::uint64_t max_bytes = 64 * 1024 * 1024;
   std::uint64_t segment_bytes = 0;  ///< 0: chosen from max_bytes. Fixed once the store exists.
-  std::vector<std::string> lanes{"urgent", "normal", "bulk"};
+  std::vector<LaneOptions> lanes{"urgent", "normal", "bulk"};
   Duration ack_flush = std::chrono::seconds(5);
 };
+
+[[nodiscard]] std::vector<std::string> lane_names(const Options& options);
 
 /// What opening found, for the log and the operator.
 struct RecoveryReport {
@@ -38,12 +53,25 @@ struct RecoveryReport {
   std::uint64_t corrupt = 0;  ///< Accepted messages lost to damage, found by this opening.
   std::uint64_t torn = 0;     ///< Records cut while being written; never accepted.
   std::uint32_t segments = 0;
+  std::uint32_t set_aside = 0;  ///< Files of another store or format version, left as they are.
+  std::uint32_t epoch = 0;      ///< Numbers the openings of this store; never given twice.
+  std::uint32_t store = 0;      ///< The first four bytes of the store's UUID.
 };
 
 /// put()'s answer: an id, or why not.
 struct PutResult {
   MessageId id = 0;
   RejectReason rejected = RejectReason::none;
+};
+
+/// What the store decided by itself since it was last asked.
+struct News {
+  /// Messages given up: they made room, expired, were replaced, or are damaged.
+  std::vector<std::pair<MessageId, DropReason>> dropped;
+  /// Fetched messages that a newer one of the same key has replaced; whoever holds them decides.
+  std::vector<MessageId> superseded;
+  /// By lane: how many of the fetched messages should be given up to keep the lane's limits.
+  std::vector<std::uint64_t> over;
 };
 
 class Outbox {
@@ -56,9 +84,9 @@ class Outbox {
                                                             RecoveryReport& report);
   virtual ~Outbox() = default;
 
-  /// Writes one message (its id and accepted_wall_ms are ignored). Not durable, and so not
-  /// accepted, until the next successful commit(). Rejections: outbox_full, too_large,
-  /// unknown_lane, storage_failed.
+  /// Writes one message (its id and times are ignored). Not durable, and so not accepted, until
+  /// the next successful commit(). The lane's rules decide what happens when there is no room.
+  /// Rejections: outbox_full, lane_full, too_large, unknown_lane, storage_failed.
   [[nodiscard]] virtual PutResult put(const StoredMessage& message) = 0;
 
   /// Makes all puts and settlements so far durable with one sync. On failure nothing put since the
@@ -67,11 +95,9 @@ class Outbox {
   [[nodiscard]] virtual Status commit(std::vector<MessageId>& lost) = 0;
 
   /// The oldest messages of a lane that were committed and not fetched before, at most max_count
-  /// and about max_bytes. Expired ones are dropped (counted) on the way, and given in `dropped`
-  /// as are those found corrupt.
+  /// and about max_bytes. Expired ones and those found corrupt are dropped on the way (News).
   struct Fetched {
     std::vector<MessagePtr> messages;
-    std::vector<std::pair<MessageId, DropReason>> dropped;
     bool more = false;  ///< The lane has further messages.
   };
   [[nodiscard]] virtual Fetched fetch(LaneIndex lane, std::size_t max_count,
@@ -81,6 +107,15 @@ class Outbox {
   /// commit(), or by tick() after ack_flush. Unknown or already settled ids are ignored.
   virtual void settle_delivered(MessageId id) = 0;
   virtual void settle_dropped(MessageId id, DropReason reason) = 0;
+
+  /// Gives up the oldest `count` messages of a lane that were not fetched (News).
+  virtual void evict(LaneIndex lane, std::uint64_t count) = 0;
+
+  /// What became of a durable message, as far as it is known.
+  [[nodiscard]] virtual Fate fate(MessageId id) const = 0;
+
+  /// What the store decided by itself since the last call.
+  [[nodiscard]] virtual News take_news() = 0;
 
   /// Does what time demands (flush of soft settlements, retry after a storage failure).
   virtual void tick() = 0;

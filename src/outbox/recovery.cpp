@@ -24,12 +24,15 @@ StoreUuid random_uuid(env::Random& random) {
   return uuid;
 }
 
-std::optional<SegmentHeader> read_header(env::File& file) {
+/// `other` is set when a copy was written by another version of the format.
+std::optional<SegmentHeader> read_header(env::File& file, bool& other) {
   std::optional<SegmentHeader> best;
+  other = false;
   for (const std::uint32_t at : {std::uint32_t{0}, kBlock}) {
     std::array<std::byte, kSegmentHeaderSize> raw{};
     const auto got = file.read_at(at, raw);
     if (!got || *got != raw.size()) continue;
+    other = other || is_other_version(raw);
     const auto header = decode_segment_header(raw);
     // After a cut recycling the copies differ; the higher one is what was being written.
     if (header && (!best || header->sequence > best->sequence)) best = header;
@@ -54,7 +57,13 @@ StoreUuid majority(const std::vector<Found>& all) {
 std::vector<Found> find_segments(Slots& slots, Recovered& out) {
   std::vector<Found> all;
   for (const std::uint32_t slot : slots.existing()) {
-    if (const auto header = read_header(*slots.file(slot))) all.push_back({slot, *header});
+    bool other = false;
+    if (const auto header = read_header(*slots.file(slot), other)) {
+      all.push_back({slot, *header});
+    } else if (other) {
+      slots.quarantine(slot);
+      ++out.report.set_aside;
+    }
   }
   if (all.empty()) return all;
   out.store = majority(all);
@@ -64,6 +73,7 @@ std::vector<Found> find_segments(Slots& slots, Recovered& out) {
       ours.push_back(f);
     } else {
       slots.quarantine(f.slot);
+      ++out.report.set_aside;
     }
   }
   std::sort(ours.begin(), ours.end(),
@@ -74,8 +84,24 @@ std::vector<Found> find_segments(Slots& slots, Recovered& out) {
   return ours;
 }
 
+/// Whether the slot still holds this very segment.
+bool is_there(const std::vector<Found>& found, const Segment& segment) {
+  return std::any_of(found.begin(), found.end(), [&](const Found& f) {
+    return f.slot == segment.slot && f.header.sequence == segment.sequence;
+  });
+}
+
+void end_as_corrupt(const Segment& segment, std::uint32_t segment_bytes, State& state) {
+  state.counters.add_drops(DropReason::corrupt, segment.live_count());
+  for (std::uint32_t i = segment.next_live(0); i < segment.size(); i = segment.next_live(i + 1)) {
+    state.endings.add({segment.id_at(i), 1, EndKind::dropped, DropReason::corrupt},
+                      Endings::limit(segment_bytes));
+  }
+}
+
 /// Messages of segments whose slot is gone or was used again.
-void account_for_missing(const std::vector<Found>& found, Slots& slots, State& state) {
+void account_for_missing(const std::vector<Found>& found, Slots& slots, std::uint32_t segment_bytes,
+                         State& state) {
   for (auto entry = state.segments.begin(); entry != state.segments.end();) {
     const Segment& segment = entry->second;
     const auto header = std::find_if(found.begin(), found.end(),
@@ -87,12 +113,13 @@ void account_for_missing(const std::vector<Found>& found, Slots& slots, State& s
       ++entry;
       continue;
     }
-    // A slot is used again only when all its messages are settled and that is durable, so their
-    // records of settlement were damaged: nothing is lost. A slot that is gone took them along.
+    // A slot is used again only when all its messages are settled (or carried, see replay.h) and
+    // that is durable, so their records of settlement were damaged: nothing is lost. A slot that is
+    // gone took them along.
     if (reused) {
       state.counters.delivered += segment.live_count();
     } else {
-      state.counters.add_drops(DropReason::corrupt, segment.live_count());
+      end_as_corrupt(segment, segment_bytes, state);
     }
     entry = state.segments.erase(entry);
   }
@@ -112,12 +139,19 @@ class Recovery {
     while (base > 0) {
       --base;
       sync(found[base]);
+      if (found[base].header.kind != SegmentKind::log) continue;
       has_base_ = has_checkpoint(make_segment(found[base]), file(found[base]), reader_, out_.store,
                                  out_.segment_bytes);
       if (has_base_) break;
     }
     Replay replay(out_.state, reader_, out_.store, out_.segment_bytes);
+    const auto exists = [&](const Segment& segment) { return is_there(found, segment); };
     for (std::size_t i = base; i < found.size(); ++i) {
+      if (found[i].header.kind == SegmentKind::carried) {
+        // Written just before a checkpoint that was cut or is damaged.
+        replay.carried(make_segment(found[i]), file(found[i]), exists, !has_base_);
+        continue;
+      }
       const bool is_base = has_base_ && i == base;
       const bool any = replay.segment(make_segment(found[i]), file(found[i]), is_base);
       if (any && !is_base) out_.report.rebuilt = true;
@@ -125,7 +159,7 @@ class Recovery {
     replay.finish();
     const std::uint64_t lost =
         out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
-    account_for_missing(found, slots_, out_.state);
+    account_for_missing(found, slots_, out_.segment_bytes, out_.state);
     out_.report.corrupt =
         replay.new_corrupt() - lost +
         out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
@@ -197,12 +231,12 @@ Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, 
   if (found.empty()) {
     out.store = random_uuid(random);
     out.segment_bytes = choose_segment_bytes(options);
-    out.state.session.lanes = options.lanes;
+    out.state.session.lanes = lane_names(options);
     out.report.created = true;
   }
   slots.configure(out.segment_bytes, choose_slot_count(options, out.segment_bytes));
   if (!found.empty()) {
-    out.state.session.lanes = options.lanes;  // for a rebuild without any checkpoint
+    out.state.session.lanes = lane_names(options);  // for a rebuild without any checkpoint
     Recovery(slots, reader, out).run(found);
   }
   for (const auto& [sequence, segment] : out.state.segments) slots.mark_used(segment.slot);

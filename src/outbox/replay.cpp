@@ -37,12 +37,53 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
     apply(*record, segment);
     broken_.epoch = state_.session.epoch;
   }
-  if (any) state_.segments.insert_or_assign(segment.sequence, std::move(segment));
+  if (any) state_.segments.insert_or_assign(segment.place, std::move(segment));
   return any;
 }
 
+bool Replay::carried(Segment segment, env::File& file,
+                     const std::function<bool(const Segment&)>& exists, bool rebuild) {
+  std::uint32_t at = kDataStart;
+  std::vector<std::uint64_t> sources;  // places, ascending
+  while (auto record = reader_.next(file, segment.key, segment.sequence, at, segment_bytes_)) {
+    at = record->next;
+    segment.end = at;
+    const MessageId id = record->header.id;
+    if (record->header.type != RecordType::put) continue;
+    const auto from = std::find_if(state_.segments.begin(), state_.segments.end(),
+                                   [id](const auto& entry) { return entry.second.live(id); });
+    if (from == state_.segments.end() && !rebuild) continue;
+    const auto lane = static_cast<StoreLane>(std::min<std::size_t>(
+        put_lane(record->header), std::max<std::size_t>(state_.session.lanes.size(), 1) - 1));
+    if (!segment.add(id, lane, stride(record->header.length))) continue;
+    if (from == state_.segments.end()) {
+      ++state_.counters.accepted;
+    } else if (sources.empty() || sources.back() != from->first) {
+      sources.push_back(from->first);
+    }
+  }
+  std::uint64_t missing = 0;
+  for (const std::uint64_t place : sources) {
+    const Segment& from = state_.segments.at(place);
+    for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {
+      if (segment.live(from.id_at(i))) continue;
+      if (exists(from)) return false;
+      ++missing;
+    }
+  }
+  if (segment.live_count() == 0) return false;
+  for (const std::uint64_t place : sources) state_.segments.erase(place);
+  state_.counters.add_drops(DropReason::corrupt, missing);
+  if (!sources.empty()) segment.place = sources.front();
+  state_.segments.emplace(segment.place, std::move(segment));
+  return true;
+}
+
 void Replay::finish() {
-  for (const Gap& gap : gaps_) torn_ += gap.count;
+  for (const Gap& gap : gaps_) {
+    torn_ += gap.count;
+    end(gap.first, gap.count, EndKind::never_accepted, {});
+  }
   torn_ += broken_.count;
   gaps_.clear();
 }
@@ -57,10 +98,20 @@ void Replay::count_lost(std::uint64_t count) {
   state_.counters.add_drops(DropReason::corrupt, count);
 }
 
+void Replay::end(MessageId first, std::uint64_t count, EndKind kind, DropReason reason) {
+  const auto bounded = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, kAllIds));
+  state_.endings.add({first, bounded, kind, reason}, Endings::limit(segment_bytes_));
+}
+
+void Replay::end_epoch() {
+  if (state_.session.epoch != 0) end(state_.next_id, kAllIds, EndKind::never_accepted, {});
+}
+
 void Replay::advance(const RecordHeader& header) {
   if (epoch_of(header.id) > state_.session.epoch) {
     // The session record of this epoch is damaged, or was torn with the fresh segment it began: no
     // proof for the gaps of the last one. A later record's accepted counter may still give it.
+    end_epoch();
     state_.session.epoch = epoch_of(header.id);
     state_.session.boot = {};
     state_.session.boot_first_epoch = state_.session.epoch;
@@ -69,7 +120,10 @@ void Replay::advance(const RecordHeader& header) {
   const auto unproven = std::stable_partition(gaps_.begin(), gaps_.end(), [&](const Gap& gap) {
     return newer(header.group, gap.group) && epoch_of(gap.first) == epoch_of(header.id);
   });
-  for (auto gap = gaps_.begin(); gap != unproven; ++gap) count_lost(gap->count);
+  for (auto gap = gaps_.begin(); gap != unproven; ++gap) {
+    count_lost(gap->count);
+    end(gap->first, gap->count, EndKind::dropped, DropReason::corrupt);
+  }
   lost_.insert(lost_.end(), gaps_.begin(), unproven);
   gaps_.erase(gaps_.begin(), unproven);
   if (header.id > state_.next_id) {
@@ -116,7 +170,7 @@ void Replay::put(const RecordView& record, Segment& segment) {
       std::min<std::size_t>(put_lane(record.header), lanes == 0 ? 0 : lanes - 1));
   // An id that was passed already: a second copy, written after the first could not be synced.
   if (id < state_.next_id && !take_from_gap(id)) return;
-  if (!segment.add(id, lane)) return;
+  if (!segment.add(id, lane, stride(record.header.length))) return;
   ++state_.counters.accepted;
   state_.next_id = std::max(state_.next_id, id + 1);
   if (!stamp->wall_suspect) {
@@ -164,6 +218,12 @@ void Replay::session(const RecordView& record) {
   }
   if (info->epoch > state_.session.epoch) {
     // The opening that wrote this knew how many messages it had found; fewer now means damage.
+    const bool damage = info->accepted > state_.counters.accepted;
+    for (const Gap& gap : gaps_) {
+      end(gap.first, gap.count, damage ? EndKind::dropped : EndKind::never_accepted,
+          DropReason::corrupt);
+    }
+    end_epoch();
     lost_.insert(lost_.end(), gaps_.begin(), gaps_.end());
     gaps_.clear();
     state_.next_id = make_id(info->epoch, 1);
@@ -193,6 +253,7 @@ std::uint64_t Replay::settle_in(Segment& segment, const Range& range) {
       if (segment.settle(id, lane)) ++settled;
     }
   }
+  if (settled > 0) segment.release_bytes(range.lane, range.bytes * settled / range.count);
   return settled;
 }
 
@@ -210,7 +271,9 @@ void Replay::settle(const Range& range, bool delivered, Segment& current) {
   settled += undecided + not_lost;
   if (delivered) {
     state_.counters.delivered += settled;
+    if (not_lost > 0) end(range.first, range.count, EndKind::delivered, {});
   } else {
+    end(range.first, range.count, EndKind::dropped, range.reason);
     state_.counters.add_drops(range.reason, settled);
     if (range.reason == DropReason::corrupt) known_corrupt_ += settled;
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "outbox/reader.h"
@@ -21,6 +22,12 @@ class Replay {
   /// All records of a segment. `with_checkpoint`: its head replaces the state. Adds the segment to
   /// the state if it has any record; returns whether it had.
   bool segment(Segment segment, env::File& file, bool with_checkpoint);
+
+  /// A segment into which older ones were copied. Counts only if it is whole: if nothing of those
+  /// that still exist (`exists`) is missing in it. Without any checkpoint (`rebuild`) its messages
+  /// may be known from nowhere else. Returns whether it counts.
+  bool carried(Segment segment, env::File& file, const std::function<bool(const Segment&)>& exists,
+               bool rebuild);
 
   /// After the last segment: what is still missing was torn.
   void finish();
@@ -44,6 +51,9 @@ class Replay {
   void settle(const Range& range, bool delivered, Segment& current);
   std::uint64_t settle_in(Segment& segment, const Range& range);
   void count_lost(std::uint64_t count);
+  void end(MessageId first, std::uint64_t count, EndKind kind, DropReason reason);
+  /// Ids that the epoch may have given, but to nothing that was accepted.
+  void end_epoch();
   bool take_from_gap(MessageId id);
   /// Takes the ids of a range out of gaps; gives how many there were.
   static std::uint64_t take_range(std::vector<Gap>& gaps, const Range& range);

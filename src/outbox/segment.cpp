@@ -8,7 +8,7 @@
 
 namespace holdfast::outbox {
 
-bool Segment::add(MessageId id, StoreLane lane) {
+bool Segment::add(MessageId id, StoreLane lane, std::uint32_t bytes) {
   if (!runs_.empty()) {
     Run& last = runs_.back();
     if (id < last.first + last.count) return false;
@@ -23,7 +23,8 @@ bool Segment::add(MessageId id, StoreLane lane) {
   if (size_ % 64 == 0) bits_.push_back(0);
   bits_[size_ / 64] |= std::uint64_t{1} << (size_ % 64);
   if (lanes_.size() <= lane) lanes_.resize(std::size_t{lane} + 1);
-  ++lanes_[lane];
+  ++lanes_[lane].count;
+  lanes_[lane].bytes += bytes;
   ++size_;
   ++live_;
   return true;
@@ -33,14 +34,26 @@ bool Segment::settle(MessageId id, StoreLane& lane) {
   const auto index = index_of(id);
   if (!index || !live_at(*index)) return false;
   if (lane_live(lane) == 0) {
-    const auto other = std::find_if(lanes_.begin(), lanes_.end(), [](auto n) { return n > 0; });
+    const auto other =
+        std::find_if(lanes_.begin(), lanes_.end(), [](const LaneLoad& l) { return l.count > 0; });
     HF_CHECK(other != lanes_.end());
     lane = static_cast<StoreLane>(other - lanes_.begin());
   }
   bits_[*index / 64] &= ~(std::uint64_t{1} << (*index % 64));
-  --lanes_[lane];
   --live_;
+  if (--lanes_[lane].count == 0) lanes_[lane].bytes = 0;
   return true;
+}
+
+void Segment::release_bytes(StoreLane lane, std::uint64_t bytes) {
+  if (lane >= lanes_.size()) return;
+  LaneLoad& load = lanes_[lane];
+  load.bytes -= static_cast<std::uint32_t>(std::min<std::uint64_t>(load.bytes, bytes));
+}
+
+std::uint64_t Segment::live_bytes() const {
+  return std::accumulate(lanes_.begin(), lanes_.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const LaneLoad& load) { return sum + load.bytes; });
 }
 
 std::optional<std::uint32_t> Segment::index_of(MessageId id) const {
@@ -70,7 +83,7 @@ std::uint32_t Segment::next_live(std::uint32_t index) const {
 }
 
 bool Segment::restore(std::vector<Run> runs, std::vector<std::uint64_t> bits,
-                      std::vector<std::uint32_t> lanes) {
+                      std::vector<LaneLoad> lanes) {
   std::uint64_t size = 0;
   MessageId next = 1;
   for (Run& run : runs) {
@@ -87,7 +100,12 @@ bool Segment::restore(std::vector<Run> runs, std::vector<std::uint64_t> bits,
   if (size % 64 != 0 && bits.back() >> (size % 64) != 0) return false;
   std::uint64_t live = 0;
   for (const std::uint64_t word : bits) live += static_cast<std::uint64_t>(std::popcount(word));
-  if (std::accumulate(lanes.begin(), lanes.end(), std::uint64_t{0}) != live) return false;
+  std::uint64_t counted = 0;
+  for (const LaneLoad& load : lanes) {
+    counted += load.count;
+    if (load.bytes > limits::kSegmentMax || (load.count == 0 && load.bytes > 0)) return false;
+  }
+  if (counted != live) return false;
   runs_ = std::move(runs);
   bits_ = std::move(bits);
   lanes_ = std::move(lanes);

@@ -2,6 +2,8 @@
 //
 // Threads:  one thread at a time, as the outbox.
 // Memory:   a bit per message plus a few words per run of ids; no index of messages.
+// Order:    segments are read in the order of `place`. A log segment's place is its sequence; one
+//           that carries the messages of older segments has the place of the first of them.
 #pragma once
 
 #include <cstddef>
@@ -20,16 +22,25 @@ struct Run {
   std::uint32_t base = 0;
 };
 
+/// The waiting messages of a lane. Bytes are those of their records; after damage they are an
+/// estimate, and exact again when none waits.
+struct LaneLoad {
+  std::uint32_t count = 0;
+  std::uint32_t bytes = 0;
+};
+
 class Segment {
  public:
   Segment() = default;
   Segment(const StoreUuid& store, std::uint64_t its_sequence, std::uint64_t its_salt,
           std::uint32_t its_slot)
-      : sequence(its_sequence),
+      : place(its_sequence),
+        sequence(its_sequence),
         salt(its_salt),
         slot(its_slot),
         key(make_key(store, its_sequence, its_salt)) {}
 
+  std::uint64_t place = 0;
   std::uint64_t sequence = 0;
   std::uint64_t salt = 0;
   std::uint32_t slot = 0;
@@ -37,10 +48,12 @@ class Segment {
   std::uint32_t end = kDataStart;  ///< Records that count end here.
 
   /// Adds a waiting message. False, and nothing done, if the id does not grow.
-  bool add(MessageId id, StoreLane lane);
+  bool add(MessageId id, StoreLane lane, std::uint32_t bytes);
   /// Takes a message out; false if it was not waiting here. When the lane has none here (only
   /// after damage), another lane that has is charged; the one charged is given back in `lane`.
   bool settle(MessageId id, StoreLane& lane);
+  /// The bytes of messages taken out; whoever took them out knows how many.
+  void release_bytes(StoreLane lane, std::uint64_t bytes);
 
   /// The position of an id among all ids of this segment.
   [[nodiscard]] std::optional<std::uint32_t> index_of(MessageId id) const;
@@ -57,20 +70,22 @@ class Segment {
 
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t live_count() const { return live_; }
-  [[nodiscard]] std::uint32_t lane_live(StoreLane lane) const {
-    return lane < lanes_.size() ? lanes_[lane] : 0;
+  [[nodiscard]] LaneLoad load(StoreLane lane) const {
+    return lane < lanes_.size() ? lanes_[lane] : LaneLoad{};
   }
+  [[nodiscard]] std::uint32_t lane_live(StoreLane lane) const { return load(lane).count; }
+  /// Bytes of the records of all waiting messages.
+  [[nodiscard]] std::uint64_t live_bytes() const;
   [[nodiscard]] const std::vector<Run>& runs() const { return runs_; }
-  [[nodiscard]] const std::vector<std::uint32_t>& lanes() const { return lanes_; }
+  [[nodiscard]] const std::vector<LaneLoad>& lanes() const { return lanes_; }
 
   /// Rebuilds the table from a checkpoint; false if the parts contradict each other.
-  bool restore(std::vector<Run> runs, std::vector<std::uint64_t> bits,
-               std::vector<std::uint32_t> lanes);
+  bool restore(std::vector<Run> runs, std::vector<std::uint64_t> bits, std::vector<LaneLoad> lanes);
 
  private:
   std::vector<Run> runs_;  // first ids ascend
   std::vector<std::uint64_t> bits_;
-  std::vector<std::uint32_t> lanes_;  // waiting messages by store lane
+  std::vector<LaneLoad> lanes_;  // waiting messages by store lane
   std::uint32_t size_ = 0;
   std::uint32_t live_ = 0;
 };

@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kPrefix = "slot-";
 constexpr std::string_view kSuffix = ".seg";
 constexpr std::size_t kDigits = 4;
+constexpr std::uint32_t kSlotNumbers = 10'000;
 constexpr std::size_t kZeroChunk = 64 * limits::kKiB;
 
 }  // namespace
@@ -50,7 +51,11 @@ Status Slots::found(std::uint32_t slot) {
 void Slots::configure(std::uint32_t segment_bytes, std::uint32_t count) {
   segment_bytes_ = segment_bytes;
   count_ = count;
-  if (slots_.size() < count) slots_.resize(count);
+  std::uint32_t ours = 0;
+  for (end_ = 0; ours < count && end_ < kSlotNumbers; ++end_) {
+    ours += end_ < slots_.size() && slots_[end_].use == Use::foreign ? 0U : 1U;
+  }
+  if (slots_.size() < end_) slots_.resize(end_);
   for (Slot& slot : slots_) {
     if (slot.use != Use::spoiled || !slot.file) continue;
     const auto size = slot.file->size();
@@ -89,7 +94,7 @@ void Slots::release(std::uint32_t slot) {
 }
 
 void Slots::trim(std::uint32_t keep) {
-  for (std::size_t i = slots_.size(); i > count_ && ready() > keep; --i) {
+  for (std::size_t i = slots_.size(); i > end_ && ready() > keep; --i) {
     Slot& s = slots_[i - 1];
     if (s.use != Use::free) continue;
     s.file.reset();
@@ -119,13 +124,13 @@ bool Slots::has_ready(std::uint32_t wanted) const {
 }
 
 bool Slots::can_make() const {
-  return std::any_of(slots_.begin(), slots_.begin() + count_,
+  return std::any_of(slots_.begin(), slots_.begin() + end_,
                      [](const Slot& s) { return s.use == Use::absent || s.use == Use::spoiled; });
 }
 
 Status Slots::make() {
   for (const Use use : {Use::spoiled, Use::absent}) {
-    for (std::uint32_t i = 0; i < count_; ++i) {
+    for (std::uint32_t i = 0; i < end_; ++i) {
       if (slots_[i].use == use) return make_at(i);
     }
   }

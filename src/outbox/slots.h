@@ -29,7 +29,8 @@ class Slots {
   /// Notes that a file exists. Errors: as Disk::open; read_only is not an error, the file is then
   /// open for reading only.
   Status found(std::uint32_t slot);
-  /// Until this is called nothing can be taken. `count` bounds what may be made.
+  /// Until this is called nothing can be taken. `count` bounds what may be made, beside the files
+  /// that were set aside.
   void configure(std::uint32_t segment_bytes, std::uint32_t count);
 
   /// Null when there is no such file.
@@ -83,6 +84,7 @@ class Slots {
   std::vector<Slot> slots_;
   std::uint32_t segment_bytes_ = 0;
   std::uint32_t count_ = 0;
+  std::uint32_t end_ = 0;  ///< Slots from here on are not made.
   bool directory_dirty_ = false;
 };
 

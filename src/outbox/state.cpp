@@ -119,6 +119,7 @@ std::vector<std::uint64_t> read_bits(ByteReader& r, std::uint32_t size) {
 }
 
 void write_segment(ByteWriter& w, const Segment& segment, std::size_t lanes) {
+  w.u64(segment.place);
   w.u64(segment.sequence);
   w.u64(segment.salt);
   w.u32(segment.slot);
@@ -129,21 +130,26 @@ void write_segment(ByteWriter& w, const Segment& segment, std::size_t lanes) {
     w.u32(run.count);
   }
   for (std::size_t lane = 0; lane < lanes; ++lane) {
-    w.u32(segment.lane_live(static_cast<StoreLane>(lane)));
+    const LaneLoad load = segment.load(static_cast<StoreLane>(lane));
+    w.u32(load.count);
+    w.u32(load.bytes);
   }
   write_bits(w, segment);
 }
 
 std::optional<Segment> read_segment(ByteReader& r, const StoreUuid& store, std::size_t lanes,
                                     std::uint32_t segment_bytes) {
+  const std::uint64_t place = r.u64();
   const std::uint64_t sequence = r.u64();
   const std::uint64_t salt = r.u64();
   const std::uint32_t slot = r.u32();
   Segment segment(store, sequence, salt, slot);
+  segment.place = place;
   segment.end = r.u32();
   const std::uint32_t count = r.u32();
   if (!r.ok() || segment.end < kDataStart || segment.end > segment_bytes ||
-      segment.end % kAlign != 0 || slot > kSlotNumberMax || count > r.left()) {
+      segment.end % kAlign != 0 || place == 0 || place > sequence || slot > kSlotNumberMax ||
+      count > r.left()) {
     return std::nullopt;
   }
   std::vector<Run> runs(count);
@@ -154,8 +160,11 @@ std::optional<Segment> read_segment(ByteReader& r, const StoreUuid& store, std::
     size += run.count;
   }
   if (!r.ok() || size > limits::kSegmentMax / kRecordHeaderSize) return std::nullopt;
-  std::vector<std::uint32_t> live(lanes);
-  for (std::uint32_t& n : live) n = r.u32();
+  std::vector<LaneLoad> live(lanes);
+  for (LaneLoad& load : live) {
+    load.count = r.u32();
+    load.bytes = r.u32();
+  }
   std::vector<std::uint64_t> bits = read_bits(r, static_cast<std::uint32_t>(size));
   if (!r.ok() || !segment.restore(std::move(runs), std::move(bits), std::move(live))) {
     return std::nullopt;
@@ -198,6 +207,7 @@ void append_ranges(std::vector<std::byte>& out, RecordType type, std::span<const
   for (const Range& range : ranges) {
     w.u64(range.first);
     w.u32(range.count);
+    w.u32(range.bytes);
     w.u8(range.lane);
     w.u8(type == RecordType::drop ? static_cast<std::uint8_t>(range.reason) : 0);
     w.u16(0);
@@ -212,6 +222,7 @@ std::vector<Range> decode_ranges(std::span<const std::byte> record) {
     Range range;
     range.first = r.u64();
     range.count = r.u32();
+    range.bytes = r.u32();
     range.lane = r.u8();
     const std::uint8_t reason = r.u8();
     r.u16();
@@ -231,6 +242,7 @@ void append_checkpoint(std::vector<std::byte>& out, const State& state, MessageI
   w.u64(state.counters.delivered);
   w.u8(static_cast<std::uint8_t>(kDropReasons));
   for (const std::uint64_t n : state.counters.dropped) w.u64(n);
+  state.endings.write(w);
   const auto waiting = [](const auto& entry) { return entry.second.live_count() > 0; };
   w.u32(static_cast<std::uint32_t>(
       std::count_if(state.segments.begin(), state.segments.end(), waiting)));
@@ -258,6 +270,9 @@ std::optional<State> decode_checkpoint(std::span<const std::byte> record, const 
     // A reason that this version does not know still counts as a loss of some kind.
     state.counters.dropped[std::min<std::size_t>(i, kDropReasons - 1)] += n;
   }
+  auto endings = Endings::read(r);
+  if (!endings) return std::nullopt;
+  state.endings = std::move(*endings);
   const std::uint32_t count = r.u32();
   std::vector<bool> slots(std::size_t{kSlotNumberMax} + 1);
   for (std::uint32_t i = 0; i < count && r.ok(); ++i) {
@@ -268,8 +283,8 @@ std::optional<State> decode_checkpoint(std::span<const std::byte> record, const 
     }
     if (slots[segment->slot]) return std::nullopt;
     slots[segment->slot] = true;
-    const std::uint64_t sequence = segment->sequence;
-    if (!state.segments.emplace(sequence, std::move(*segment)).second) return std::nullopt;
+    const std::uint64_t place = segment->place;
+    if (!state.segments.emplace(place, std::move(*segment)).second) return std::nullopt;
   }
   if (!r.ok() || !state.balanced()) return std::nullopt;
   return state;

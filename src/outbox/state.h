@@ -15,6 +15,7 @@
 
 #include "env/clock.h"
 #include "holdfast/types.h"
+#include "outbox/endings.h"
 #include "outbox/segment.h"
 
 namespace holdfast::outbox {
@@ -43,13 +44,14 @@ struct Counters {
   }
 };
 
-using SegmentMap = std::map<std::uint64_t, Segment>;  // by sequence
+using SegmentMap = std::map<std::uint64_t, Segment>;  // by place
 
 struct State {
   SessionInfo session;
   MessageId next_id = 0;
   std::uint32_t group = 0;  ///< The number the next commit gets.
   Counters counters;
+  Endings endings;
   SegmentMap segments;
 
   [[nodiscard]] std::uint64_t pending() const;
@@ -61,6 +63,7 @@ struct State {
 struct Range {
   MessageId first = 0;
   std::uint32_t count = 0;
+  std::uint32_t bytes = 0;  ///< Of their records.
   StoreLane lane = 0;
   DropReason reason = DropReason::expired;  ///< Meaningful in drop records.
 
@@ -68,9 +71,12 @@ struct Range {
   [[nodiscard]] bool continued_by(const Range& next) const {
     return lane == next.lane && reason == next.reason && first + count == next.first;
   }
-  void join(const Range& next) { count += next.count; }
+  void join(const Range& next) {
+    count += next.count;
+    bytes += next.bytes;
+  }
 };
-inline constexpr std::size_t kRangeSize = 16;
+inline constexpr std::size_t kRangeSize = 20;
 inline constexpr std::size_t kRangesPerRecord = 1024;
 
 void append_session(std::vector<std::byte>& out, const SessionInfo& info, MessageId next_id);

@@ -1,11 +1,18 @@
 #include "outbox/store.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/check.h"
 #include "outbox/bytes.h"
 
 namespace holdfast::outbox {
+
+std::vector<std::string> lane_names(const Options& options) {
+  std::vector<std::string> names;
+  for (const LaneOptions& lane : options.lanes) names.push_back(lane.name);
+  return names;
+}
 
 Result<std::unique_ptr<Outbox>> Outbox::open(env::Disk& disk, env::Clock& clock,
                                              env::Random& random, Options options,
@@ -37,6 +44,8 @@ Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& cl
   if (!begun && created) return std::move(begun).error();
   // An existing store opens whatever its disk says: what is in it can still be sent.
   report.read_only = store->mode_ == Mode::read_only;
+  report.epoch = store->state_.session.epoch;
+  report.store = load_le<std::uint32_t>(std::as_bytes(std::span(store->store_)).data());
   return store;
 }
 
@@ -45,7 +54,9 @@ Status Store::begin(Recovered recovered) {
   segment_bytes_ = recovered.segment_bytes;
   state_ = std::move(recovered.state);
   last_sequence_ = recovered.last_sequence;
+  sweep_at_ = clock_.now() + kSweepEvery;
   map_lanes();
+  count_totals();
   reader_.forget();
   if (recovered.report.read_only) {
     if (recovered.report.created) {
@@ -70,19 +81,20 @@ Status Store::begin(Recovered recovered) {
 // that is no longer configured keeps its index until its last message is gone.
 void Store::map_lanes() {
   std::vector<std::string>& names = state_.session.lanes;
-  if (names.empty()) names = options_.lanes;
+  if (names.empty()) names = lane_names(options_);
   const auto configured = [&](const std::string& name) {
-    return std::find(options_.lanes.begin(), options_.lanes.end(), name) != options_.lanes.end();
+    return std::any_of(options_.lanes.begin(), options_.lanes.end(),
+                       [&](const LaneOptions& lane) { return lane.name == name; });
   };
-  for (const std::string& lane : options_.lanes) {
-    auto at = std::find(names.begin(), names.end(), lane);
+  for (const LaneOptions& lane : options_.lanes) {
+    auto at = std::find(names.begin(), names.end(), lane.name);
     for (std::size_t i = 0; at == names.end() && i < names.size(); ++i) {
       if (configured(names[i]) || lane_pending(static_cast<StoreLane>(i)) > 0) continue;
-      names[i] = lane;
+      names[i] = lane.name;
       at = names.begin() + static_cast<std::ptrdiff_t>(i);
     }
     if (at == names.end() && names.size() < kStoreLanesMax) {
-      names.push_back(lane);
+      names.push_back(lane.name);
       at = std::prev(names.end());
     }
     // 255 lanes with waiting messages and none of them configured: share the last.
@@ -91,12 +103,36 @@ void Store::map_lanes() {
   }
   cursors_.resize(names.size());
   fetched_by_lane_.resize(names.size());
+  rules_.resize(names.size());
+  for (std::size_t i = 0; i < lane_map_.size(); ++i) {
+    rules_[lane_map_[i]] = options_.lanes[i].rules;
+    conflates_ = conflates_ || options_.lanes[i].rules.conflate;
+  }
+  news_.over.resize(lane_map_.size());
+  if (!conflates_) return;
+  key_seed_ = random_.next();
+  scan_place_ = 0;
+}
+
+void Store::count_totals() {
+  totals_.assign(cursors_.size(), {});
+  for (const auto& [place, segment] : state_.segments) {
+    for (std::size_t i = 0; i < segment.lanes().size(); ++i) {
+      Total& total = totals_[clamp_lane(static_cast<StoreLane>(i))];
+      total.count += segment.lanes()[i].count;
+      total.bytes += segment.lanes()[i].bytes;
+    }
+  }
 }
 
 void Store::begin_session() {
   SessionInfo& s = state_.session;
   const env::BootId boot = clock_.boot_id();
   const bool same_boot = s.epoch != 0 && s.boot == boot;
+  if (s.epoch != 0) {
+    state_.endings.add({state_.next_id, kAllIds, EndKind::never_accepted, {}},
+                       Endings::limit(segment_bytes_));
+  }
   ++s.epoch;
   HF_CHECK(s.epoch <= kEpochMax);
   if (!same_boot) s.boot_first_epoch = s.epoch;
@@ -115,7 +151,10 @@ std::int64_t Store::boot_ms() const {
       .count();
 }
 
+// A clock that nothing keeps right may be decades ahead; taken as seen, it would make the right
+// time look wrong for ever.
 void Store::observe_wall() {
+  if (!clock_.wall_synchronized()) return;
   state_.session.max_wall_ms = std::max(state_.session.max_wall_ms, clock_.wall().ms);
 }
 
@@ -123,8 +162,8 @@ Stamp Store::stamp() const {
   Stamp stamp;
   stamp.wall_ms = clock_.wall().ms;
   stamp.boot_ms = boot_ms();
-  stamp.wall_suspect =
-      stamp.wall_ms < kPlausibleWallMs || stamp.wall_ms < state_.session.max_wall_ms;
+  stamp.wall_suspect = !clock_.wall_synchronized() || stamp.wall_ms < kPlausibleWallMs ||
+                       stamp.wall_ms < state_.session.max_wall_ms;
   return stamp;
 }
 
@@ -140,13 +179,42 @@ PutResult Store::put(const StoredMessage& message) {
   const auto size = put_size(message);
   if (!size || *size > segment_bytes_ / 2 - 3 * kBlock) return refuse(RejectReason::too_large);
   if (mode_ != Mode::ok) return refuse(RejectReason::storage_failed);
-  const RejectReason no_room = make_room(stride(*size));
+  const StoreLane lane = lane_map_[message.lane];
+  const std::uint32_t bytes = stride(*size);
+  if (!keep_limit(lane, bytes)) {
+    const bool quietly = rules(lane).when_full == WhenFull::drop_newest;
+    return quietly ? give_up_at_once(lane) : refuse(RejectReason::lane_full);
+  }
+  RejectReason no_room = make_room(bytes);
+  if (no_room == RejectReason::outbox_full && make_space(message.lane)) no_room = make_room(bytes);
+  if (no_room == RejectReason::outbox_full && rules(lane).when_full == WhenFull::drop_newest) {
+    full_ = true;
+    return give_up_at_once(lane);
+  }
   if (no_room != RejectReason::none) return refuse(no_room);
   observe_wall();
   const MessageId id = state_.next_id++;
-  const StoreLane lane = lane_map_[message.lane];
   append_put(batch_, message, id, lane, stamp());
-  batch_puts_.push_back({id, lane});
+  batch_puts_.push_back({id, lane, bytes, true});
+  ++totals_[lane].count;
+  totals_[lane].bytes += bytes;
+  if (rules(lane).conflate) note_key(lane, message, id, bytes);
+  return {id, RejectReason::none};
+}
+
+// Accepted, and evicted before it was written: only its end is recorded, so that the books and its
+// fate are right after a restart, too.
+PutResult Store::give_up_at_once(StoreLane lane) {
+  const std::uint32_t size = kRecordHeaderSize + stride(kRangeSize);
+  if (!fits(size)) {
+    static_cast<void>(flush());
+    const RejectReason no_room = fits(size) ? RejectReason::none : make_room(size);
+    if (no_room != RejectReason::none) return refuse(no_room);
+  }
+  const MessageId id = state_.next_id++;
+  const Range range{id, 1, 0, lane, DropReason::evicted};
+  append_ranges(batch_, RecordType::drop, std::span(&range, 1), state_.next_id);
+  batch_puts_.push_back({id, lane, 0, false});
   return {id, RejectReason::none};
 }
 
@@ -169,31 +237,44 @@ void Store::settle(MessageId id, bool delivered, DropReason reason) {
     settle_one(id, known->second, delivered, reason);
     return;
   }
-  for (auto& [sequence, segment] : state_.segments) {
+  for (auto& [place, segment] : state_.segments) {
     if (!segment.live(id)) continue;
-    const auto lane = find_lane(segment, id);
-    settle_one(id, lane.value_or(0), delivered, reason);
+    Held held;
+    if (const auto record = find_put(segment, id)) {
+      held = {clamp_lane(put_lane(record->header)), stride(record->header.length)};
+    }
+    settle_one(id, held, delivered, reason);
     return;
   }
 }
 
-bool Store::settle_one(MessageId id, StoreLane lane, bool delivered, DropReason reason) {
-  for (auto& [sequence, segment] : state_.segments) {
-    StoreLane charged = lane;
+bool Store::settle_one(MessageId id, Held held, bool delivered, DropReason reason) {
+  for (auto& [place, segment] : state_.segments) {
+    StoreLane charged = held.lane;
     if (!segment.settle(id, charged)) continue;
+    segment.release_bytes(charged, held.bytes);
+    Total& total = totals_[charged];
+    total.count -= std::min<std::uint64_t>(total.count, 1);
+    total.bytes =
+        total.count == 0 ? 0 : total.bytes - std::min<std::uint64_t>(total.bytes, held.bytes);
     if (const auto known = fetched_.find(id); known != fetched_.end()) {
-      --fetched_by_lane_[known->second];
+      --fetched_by_lane_[known->second.lane];
       fetched_.erase(known);
     }
     if (delivered) {
       ++state_.counters.delivered;
     } else {
       state_.counters.add_drops(reason, 1);
+      remember_end(id, EndKind::dropped, reason);
     }
-    remember_settled({id, 1, charged, reason}, delivered);
+    remember_settled({id, 1, held.bytes, charged, reason}, delivered);
     return true;
   }
   return false;
+}
+
+void Store::remember_end(MessageId id, EndKind kind, DropReason reason) {
+  state_.endings.add({id, 1, kind, reason}, Endings::limit(segment_bytes_));
 }
 
 void Store::remember_settled(const Range& range, bool delivered) {
@@ -217,17 +298,70 @@ void Store::tick() {
     if (Status started = start_segment(); !started) fail(started.error());
     return;
   }
+  if (scan_place_ != kScanned) scan_keys();
+  if (now >= sweep_at_) sweep_expired();
   const bool too_many = settled_.size() >= kSettledMax;
   const bool due = options_.ack_flush > Duration::zero() && !settled_.empty() &&
                    now >= settled_since_ + options_.ack_flush;
   if (too_many || due) static_cast<void>(flush());  // a failure shows in health() and commit()
 }
 
+// Only the oldest of each lane are looked at: one that expires behind them is found when they are
+// gone, or when its room is needed.
+void Store::sweep_expired() {
+  sweep_at_ = clock_.now() + kSweepEvery;
+  for (std::size_t i = 0; i < cursors_.size(); ++i) {
+    const auto lane = static_cast<StoreLane>(i);
+    std::size_t bytes = 0;
+    if (lane_unfetched(lane) > 0) fetch_lane(lane, 0, 0, 0, bytes, nullptr);
+  }
+}
+
 BootTime Store::next_due() const {
   if (mode_ != Mode::ok) return retry_at_;
-  if (settled_.empty()) return kNever;
-  if (settled_.size() >= kSettledMax) return settled_since_;
-  return options_.ack_flush > Duration::zero() ? settled_since_ + options_.ack_flush : kNever;
+  if (scan_place_ != kScanned || settled_.size() >= kSettledMax) return BootTime{};
+  BootTime due = kNever;
+  if (!settled_.empty() && options_.ack_flush > Duration::zero()) {
+    due = settled_since_ + options_.ack_flush;
+  }
+  for (std::size_t i = 0; i < totals_.size(); ++i) {
+    if (totals_[i].count > fetched_by_lane_[i]) return std::min(due, sweep_at_);
+  }
+  return due;
+}
+
+News Store::take_news() {
+  for (std::size_t i = 0; i < lane_map_.size(); ++i) {
+    const StoreLane lane = lane_map_[i];
+    std::uint64_t& over = news_.over[i];
+    over = 0;
+    if (rules(lane).when_full != WhenFull::drop_oldest) continue;
+    over = excess(lane);
+    if (over == 0 || fetched_by_lane_[lane] > 0) continue;
+    evict_from(lane, over, 0);  // nobody else can
+    over = 0;
+  }
+  News out = std::move(news_);
+  news_ = {};
+  news_.over.resize(lane_map_.size());
+  return out;
+}
+
+Fate Store::fate(MessageId id) const {
+  const std::uint32_t epoch = epoch_of(id);
+  if (is_volatile(id) || epoch == 0 || counter_of(id) == 0) return {};
+  if (id >= state_.next_id) return {};
+  for (const auto& [place, segment] : state_.segments) {
+    if (segment.live(id)) return {FateKind::pending, {}};
+  }
+  const auto unconfirmed = [id](const PendingPut& put) { return put.id == id; };
+  if (std::any_of(batch_puts_.begin(), batch_puts_.end(), unconfirmed)) return {};
+  if (const Ending* ending = state_.endings.find(id)) {
+    if (ending->kind == EndKind::never_accepted) return {};
+    if (ending->kind == EndKind::dropped) return {FateKind::dropped, ending->reason};
+    return {FateKind::delivered, {}};
+  }
+  return {id < state_.endings.forgotten_below() ? FateKind::forgotten : FateKind::delivered, {}};
 }
 
 Status Store::close() {

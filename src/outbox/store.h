@@ -1,13 +1,16 @@
-// The outbox over slot files: class Store implements Outbox. See outbox.h for the contract and
-// docs/outbox-format.md for what is on disk.
+// The outbox's implementation: what is known (State), what is not yet on disk (a batch), and the
+// slots it is written to.
 //
-// How a commit works: put() and settlements collect records in RAM (batch_). commit() writes them
-// at the end of the active segment and syncs once. They stay in RAM until that sync has succeeded,
-// so a failed one loses nothing: the segment is left alone for ever and the batch is written again
-// into a fresh slot.
+// Parts:    store.cpp (opening, putting, settling, time), store_write.cpp (records onto the disk),
+//           store_fetch.cpp (messages back), store_space.cpp (limits: eviction, compaction),
+//           store_keys.cpp (conflation).
+// Threads:  one thread at a time; blocks on the disk it is given.
+// Failure:  a write or sync that fails loses nothing: the segment is left alone for ever and the
+//           batch is written again into a fresh slot.
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,7 +27,8 @@ inline constexpr std::uint32_t kBatchMax = 256 * 1024;  ///< Unconfirmed bytes h
 inline constexpr std::size_t kSettledMax = 4096;        ///< Unwritten ranges held in RAM.
 inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kRetryCap = std::chrono::seconds(60);
-inline constexpr Duration kMakeRetry = std::chrono::seconds(1);  ///< After a full disk.
+inline constexpr Duration kMakeRetry = std::chrono::seconds(1);    ///< After a full disk.
+inline constexpr Duration kSweepEvery = std::chrono::seconds(10);  ///< Looking for expired ones.
 /// A wall clock before 2024-01-01 has never been set: no expiry is judged by it.
 inline constexpr std::int64_t kPlausibleWallMs = 1'704'067'200'000;
 
@@ -39,6 +43,9 @@ class Store final : public Outbox {
   Fetched fetch(LaneIndex lane, std::size_t max_count, std::size_t max_bytes) override;
   void settle_delivered(MessageId id) override;
   void settle_dropped(MessageId id, DropReason reason) override;
+  void evict(LaneIndex lane, std::uint64_t count) override;
+  [[nodiscard]] Fate fate(MessageId id) const override;
+  News take_news() override;
   void tick() override;
   [[nodiscard]] BootTime next_due() const override;
   Status close() override;
@@ -56,13 +63,38 @@ class Store final : public Outbox {
   struct PendingPut {
     MessageId id = 0;
     StoreLane lane = 0;
+    std::uint32_t bytes = 0;
+    bool kept = true;  // false: accepted and given up at once, there is no record
   };
 
   // Where a lane stands: everything of it before this place was fetched.
   struct Cursor {
-    std::uint64_t sequence = 0;
+    std::uint64_t place = 0;
     std::uint32_t offset = 0;
     std::uint32_t index = 0;  // ids of the segment that were passed
+  };
+
+  // What is known of a message whose record was read.
+  struct Held {
+    StoreLane lane = 0;
+    std::uint32_t bytes = 0;
+  };
+
+  // What waits in a lane, the batch included.
+  struct Total {
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  struct Newest {
+    MessageId id = 0;
+    Held held;
+  };
+
+  enum class Step : std::uint8_t {
+    passed,   // nothing of this lane here
+    changed,  // a message was taken, or messages were given up
+    stopped,  // looking only for expired ones: the next one is not
   };
 
   Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options);
@@ -70,19 +102,25 @@ class Store final : public Outbox {
   // store.cpp
   Status begin(Recovered recovered);
   void map_lanes();
+  void count_totals();
   void begin_session();
   void observe_wall();
   [[nodiscard]] Stamp stamp() const;
   PutResult refuse(RejectReason reason);
+  PutResult give_up_at_once(StoreLane lane);
   void settle(MessageId id, bool delivered, DropReason reason);
-  bool settle_one(MessageId id, StoreLane lane, bool delivered, DropReason reason);
+  bool settle_one(MessageId id, Held held, bool delivered, DropReason reason);
   void remember_settled(const Range& range, bool delivered);
+  void remember_end(MessageId id, EndKind kind, DropReason reason);
+  void sweep_expired();
   [[nodiscard]] std::int64_t boot_ms() const;
+  [[nodiscard]] const LaneRules& rules(StoreLane lane) const { return rules_[lane]; }
 
   // store_write.cpp
   [[nodiscard]] bool fits(std::uint32_t size) const;
   [[nodiscard]] bool reserve_ready();
   [[nodiscard]] bool make_slots(std::uint32_t wanted);
+  [[nodiscard]] bool slot_allowed() const;
   [[nodiscard]] RejectReason no_slot() const;
   [[nodiscard]] RejectReason make_room(std::uint32_t size);
   Status flush();
@@ -102,17 +140,37 @@ class Store final : public Outbox {
 
   // store_fetch.cpp
   bool fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std::size_t max_bytes,
-                  std::size_t& bytes, Fetched& out);
-  bool step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, std::size_t& bytes,
-            Fetched& out);
-  void leave_segment(Cursor& cursor, Segment& segment, Fetched& out);
-  void audit(Segment& segment, Fetched& out);
-  void drop(MessageId id, StoreLane lane, DropReason reason, Fetched& out);
-  [[nodiscard]] bool expired(const PutRecord& put, std::int64_t wall_ms) const;
+                  std::size_t& bytes, Fetched* out);
+  Step step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, Fetched* out);
+  void hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t bytes, Fetched& out);
+  void leave_segment(Cursor& cursor, Segment& segment);
+  void audit(Segment& segment);
+  void drop(MessageId id, Held held, DropReason reason);
+  [[nodiscard]] Duration age(const PutRecord& put) const;
+  [[nodiscard]] bool expired(const PutRecord& put, StoreLane lane) const;
   [[nodiscard]] StoreLane clamp_lane(StoreLane lane) const;
-  [[nodiscard]] std::optional<StoreLane> find_lane(Segment& segment, MessageId id);
+  [[nodiscard]] std::optional<RecordView> find_put(Segment& segment, MessageId id);
   [[nodiscard]] std::uint64_t lane_pending(StoreLane lane) const;
   [[nodiscard]] std::uint64_t lane_unfetched(StoreLane lane) const;
+
+  // store_space.cpp
+  [[nodiscard]] std::uint64_t excess(StoreLane lane) const;
+  [[nodiscard]] bool keep_limit(StoreLane lane, std::uint32_t bytes);
+  [[nodiscard]] bool make_space(LaneIndex lane);
+  std::uint64_t evict_from(StoreLane lane, std::uint64_t count, std::uint64_t bytes);
+  [[nodiscard]] bool compact();
+  Status carry(SegmentMap::iterator first, SegmentMap::iterator behind);
+  Status copy_live(Segment& from, Segment& to, std::vector<std::byte>& buffer);
+  Status write_carried(Segment& to, std::vector<std::byte>& buffer);
+  void replace(SegmentMap::iterator first, SegmentMap::iterator behind, Segment to);
+  void move_cursors(std::uint64_t first, std::uint64_t last);
+
+  // store_keys.cpp
+  [[nodiscard]] std::uint64_t key_of(StoreLane lane, const StoredMessage& message) const;
+  void note_key(StoreLane lane, const StoredMessage& message, MessageId id, std::uint32_t bytes);
+  void supersede(MessageId id, Held held);
+  void scan_keys();
+  void forget_ended_keys();
 
   env::Clock& clock_;
   env::Random& random_;
@@ -134,17 +192,29 @@ class Store final : public Outbox {
   std::vector<std::pair<Range, bool>> settled_;  // not yet in batch_; true: delivered
   BootTime settled_since_{};
   std::vector<MessageId> lost_;
+  News news_;
   Error last_error_;
   BootTime retry_at_ = kNever;
   Duration retry_delay_ = kRetryFirst;
   BootTime make_at_{};                // no new slot is tried before
   Errc make_error_ = Errc::no_space;  // why the last one was not made
+  BootTime sweep_at_{};
 
   std::vector<StoreLane> lane_map_;  // configured lane to store lane
-  std::vector<Cursor> cursors_;      // by store lane
+  std::vector<LaneRules> rules_;     // by store lane, as the next ones
+  std::vector<Cursor> cursors_;
+  std::vector<Total> totals_;
   std::vector<std::uint64_t> fetched_by_lane_;
-  std::unordered_map<MessageId, StoreLane> fetched_;  // fetched, not settled
+  std::unordered_map<MessageId, Held> fetched_;  // fetched, not settled
   std::array<std::uint64_t, kRejectReasons> rejected_{};
+
+  bool conflates_ = false;  // any lane does
+  std::uint64_t key_seed_ = 0;
+  BootTime forget_keys_at_{};
+  std::unordered_map<std::uint64_t, Newest> newest_;             // by key
+  std::vector<std::pair<MessageId, Held>> supersede_confirmed_;  // once the batch is durable
+  std::uint64_t scan_place_ = kScanned;  // segments before it are known to newest_
+  static constexpr std::uint64_t kScanned = ~std::uint64_t{0};
 };
 
 }  // namespace holdfast::outbox

@@ -8,7 +8,7 @@ namespace holdfast::outbox {
 
 std::uint64_t Store::lane_pending(StoreLane lane) const {
   std::uint64_t sum = 0;
-  for (const auto& [sequence, segment] : state_.segments) sum += segment.lane_live(lane);
+  for (const auto& [place, segment] : state_.segments) sum += segment.lane_live(lane);
   return sum;
 }
 
@@ -40,100 +40,121 @@ Outbox::Fetched Store::fetch(LaneIndex lane, std::size_t max_count, std::size_t 
   if (lane >= lane_map_.size()) return out;
   observe_wall();
   std::size_t bytes = 0;
-  out.more = fetch_lane(lane_map_[lane], lane, max_count, max_bytes, bytes, out);
+  out.more = fetch_lane(lane_map_[lane], lane, max_count, max_bytes, bytes, &out);
   if (std::size_t{lane} + 1 < lane_map_.size()) return out;
   // Lanes that are no longer configured go last of all.
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     const auto orphan = static_cast<StoreLane>(i);
     if (std::find(lane_map_.begin(), lane_map_.end(), orphan) != lane_map_.end()) continue;
-    out.more = fetch_lane(orphan, lane, max_count, max_bytes, bytes, out) || out.more;
+    out.more = fetch_lane(orphan, lane, max_count, max_bytes, bytes, &out) || out.more;
   }
   return out;
 }
 
-// Returns whether the lane has more.
+// Returns whether the lane has more. Without `out` it only gives up expired ones, up to the first
+// that is not.
 bool Store::fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std::size_t max_bytes,
-                       std::size_t& bytes, Fetched& out) {
+                       std::size_t& bytes, Fetched* out) {
   Cursor& cursor = cursors_[lane];
   std::uint64_t left = lane_unfetched(lane);
   while (left > 0) {
-    if (out.messages.size() >= max_count || bytes >= max_bytes) return true;
-    const auto entry = state_.segments.lower_bound(cursor.sequence);
+    if (out != nullptr && (out->messages.size() >= max_count || bytes >= max_bytes)) return true;
+    const auto entry = state_.segments.lower_bound(cursor.place);
     if (entry == state_.segments.end()) return false;
     Segment& segment = entry->second;
-    if (segment.sequence != cursor.sequence) cursor = {segment.sequence, kDataStart, 0};
+    if (segment.place != cursor.place) cursor = {segment.place, kDataStart, 0};
     if (segment.lane_live(lane) == 0) {
       cursor.offset = segment.end;
       cursor.index = segment.size();
     }
     if (cursor.offset < segment.end) {
-      const std::size_t before = out.messages.size();
-      if (!step(lane, as, cursor, segment, bytes, out)) continue;
-      left = out.messages.size() > before ? left - 1 : lane_unfetched(lane);
+      const std::size_t before = out == nullptr ? 0 : out->messages.size();
+      const Step done = step(lane, as, cursor, segment, out);
+      if (done == Step::stopped) return true;
+      if (done == Step::passed) continue;
+      const bool taken = out != nullptr && out->messages.size() > before;
+      if (taken) bytes += out->messages.back()->cost();
+      left = taken ? left - 1 : lane_unfetched(lane);
       continue;
     }
-    leave_segment(cursor, segment, out);
+    leave_segment(cursor, segment);
     left = lane_unfetched(lane);
-    if (segment.sequence == active_) return false;
+    if (segment.place == active_) return false;
     if (active_ == 0 && std::next(entry) == state_.segments.end()) return false;
-    cursor = {segment.sequence + 1, kDataStart, 0};
+    cursor = {segment.place + 1, kDataStart, 0};
   }
   return false;
 }
 
-// One record forward. Returns whether the number of unfetched messages may have changed.
-bool Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, std::size_t& bytes,
-                 Fetched& out) {
+// One record forward.
+Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment,
+                        Fetched* out) {
   env::File* file = slots_.file(segment.slot);
   const auto record = file == nullptr ? std::nullopt
                                       : reader_.next(*file, segment.key, segment.sequence,
                                                      cursor.offset, segment.end);
   if (!record) {
     cursor.offset = segment.end;
-    return false;
+    return Step::passed;
   }
   const auto index =
       record->header.type == RecordType::put ? segment.index_of(record->header.id) : std::nullopt;
   if (!index || *index < cursor.index) {
     cursor.offset = record->next;
-    return false;
+    return Step::passed;
   }
   if (segment.next_live(cursor.index) < *index) {
-    audit(segment, out);  // some were passed over: their records are damaged; then come back here
+    audit(segment);  // some were passed over: their records are damaged; then come back here
     cursor.index = *index;
-    return true;
+    return Step::changed;
   }
+  const Cursor before = cursor;
   cursor.offset = record->next;
   cursor.index = *index + 1;
   const MessageId id = record->header.id;
-  if (!segment.live_at(*index) || clamp_lane(put_lane(record->header)) != lane) return false;
-  if (fetched_.contains(id)) return false;
+  if (!segment.live_at(*index) || clamp_lane(put_lane(record->header)) != lane) return Step::passed;
+  if (fetched_.contains(id)) return Step::passed;
+  const std::uint32_t bytes = stride(record->header.length);
   auto put = decode_put(record->bytes);
-  if (!put) {
-    drop(id, lane, DropReason::corrupt, out);
-    return true;
+  if (!put || expired(*put, lane)) {
+    drop(id, {lane, bytes}, put ? DropReason::expired : DropReason::corrupt);
+    return Step::changed;
   }
-  if (expired(*put, clock_.wall().ms)) {
-    drop(id, lane, DropReason::expired, out);
-    return true;
+  if (out == nullptr) {
+    cursor = before;
+    return Step::stopped;
   }
-  put->message.lane = as;
-  bytes += put->message.cost();
-  out.messages.push_back(std::make_shared<const StoredMessage>(std::move(put->message)));
-  fetched_.emplace(id, lane);
+  hand_out(std::move(*put), lane, as, bytes, *out);
+  return Step::changed;
+}
+
+void Store::hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t bytes,
+                     Fetched& out) {
+  StoredMessage& message = put.message;
+  message.lane = as;
+  const Duration old = age(put);
+  const BootTime now = clock_.now();
+  if (message.expiry_seconds) {
+    message.expires = now + std::chrono::seconds(*message.expiry_seconds) - old;
+    message.give_up = message.expires;
+  }
+  if (const Seconds limit = rules(lane).max_age; limit > Seconds::zero()) {
+    message.give_up = std::min(message.give_up, now + limit - old);
+  }
+  fetched_.emplace(message.id, Held{lane, bytes});
   ++fetched_by_lane_[lane];
-  return true;
+  out.messages.push_back(std::make_shared<const StoredMessage>(std::move(message)));
 }
 
 // Whatever waits in the rest of the segment has no readable record.
-void Store::leave_segment(Cursor& cursor, Segment& segment, Fetched& out) {
-  if (segment.next_live(cursor.index) < segment.size()) audit(segment, out);
+void Store::leave_segment(Cursor& cursor, Segment& segment) {
+  if (segment.next_live(cursor.index) < segment.size()) audit(segment);
   cursor.index = segment.size();
 }
 
 // Reads the whole segment and gives up the messages that are not in it. Their lanes are those of
 // which fewer were found than are known to wait.
-void Store::audit(Segment& segment, Fetched& out) {
+void Store::audit(Segment& segment) {
   std::vector<bool> found(segment.size());
   std::vector<std::uint32_t> missing(cursors_.size());
   for (std::size_t i = 0; i < missing.size(); ++i) {
@@ -156,43 +177,52 @@ void Store::audit(Segment& segment, Fetched& out) {
     const MessageId id = segment.id_at(i);
     if (found[i] || fetched_.contains(id)) continue;
     const auto lane = std::find_if(missing.begin(), missing.end(), [](auto n) { return n > 0; });
-    StoreLane charged = 0;
+    Held held;
     if (lane != missing.end()) {
       --*lane;
-      charged = static_cast<StoreLane>(lane - missing.begin());
+      held.lane = static_cast<StoreLane>(lane - missing.begin());
     }
-    drop(id, charged, DropReason::corrupt, out);
+    drop(id, held, DropReason::corrupt);
   }
 }
 
-void Store::drop(MessageId id, StoreLane lane, DropReason reason, Fetched& out) {
-  if (settle_one(id, lane, false, reason)) out.dropped.emplace_back(id, reason);
+void Store::drop(MessageId id, Held held, DropReason reason) {
+  if (settle_one(id, held, false, reason)) news_.dropped.emplace_back(id, reason);
 }
 
-// A message of this boot ages by the clock that never steps. One of an earlier boot ages by the
-// wall clock, and only while that is beyond doubt: a wrong clock must never drop anything.
-bool Store::expired(const PutRecord& put, std::int64_t wall_ms) const {
-  if (!put.message.expiry_seconds) return false;
-  const std::int64_t limit = std::int64_t{*put.message.expiry_seconds} * 1000;
+// At least so old. A message of this boot ages by the clock that never steps. One of an earlier
+// boot is older than this boot; by how much only a wall clock can tell, and only one that was and
+// is beyond doubt: a wrong clock must never drop anything.
+Duration Store::age(const PutRecord& put) const {
   const SessionInfo& s = state_.session;
+  std::int64_t ms = boot_ms();
   if (epoch_of(put.message.id) >= s.boot_first_epoch) {
-    return boot_ms() - put.stamp.boot_ms >= limit;
+    ms -= put.stamp.boot_ms;
+  } else if (const std::int64_t wall = clock_.wall().ms;
+             clock_.wall_synchronized() && !put.stamp.wall_suspect && wall >= kPlausibleWallMs &&
+             wall >= s.max_wall_ms) {
+    ms = std::max(ms, wall - put.stamp.wall_ms);
   }
-  if (put.stamp.wall_suspect || wall_ms < kPlausibleWallMs || wall_ms < s.max_wall_ms) return false;
-  return wall_ms - put.stamp.wall_ms >= limit;
+  return std::chrono::milliseconds(std::max<std::int64_t>(ms, 0));
 }
 
-// For a settlement of a message that was not fetched: its record knows its lane.
-std::optional<StoreLane> Store::find_lane(Segment& segment, MessageId id) {
+bool Store::expired(const PutRecord& put, StoreLane lane) const {
+  Duration limit = Duration::max();
+  if (put.message.expiry_seconds) limit = std::chrono::seconds(*put.message.expiry_seconds);
+  const Seconds lane_limit = rules(lane).max_age;
+  if (lane_limit > Seconds::zero()) limit = std::min<Duration>(limit, lane_limit);
+  return limit != Duration::max() && age(put) >= limit;
+}
+
+// For a settlement of a message that was not fetched: its record knows its lane and size.
+std::optional<RecordView> Store::find_put(Segment& segment, MessageId id) {
   env::File* file = slots_.file(segment.slot);
   std::uint32_t at = kDataStart;
   while (file != nullptr) {
     const auto record = reader_.next(*file, segment.key, segment.sequence, at, segment.end);
     if (!record) break;
     at = record->next;
-    if (record->header.type == RecordType::put && record->header.id == id) {
-      return clamp_lane(put_lane(record->header));
-    }
+    if (record->header.type == RecordType::put && record->header.id == id) return record;
   }
   return std::nullopt;
 }

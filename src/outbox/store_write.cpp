@@ -1,5 +1,6 @@
 // How records get onto the disk: commits, fresh segments, and what happens when writing fails.
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "outbox/bytes.h"
@@ -40,6 +41,11 @@ bool Store::make_slots(std::uint32_t wanted) {
     }
   }
   return true;
+}
+
+bool Store::slot_allowed() const {
+  return state_.segments.size() + 1 + kReserve <= slots_.count() &&
+         (slots_.ready() > kReserve || slots_.can_make());
 }
 
 RejectReason Store::no_slot() const {
@@ -174,12 +180,19 @@ Status Store::write_batch() {
 void Store::confirm() {
   Segment* segment = active();
   for (const PendingPut& put : batch_puts_) {
-    HF_CHECK(segment->add(put.id, put.lane));
     ++state_.counters.accepted;
+    if (put.kept) {
+      HF_CHECK(segment->add(put.id, put.lane, put.bytes));
+      continue;
+    }
+    state_.counters.add_drops(DropReason::evicted, 1);
+    remember_end(put.id, EndKind::dropped, DropReason::evicted);
+    news_.dropped.emplace_back(put.id, DropReason::evicted);
   }
   batch_.clear();
   batch_puts_.clear();
   ++state_.group;
+  for (const auto& [id, held] : std::exchange(supersede_confirmed_, {})) supersede(id, held);
   release_dead();
 }
 
@@ -217,7 +230,8 @@ Status Store::try_start_segment() {
   state_.session.corrupt = state_.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
 
   std::vector<std::byte> image(kDataStart);
-  const SegmentHeader header{store_, segment.sequence, segment.salt, segment_bytes_};
+  const SegmentHeader header{store_, segment.sequence, segment.salt, segment_bytes_,
+                             SegmentKind::log};
   encode(header, image);
   encode(header, std::span(image).subspan(kBlock));
   append_checkpoint(image, state_, first);
@@ -276,7 +290,19 @@ Status Store::rescue(Error cause) {
 // Until a retry succeeds nothing is accepted. What was not durable is lost to its senders, and said
 // so; settlements stay known in RAM.
 void Store::fail(const Error& cause) {
-  for (const PendingPut& put : batch_puts_) lost_.push_back(put.id);
+  for (const PendingPut& put : batch_puts_) {
+    lost_.push_back(put.id);
+    remember_end(put.id, EndKind::never_accepted, {});
+    if (!put.kept) continue;
+    --totals_[put.lane].count;
+    totals_[put.lane].bytes -= put.bytes;
+  }
+  if (conflates_ && !batch_puts_.empty()) {
+    // Keys may point at what is lost.
+    newest_.clear();
+    supersede_confirmed_.clear();
+    scan_place_ = 0;
+  }
   batch_.clear();
   batch_puts_.clear();
   settled_.clear();

@@ -18,6 +18,7 @@ class HandClock final : public env::Clock {
  public:
   [[nodiscard]] BootTime now() const override { return boot; }
   [[nodiscard]] WallTime wall() const override { return WallTime{wall_ms}; }
+  [[nodiscard]] bool wall_synchronized() const override { return synchronized; }
   [[nodiscard]] env::BootId boot_id() const override { return id; }
 
   void pass(Duration d) {
@@ -31,6 +32,7 @@ class HandClock final : public env::Clock {
 
   BootTime boot{std::chrono::seconds(100)};
   std::int64_t wall_ms = 1'750'000'000'000;
+  bool synchronized = true;
   env::BootId id{1};
 };
 

@@ -1,4 +1,6 @@
 // env::Clock over the kernel's clocks and boot id.
+#include <sys/timex.h>
+
 #include <ctime>
 
 #include "base/check.h"
@@ -46,6 +48,11 @@ class SystemClock final : public env::Clock {
   WallTime wall() const override {
     const timespec time = read(CLOCK_REALTIME);
     return WallTime{std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000};
+  }
+  bool wall_synchronized() const override {
+    timex state{};
+    const int answer = ::adjtimex(&state);
+    return answer >= 0 && answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
   }
   env::BootId boot_id() const override { return boot_id_; }
 

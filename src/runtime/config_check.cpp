@@ -109,6 +109,24 @@ void check_relations(const Config& config, Problems& problems) {
   }
 }
 
+void check_lane_rules(const Config& config, const std::string& name, const LaneRules& rules,
+                      Problems& problems) {
+  const std::string section = "lane." + name;
+  if (std::find(config.lanes.begin(), config.lanes.end(), name) == config.lanes.end()) {
+    problems.push_back({section, "is not in flow.lanes; add it there, or remove this section"});
+  }
+  for (const LaneKey& key : lane_keys()) {
+    std::string wrong = check_range(key, key.get(rules));
+    if (!wrong.empty())
+      problems.push_back({section + "." + std::string(key.name), std::move(wrong)});
+  }
+  if (rules.max_bytes != 0 && rules.max_bytes < config.limits.payload) {
+    problems.push_back({section + ".max_size", "is " + format_size(rules.max_bytes) +
+                                                   "; give 0 or at least limits.payload, " +
+                                                   format_size(config.limits.payload)});
+  }
+}
+
 void check_lanes(const Config& config, Problems& problems) {
   const auto& lanes = config.lanes;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
@@ -128,6 +146,8 @@ void check_lanes(const Config& config, Problems& problems) {
       return;
     }
   }
+  for (const auto& [name, rules] : config.lane_rules)
+    check_lane_rules(config, name, rules, problems);
 }
 
 void check_status_message(const Config& config, const std::optional<StatusMessage>& message,

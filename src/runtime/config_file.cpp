@@ -46,6 +46,9 @@ namespace {
 constexpr std::size_t kFileMax = limits::kMiB;
 constexpr std::size_t kNoLine = std::numeric_limits<std::size_t>::max();
 constexpr std::string_view kVariablePrefix = "HOLDFAST_";
+constexpr const char* kLaneHelp = "is not a section; write [lane.NAME], one for each lane";
+constexpr const char* kLaneKeyHelp =
+    "is not a known key; a lane has max_size, max_messages, max_age, when_full and conflate";
 constexpr std::string_view kProfileHelp = R"(give "aws-iot-core", "generic" or "device-advisor")";
 
 /// Where a key was written: a line of the file, or an environment variable.
@@ -65,7 +68,8 @@ std::string printable(std::string_view key) {
 std::string variable_of(std::string_view key) {
   std::string name(kVariablePrefix);
   for (const char c : key) {
-    name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    name +=
+        c == '.' || c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return name;
 }
@@ -184,7 +188,9 @@ class Reader {
       if (name == "profile") continue;
       Origin origin{line_of(node), {}};
       if (origin.line == kNoLine || origin.line == 0) origin.line = key.source().begin.line;
-      if (const ConfigKey* known = find_key(name)) {
+      if (name == "lane") {
+        walk_lanes(node, origin);
+      } else if (const ConfigKey* known = find_key(name)) {
         origins_[name] = origin;
         take(*known, node, origin);
       } else if (!is_section(name)) {
@@ -196,6 +202,45 @@ class Reader {
         add(origin, name,
             "is " + std::string(type_name(node)) + "; write it as the section [" + name + "]");
       }
+    }
+  }
+
+  /// The sections [lane.NAME]; whether there is such a lane is checked with the finished Config.
+  void walk_lanes(const toml::node& node, const Origin& origin) {
+    const toml::table* lanes = node.as_table();
+    if (lanes == nullptr) return add(origin, "lane", kLaneHelp);
+    for (const auto& [lane, settings] : *lanes) {
+      const std::string section = "lane." + std::string(lane.str());
+      const Origin place{lane.source().begin.line, {}};
+      if (!settings.is_table()) {
+        add(place, section, kLaneHelp);
+        continue;
+      }
+      origins_[section] = place;
+      LaneRules& rules = config_.lane_rules[std::string(lane.str())];
+      for (const auto& [key, value] : *settings.as_table()) {
+        const std::string name = section + "." + std::string(key.str());
+        take_lane_key(rules, name, std::string(key.str()), value, {key.source().begin.line, {}});
+      }
+    }
+  }
+
+  void take_lane_key(LaneRules& rules, const std::string& name, const std::string& leaf,
+                     const toml::node& node, const Origin& origin) {
+    origins_[name] = origin;
+    const LaneKey* const known = find_lane_key(leaf);
+    if (known == nullptr) return add(origin, name, kLaneKeyHelp);
+    const KeySpec named{name, known->kind, known->min, known->max};
+    if (auto value = value_of(named, node, origin))
+      accept_lane(*known, named, rules, *value, origin);
+  }
+
+  void accept_lane(const LaneKey& key, const KeySpec& named, LaneRules& rules,
+                   const KeyValue& value, const Origin& origin) {
+    if (const std::string wrong = check_range(named, value); !wrong.empty()) {
+      add(origin, named.name, wrong);
+    } else {
+      key.set(rules, value);
     }
   }
 
@@ -218,7 +263,7 @@ class Reader {
   }
 
   /// The node as a value of the key's kind; empty when a problem has been reported.
-  std::optional<KeyValue> value_of(const ConfigKey& key, const toml::node& node,
+  std::optional<KeyValue> value_of(const KeySpec& key, const toml::node& node,
                                    const Origin& origin) {
     const bool number = key.kind == KeyKind::count || key.kind == KeyKind::qos;
     if (key.kind == KeyKind::boolean && node.is_boolean()) return *node.value<bool>();
@@ -226,7 +271,8 @@ class Reader {
       // A zero needs no unit; anything else would leave the unit to guessing.
       if (*integer >= 0 && (number || *integer == 0) && key.kind != KeyKind::text &&
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
-          key.kind != KeyKind::boolean && key.kind != KeyKind::names) {
+          key.kind != KeyKind::boolean && key.kind != KeyKind::names &&
+          key.kind != KeyKind::when_full && key.kind != KeyKind::on_fault) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {
@@ -290,6 +336,7 @@ class Reader {
         return variable_of(candidate.name) == name;
       });
       const Origin origin{kNoLine, name};
+      if (key == keys.end() && take_lane_variable(name, variable.second, origin)) continue;
       if (key == keys.end()) {
         unknown_variable(origin, name);
         continue;
@@ -304,6 +351,28 @@ class Reader {
         add(origin, key->name, parsed.error().message);
       }
     }
+  }
+
+  /// HOLDFAST_LANE_NAME_KEY, for the lanes there are.
+  bool take_lane_variable(const std::string& name, const std::string& text, const Origin& origin) {
+    for (const std::string& lane : config_.lanes) {
+      for (const LaneKey& key : lane_keys()) {
+        std::string full = "lane.";
+        full += lane + "." + std::string(key.name);
+        if (variable_of(full) != name) continue;
+        origins_[full] = origin;
+        std::erase_if(problems_, [&](const Problem& old) { return old.key == full; });
+        const KeySpec named{full, key.kind, key.min, key.max};
+        Result<KeyValue> parsed = parse_value(named, text);
+        if (parsed) {
+          accept_lane(key, named, config_.lane_rules[lane], *parsed, origin);
+        } else {
+          add(origin, full, parsed.error().message);
+        }
+        return true;
+      }
+    }
+    return false;
   }
 
   /// Only variables that look like keys are errors: others may belong to somebody else.

@@ -22,6 +22,29 @@ constexpr std::size_t kShownMax = 48;  // bytes of a wrong value that an error r
 constexpr std::size_t kPathMax = 4095;
 constexpr std::size_t kTextMax = limits::kMqttString;
 
+// In the order of the enumerators.
+constexpr std::array<std::string_view, 3> kWhenFull{"reject", "drop_oldest", "drop_newest"};
+constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
+
+std::size_t index_of(std::span<const std::string_view> words, std::string_view word) {
+  return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
+}
+
+std::span<const std::string_view> words_of(KeyKind kind) {
+  if (kind == KeyKind::when_full) return kWhenFull;
+  if (kind == KeyKind::on_fault) return kOnFault;
+  return {};
+}
+
+std::string join_words(std::span<const std::string_view> words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
+    text += '"' + std::string(words[i]) + '"';
+  }
+  return text;
+}
+
 // --- between the fields of a Config and a KeyValue ---
 
 template <class T>
@@ -35,6 +58,10 @@ KeyValue to_value(const T& field) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<Milliseconds>(field).count());
   } else if constexpr (std::same_as<T, MqttVersion>) {
     return std::string(field == MqttVersion::v5 ? "5" : "3.1.1");
+  } else if constexpr (std::same_as<T, WhenFull>) {
+    return std::string(kWhenFull[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, OnFault>) {
+    return std::string(kOnFault[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Qos>) {
     return std::uint64_t{static_cast<std::uint8_t>(field)};
   } else if constexpr (std::unsigned_integral<T>) {
@@ -53,6 +80,10 @@ void from_value(T& field, const KeyValue& value) {
     field = std::chrono::duration_cast<T>(Milliseconds(count));
   } else if constexpr (std::same_as<T, MqttVersion>) {
     field = std::get<std::string>(value) == "5" ? MqttVersion::v5 : MqttVersion::v311;
+  } else if constexpr (std::same_as<T, WhenFull>) {
+    field = static_cast<WhenFull>(index_of(kWhenFull, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, OnFault>) {
+    field = static_cast<OnFault>(index_of(kOnFault, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
     field = static_cast<T>(std::get<std::uint64_t>(value));
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
@@ -66,20 +97,14 @@ void from_value(T& field, const KeyValue& value) {
 
 template <auto Member>
 constexpr ConfigKey row(std::string_view name, KeyKind kind, std::uint64_t min, std::uint64_t max) {
-  return {name,
-          kind,
-          min,
-          max,
+  return {{name, kind, min, max},
           [](Config& config, const KeyValue& value) { from_value(config.*Member, value); },
           [](const Config& config) -> std::optional<KeyValue> { return to_value(config.*Member); }};
 }
 
 template <auto Outer, auto Member>
 constexpr ConfigKey row(std::string_view name, KeyKind kind, std::uint64_t min, std::uint64_t max) {
-  return {name,
-          kind,
-          min,
-          max,
+  return {{name, kind, min, max},
           [](Config& config, const KeyValue& value) { from_value(config.*Outer.*Member, value); },
           [](const Config& config) -> std::optional<KeyValue> {
             return to_value(config.*Outer.*Member);
@@ -90,10 +115,7 @@ constexpr ConfigKey row(std::string_view name, KeyKind kind, std::uint64_t min, 
 template <auto Outer, auto Member>
 constexpr ConfigKey optional_row(std::string_view name, KeyKind kind, std::uint64_t min,
                                  std::uint64_t max) {
-  return {name,
-          kind,
-          min,
-          max,
+  return {{name, kind, min, max},
           [](Config& config, const KeyValue& value) {
             auto& part = config.*Outer;
             if (!part) part.emplace();
@@ -160,6 +182,7 @@ constexpr std::array kKeys{
     row<&Config::messages_per_second>("flow.messages_per_second", K::count, 0, 1000000),
     row<&Config::bytes_per_second>("flow.bytes_per_second", K::size, 0, 1024 * kMiB),
     row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
+    row<&Config::id_property>("flow.id_property", K::text, 0, 64),
 
     row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),
     row<kLimits, &Limits::topic>("limits.topic", K::size, 1, limits::kTopicMax),
@@ -173,10 +196,29 @@ constexpr std::array kKeys{
     row<&Config::outbox, &Outbox::max_bytes>("outbox.max_size", K::size, limits::kOutboxMin,
                                              limits::kOutboxMax),
     row<&Config::outbox, &Outbox::ack_flush>("outbox.ack_flush", K::duration, 0, kHour),
+    row<&Config::outbox, &Outbox::spill_after>("outbox.spill_after", K::duration, kSecond,
+                                               24 * kHour),
+    row<&Config::outbox, &Outbox::on_fault>("outbox.on_fault", K::on_fault, 0, 0),
 
     // sockaddr_un holds 108 bytes, the last of them NUL (unix(7)).
     row<&Config::local_socket>("local.socket", K::path, 0, 107),
     row<&Config::log_level>("log.level", K::text, 1, 16),
+};
+
+template <auto Member>
+constexpr LaneKey lane_row(std::string_view name, KeyKind kind, std::uint64_t min,
+                           std::uint64_t max) {
+  return {{name, kind, min, max},
+          [](LaneRules& rules, const KeyValue& value) { from_value(rules.*Member, value); },
+          [](const LaneRules& rules) { return to_value(rules.*Member); }};
+}
+
+constexpr std::array kLaneKeys{
+    lane_row<&LaneRules::max_bytes>("max_size", K::size, 0, limits::kOutboxMax),
+    lane_row<&LaneRules::max_messages>("max_messages", K::count, 0, 1'000'000'000),
+    lane_row<&LaneRules::max_age>("max_age", K::seconds, 0, kExpiryMax),
+    lane_row<&LaneRules::when_full>("when_full", K::when_full, 0, 0),
+    lane_row<&LaneRules::conflate>("conflate", K::boolean, 0, 0),
 };
 
 struct Unit {
@@ -250,7 +292,7 @@ std::vector<std::string> split_names(std::string_view text) {
   return names;
 }
 
-Error not_expected(const ConfigKey& key, std::string_view text) {
+Error not_expected(const KeySpec& key, std::string_view text) {
   return {Errc::invalid_config, "is " + in_quotes(text) + "; give " + expectation(key)};
 }
 
@@ -271,6 +313,14 @@ bool is_section(std::string_view name) noexcept {
   });
 }
 
+std::span<const LaneKey> lane_keys() noexcept { return kLaneKeys; }
+
+const LaneKey* find_lane_key(std::string_view name) noexcept {
+  const auto found = std::find_if(kLaneKeys.begin(), kLaneKeys.end(),
+                                  [&](const LaneKey& key) { return key.name == name; });
+  return found == kLaneKeys.end() ? nullptr : &*found;
+}
+
 std::optional<std::uint64_t> parse_duration(std::string_view text) noexcept {
   return parse_units(text, kTimeUnits);
 }
@@ -287,7 +337,7 @@ std::string format_size(std::uint64_t bytes) {
   return bytes == 0 ? "0B" : format_units(bytes, kSizeUnits);
 }
 
-Result<KeyValue> parse_value(const ConfigKey& key, std::string_view text) {
+Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
   std::optional<KeyValue> value;
   switch (key.kind) {
     case KeyKind::text:
@@ -314,12 +364,16 @@ Result<KeyValue> parse_value(const ConfigKey& key, std::string_view text) {
     case KeyKind::names:
       value = split_names(text);
       break;
+    case KeyKind::when_full:
+    case KeyKind::on_fault:
+      if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
+      break;
   }
   if (!value) return not_expected(key, text);
   return *std::move(value);
 }
 
-std::string check_range(const ConfigKey& key, const KeyValue& value) {
+std::string check_range(const KeySpec& key, const KeyValue& value) {
   std::uint64_t measure = 0;
   std::string shown;
   if (const auto* number = std::get_if<std::uint64_t>(&value)) {
@@ -332,7 +386,7 @@ std::string check_range(const ConfigKey& key, const KeyValue& value) {
       return "is " + shown + "; give " + expectation(key);
     }
   } else if (const auto* text = std::get_if<std::string>(&value)) {
-    if (key.kind == KeyKind::version) return {};
+    if (key.kind == KeyKind::version || !words_of(key.kind).empty()) return {};
     measure = text->size();
     shown = std::to_string(measure) + " bytes long";
     if (measure == 0) shown = "empty";
@@ -346,7 +400,7 @@ std::string check_range(const ConfigKey& key, const KeyValue& value) {
   return "is " + shown + "; give " + expectation(key);
 }
 
-std::string expectation(const ConfigKey& key) {
+std::string expectation(const KeySpec& key) {
   const auto range = [&](auto&& format) { return format(key.min) + " to " + format(key.max); };
   const auto plain = [](std::uint64_t number) { return std::to_string(number); };
   switch (key.kind) {
@@ -370,6 +424,9 @@ std::string expectation(const ConfigKey& key) {
       return "\"5\" or \"3.1.1\"";
     case KeyKind::names:
       return "a list of " + range(plain) + " names such as [\"normal\"]";
+    case KeyKind::when_full:
+    case KeyKind::on_fault:
+      return join_words(words_of(key.kind));
   }
   return {};
 }

@@ -20,31 +20,45 @@
 namespace holdfast::runtime {
 
 enum class KeyKind : std::uint8_t {
-  text,      ///< A string; the range is its length in bytes.
-  path,      ///< A file or directory; the range is its length in bytes.
-  boolean,   ///< true or false.
-  count,     ///< A whole number.
-  duration,  ///< "250ms", "30s", "5m", "2h"; the range is in milliseconds.
-  seconds,   ///< A duration of whole seconds; the range is in milliseconds.
-  size,      ///< "512B", "128KiB", "64MiB", "1GiB"; the range is in bytes.
-  qos,       ///< 0 or 1.
-  version,   ///< "5" or "3.1.1".
-  names,     ///< An array of strings; the range is their number.
+  text,       ///< A string; the range is its length in bytes.
+  path,       ///< A file or directory; the range is its length in bytes.
+  boolean,    ///< true or false.
+  count,      ///< A whole number.
+  duration,   ///< "250ms", "30s", "5m", "2h"; the range is in milliseconds.
+  seconds,    ///< A duration of whole seconds; the range is in milliseconds.
+  size,       ///< "512B", "128KiB", "64MiB", "1GiB"; the range is in bytes.
+  qos,        ///< 0 or 1.
+  version,    ///< "5" or "3.1.1".
+  names,      ///< An array of strings; the range is their number.
+  when_full,  ///< "reject", "drop_oldest" or "drop_newest".
+  on_fault,   ///< "reject" or "memory".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.
 using KeyValue = std::variant<bool, std::uint64_t, std::string, std::vector<std::string>>;
 
-struct ConfigKey {
-  std::string_view name;  ///< "section.key", as in the file.
+/// What a key's value may be.
+struct KeySpec {
+  std::string_view name;  ///< "section.key", as in the file; in [lane.NAME] "key" alone.
   KeyKind kind;
   std::uint64_t min;
   std::uint64_t max;
+};
+
+struct ConfigKey : KeySpec {
   /// The value must be of the kind's type and within the range.
   void (*set)(Config& config, const KeyValue& value);
   /// Empty when the part of the Config that holds it is absent (no will, no birth message).
   std::optional<KeyValue> (*get)(const Config& config);
 };
+
+/// A key of a section [lane.NAME].
+struct LaneKey : KeySpec {
+  void (*set)(LaneRules& rules, const KeyValue& value);
+  KeyValue (*get)(const LaneRules& rules);
+};
+[[nodiscard]] std::span<const LaneKey> lane_keys() noexcept;
+[[nodiscard]] const LaneKey* find_lane_key(std::string_view name) noexcept;
 
 [[nodiscard]] std::span<const ConfigKey> config_keys() noexcept;
 [[nodiscard]] const ConfigKey* find_key(std::string_view name) noexcept;
@@ -52,11 +66,11 @@ struct ConfigKey {
 [[nodiscard]] bool is_section(std::string_view name) noexcept;
 
 /// Reads a value as it stands between quotes in the file, or in an environment variable.
-[[nodiscard]] Result<KeyValue> parse_value(const ConfigKey& key, std::string_view text);
+[[nodiscard]] Result<KeyValue> parse_value(const KeySpec& key, std::string_view text);
 /// Empty when in range, else the sentence.
-[[nodiscard]] std::string check_range(const ConfigKey& key, const KeyValue& value);
+[[nodiscard]] std::string check_range(const KeySpec& key, const KeyValue& value);
 /// What to give: "a whole number, 1 to 65535".
-[[nodiscard]] std::string expectation(const ConfigKey& key);
+[[nodiscard]] std::string expectation(const KeySpec& key);
 
 /// "250ms", "90s", "2h": the largest unit that is exact.
 [[nodiscard]] std::string format_duration(std::uint64_t milliseconds);

@@ -46,7 +46,7 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
-                                       storage_, *config_)) {
+                                       storage_, *config_, report)) {
   // Until the loop's first turn this is what state() answers: not an empty ledger.
   state_.ledger = storage_.first_report().ledger;
   state_.storage = storage_.first_report().health;
@@ -75,7 +75,7 @@ std::shared_ptr<const Config> DeviceImpl::config() const {
 // ---- towards the core ---------------------------------------------------------------------------
 
 PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) {
-  const Durability durability = message.durability;
+  Durability durability = message.durability;
   device::Admission admission = device::admit(std::move(message), *config());
   PublishAnswer answer{admission.rejected, durability};
   if (answer.rejected == RejectReason::none) {
@@ -83,9 +83,10 @@ PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, Re
     const std::lock_guard lock(mutex_);
     if (stopping_) {
       answer.rejected = RejectReason::stopping;
-    } else if (!(durability == Durability::durable ? ingress_ : memory_ingress_).enter(cost)) {
+    } else if (!let_in(durability, cost)) {
       answer.rejected = RejectReason::queue_full;
     } else {
+      answer.promised = durability;
       const device::Ticket ticket = on_receipt ? keep(std::move(on_receipt), scope) : 0;
       ingress_items_.push_back({ticket, durability, std::move(admission.message)});
       if (ingress_items_.size() == 1) loop_.post([this] { drain_ingress(); });
@@ -95,6 +96,17 @@ PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, Re
     rejected_[static_cast<std::size_t>(answer.rejected)].fetch_add(1, std::memory_order_relaxed);
   }
   return answer;
+}
+
+// While the disk keeps the gate shut, a durable message may be kept in RAM instead, if so
+// configured.
+bool DeviceImpl::let_in(Durability& durability, std::size_t cost) {
+  if (durability == Durability::durable) {
+    if (ingress_.enter(cost)) return true;
+    if (config_->outbox.on_fault == OnFault::reject) return false;
+    durability = Durability::spill;
+  }
+  return memory_ingress_.enter(cost);
 }
 
 device::Ticket DeviceImpl::keep(ReceiptHandler handler, ReceiptScope scope) {
@@ -124,7 +136,10 @@ void DeviceImpl::drain_ingress() {
 void DeviceImpl::from_storage(std::vector<device::Event> events) {
   for (const device::Event& event : events) {
     const auto* appended = std::get_if<device::StoreAppended>(&event);
-    if (appended != nullptr) ingress_.leave(appended->items.size());
+    if (appended == nullptr) continue;
+    ingress_.leave(
+        static_cast<std::size_t>(std::count_if(appended->items.begin(), appended->items.end(),
+                                               [](const auto& item) { return item.gated; })));
   }
   driver_->enqueue(std::move(events));
 }
@@ -170,6 +185,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.outbox.max_bytes != config_->outbox.max_bytes) return fixed("outbox.max_size");
   if (config.outbox.ack_flush != config_->outbox.ack_flush) return fixed("outbox.ack_flush");
   if (config.lanes != config_->lanes) return fixed("flow.lanes");
+  if (config.lane_rules != config_->lane_rules) return fixed("lane");
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
   log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);

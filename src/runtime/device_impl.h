@@ -60,6 +60,7 @@ class DeviceImpl final : public Device, private Outlet {
 
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
+  [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
   [[nodiscard]] std::shared_ptr<const Config> config() const;

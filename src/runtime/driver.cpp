@@ -23,15 +23,17 @@ Result<std::string> read_password(const std::filesystem::path& file) {
 }  // namespace
 
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-               Storage& storage, Config config)
+               Storage& storage, Config config, const outbox::RecoveryReport& store)
     : loop_(loop),
       clock_(clock),
       outlet_(outlet),
       storage_(storage),
       password_file_(config.password_file),
+      id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      core_(std::move(config), random) {
+      // A store that could not be written to has not noted its epoch: it may be given again.
+      core_(std::move(config), random, store.read_only ? 0 : store.epoch) {
   make_engine();
 }
 
@@ -114,6 +116,7 @@ void Driver::act(device::EngineConnect& action) {
     }
     action.request->password = std::move(password).value();
   }
+  action.request->id_prefix = id_prefix_;
   engine_->connect(*action.request);
 }
 

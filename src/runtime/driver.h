@@ -41,7 +41,7 @@ class Outlet {
 class Driver final : public env::EngineSink {
  public:
   Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-         Storage& storage, Config config);
+         Storage& storage, Config config, const outbox::RecoveryReport& store);
   ~Driver() override;
 
   /// Makes the first attempt. Call once, on the loop thread.
@@ -72,6 +72,7 @@ class Driver final : public env::EngineSink {
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreFetch& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreEvict& action) { to_storage_.emplace_back(action); }
   void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
   void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
   void act(device::EngineConnect& action);
@@ -91,6 +92,7 @@ class Driver final : public env::EngineSink {
   Outlet& outlet_;
   Storage& storage_;
   std::filesystem::path password_file_;
+  std::uint32_t id_prefix_ = 0;
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_
   std::vector<device::Event> inbox_;

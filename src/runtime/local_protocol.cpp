@@ -153,18 +153,19 @@ PublishRequest take_publish(Fields& fields) {
   PublishRequest request;
   Message& message = request.message;
   fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
-               "durability", "content_type", "user_properties", "receipt"});
+               "durability", "key", "content_type", "user_properties", "receipt"});
   fields.text("topic", message.topic, true);
   take_payload(fields, message);
   fields.qos("qos", message.qos);
   fields.flag("retain", message.retain);
   fields.text("lane", message.lane);
+  fields.text("key", message.key);
   fields.text("content_type", message.content_type);
   fields.pairs("user_properties", message.user_properties);
   if (const auto expiry = fields.number("expiry", 1, std::numeric_limits<std::uint32_t>::max())) {
     message.expiry = Seconds(*expiry);
   }
-  if (const auto durability = fields.choice("durability", {"durable", "memory"})) {
+  if (const auto durability = fields.choice("durability", {"durable", "memory", "spill"})) {
     message.durability = static_cast<Durability>(*durability);
   }
   if (const auto receipt = fields.choice("receipt", {"none", "accepted", "delivered"})) {
@@ -336,6 +337,9 @@ std::string receipt_line(const std::string& id, const Receipt& receipt) {
   if (dropped) line += ",\"error\":\"" + std::string(to_string(receipt.dropped)) + "\"";
   line += ",\"receipt\":\"" + std::string(to_string(receipt.kind)) + "\"";
   line += ",\"message_id\":" + std::to_string(receipt.id);
+  if (receipt.kind == ReceiptKind::accepted && receipt.kept != Durability::durable) {
+    line += ",\"kept\":\"" + std::string(to_string(receipt.kept)) + "\"";
+  }
   if (dropped && receipt.reason_code != 0) {
     line += ",\"reason_code\":" + std::to_string(receipt.reason_code);
   }
@@ -392,7 +396,8 @@ std::string publish_line(std::uint64_t id, const Message& message, WantedReceipt
   if (message.retain) out["retain"] = true;
   if (message.lane != "normal") out["lane"] = message.lane;
   if (message.expiry) out["expiry"] = message.expiry->count();
-  if (message.durability == Durability::memory) out["durability"] = "memory";
+  if (message.durability != Durability::durable) out["durability"] = to_string(message.durability);
+  if (!message.key.empty()) out["key"] = message.key;
   if (!message.content_type.empty()) out["content_type"] = message.content_type;
   put_properties(out, message.user_properties);
   if (receipt != WantedReceipt::accepted) {

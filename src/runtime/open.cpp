@@ -25,6 +25,10 @@ std::string describe(const outbox::RecoveryReport& report) {
                      (report.clean ? "ended in order" : "was cut off");
   if (report.torn != 0) text += ", " + std::to_string(report.torn) + " unaccepted records torn";
   if (report.corrupt != 0) text += ", " + std::to_string(report.corrupt) + " messages corrupt";
+  if (report.set_aside != 0) {
+    text += ", " + std::to_string(report.set_aside) +
+            " files of another store or version set aside (holdfast outbox verify names them)";
+  }
   if (report.rebuilt) text += ", a checkpoint was rebuilt: duplicates are possible";
   if (report.read_only) text += ", file system is read-only: draining only";
   return text;
@@ -40,7 +44,12 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
   outbox::Options options;
   options.max_bytes = config.outbox.max_bytes;
-  options.lanes = config.lanes;
+  options.lanes.clear();
+  for (const std::string& lane : config.lanes) {
+    const auto rules = config.lane_rules.find(lane);
+    options.lanes.emplace_back(lane,
+                               rules == config.lane_rules.end() ? LaneRules{} : rules->second);
+  }
   options.ack_flush = config.outbox.ack_flush;
   auto outbox =
       outbox::Outbox::open(*parts.disk, *parts.clock, *parts.random, std::move(options), report);
@@ -58,7 +67,8 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
   outbox::RecoveryReport report;
   auto outbox = open_outbox(config, *parts, report);
   if (!outbox.ok()) return std::move(outbox).error();
-  const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only;
+  const bool damage =
+      report.corrupt != 0 || report.rebuilt || report.read_only || report.set_aside != 0;
   if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
   auto clock = parts->clock;
   auto device =

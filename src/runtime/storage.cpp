@@ -40,6 +40,7 @@ constexpr std::size_t kSettleGroup = 256;
 using device::StoreAppend;
 using device::StoreAppended;
 using device::StoreClose;
+using device::StoreEvict;
 using device::StoreFetch;
 using device::StoreFetched;
 using device::StoreReport;
@@ -65,6 +66,7 @@ class Turn {
     }
     if (close_) {
       commit();
+      tell_news();
       static_cast<void>(outbox_.close());
       report();
       events_.emplace_back(device::StoreClosed{});
@@ -73,6 +75,7 @@ class Turn {
     if (!appended_.items.empty()) commit();
     outbox_.tick();
     for (const StoreFetch& fetch : fetches_) carry_out(fetch);
+    tell_news();
     report();
     return false;
   }
@@ -84,9 +87,11 @@ class Turn {
 
   void take(StoreAppend& append) {
     for (StoreAppend::Item& item : append.items) {
-      const outbox::PutResult put = outbox_.put(item.message);
+      const outbox::PutResult put = outbox_.put(*item.message);
       HF_CHECK((put.id != 0) == (put.rejected == RejectReason::none));
-      appended_.items.push_back({item.ticket, put.id, item.message.lane, put.rejected});
+      const LaneIndex lane = item.message->lane;
+      appended_.items.push_back(
+          {item.ticket, put.id, lane, put.rejected, item.gated, std::move(item.message)});
     }
   }
   void take(const StoreSettle& settle) {
@@ -97,7 +102,16 @@ class Turn {
     }
   }
   void take(const StoreFetch& fetch) { fetches_.push_back(fetch); }
+  void take(const StoreEvict& evict) { outbox_.evict(evict.lane, evict.count); }
   void take(const StoreClose&) { close_ = true; }
+
+  void tell_news() {
+    outbox::News news = outbox_.take_news();
+    const bool over = std::any_of(news.over.begin(), news.over.end(), [](auto n) { return n > 0; });
+    if (news.dropped.empty() && news.superseded.empty() && !over) return;
+    events_.emplace_back(device::StoreNews{std::move(news.dropped), std::move(news.superseded),
+                                           std::move(news.over)});
+  }
 
   void commit() {
     std::vector<MessageId> lost;
@@ -116,8 +130,7 @@ class Turn {
 
   void carry_out(const StoreFetch& fetch) {
     outbox::Outbox::Fetched found = outbox_.fetch(fetch.lane, fetch.max_count, fetch.max_bytes);
-    events_.emplace_back(
-        StoreFetched{fetch.lane, std::move(found.messages), std::move(found.dropped), found.more});
+    events_.emplace_back(StoreFetched{fetch.lane, std::move(found.messages), found.more});
   }
 
   outbox::Outbox& outbox_;

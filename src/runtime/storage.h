@@ -19,8 +19,8 @@
 
 namespace holdfast::runtime {
 
-using StorageCommand =
-    std::variant<device::StoreAppend, device::StoreFetch, device::StoreSettle, device::StoreClose>;
+using StorageCommand = std::variant<device::StoreAppend, device::StoreFetch, device::StoreSettle,
+                                    device::StoreEvict, device::StoreClose>;
 
 class Storage {
  public:

@@ -54,6 +54,7 @@ class FakeClock final : public env::Clock {
  public:
   BootTime now() const override { return real_->now(); }
   WallTime wall() const override { return wall_ ? *wall_ : real_->wall(); }
+  bool wall_synchronized() const override { return true; }
   env::BootId boot_id() const override { return real_->boot_id(); }
   void set_wall(WallTime wall) { wall_ = wall; }
 

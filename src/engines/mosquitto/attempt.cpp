@@ -87,7 +87,7 @@ Status Attempt::open_session(std::unique_ptr<transport::Stream> stream) {
 Status Attempt::publish(env::Token token, const StoredMessage& message) {
   if (state_ == State::ended || state_ == State::leaving) return {};  // outcome unknown
   if (state_ != State::up) return Error{Errc::closed, "not connected yet", 0};
-  Status status = session_->publish(token, message);
+  Status status = session_->publish(token, message, clock_.now());
   collect();
   schedule_flush();
   return status;

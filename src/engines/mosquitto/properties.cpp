@@ -41,9 +41,6 @@ void Properties::add_pair(int id, const std::string& name, const std::string& va
 }
 
 void Properties::add_message(const StoredMessage& message) {
-  if (message.expiry_seconds) {
-    add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, *message.expiry_seconds);
-  }
   if (!message.content_type.empty()) add_string(MQTT_PROP_CONTENT_TYPE, message.content_type);
   for (const auto& [name, value] : message.user_properties) {
     add_pair(MQTT_PROP_USER_PROPERTY, name, value);

@@ -24,7 +24,7 @@ class Properties {
   void add_u32(int id, std::uint32_t value);
   void add_string(int id, const std::string& value);
   void add_pair(int id, const std::string& name, const std::string& value);
-  /// Expiry, content type and user properties of a message to publish.
+  /// Content type and user properties of a message to publish.
   void add_message(const StoredMessage& message);
 
   [[nodiscard]] const mosquitto_property* get() const noexcept { return list_; }

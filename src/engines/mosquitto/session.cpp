@@ -6,6 +6,9 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -36,11 +39,32 @@ std::size_t varint_size(std::size_t length) {
   return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4;
 }
 
-std::size_t packet_size(const StoredMessage& message, MqttVersion version) {
+/// "5c0291aa-0000000800000001": store and message, of a fixed size.
+constexpr std::size_t kIdTextSize = 8 + 1 + 16;
+
+std::string id_text(std::uint32_t store, MessageId id) {
+  char text[kIdTextSize + 1];
+  std::snprintf(text, sizeof text, "%08" PRIx32 "-%016" PRIx64, store, id);
+  return text;
+}
+
+/// The broker counts from when it takes the message over, so what has passed here is taken off;
+/// never to nothing, which would mean something else (MQTT 5.0 section 3.3.2.3.3).
+std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
+  const std::uint32_t whole = message.expiry_seconds.value_or(0);
+  if (message.expires == kNever || message.expires >= now + std::chrono::seconds(whole)) {
+    return whole;
+  }
+  const auto left = std::chrono::ceil<std::chrono::seconds>(message.expires - now).count();
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
+}
+
+std::size_t packet_size(const StoredMessage& message, MqttVersion version,
+                        std::size_t id_property) {
   std::size_t body = 2 + message.topic.size() + message.payload.size();
   if (message.qos != Qos::at_most_once) body += 2;
   if (version == MqttVersion::v5) {
-    std::size_t properties = 0;
+    std::size_t properties = id_property;
     if (message.expiry_seconds) properties += 1 + 4;
     if (!message.content_type.empty()) properties += 1 + 2 + message.content_type.size();
     for (const auto& [name, value] : message.user_properties) {
@@ -177,6 +201,8 @@ Result<std::unique_ptr<Session>> Session::open(const env::ConnectRequest& reques
   init_library();
   std::unique_ptr<Session> session(new Session);  // private constructor
   session->version_ = request.version;
+  session->id_property_ = request.id_property;
+  session->id_prefix_ = request.id_prefix;
   if (Status status = session->configure(request); !status.ok()) return status.error();
   if (Status status = session->dial(request, path); !status.ok()) return status.error();
   return session;
@@ -258,7 +284,8 @@ Status Session::check(const StoredMessage& message) const {
   if (message.qos > info_.maximum_qos) {
     return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
   }
-  const std::size_t size = packet_size(message, version_);
+  const std::size_t id = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
+  const std::size_t size = packet_size(message, version_, id);
   if (info_.maximum_packet_size != 0 && size > info_.maximum_packet_size) {
     return Error{Errc::too_large,
                  "the message is a packet of " + std::to_string(size) +
@@ -273,7 +300,13 @@ bool Session::next_id_in_use() const {
   return publishes_.contains(next) || subscribes_.contains(next) || unsubscribes_.contains(next);
 }
 
-Status Session::publish(env::Token token, const StoredMessage& message) {
+bool Session::sends_id(const StoredMessage& message) const {
+  // The birth message has no id of its own.
+  return version_ == MqttVersion::v5 && !id_property_.empty() &&
+         (is_volatile(message.id) || message.id < kDurableIdEnd);
+}
+
+Status Session::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
   if (Status status = check(message); !status.ok()) return status;
   if (next_id_in_use()) {
@@ -283,6 +316,13 @@ Status Session::publish(env::Token token, const StoredMessage& message) {
   Properties properties;
   if (version_ == MqttVersion::v5) {
     properties.add_message(message);
+    if (message.expiry_seconds) {
+      properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
+    }
+    if (sends_id(message)) {
+      properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
+                          id_text(id_prefix_, message.known_id()));
+    }
     if (properties.result() != 0) return library_error(properties.result());
   }
   int id = 0;

@@ -83,7 +83,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// As env::Engine says; also `unsupported` for retain or QoS that the broker does not offer.
-  [[nodiscard]] Status publish(env::Token token, const StoredMessage& message);
+  /// `now` is for what is left of the message's expiry.
+  [[nodiscard]] Status publish(env::Token token, const StoredMessage& message, BootTime now);
   [[nodiscard]] Status subscribe(env::Token token, std::span<const env::FilterRequest> filters);
   [[nodiscard]] Status unsubscribe(env::Token token, std::span<const std::string> filters);
   /// Queues DISCONNECT behind what is queued; the library closes its end after it.
@@ -119,6 +120,7 @@ class Session {
   [[nodiscard]] Status configure(const env::ConnectRequest& request);
   [[nodiscard]] Status dial(const env::ConnectRequest& request, const std::string& path);
   [[nodiscard]] Status check(const StoredMessage& message) const;
+  [[nodiscard]] bool sends_id(const StoredMessage& message) const;
   [[nodiscard]] Status check_filter(const std::string& filter) const;
   [[nodiscard]] Status send_part(const std::shared_ptr<Group>& group, Qos qos,
                                  std::span<const env::FilterRequest> filters);
@@ -128,6 +130,8 @@ class Session {
 
   mosquitto* client_ = nullptr;
   MqttVersion version_ = MqttVersion::v5;
+  std::string id_property_;
+  std::uint32_t id_prefix_ = 0;
   env::UpInfo info_;
   std::vector<SessionEvent> events_;
   std::unordered_map<int, Pending> publishes_;
