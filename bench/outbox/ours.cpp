@@ -82,7 +82,8 @@ class Ours final : public Candidate {
 
   std::size_t fetch(std::size_t count, const Visit& visit) override {
     const auto found = store_->fetch(1, count, kFetchBytes);
-    for (const auto& [id, reason] : found.dropped) dropped_ += reason == DropReason::corrupt;
+    const outbox::News news = store_->take_news();
+    for (const auto& [id, reason] : news.dropped) dropped_ += reason == DropReason::corrupt;
     for (const MessagePtr& message : found.messages) {
       const std::uint64_t number = number_of(message->payload);
       remember(number, message->id);

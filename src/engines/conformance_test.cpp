@@ -290,36 +290,6 @@ TEST_P(Conformance, PubackCodesArriveAsTheyWereSent) {
   EXPECT_EQ(sink.published, expected);
 }
 
-TEST_P(Conformance, PropertiesAndFlagsOfAMessageAreSent) {
-  std::promise<Packet> promise;
-  ScriptedPeer peer([&](PeerConnection& client) {
-    welcome(client);
-    if (auto packet = client.read(3)) promise.set_value(*packet);
-    harness.wake();
-    client.drain();
-  });
-  ASSERT_TRUE(up(peer));
-  StoredMessage message = make_message("t", "p");
-  message.retain = true;
-  message.expiry_seconds = 0x00010203;
-  message.content_type = "ct";
-  message.user_properties = {{"k", "v"}, {"k", "w"}};
-  publish(1, message);
-  auto future = promise.get_future();
-  ASSERT_TRUE(harness.run_until([&] {
-    return future.wait_for(milliseconds(0)) == std::future_status::ready || sink.ended();
-  }));
-  const Packet seen = future.get();
-  EXPECT_EQ(seen.first, 0x33);
-  const Octets expected{0,    1, 't', 0,   1,            // topic, packet id
-                        24,                              // properties
-                        0x02, 0, 1,   2,   3,            // expiry
-                        0x03, 0, 2,   'c', 't',          // content type
-                        0x26, 0, 1,   'k', 0,   1, 'v',  // user properties
-                        0x26, 0, 1,   'k', 0,   1, 'w', 'p'};
-  EXPECT_EQ(seen.body, expected);
-}
-
 TEST_P(Conformance, UnfitMessagesAreRefusedAndHarmNothing) {
   ScriptedPeer peer([](PeerConnection& client) {
     welcome(client);

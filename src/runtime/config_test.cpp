@@ -114,6 +114,13 @@ constexpr std::string_view kEveryKey = R"(
     messages_per_second = 0
     bytes_per_second = "10KiB"
     lanes = ["a", "normal"]
+    id_property = "id"
+    [lane.a]
+    max_size = "256KiB"
+    max_messages = 100
+    max_age = "1h"
+    when_full = "drop_oldest"
+    conflate = true
     [limits]
     payload = "11KiB"
     topic = "12B"
@@ -125,6 +132,8 @@ constexpr std::string_view kEveryKey = R"(
     directory = "box"
     max_size = "16MiB"
     ack_flush = "17ms"
+    spill_after = "18s"
+    on_fault = "memory"
     [local]
     socket = "s.sock"
     [log]
@@ -154,6 +163,42 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.will->payload, "gone");
   EXPECT_EQ(config.birth->qos, Qos::at_most_once);
   EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
+  EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
+  ASSERT_EQ(config.lane_rules.size(), 1U);
+  const LaneRules expected{256 * 1024, 100, Seconds(3600), WhenFull::drop_oldest, true};
+  EXPECT_EQ(config.lane_rules.at("a"), expected);
+}
+
+TEST(Config, LaneSectionsAreChecked) {
+  const std::string good =
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = "
+      "\"d\"\n";
+  const auto only_problem = [&](const std::string& lines) {
+    const auto problems = parse_config(good + lines, "/f", {}).problems;
+    return problems.size() == 1 ? problems[0].message : std::to_string(problems.size());
+  };
+  EXPECT_EQ(only_problem("[lane.nope]\nmax_messages = 1\n"),
+            "/f:6: lane.nope: is not in flow.lanes; add it there, or remove this section");
+  EXPECT_EQ(only_problem("[lane.bulk]\nmax_mesages = 1\n"),
+            "/f:7: lane.bulk.max_mesages: is not a known key; a lane has max_size, max_messages, "
+            "max_age, when_full and conflate");
+  EXPECT_EQ(only_problem("[lane.bulk]\nwhen_full = \"drop\"\n"),
+            "/f:7: lane.bulk.when_full: is \"drop\"; give \"reject\", \"drop_oldest\" or "
+            "\"drop_newest\"");
+  EXPECT_EQ(only_problem("[lane.bulk]\nmax_size = \"1KiB\"\n"),
+            "/f:7: lane.bulk.max_size: is 1KiB; give 0 or at least limits.payload, 128KiB");
+  EXPECT_EQ(only_problem("[lane]\nbulk = 3\n"),
+            "/f:7: lane.bulk: is not a section; write [lane.NAME], one for each lane");
+}
+
+TEST(Config, LaneKeysAreOverriddenByTheEnvironment) {
+  const std::string text =
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = "
+      "\"d\"\n[flow]\nlanes = [\"normal\", \"my-lane\"]\n";
+  const ConfigReport report =
+      parse_config(text, "/f", {{"HOLDFAST_LANE_MY_LANE_MAX_MESSAGES", "7"}});
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  EXPECT_EQ(report.config.lane_rules.at("my-lane").max_messages, 7U);
 }
 
 TEST(Config, MissingKeysAreReportedAtTheirSection) {

@@ -77,9 +77,9 @@ class StorageTest : public ::testing::Test {
   std::vector<MessageId> store(std::size_t count) {
     device::StoreAppend append;
     for (std::size_t i = 0; i < count; ++i) {
-      StoredMessage message;
-      message.topic = "a/b";
-      append.items.push_back({0, std::move(message)});
+      auto message = std::make_shared<StoredMessage>();
+      message->topic = "a/b";
+      append.items.push_back({0, std::move(message), false});
     }
     std::vector<StorageCommand> commands;
     commands.emplace_back(std::move(append));

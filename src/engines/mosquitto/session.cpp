@@ -315,10 +315,10 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
   }
   Properties properties;
   if (version_ == MqttVersion::v5) {
-    properties.add_message(message);
     if (message.expiry_seconds) {
       properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
     }
+    properties.add_message(message);
     if (sends_id(message)) {
       properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
                           id_text(id_prefix_, message.known_id()));

@@ -1,0 +1,233 @@
+// Goal:   messages in RAM that may move to disk, what the core does while the disk is in trouble,
+// and
+//         what it does with the store's own decisions.
+// Method: scripted events on virtual time; the store's answers are given by hand.
+#include <gtest/gtest.h>
+
+#include "device/test_bench.h"
+
+namespace holdfast::device {
+namespace {
+
+using std::chrono::seconds;
+using test::Bench;
+using test::make;
+using test::make_config;
+using test::share;
+
+constexpr auto kSpill = Durability::spill;
+
+/// The store takes what it was given, with ids from `first` on.
+void take_over(Bench& bench, MessageId first, RejectReason rejected = RejectReason::none) {
+  for (StoreAppend& append : bench.take_all<StoreAppend>()) {
+    StoreAppended answer;
+    for (auto& item : append.items) {
+      const MessageId id = rejected == RejectReason::none ? first++ : 0;
+      const LaneIndex lane = item.message->lane;
+      answer.items.push_back({item.ticket, id, lane, rejected, item.gated, item.message});
+    }
+    bench.step(std::move(answer));
+  }
+}
+
+std::vector<Receipt> receipts(Bench& bench) {
+  std::vector<Receipt> found;
+  for (const GiveReceipt& given : bench.take_all<GiveReceipt>()) found.push_back(given.receipt);
+  return found;
+}
+
+TEST(Spill, WhileConnectedItNeverReachesTheDisk) {
+  Bench bench;
+  bench.start();
+  bench.up();
+  bench.publish(1, kSpill);
+  const auto sent = bench.take_all<EnginePublish>();
+  ASSERT_EQ(sent.size(), 1U);
+  bench.published(sent[0].token);
+  bench.run_for(seconds(120));
+  EXPECT_EQ(bench.count<StoreAppend>(), 0U);
+  const auto got = receipts(bench);
+  ASSERT_EQ(got.size(), 2U);
+  EXPECT_EQ(got[0].kept, Durability::spill);
+  EXPECT_EQ(got[1].kind, ReceiptKind::delivered);
+}
+
+TEST(Spill, OfflineItMovesToDiskInOneGroupAndKeepsItsReceipt) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.run_for(seconds(20));
+  bench.publish(2, kSpill);
+  EXPECT_EQ(bench.count<StoreAppend>(), 0U);
+  bench.run_for(seconds(11));
+  ASSERT_EQ(bench.count<StoreAppend>(), 1U) << "the first has waited 30 s; the second goes along";
+  EXPECT_EQ(bench.state().ledger.pending, 2U);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().ledger.accepted, 2U) << "moved, not accepted again";
+  const MessageId known = receipts(bench).at(0).id;
+  EXPECT_TRUE(is_volatile(known));
+  bench.publish(3, kSpill);
+  ASSERT_EQ(bench.count<StoreAppend>(), 1U) << "not ahead of what waits on disk";
+  take_over(bench, 3);
+  receipts(bench);
+  bench.step(StoreNews{{{1, DropReason::expired}}, {}, {}});
+  const auto end = receipts(bench);
+  ASSERT_EQ(end.size(), 1U);
+  EXPECT_EQ(end[0].id, known) << "by the id that the application knows";
+  EXPECT_EQ(end[0].dropped, DropReason::expired);
+}
+
+TEST(Spill, StoppingMovesItToDisk) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.publish(2, Durability::memory);
+  bench.step(Stop{seconds(5)});
+  const std::uint64_t pending = bench.state().ledger.pending;
+  EXPECT_EQ(pending, 2U);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.count<StoreClose>(), 1U);
+  EXPECT_EQ(bench.state().ledger.pending, 1U) << "the spill message";
+  EXPECT_EQ(bench.state().ledger.dropped.at(static_cast<std::size_t>(DropReason::volatile_lost)),
+            1U);
+}
+
+TEST(Spill, WhatWasOnTheWayAtTheStopMovesToDiskToo) {
+  Bench bench;
+  bench.start();
+  bench.up();
+  bench.publish(1, kSpill);
+  ASSERT_EQ(bench.count<EnginePublish>(), 1U);
+  bench.step(Stop{seconds(5)});
+  bench.run_for(seconds(1));
+  bench.step(EngineDown{bench.attempt(), {Verdict::none, 0, "left"}});
+  ASSERT_EQ(bench.count<StoreAppend>(), 1U);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().ledger.pending, 1U);
+  EXPECT_EQ(bench.state().ledger.dropped_total(), 0U);
+}
+
+TEST(Spill, RamRunningOutMovesItToDiskAtOnce) {
+  Config config = make_config();
+  config.limits.memory = 64 * 1024;
+  Bench bench(config);
+  bench.start();
+  for (Ticket ticket = 1; ticket <= 200; ++ticket) bench.publish(ticket, kSpill);
+  EXPECT_GT(bench.count<StoreAppend>(), 0U);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().ledger.accepted, 200U);
+  EXPECT_EQ(bench.state().ledger.rejected.at(static_cast<std::size_t>(RejectReason::queue_full)),
+            0U);
+}
+
+TEST(Spill, WhatCannotBeMovedStaysAndIsTriedAgain) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.run_for(seconds(31));
+  take_over(bench, 0, RejectReason::storage_failed);
+  EXPECT_EQ(bench.state().ledger.pending, 1U);
+  EXPECT_EQ(bench.count<StoreAppend>(), 0U) << "not at once";
+  bench.run_for(seconds(40));
+  ASSERT_EQ(bench.count<StoreAppend>(), 1U);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().ledger.pending, 1U);
+}
+
+TEST(Disk, OnFaultMemoryKeepsDurableMessagesInRam) {
+  Config config = make_config();
+  config.outbox.on_fault = OnFault::memory;
+  Bench bench(config);
+  bench.start();
+  bench.publish(1);
+  take_over(bench, 0, RejectReason::storage_failed);
+  auto got = receipts(bench);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].kind, ReceiptKind::accepted);
+  EXPECT_EQ(got[0].kept, Durability::spill);
+  bench.run_for(seconds(40));
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().ledger.accepted, 1U) << "on disk as soon as that works again";
+  EXPECT_EQ(bench.state().ledger.pending, 1U);
+}
+
+TEST(Disk, ByDefaultWhatCannotBeStoredIsRejected) {
+  Bench bench;
+  bench.start();
+  bench.publish(1);
+  take_over(bench, 0, RejectReason::storage_failed);
+  EXPECT_EQ(receipts(bench).at(0).rejected, RejectReason::storage_failed);
+}
+
+TEST(Disk, SlowIsSaidAndTakenBack) {
+  Bench bench;
+  bench.start();
+  bench.publish(1);
+  bench.run_for(seconds(1));
+  EXPECT_EQ(bench.state().storage, StorageHealth::ok);
+  bench.run_for(seconds(2));
+  EXPECT_EQ(bench.state().storage, StorageHealth::slow);
+  take_over(bench, 1);
+  EXPECT_EQ(bench.state().storage, StorageHealth::ok);
+}
+
+TEST(News, OverTheLimitTheOldestReadAheadGoFirstThenThoseOnDisk) {
+  Bench bench;
+  bench.start();
+  for (MessageId id = 1; id <= 3; ++id) {
+    bench.publish(id);
+    take_over(bench, id);
+  }
+  bench.fetched(1);
+  bench.take_all<StoreFetch>();
+  bench.step(StoreNews{{}, {}, {0, 2, 0}});
+  const auto settled = bench.take_all<StoreSettle>();
+  ASSERT_EQ(settled.size(), 1U);
+  EXPECT_EQ(settled[0].id, 1U);
+  EXPECT_EQ(settled[0].reason, DropReason::evicted);
+  const auto evict = bench.take_all<StoreEvict>();
+  ASSERT_EQ(evict.size(), 1U);
+  EXPECT_EQ(evict[0].lane, 1);
+  EXPECT_EQ(evict[0].count, 1U);
+}
+
+TEST(News, ASupersededMessageIsNotSentUnlessItIsOnTheWay) {
+  Bench bench;
+  bench.start();
+  StoreFetched both{1, {}, false};
+  for (MessageId id = 1; id <= 2; ++id) {
+    bench.publish(id);
+    take_over(bench, id);
+    auto message = std::make_shared<StoredMessage>(make());
+    message->id = id;
+    both.messages.push_back(std::move(message));
+  }
+  bench.step(std::move(both));
+  bench.step(StoreNews{{}, {1}, {}});
+  bench.up();
+  const auto settled = bench.take_all<StoreSettle>();
+  ASSERT_EQ(settled.size(), 1U);
+  EXPECT_EQ(settled[0].id, 1U);
+  EXPECT_EQ(settled[0].reason, DropReason::superseded);
+  ASSERT_EQ(bench.count<EnginePublish>(), 1U);
+  bench.step(StoreNews{{}, {2}, {}});
+  bench.published(2);
+  EXPECT_EQ(bench.state().ledger.delivered, 1U);
+}
+
+TEST(Ids, MessagesInRamAreNumberedByTheOpening) {
+  sim::SeededRandom random{1};
+  Core core(make_config(), random, 7);
+  static_cast<void>(core.start(BootTime{seconds(1)}));
+  Publish event;
+  event.items.push_back({1, Durability::memory, make()});
+  for (const Action& action : core.step(BootTime{seconds(1)}, std::move(event))) {
+    if (const auto* given = std::get_if<GiveReceipt>(&action)) {
+      EXPECT_EQ(given->receipt.id, kVolatileBit | MessageId{7} << 35 | 1);
+    }
+  }
+  EXPECT_EQ(core.state(BootTime{seconds(1)}).ledger.accepted, 1U);
+}
+
+}  // namespace
+}  // namespace holdfast::device
