@@ -47,7 +47,8 @@ std::string Model::take_out(outbox::Outbox& box, World world, Found& found) cons
     std::vector<MessageId> last(known.size());  // by the position of a lane's first message
     for (;;) {
       const auto got = box.fetch(static_cast<LaneIndex>(lane), kTake, 64 * 1024);
-      for (const auto& [id, reason] : got.dropped) {
+      const auto dropped = box.take_news().dropped;
+      for (const auto& [id, reason] : dropped) {
         const Known* k = find(id);
         if (k == nullptr) return about("gave up a message that never was", id);
         found.dropped[static_cast<std::size_t>(k - known.data())] = true;
@@ -60,9 +61,17 @@ std::string Model::take_out(outbox::Outbox& box, World world, Found& found) cons
         if (!wrong.empty()) return wrong;
       }
       if (!got.more) break;
-      if (got.messages.empty() && got.dropped.empty()) return "fetch makes no progress";
+      if (got.messages.empty() && dropped.empty()) return "fetch makes no progress";
     }
     if (box.unfetched(static_cast<LaneIndex>(lane)) != 0) return "unfetched after fetching all";
+  }
+  // What had expired may have been given up, durably, just before the cut.
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    const Known& k = known[i];
+    if (found.there[i] || k.settled || !k.message->expiry_seconds) continue;
+    const Fate fate = box.fate(k.id);
+    if (fate.kind != FateKind::dropped || fate.dropped != DropReason::expired) continue;
+    found.dropped[i] = true;
   }
   return {};
 }

@@ -46,15 +46,15 @@ void OutboxRig::fail(const std::string& what) {
 
 std::shared_ptr<const std::string> OutboxRig::name_of(LaneIndex lane) {
   for (const auto& name : names_) {
-    if (*name == options.lanes[lane]) return name;
+    if (*name == options.lanes[lane].name) return name;
   }
-  names_.push_back(std::make_shared<const std::string>(options.lanes[lane]));
+  names_.push_back(std::make_shared<const std::string>(options.lanes[lane].name));
   return names_.back();
 }
 
 bool OutboxRig::open() {
   if (!wrong_.empty()) return false;
-  model_.lanes = options.lanes;
+  model_.lanes = outbox::lane_names(options);
   outbox::RecoveryReport report;
   auto opened = [&] {
     const Use use(entering);
@@ -143,8 +143,8 @@ bool OutboxRig::commit() {
   return true;
 }
 
-void OutboxRig::check_dropped(const outbox::Outbox::Fetched& got) {
-  for (const auto& [id, reason] : got.dropped) {
+void OutboxRig::check_dropped() {
+  for (const auto& [id, reason] : box_->take_news().dropped) {
     Known* k = model_.find(id);
     if (k == nullptr || k->settled) return fail("gave up a message that does not wait");
     if (world == Model::World::intact && reason != DropReason::expired) {
@@ -162,7 +162,7 @@ void OutboxRig::fetch(LaneIndex lane, std::size_t count) {
     const Use use(entering);
     return box_->fetch(lane, count, 64 * 1024);
   }();
-  check_dropped(got);
+  check_dropped();
   for (const MessagePtr& m : got.messages) {
     Known* k = model_.find(m->id);
     if (k == nullptr || !same_content(*m, *k->message)) return fail("fetched a forged message");
@@ -197,8 +197,11 @@ void OutboxRig::settle(std::size_t count, bool in_order) {
 void OutboxRig::tick(Duration pass) {
   clock.pass(pass);
   if (!up()) return;
-  const Use use(entering);
-  box_->tick();
+  {
+    const Use use(entering);
+    box_->tick();
+  }
+  if (!disk_->is_down()) check_dropped();
 }
 
 void OutboxRig::close() {

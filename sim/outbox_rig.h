@@ -66,7 +66,7 @@ class OutboxRig {
  private:
   StoredMessage make(LaneIndex lane, std::size_t payload, std::uint32_t expiry_seconds);
   void take_lost(const std::vector<MessageId>& lost);
-  void check_dropped(const outbox::Outbox::Fetched& got);
+  void check_dropped();
   std::shared_ptr<const std::string> name_of(LaneIndex lane);
 
   SeededRandom world_random_;

@@ -127,7 +127,7 @@ void full_disk(OutboxRig& rig) {
 }
 
 void lane_changes(OutboxRig& rig) {
-  const std::vector<std::vector<std::string>> sets{
+  const std::vector<std::vector<outbox::LaneOptions>> sets{
       {"urgent", "normal", "bulk"}, {"normal", "extra"}, {"bulk", "urgent"}, {"one"}};
   for (int i = 0; i < 12 && rig.wrong().empty(); ++i) {
     rig.options.lanes = sets[rig.random.below(sets.size())];
