@@ -112,7 +112,7 @@ class Bench:
                 disk = loop_disk.LoopDisk(320, kind=kind, options=options)
                 disks.append(disk)
                 command = self.command("slow", name, disk.fresh("store"), device=disk.device,
-                                       payload=payload, seconds=seconds)
+                                       payload=payload, seconds=seconds, warm=3000)
                 running.append(((kind, options), subprocess.Popen(
                     command, stdout=subprocess.PIPE, text=True)))
             say(f"one message a second for {seconds} s, {len(running)} stores at once")

@@ -23,7 +23,7 @@
 
 namespace holdfast::outbox {
 
-inline constexpr std::uint32_t kBatchMax = 256 * 1024;  ///< Unconfirmed bytes held in RAM.
+inline constexpr std::uint32_t kBatchMax = 512 * 1024;  ///< Unconfirmed bytes held in RAM.
 inline constexpr std::size_t kSettledMax = 4096;        ///< Unwritten ranges held in RAM.
 inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kRetryCap = std::chrono::seconds(60);
