@@ -153,8 +153,8 @@ class Recovery {
         continue;
       }
       const bool is_base = has_base_ && i == base;
-      const bool any = replay.segment(make_segment(found[i]), file(found[i]), is_base);
-      if (any && !is_base) out_.report.rebuilt = true;
+      const bool needed = replay.segment(make_segment(found[i]), file(found[i]), is_base);
+      if (needed && !is_base) out_.report.rebuilt = true;
     }
     replay.finish();
     const std::uint64_t lost =
@@ -165,6 +165,7 @@ class Recovery {
         out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
     out_.report.torn = replay.torn();
     out_.report.clean = replay.clean();
+    if (has_base_ && !out_.report.rebuilt) free_dead(found[base]);
     if (has_base_ && base + 1 == found.size()) choose_tail(found[base]);
   }
 
@@ -175,6 +176,15 @@ class Recovery {
     if (slots_.writable(found.slot) && !file(found).sync()) {
       slots_.mark_bad(found.slot);
     }
+  }
+
+  // What ended in the newest segment, which is synced, is no longer needed where it began: its slot
+  // may be the one that this opening needs.
+  void free_dead(const Found& newest) {
+    std::erase_if(out_.state.segments, [&](const auto& entry) {
+      const Segment& segment = entry.second;
+      return segment.live_count() == 0 && segment.sequence != newest.header.sequence;
+    });
   }
 
   // New records begin at a block of their own: what was durable before is never written again.

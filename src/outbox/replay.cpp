@@ -12,7 +12,7 @@ bool newer(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(
 }  // namespace
 
 bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
-  bool any = false;
+  bool needed = with_checkpoint;
   bool head = with_checkpoint;
   std::uint32_t at = kDataStart;
   broken_ = {state_.session.epoch, 0};
@@ -20,7 +20,6 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
              reader_.next(file, segment.key, segment.sequence, at, segment_bytes_, &broken_)) {
     at = record->next;
     segment.end = at;
-    any = true;
     if (record->header.type == RecordType::checkpoint) {
       auto state = head ? decode_checkpoint(record->bytes, store_, segment.sequence, segment_bytes_)
                         : std::nullopt;
@@ -34,11 +33,13 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
       continue;
     }
     head = false;
+    needed = needed || record->header.type == RecordType::put ||
+             record->header.type == RecordType::ack || record->header.type == RecordType::drop;
     apply(*record, segment);
     broken_.epoch = state_.session.epoch;
   }
-  if (any) state_.segments.insert_or_assign(segment.place, std::move(segment));
-  return any;
+  if (needed) state_.segments.insert_or_assign(segment.place, std::move(segment));
+  return needed;
 }
 
 bool Replay::carried(Segment segment, env::File& file,

@@ -20,7 +20,9 @@ class Replay {
       : state_(state), reader_(reader), store_(store), segment_bytes_(segment_bytes) {}
 
   /// All records of a segment. `with_checkpoint`: its head replaces the state. Adds the segment to
-  /// the state if it has any record; returns whether it had.
+  /// the state if it has a checkpoint or anything about messages, and returns whether it had. One
+  /// that was cut while it was begun has not: its slot is free, or a row of such cuts would use up
+  /// the reserve that draining needs.
   bool segment(Segment segment, env::File& file, bool with_checkpoint);
 
   /// A segment into which older ones were copied. Counts only if it is whole: if nothing of those
