@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace holdfast::outbox {
 namespace {
 
@@ -46,6 +48,7 @@ bool Replay::carried(Segment segment, env::File& file,
                      const std::function<bool(const Segment&)>& exists, bool rebuild) {
   std::uint32_t at = kDataStart;
   std::vector<std::uint64_t> sources;  // places, ascending
+  std::uint64_t unknown = 0;
   while (auto record = reader_.next(file, segment.key, segment.sequence, at, segment_bytes_)) {
     at = record->next;
     segment.end = at;
@@ -58,25 +61,33 @@ bool Replay::carried(Segment segment, env::File& file,
         put_lane(record->header), std::max<std::size_t>(state_.session.lanes.size(), 1) - 1));
     if (!segment.add(id, lane, stride(record->header.length))) continue;
     if (from == state_.segments.end()) {
-      ++state_.counters.accepted;
+      ++unknown;
     } else if (sources.empty() || sources.back() != from->first) {
       sources.push_back(from->first);
     }
   }
+  // Neighbours were copied: one between them of which nothing is here is missing, too.
   std::uint64_t missing = 0;
-  for (const std::uint64_t place : sources) {
-    const Segment& from = state_.segments.at(place);
-    for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {
-      if (segment.live(from.id_at(i))) continue;
-      if (exists(from)) return false;
-      ++missing;
+  if (!sources.empty()) {
+    const auto behind = state_.segments.upper_bound(sources.back());
+    for (auto at_place = state_.segments.find(sources.front()); at_place != behind; ++at_place) {
+      const Segment& from = at_place->second;
+      for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {
+        if (segment.live(from.id_at(i))) continue;
+        if (exists(from)) return false;
+        ++missing;
+      }
     }
+    std::erase_if(state_.segments, [&](const auto& entry) {
+      return entry.first >= sources.front() && entry.first <= sources.back() &&
+             entry.second.live_count() > 0;
+    });
   }
   if (segment.live_count() == 0) return false;
-  for (const std::uint64_t place : sources) state_.segments.erase(place);
+  state_.counters.accepted += unknown;
   state_.counters.add_drops(DropReason::corrupt, missing);
   if (!sources.empty()) segment.place = sources.front();
-  state_.segments.emplace(segment.place, std::move(segment));
+  HF_CHECK(state_.segments.emplace(segment.place, std::move(segment)).second);
   return true;
 }
 
