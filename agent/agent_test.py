@@ -263,6 +263,156 @@ class MainJob(Lab):
         self.assertEqual(self.status()["state"], "connected")
 
 
+class Outbox(Lab):
+    """holdfast outbox: online and offline answers are the same, and nothing is disturbed."""
+
+    def offline(self, *args, code=0):
+        done = subprocess.run([BIN + "/holdfast", "outbox", *args], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def online(self, *args):
+        done = self.cli("outbox", *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def filled(self):
+        """An agent without a broker, and messages of all kinds in its outbox."""
+        self.agent()
+        requests = [{"topic": "plant/%d" % i, "payload": "value %d" % i,
+                     "lane": ("urgent", "normal", "bulk")[i % 3]} for i in range(300)]
+        requests[7].update(topic="a\x1b[2Jb", qos=0, retain=True, expiry=86400)
+        requests[8] = {"topic": "bytes", "payload_base64": "AP/+", "content_type": "x/y",
+                       "user_properties": [["k", "v"], ["k", "w"]]}
+        lines = "".join(json.dumps({"op": "publish", **one}) + "\n" for one in requests)
+        done = self.cli("publish", "--json", stdin=lines)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.path("outbox")
+
+    def test_agent_and_directory_give_the_same_answers(self):
+        folder = self.filled()
+        there, here = (json.loads(text) for text in (
+            self.online("stat", "--json"), self.offline("stat", folder, "--json").stdout))
+        for field in ("files", "recovery"):
+            del here[field]
+        self.assertEqual(there, here)
+        self.assertEqual(here["ledger"]["pending"], 300)
+        self.assertEqual(here["lanes"], {"urgent": 100, "normal": 101, "bulk": 99})
+        for args in (["ls", "--json", "--all"], ["ls", "--json", "--limit", "3", "--lane", "bulk"],
+                     ["export"], ["export", "--lane", "urgent"]):
+            with self.subTest(args=args):
+                self.assertEqual(self.online(*args),
+                                 self.offline(*args, folder).stdout.decode())
+        listed = [json.loads(line) for line in self.online("ls", "--all", "--json").splitlines()]
+        self.assertEqual(len(listed), 300)
+        for one in listed[6:10]:
+            number = str(one["message_id"])
+            self.assertEqual(self.online("cat", number, "--json"),
+                             self.offline("cat", number, folder, "--json").stdout.decode())
+        self.assertEqual(self.offline("cat", str(listed[8]["message_id"]), folder).stdout,
+                         b"\x00\xff\xfe")
+        self.assertIn("300 pending", self.online("stat"))
+        self.assertEqual(self.status()["ledger"]["pending"], 300)
+
+    def test_ls_is_a_line_a_message_and_harmless_on_a_terminal(self):
+        folder = self.filled()
+        done = self.offline("ls", folder)
+        lines = done.stdout.decode().splitlines()
+        self.assertEqual(len(lines), 100)
+        self.assertIn(b"100 of 300 shown", done.stderr)
+        self.assertIn("a\\x1b[2Jb", lines[7])
+        self.assertEqual(lines[7].split("\t")[1:6:2], ["normal", "7", "24h"])
+        self.assertNotIn("\x1b", done.stdout.decode())
+
+    def test_export_can_be_published_again(self):
+        folder = self.filled()
+        exported = self.offline("export", folder).stdout.decode()
+        self.children[-1].kill()
+        self.children[-1].wait()
+        os.unlink(self.socket)
+        self.agent(self.config(outbox=self.path("second")))
+        done = self.cli("publish", "--json", stdin=exported)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        again = self.offline("export", self.path("second")).stdout.decode()
+        strip = lambda text: [{k: v for k, v in json.loads(line).items() if k != "id"}
+                              for line in text.splitlines()]
+        self.assertEqual(strip(again), strip(exported))
+        wrong = self.cli("publish", "--json", stdin='{"op":"publish","topik":"x"}\n')
+        self.one_line_error(wrong, 1, "topik")
+        self.one_line_error(self.cli("publish"), 2, "TOPIC")
+        self.assertEqual(self.cli("publish", "a/b", stdin="").returncode, 0, "it once hung")
+
+    def test_verify_beside_a_busy_agent_never_sees_damage(self):
+        self.broker()
+        self.agent()
+        self.until_state("connected")
+        lines = "".join("%d %s\n" % (i, "x" * (i % 900)) for i in range(12000))
+        with open(self.path("lines"), "w") as f:
+            f.write(lines)
+        with open(self.path("lines")) as f:
+            publisher = self.start(BIN + "/holdfast", "publish", "busy/data", "--wait", "accepted",
+                                   "--socket", self.socket, stdin=f)
+            looks = 0
+            while publisher.poll() is None or looks < 3:
+                result = json.loads(self.offline("verify", self.path("outbox"), "--json").stdout)
+                self.assertTrue(result["clean"], result)
+                self.online("ls", "--json", "--limit", "20")
+                looks += 1
+        self.assertEqual(publisher.returncode, 0)
+
+    def test_damage_is_named_and_repaired_only_without_an_agent(self):
+        folder = self.filled()
+        first = json.loads(self.offline("ls", folder, "--json", "--limit", "1").stdout)
+        place = json.loads(self.offline("cat", str(first["message_id"]), folder, "--json").stdout)
+        self.offline("repair", "--yes", folder, code=1)
+        self.children[-1].kill()
+        self.children[-1].wait()
+        with open(os.path.join(folder, "slot-%04d.seg" % place["slot"]), "r+b") as f:
+            f.seek(place["offset"] + 40)
+            f.write(b"!")
+        text = self.offline("verify", folder, code=1).stdout.decode()
+        self.assertIn("bytes %d to " % place["offset"], text)
+        self.assertIn("DAMAGED", text)
+        self.assertIn("would give up 1", self.offline("repair", folder, code=1).stdout.decode())
+        done = self.offline("repair", "--yes", folder).stdout.decode()
+        self.assertIn("gave up 1 message, counted as corrupt", done)
+        stat = json.loads(self.offline("stat", folder, "--json").stdout)
+        self.assertEqual(stat["ledger"]["dropped"]["corrupt"], 1)
+        self.assertEqual(stat["ledger"]["pending"], 299)
+
+    def test_mistakes_are_named_in_one_line(self):
+        folder = self.filled()
+        os.mkdir(self.path("empty"))
+        for args, code, words in (
+                (["ls", self.path("none")], 3, ["none", "outbox.directory"]),
+                (["stat", self.path("empty")], 3, ["empty", "holds no outbox"]),
+                (["verify", self.path("device.toml")], 3, ["device.toml"]),
+                (["verify"], 2, ["DIR"]), (["repair"], 2, ["DIR"]), ([], 2, ["subcommand"]),
+                (["cat", "x"], 2, ["x"]), (["cat", "77", folder], 1, ["77", "ls"]),
+                (["ls", folder, "--lane", "fast"], 2, ["urgent, normal, bulk"]),
+                (["ls", folder, "--limit", "0"], 2, ["limit"])):
+            with self.subTest(args=args):
+                done = self.cli("outbox", *args)
+                self.one_line_error(done, code, *words)
+        gone = subprocess.run([BIN + "/holdfast", "outbox", "ls", "--socket", self.path("nobody")],
+                              text=True, capture_output=True, timeout=60)
+        self.one_line_error(gone, 3, "nobody", "directory")
+
+    def test_a_reader_that_has_had_enough_is_no_error(self):
+        folder = self.filled()
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([BIN + "/holdfast", "outbox", "ls", "--all", folder], stdout=writer,
+                              stderr=subprocess.PIPE, timeout=60)
+        os.close(writer)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BIN + "/holdfast", "outbox", "export", folder], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
+
 class Leaving(Lab):
     def leaves_in_order(self, agent):
         agent.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "commands.h"
+#include "outbox.h"
 #include "publish_session.h"
 
 namespace holdfast::cli {
@@ -142,6 +143,67 @@ TEST(Advice, GoesWithEveryRejection) {
     EXPECT_NE(advice(name), name) << "nothing to do about it?";
   }
   EXPECT_EQ(advice("something new"), "something new");
+}
+
+TEST(PublishSession, JsonLinesKeepTheirOwnFields) {
+  PublishSession session(to_topic(), WantedReceipt::accepted);
+  const std::string line =
+      session.repeat_request(R"({"op":"publish","id":77,"topic":"x","payload":"p","lane":"bulk"})");
+  EXPECT_EQ(line,
+            "{\"op\":\"publish\",\"id\":1,\"topic\":\"x\",\"payload\":\"p\",\"lane\":"
+            "\"bulk\"}\n");
+  EXPECT_TRUE(session.repeat_request(R"({"op":"ping"})").empty());
+  EXPECT_TRUE(session.repeat_request("{").empty());
+  EXPECT_EQ(session.failed(), 2u);
+  EXPECT_TRUE(session.take(R"({"id":1,"ok":false,"error":"queue_full","retry":true})"));
+  EXPECT_EQ(session.repeat(), line);
+  EXPECT_TRUE(session.take(accepted(1)));
+  EXPECT_EQ(session.done(), 1u);
+}
+
+TEST(Outbox, NothingInATopicSteersATerminal) {
+  EXPECT_EQ(printable("plain/\xC3\xBC"), "plain/\xC3\xBC");
+  EXPECT_EQ(printable("a\x1b[2J\n\x7f"), "a\\x1b[2J\\x0a\\x7f");
+  EXPECT_EQ(printable("\xC2\x9B"), "\\x9b") << "C1";
+  EXPECT_EQ(printable("\xE2\x80\xAE"), "\\u202e") << "right to left";
+  EXPECT_EQ(printable("back\\slash"), "back\\\\slash");
+  EXPECT_EQ(printable("\xE2\x82\xAC\xE2"), "\xE2\x82\xAC\xE2") << "euro, and a cut character";
+}
+
+TEST(Outbox, AgesThatCannotBeKnownAreNotShown) {
+  json message = json::parse(R"({"message_id":5,"lane":"bulk","accepted_ms":1000,"size":2048,
+    "qos":1,"retain":true,"topic":"t","expiry":60})");
+  EXPECT_EQ(render_listed(message, 601'000), "5\tbulk\t10m\t2.0K\t1r\t60s\tt\n");
+  EXPECT_EQ(render_listed(message, 0), "5\tbulk\t?\t2.0K\t1r\t60s\tt\n");
+  message["clock_doubtful"] = true;
+  EXPECT_EQ(render_listed(message, 601'000), "5\tbulk\t?\t2.0K\t1r\t60s\tt\n");
+}
+
+TEST(Outbox, AnExportedMessageIsAPublishRequest) {
+  const json message = json::parse(R"({"message_id":5,"lane":"bulk","accepted_ms":1000,"size":3,
+    "qos":0,"retain":false,"topic":"t","payload_base64":"AP/+"})");
+  const std::string line = export_request(message).dump();
+  const auto parsed = runtime::parse_request(line);
+  ASSERT_TRUE(std::holds_alternative<runtime::LocalRequest>(parsed)) << line;
+  const auto& publish =
+      std::get<runtime::PublishRequest>(std::get<runtime::LocalRequest>(parsed).what);
+  EXPECT_EQ(publish.message.lane, "bulk");
+  EXPECT_EQ(publish.message.payload.size(), 3u);
+  EXPECT_EQ(publish.message.qos, Qos::at_most_once);
+}
+
+TEST(Outbox, VerificationSaysWhereAndWhatItCosts) {
+  const json result = json::parse(R"({"clean":false,"damages":1,"lost":1,"torn":1,"findings":[
+    {"kind":"records","damage":true,"file":"slot-0003.seg","from":12288,"to":12544,
+     "first_message_id":7,"messages":1,"lost":1},
+    {"kind":"torn","damage":false,"file":"slot-0004.seg","from":8,"to":16,"lost":0}],
+    "segments":[{"sequence":4,"file":"slot-0003.seg","records":5,"messages":2,"end":16384}]})");
+  EXPECT_EQ(render_verification(result),
+            "slot-0003.seg bytes 12288 to 12544: damaged: 1 waiting message lost (id 7)\n"
+            "slot-0004.seg bytes 8 to 16: a commit that was cut or is under way; nothing accepted "
+            "is in it\n"
+            "DAMAGED: 1 segment, 5 valid records, 2 messages in them; 1 place damaged, 1 waiting "
+            "message lost; 1 commit cut, which is no damage\n");
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct PublishOptions {
   Message message;                      ///< Everything but the payload.
   std::optional<std::string> text;      ///< One message: this text …
   std::optional<std::string> file;      ///< … or this file's content …
+  bool json = false;                    ///< Lines are publish requests with fields of their own.
   bool stdin_lines = false;             ///< … else a message for each line of standard input.
   bool wait_delivered = false;          ///< Else accepted is enough.
   std::optional<Milliseconds> timeout;  ///< Longest time without an answer; empty: for ever.

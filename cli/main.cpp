@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "outbox.h"
 #include "runtime/config_keys.h"
 
 namespace {
@@ -20,6 +21,7 @@ struct Arguments {
   bool json = false;
   PublishOptions publish;
   SubscribeOptions subscribe;
+  OutboxOptions outbox;
 };
 
 const CLI::Validator kDuration(
@@ -36,13 +38,18 @@ Milliseconds duration_of(const std::string& text) {
 CLI::App* add_publish(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("publish", "Hand messages to the agent, safely on disk");
   Message& message = a.publish.message;
-  command->add_option("TOPIC", a.topic, "where to")->required();
+  auto* topic = command->add_option("TOPIC", a.topic, "where to; not with --json");
   auto* text = command->add_option("MESSAGE", a.message,
                                    "the payload; without it: from --file or "
                                    "a message a line from standard input");
   auto* file = command->add_option("-f,--file", a.file, "the payload is this file")->excludes(text);
   command->add_flag("--stdin-lines", a.publish.stdin_lines, "a message a line, also if typed")
       ->excludes(text)
+      ->excludes(file);
+  command
+      ->add_flag("--json", a.publish.json,
+                 "each line is a publish request of the local API, as outbox export writes it")
+      ->excludes(topic)
       ->excludes(file);
   command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
   command->add_flag("-r,--retain", message.retain, "ask the broker to keep it");
@@ -75,8 +82,67 @@ CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   return command;
 }
 
+/// The subcommands of `outbox`.
+struct OutboxCommands {
+  CLI::App* all = nullptr;
+  CLI::App* ls = nullptr;
+  CLI::App* stat = nullptr;
+  CLI::App* cat = nullptr;
+  CLI::App* verify = nullptr;
+  CLI::App* exporting = nullptr;
+  CLI::App* repair = nullptr;
+};
+
+OutboxCommands add_outbox(CLI::App& app, OutboxOptions& o) {
+  OutboxCommands c;
+  c.all = app.add_subcommand("outbox", "Look into the outbox: through the agent, or into DIR");
+  c.all->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, bool needs_directory) {
+    CLI::App* const command = c.all->add_subcommand(name, help);
+    if (std::string_view(name) == "cat") {
+      command->add_option("ID", o.id, "the message's id, as ls shows it")->required();
+    }
+    command
+        ->add_option("DIR", o.directory,
+                     needs_directory ? "the directory of the outbox"
+                                     : "the directory of the outbox; without it: ask the agent")
+        ->required(needs_directory);
+    return command;
+  };
+  c.ls = add("ls", "A line for each waiting message", false);
+  c.ls->add_option("--limit", o.limit, "at most so many (default 100)")->check(CLI::PositiveNumber);
+  c.ls->add_flag("--all", o.all, "without a limit");
+  c.stat = add("stat", "Segments, ledger and lanes", false);
+  c.cat = add("cat", "The payload of a message", false);
+  c.verify = add("verify", "Check every record; exit 1 if there is damage", true);
+  c.exporting = add("export", "All waiting messages, as publish requests, a line each", false);
+  c.repair =
+      add("repair", "Put foreign files aside and give up what is lost; no agent may run", true);
+  c.repair->add_flag("--yes", o.yes, "do it; without: say what would be done");
+  for (CLI::App* command : {c.ls, c.exporting}) {
+    command->add_option("--lane", o.lane, "only this lane");
+  }
+  for (CLI::App* command : {c.ls, c.stat, c.cat, c.verify, c.repair}) {
+    command->add_flag("--json", o.json, "for programs");
+  }
+  for (CLI::App* command : c.all->get_subcommands({})) command->fallthrough();
+  return c;
+}
+
+ExitCode outbox(const OutboxCommands& c, const Arguments& a) {
+  if (*c.ls) return run_outbox_ls(a.socket, a.outbox);
+  if (*c.stat) return run_outbox_stat(a.socket, a.outbox);
+  if (*c.cat) return run_outbox_cat(a.socket, a.outbox);
+  if (*c.exporting) return run_outbox_export(a.socket, a.outbox);
+  if (*c.verify) return run_outbox_verify(a.outbox);
+  return run_outbox_repair(a.outbox);
+}
+
 ExitCode publish(Arguments& a, const CLI::App& command) {
   PublishOptions& options = a.publish;
+  if (a.topic.empty() && !options.json) {
+    return fail(kUsage, "TOPIC is required, or --json; see holdfast publish --help");
+  }
   options.message.topic = a.topic;
   options.message.qos = static_cast<Qos>(a.qos);
   if (command.count("MESSAGE") > 0) options.text = a.message;
@@ -114,6 +180,7 @@ int run(int argc, char** argv) {
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
+  const OutboxCommands looking = add_outbox(app, a.outbox);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);
@@ -128,6 +195,7 @@ int run(int argc, char** argv) {
   if (*publishing) return publish(a, *publishing);
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
+  if (*looking.all) return outbox(looking, a);
   if (*checking) return run_check_config(a.config);
   return run_reconnect(a.socket);
 }

@@ -32,9 +32,9 @@ class Publisher {
         session_(options.message, options.wait_delivered ? runtime::WantedReceipt::delivered
                                                          : runtime::WantedReceipt::accepted) {}
 
-  ExitCode run(std::optional<std::string> single) {
+  ExitCode run(const std::optional<std::string>& single) {
     if (single) {
-      client_.send(session_.request(*std::move(single)));
+      client_.send(session_.request(*single));
       input_ended_ = true;
     }
     while (!input_ended_ || session_.open() > 0 || has_lines_) {
@@ -49,6 +49,7 @@ class Publisher {
  private:
   ExitCode step() {
     send_lines();
+    if (input_ended_ && !has_lines_ && session_.open() == 0) return kOk;  // nothing to wait for
     if (session_.has_repeats() && Clock::now() >= repeat_at_) client_.send(session_.repeat());
     const bool wants_input = !input_ended_ && !has_lines_ && session_.has_room();
     const Result<bool> readable = client_.pump(wait_time(), wants_input ? STDIN_FILENO : -1);
@@ -72,7 +73,11 @@ class Publisher {
     while (session_.has_room()) {
       has_lines_ = lines_.next(line);
       if (!has_lines_) return;
-      client_.send(session_.request(std::move(line)));
+      if (options_.json) {
+        if (!line.empty()) client_.send(session_.repeat_request(line));
+      } else {
+        client_.send(session_.request(line));
+      }
     }
   }
 
@@ -168,7 +173,7 @@ class Publisher {
   runtime::LocalClient& client_;
   const PublishOptions& options_;
   PublishSession session_;
-  LineSplitter lines_{runtime::kLocalPayloadMax};
+  LineSplitter lines_{options_.json ? limits::kLocalLine : runtime::kLocalPayloadMax};
   bool input_ended_ = false;
   bool has_lines_ = false;
   const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
@@ -210,7 +215,7 @@ ExitCode run_publish(const std::filesystem::path& socket, const PublishOptions& 
   }
   Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
   if (!client) return fail(kUnreachable, client.error().message);
-  return Publisher(*client, options).run(std::move(single));
+  return Publisher(*client, options).run(single);
 }
 
 }  // namespace holdfast::cli

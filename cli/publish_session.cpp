@@ -13,18 +13,38 @@ bool PublishSession::has_room() const noexcept {
   return open_.empty() || (open_.size() < kWindow && open_bytes_ < kWindowBytes);
 }
 
-std::string PublishSession::request(std::string payload) {
-  const std::uint64_t id = ++last_id_;
-  std::string line = line_of(id, payload);
-  open_bytes_ += payload.size();
-  open_.emplace(id, std::move(payload));
-  return line;
-}
-
-std::string PublishSession::line_of(std::uint64_t id, const std::string& payload) {
+std::string PublishSession::request(const std::string& payload) {
   message_.payload.resize(payload.size());
   if (!payload.empty()) std::memcpy(message_.payload.data(), payload.data(), payload.size());
-  return runtime::publish_line(id, message_, receipt_);
+  const std::uint64_t id = ++last_id_;
+  return keep(id, runtime::publish_line(id, message_, receipt_));
+}
+
+std::string PublishSession::repeat_request(std::string_view line) {
+  const std::uint64_t id = ++last_id_;
+  const auto parsed = runtime::parse_request(line);
+  if (const auto* refusal = std::get_if<runtime::LocalRefusal>(&parsed)) {
+    count_failure(refusal->error, id);
+    return {};
+  }
+  const auto* publish =
+      std::get_if<runtime::PublishRequest>(&std::get<runtime::LocalRequest>(parsed).what);
+  if (publish == nullptr) {
+    count_failure("not a publish request; see holdfast outbox export", id);
+    return {};
+  }
+  return keep(id, runtime::publish_line(id, publish->message, receipt_));
+}
+
+std::string PublishSession::keep(std::uint64_t id, std::string line) {
+  open_bytes_ += line.size();
+  return open_.emplace(id, std::move(line)).first->second;
+}
+
+void PublishSession::count_failure(const std::string& reason, std::uint64_t id) {
+  ++failed_;
+  Failure& failure = failures_[reason];
+  if (failure.count++ == 0) failure.first = id;
 }
 
 bool PublishSession::take(std::string_view line) {
@@ -42,9 +62,7 @@ bool PublishSession::take(std::string_view line) {
   if (ok) {
     ++done_;
   } else {
-    ++failed_;
-    Failure& failure = failures_[answer.value("error", "no reason given")];
-    if (failure.count++ == 0) failure.first = found->first;
+    count_failure(answer.value("error", "no reason given"), found->first);
   }
   open_bytes_ -= found->second.size();
   open_.erase(found);
@@ -53,7 +71,7 @@ bool PublishSession::take(std::string_view line) {
 
 std::string PublishSession::repeat() {
   std::string lines;
-  for (const std::uint64_t id : refused_for_now_) lines += line_of(id, open_.at(id));
+  for (const std::uint64_t id : refused_for_now_) lines += open_.at(id);
   refused_for_now_.clear();
   return lines;
 }

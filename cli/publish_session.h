@@ -28,7 +28,10 @@ class PublishSession {
   /// Whether another message may be sent now. One message always may, whatever its size.
   [[nodiscard]] bool has_room() const noexcept;
   /// The request for one more message.
-  [[nodiscard]] std::string request(std::string payload);
+  [[nodiscard]] std::string request(const std::string& payload);
+  /// The same for a line that is a publish request itself (docs/local-api.md), such as `outbox
+  /// export` writes. Empty, and counted as failed, if it is none.
+  [[nodiscard]] std::string repeat_request(std::string_view line);
   /// Takes an answer. False: not an answer to a request of ours.
   bool take(std::string_view line);
   /// Requests to repeat because the agent had no room; they count as sent again.
@@ -49,11 +52,12 @@ class PublishSession {
   }
 
  private:
-  std::string line_of(std::uint64_t id, const std::string& payload);
+  std::string keep(std::uint64_t id, std::string line);
+  void count_failure(const std::string& reason, std::uint64_t id);
 
   Message message_;
   runtime::WantedReceipt receipt_;
-  std::map<std::uint64_t, std::string> open_;
+  std::map<std::uint64_t, std::string> open_;  // lines
   std::size_t open_bytes_ = 0;
   std::vector<std::uint64_t> refused_for_now_;
   std::uint64_t last_id_ = 0;

@@ -177,6 +177,22 @@ TEST_F(Damage, TruncatedAndMissingFiles) {
   }
 }
 
+// Found by `outbox verify`: the report counted the messages of a missing file twice.
+TEST_F(Damage, MissingFileIsReportedOnce) {
+  std::uint64_t reported = 0;
+  for (const auto& [name, bytes] : image_) {
+    sim::PowerCutDisk disk(random_);
+    for (const auto& [other, content] : image_) {
+      if (other != name) disk.plant(other, content);
+    }
+    RecoveryReport report;
+    auto box = Outbox::open(disk, clock_, random_, small_options(), report).value();
+    EXPECT_EQ(report.corrupt, box->ledger().dropped[kCorrupt]) << name;
+    reported += report.corrupt;
+  }
+  EXPECT_GT(reported, 0U);
+}
+
 TEST_F(Damage, UnreadableSectorCostsItsRecordsOnly) {
   for (std::uint64_t sector = 0; sector < kSegmentFloor / 512; sector += 3) {
     sim::PowerCutDisk disk(random_);

@@ -21,6 +21,7 @@
 #include "holdfast/config.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
+#include "outbox/view.h"
 
 namespace holdfast::outbox {
 
@@ -131,6 +132,10 @@ class Outbox {
   [[nodiscard]] virtual StorageHealth health() const = 0;
   /// Pending messages of a lane that have not been fetched.
   [[nodiscard]] virtual std::uint64_t unfetched(LaneIndex lane) const = 0;
+
+  /// What there is to see, and waiting messages page by page, fetched or not. Changes nothing.
+  [[nodiscard]] virtual StoreView view() const = 0;
+  [[nodiscard]] virtual Page list(const ListCursor& from, const ListQuery& query) = 0;
 };
 
 }  // namespace holdfast::outbox

@@ -157,12 +157,12 @@ class Recovery {
       if (needed && !is_base) out_.report.rebuilt = true;
     }
     replay.finish();
-    const std::uint64_t lost =
+    const std::uint64_t& corrupt =
         out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
+    const std::uint64_t before = corrupt;
+    out_.report.corrupt = replay.new_corrupt();
     account_for_missing(found, slots_, out_.segment_bytes, out_.state);
-    out_.report.corrupt =
-        replay.new_corrupt() - lost +
-        out_.state.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
+    out_.report.corrupt += corrupt - before;
     out_.report.torn = replay.torn();
     out_.report.clean = replay.clean();
     if (has_base_ && !out_.report.rebuilt) free_dead(found[base]);

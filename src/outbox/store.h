@@ -52,6 +52,11 @@ class Store final : public Outbox {
   [[nodiscard]] Ledger ledger() const override;
   [[nodiscard]] StorageHealth health() const override;
   [[nodiscard]] std::uint64_t unfetched(LaneIndex lane) const override;
+  [[nodiscard]] StoreView view() const override;
+  [[nodiscard]] Page list(const ListCursor& from, const ListQuery& query) override;
+  /// Reads every segment in which messages wait, and gives up those that cannot be read (counted as
+  /// corrupt); otherwise that happens when they are fetched. Gives how many.
+  std::uint64_t audit_all();
 
  private:
   enum class Mode : std::uint8_t {

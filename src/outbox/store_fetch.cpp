@@ -214,6 +214,34 @@ bool Store::expired(const PutRecord& put, StoreLane lane) const {
   return limit != Duration::max() && age(put) >= limit;
 }
 
+std::uint64_t Store::audit_all() {
+  HF_CHECK(!closed_);
+  const std::uint64_t& corrupt =
+      state_.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
+  const std::uint64_t before = corrupt;
+  reader_.forget();
+  for (auto& [place, segment] : state_.segments) {
+    if (segment.live_count() > 0) audit(segment);
+  }
+  return corrupt - before;
+}
+
+StoreView Store::view() const {
+  StoreView view = view_of(state_, active_);
+  view.store = store_;
+  view.segment_bytes = segment_bytes_;
+  view.slots = static_cast<std::uint32_t>(slots_.existing().size());
+  view.bytes = std::uint64_t{view.slots} * segment_bytes_;
+  return view;
+}
+
+Page Store::list(const ListCursor& from, const ListQuery& query) {
+  HF_CHECK(!closed_);
+  return list_messages(
+      state_.segments, cursors_.size(), [this](std::uint32_t slot) { return slots_.file(slot); },
+      reader_, from, query);
+}
+
 // For a settlement of a message that was not fetched: its record knows its lane and size.
 std::optional<RecordView> Store::find_put(Segment& segment, MessageId id) {
   env::File* file = slots_.file(segment.slot);

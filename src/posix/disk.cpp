@@ -284,4 +284,10 @@ Result<std::unique_ptr<env::Disk>> open_disk(const std::filesystem::path& direct
   return std::unique_ptr<env::Disk>(std::make_unique<PosixDisk>(std::move(fd), directory.string()));
 }
 
+Result<std::unique_ptr<env::Disk>> open_existing_disk(const std::filesystem::path& directory) {
+  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return make_os_error(errno, "cannot open " + directory.string());
+  return std::unique_ptr<env::Disk>(std::make_unique<PosixDisk>(std::move(fd), directory.string()));
+}
+
 }  // namespace holdfast::posix

@@ -28,6 +28,25 @@ namespace holdfast::posix {
 /// Errors: permission, io, not_found (a component is not a directory), each with the path.
 [[nodiscard]] Result<std::unique_ptr<env::Disk>> open_disk(const std::filesystem::path& directory);
 
+/// A directory as it is, whoever may write to it; nothing is created. For looking into it.
+/// Errors: not_found, permission, io, each with the path.
+[[nodiscard]] Result<std::unique_ptr<env::Disk>> open_existing_disk(
+    const std::filesystem::path& directory);
+
+/// Moves a file of `directory` into its folder `folder` (made 0700 if missing), under a name that
+/// is not taken yet; both directories are synced. Gives the new path below `directory`.
+[[nodiscard]] Result<std::string> move_aside(const std::filesystem::path& directory,
+                                             const std::string& name, const std::string& folder);
+
+/// Writes a new file into `directory`/`folder` and syncs it. Gives its path below `directory`.
+[[nodiscard]] Result<std::string> write_aside(const std::filesystem::path& directory,
+                                              const std::string& name, const std::string& folder,
+                                              const std::string& content);
+
+/// An error if this process is not the owner of `path`: what it made there, the owner could not
+/// use. The message says as whom to run.
+[[nodiscard]] Status require_owner(const std::filesystem::path& path);
+
 /// A whole small file, such as a password or a certificate. Errors name the path; too_large over
 /// `max_bytes`.
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,

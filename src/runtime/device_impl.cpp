@@ -58,7 +58,8 @@ Status DeviceImpl::begin() {
   if (!config_->local_socket.empty()) {
     auto server = LocalServer::open(
         loop_, *this, config_->local_socket,
-        [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); });
+        [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); },
+        [this](Look look) { storage_.look(std::move(look)); });
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }

@@ -9,6 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/message.h"
 #include "flow/topic.h"
 #include "runtime/config_keys.h"
 
@@ -189,7 +190,37 @@ UnsubscribeRequest take_unsubscribe(Fields& fields) {
   return {number.value_or(0)};
 }
 
+OutboxListRequest take_outbox_list(Fields& fields) {
+  OutboxListRequest request;
+  fields.only({"lane", "limit", "from", "payload"});
+  if (fields.has("lane")) fields.text("lane", request.lane.emplace());
+  if (const auto limit = fields.number("limit", 1, kLocalListMax)) request.limit = *limit;
+  fields.text("from", request.from);
+  fields.flag("payload", request.payload);
+  return request;
+}
+
+OutboxMessageRequest take_outbox_message(Fields& fields) {
+  fields.only({"message_id"});
+  return {fields.number("message_id", 1, kDurableIdEnd, true).value_or(0)};
+}
+
+bool take_outbox(const std::string& op, Fields& fields, LocalRequest& request) {
+  if (op == "outbox_stat") {
+    fields.only({});
+    request.what = OutboxStatRequest{};
+  } else if (op == "outbox_list") {
+    request.what = take_outbox_list(fields);
+  } else if (op == "outbox_message") {
+    request.what = take_outbox_message(fields);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
+  if (take_outbox(op, fields, request)) return;
   if (op == "publish") {
     request.what = take_publish(fields);
   } else if (op == "subscribe") {
@@ -207,7 +238,8 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   } else {
     return fields.wrong("op", in_quotes(op) +
                                   " is none of publish, subscribe, unsubscribe, "
-                                  "status, events, reconnect, ping");
+                                  "status, events, reconnect, ping, outbox_stat, outbox_list, "
+                                  "outbox_message");
   }
   if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
 }
@@ -416,6 +448,12 @@ std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos) {
 
 std::string op_line(std::uint64_t id, std::string_view op) {
   return dump(ordered_json{{"op", op}, {"id", id}}) + "\n";
+}
+
+std::string op_line(std::uint64_t id, std::string_view op, std::string_view fields) {
+  ordered_json out{{"op", op}, {"id", id}};
+  out.update(ordered_json::parse(fields));
+  return dump(out) + "\n";
 }
 
 std::string to_base64(std::span<const std::byte> bytes) {

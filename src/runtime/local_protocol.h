@@ -27,6 +27,9 @@ inline constexpr std::size_t kLocalReceiptsOwed = 4096;
 inline constexpr std::size_t kLocalPayloadMax = limits::kPayloadMax;
 /// Bytes of a request's id, written as JSON.
 inline constexpr std::size_t kLocalIdMax = 128;
+/// Messages on one page of a listing, and questions to the outbox that one client may have open.
+inline constexpr std::size_t kLocalListMax = 1000;
+inline constexpr std::size_t kLocalLooksOwed = 4;
 /// Lines handled for one client before others have their turn.
 inline constexpr std::size_t kLocalLinesPerTurn = 256;
 
@@ -48,11 +51,23 @@ struct StatusRequest {};
 struct EventsRequest {};
 struct ReconnectRequest {};
 struct PingRequest {};
+/// What the outbox holds. Answered by the storage thread, see outbox_look.h.
+struct OutboxStatRequest {};
+struct OutboxListRequest {
+  std::optional<std::string> lane;
+  std::size_t limit = kLocalListMax;
+  std::string from;  ///< The `next` of the page before; empty: the beginning.
+  bool payload = false;
+};
+struct OutboxMessageRequest {
+  MessageId message_id = 0;
+};
 
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
-               ReconnectRequest, PingRequest>
+               ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
+               OutboxMessageRequest>
       what;
 };
 
@@ -84,6 +99,9 @@ struct LocalRefusal {
 [[nodiscard]] std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos);
 /// {"op":OP,"id":ID}
 [[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op);
+
+/// The same with fields: a JSON object as text, such as {"limit":10}.
+[[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op, std::string_view fields);
 
 // --- base64 ---
 

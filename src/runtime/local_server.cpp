@@ -39,9 +39,14 @@ struct Meter {
 
 /// A line on its way from any thread to a client.
 struct Mail {
+  enum class Kind : std::uint8_t {
+    event,    ///< Counted in the meter.
+    receipt,  ///< One of those that are owed.
+    look,     ///< The outbox's answer to a question.
+  };
   std::uint64_t client = 0;
   std::string line;
-  bool receipt = false;  ///< Else an event, counted in the meter.
+  Kind kind = Kind::event;
 };
 
 }  // namespace
@@ -49,7 +54,7 @@ struct Mail {
 /// The loop-thread half of the server.
 class LocalServer::Hub {
  public:
-  Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket, LogHandler log);
+  Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket, LogHandler log, Looks looks);
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
@@ -75,6 +80,7 @@ class LocalServer::Hub {
   Device& device_;
   ListeningSocket file_;
   LogHandler log_;
+  Looks looks_;
   Acceptor acceptor_;
   posix::Timer accept_timer_;
   bool accept_failing_ = false;
@@ -148,6 +154,11 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(EventsRequest& request, std::string& id);
   void answer(ReconnectRequest& request, std::string& id);
   void answer(PingRequest& request, std::string& id);
+  void answer(OutboxStatRequest& request, std::string& id) { look(request, id); }
+  void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
+  void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
+  template <class Request>
+  void look(const Request& request, std::string& id);
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
   void written(const ErrorCode& error);
   void cut(const std::string& why);
@@ -169,6 +180,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   bool doomed_ = false;   // broke the rules; close once the reason is written
   bool wants_events_ = false;
   std::size_t owed_ = 0;
+  std::size_t looks_owed_ = 0;
   std::map<std::uint64_t, SubscriptionId> subscriptions_;
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
 };
@@ -282,7 +294,7 @@ ReceiptHandler LocalServer::Hub::Client::receipt_handler(std::string id) {
   auto owed = std::make_shared<Owed>(Owed{hub_->mailbox_, number_, std::move(id)});
   return [owed = std::move(owed)](const Receipt& receipt) {
     if (!receipt.last) return;  // an `accepted` on the way to the `delivered` that was wanted
-    owed->mailbox->put({owed->client, receipt_line(owed->id, receipt), true});
+    owed->mailbox->put({owed->client, receipt_line(owed->id, receipt), Mail::Kind::receipt});
   };
 }
 
@@ -294,7 +306,7 @@ void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id
     std::string line = message_line(number, message);
     // What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
     if (meter->events.fetch_add(line.size()) > limits::kLocalBacklog) meter->cut = true;
-    mailbox->put({client, std::move(line), false});
+    mailbox->put({client, std::move(line), Mail::Kind::event});
   };
   const Result<SubscriptionId> subscription =
       hub_->device_.subscribe(std::move(request.filter), request.qos, std::move(handler));
@@ -334,12 +346,26 @@ void LocalServer::Hub::Client::answer(ReconnectRequest&, std::string& id) {
 
 void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) { pending_ += ok_line(id); }
 
+template <class Request>
+void LocalServer::Hub::Client::look(const Request& request, std::string& id) {
+  if (looks_owed_ >= kLocalLooksOwed) {
+    pending_ += error_line(id, to_string(RejectReason::queue_full), true);
+    return;
+  }
+  ++looks_owed_;
+  hub_->looks_(make_look(request, std::move(id),
+                         [mailbox = hub_->mailbox_, client = number_](std::string line) {
+                           mailbox->put({client, std::move(line), Mail::Kind::look});
+                         }));
+}
+
 // ---- a client: writing and leaving --------------------------------------------------------------
 
 void LocalServer::Hub::Client::take_mail(const Mail& mail) {
   pending_ += mail.line;
-  if (mail.receipt) {  // bounded by kLocalReceiptsOwed
-    owed_ -= std::min<std::size_t>(owed_, 1);
+  if (mail.kind != Mail::Kind::event) {  // bounded by kLocalReceiptsOwed and kLocalLooksOwed
+    std::size_t& owed = mail.kind == Mail::Kind::receipt ? owed_ : looks_owed_;
+    owed -= std::min<std::size_t>(owed, 1);
     return;
   }
   meter_->events -= mail.line.size();
@@ -359,7 +385,7 @@ void LocalServer::Hub::Client::tell_connection(const std::string& line) {
 void LocalServer::Hub::Client::flush() {
   if (hub_ == nullptr || !writing_.empty()) return;
   if (pending_.empty()) {
-    const bool idle = owed_ == 0 && subscriptions_.empty() && !wants_events_;
+    const bool idle = owed_ == 0 && looks_owed_ == 0 && subscriptions_.empty() && !wants_events_;
     if (doomed_ || (last_ && idle)) leave();
     return;
   }
@@ -410,11 +436,12 @@ void LocalServer::Hub::Client::close() {
 // ---- the hub ------------------------------------------------------------------------------------
 
 LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket,
-                      LogHandler log)
+                      LogHandler log, Looks looks)
     : loop_(loop),
       device_(device),
       file_(std::move(socket)),
       log_(std::move(log)),
+      looks_(std::move(looks)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
@@ -514,10 +541,11 @@ LocalServer::~LocalServer() = default;
 
 Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, Device& device,
                                                        const std::filesystem::path& path,
-                                                       LogHandler log) {
+                                                       LogHandler log, Looks looks) {
   Result<ListeningSocket> socket = listen_at(path);
   if (!socket) return std::move(socket).error().with("local.socket");
-  auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(log));
+  auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(log),
+                                   std::move(looks));
   if (Status started = hub->start(); !started) {
     return std::move(started).error().with("local.socket");
   }

@@ -9,27 +9,33 @@
 // Access:   file mode 0660; besides, the peer must be root, our own user, or in the file's group.
 // Bounds:   limits::kLocalClients clients; each: a line of limits::kLocalLine, unread answers of
 //           limits::kLocalBacklog (at half of it no more requests are read; a client that is over
-//           it because of events is cut), kLocalReceiptsOwed receipts.
+//           it because of events is cut), kLocalReceiptsOwed receipts, kLocalLooksOwed questions
+//           to the outbox.
 // Errors:   in_use when a living process listens on the path, else permission or io; each names the
 //           path. A file left by a dead process is replaced. A shortage of descriptors pauses
 //           accepting for a second; it never spins.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "holdfast/device.h"
 #include "holdfast/result.h"
 #include "posix/event_loop.h"
+#include "runtime/outbox_look.h"
 
 namespace holdfast::runtime {
 
 class LocalServer {
  public:
+  /// Has a look done by the thread that owns the outbox.
+  using Looks = std::function<void(Look)>;
+
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device,
                                                                  const std::filesystem::path& path,
-                                                                 LogHandler log);
+                                                                 LogHandler log, Looks looks);
   ~LocalServer();
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;

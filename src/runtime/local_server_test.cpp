@@ -25,7 +25,9 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "outbox/outbox.h"
 #include "posix/sanitized.h"
+#include "posix/system.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
 #include "runtime/local_socket.h"
@@ -118,10 +120,16 @@ class LocalServerTest : public testing::Test {
     std::string name = (std::filesystem::temp_directory_path() / "hf-local-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
     path_ = folder_ / "run" / "h.sock";
-    auto server = LocalServer::open(loop_, device_, path_, [this](LogLevel, std::string_view line) {
-      const std::lock_guard lock(log_mutex_);
-      log_ += std::string(line) + "\n";
-    });
+    auto server = LocalServer::open(
+        loop_, device_, path_,
+        [this](LogLevel, std::string_view line) {
+          const std::lock_guard lock(log_mutex_);
+          log_ += std::string(line) + "\n";
+        },
+        [this](Look look) {
+          const std::lock_guard lock(log_mutex_);
+          looks_.push_back(std::move(look));
+        });
     EXPECT_TRUE(server) << server.error().message;
     if (server) server_ = std::move(server).value();
     thread_ = std::thread([this] { loop_.run(); });
@@ -170,6 +178,7 @@ class LocalServerTest : public testing::Test {
   posix::EventLoop loop_;
   std::mutex log_mutex_;
   std::string log_;
+  std::vector<Look> looks_;  // under log_mutex_
   std::unique_ptr<LocalServer> server_;
   std::thread thread_;
 };
@@ -409,7 +418,7 @@ TEST_F(LocalServerTest, AHalfClosedClientStillGetsItsReceipts) {
 }
 
 TEST_F(LocalServerTest, ALivingServersSocketIsInUse) {
-  const auto second = LocalServer::open(loop_, device_, path_, {});
+  const auto second = LocalServer::open(loop_, device_, path_, {}, {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::in_use);
   EXPECT_EQ(second.error().message, "local.socket: " + path_.string() + " is in use by process " +
@@ -425,12 +434,12 @@ TEST_F(LocalServerTest, ADeadServersSocketIsReplacedAndAnotherFileIsNot) {
   }  // closed, but the file stays: as after kill -9
   ASSERT_TRUE(std::filesystem::exists(stale));
   {
-    const auto server = LocalServer::open(loop_, device_, stale, {});
+    const auto server = LocalServer::open(loop_, device_, stale, {}, {});
     ASSERT_TRUE(server) << server.error().message;
   }
   EXPECT_FALSE(std::filesystem::exists(stale));  // removed in order
   std::ofstream(stale) << "precious";
-  const auto refused = LocalServer::open(loop_, device_, stale, {});
+  const auto refused = LocalServer::open(loop_, device_, stale, {}, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
             "local.socket: " + stale.string() +
@@ -467,6 +476,40 @@ TEST_F(LocalServerTest, WithoutDescriptorsItPausesInsteadOfSpinning) {
   EXPECT_EQ(log(),
             "local API: cannot accept clients: Too many open files; trying again each "
             "second\n");
+}
+
+TEST_F(LocalServerTest, QuestionsToTheOutboxAreBoundedAndAnsweredByItsThread) {
+  auto client = this->client();
+  EXPECT_EQ(ask(client, R"({"op":"outbox_list","limit":0})")["error"],
+            "field \"limit\": is not a whole number, 1 to 1000");
+  EXPECT_EQ(ask(client, R"({"op":"outbox_message"})")["error"], "field \"message_id\": is missing");
+  for (std::size_t i = 0; i < kLocalLooksOwed; ++i) {
+    client.send(R"({"op":"outbox_list","id":1})"
+                "\n");
+  }
+  const json refused = ask(client, R"({"op":"outbox_stat","id":2})");
+  EXPECT_EQ(refused["error"], "queue_full");
+  EXPECT_TRUE(refused["retry"].get<bool>());
+  auto disk = posix::open_disk(folder_ / "outbox").value();
+  auto clock = posix::make_clock();
+  auto random = posix::make_random();
+  outbox::RecoveryReport report;
+  auto store = outbox::Outbox::open(*disk, *clock, *random, {}, report).value();
+  std::vector<Look> looks;
+  {
+    const std::lock_guard lock(log_mutex_);
+    looks.swap(looks_);
+  }
+  ASSERT_EQ(looks.size(), kLocalLooksOwed);
+  for (Look& look : looks) EXPECT_TRUE(look(*store));
+  for (std::size_t i = 0; i < kLocalLooksOwed; ++i) {
+    const json listed = answer(client);
+    EXPECT_TRUE(listed["ok"].get<bool>());
+    EXPECT_TRUE(listed["messages"].empty());
+  }
+  client.send(R"({"op":"outbox_stat","id":3})"
+              "\n");
+  EXPECT_TRUE(ask(client, R"({"op":"ping"})")["ok"].get<bool>()) << "others do not wait for it";
 }
 
 TEST_F(LocalServerTest, HandlersThatOutliveTheServerDoNothing) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <unordered_set>
 
@@ -23,11 +24,23 @@ struct Storage::Shared {
   std::condition_variable ended;
   std::vector<StorageCommand> queue;
   bool urgent = false;  // the queue must not wait for kSettlePause
+  std::deque<std::function<bool(outbox::Outbox&)>> looks;
+
+  /// One slice of the first look; the others have theirs before it goes on. Storage thread; takes
+  /// the lock only to change the queue.
+  void look_once(std::unique_lock<std::mutex>& lock) {
+    auto look = std::move(looks.front());
+    looks.pop_front();
+    lock.unlock();
+    const bool done = look(*outbox);
+    lock.lock();
+    if (!done) looks.push_back(std::move(look));
+  }
   bool abandoned = false;
   bool finished = false;
 
-  /// Sleeps, with the lock held by `lock`, until there is a turn to take.
-  void await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn);
+  /// Sleeps, with the lock held by `lock`, until there is a turn to take. False: only a look waits.
+  bool await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn);
 };
 
 namespace {
@@ -157,18 +170,22 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
     std::unique_lock lock(s.mutex);
     BootTime last_turn = s.clock->now();
     for (bool closed = false; !closed && !s.abandoned;) {
-      s.await_turn(lock, last_turn);
+      const bool turn_due = s.await_turn(lock, last_turn);
       if (s.abandoned) break;
-      std::vector<StorageCommand> commands;
-      commands.swap(s.queue);
-      s.urgent = false;
-      lock.unlock();
-      Turn turn(*s.outbox, s.lanes);
-      closed = turn.run(commands);
-      last_turn = s.clock->now();
-      lock.lock();
-      if (!s.abandoned) s.deliver(std::move(turn.events()));
+      if (turn_due) {
+        std::vector<StorageCommand> commands;
+        commands.swap(s.queue);
+        s.urgent = false;
+        lock.unlock();
+        Turn turn(*s.outbox, s.lanes);
+        closed = turn.run(commands);
+        last_turn = s.clock->now();
+        lock.lock();
+        if (!s.abandoned) s.deliver(std::move(turn.events()));
+      }
+      if (!closed && !s.looks.empty()) s.look_once(lock);
     }
+    s.looks.clear();
     s.outbox.reset();
     s.keep.reset();
     s.finished = true;
@@ -176,18 +193,20 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
   });
 }
 
-void Storage::Shared::await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn) {
+bool Storage::Shared::await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn) {
   while (!abandoned && !urgent) {
     BootTime due = outbox->next_due();
     if (!queue.empty()) due = std::min(due, last_turn + kSettlePause);
+    const Duration left = due == kNever ? Duration::zero() : due - clock->now();
+    if (due != kNever && left <= Duration::zero()) return true;
+    if (!looks.empty()) return false;
     if (due == kNever) {
       wake.wait(lock);
-      continue;
+    } else {
+      wake.wait_for(lock, left);
     }
-    const Duration left = due - clock->now();
-    if (left <= Duration::zero()) return;
-    wake.wait_for(lock, left);
   }
+  return true;
 }
 
 Storage::~Storage() {
@@ -217,6 +236,15 @@ void Storage::submit(std::vector<StorageCommand> commands) {
     }
   }
   if (wake) shared_->wake.notify_one();
+}
+
+void Storage::look(std::function<bool(outbox::Outbox&)> look) {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->finished) return;
+    shared_->looks.push_back(std::move(look));
+  }
+  shared_->wake.notify_one();
 }
 
 bool Storage::join(BootTime deadline) {

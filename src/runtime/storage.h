@@ -2,9 +2,10 @@
 //
 // Purpose:  the loop never waits for a disk. Commands queue up while a sync runs, so that the next
 //           sync covers them all (group commit).
-// Threads:  submit() and stop() from the loop thread; `deliver` is called on the storage thread.
-// Bounds:   the queue is bounded by its callers: appends by the device's ingress limits, the rest
-//           by messages in RAM.
+// Threads:  submit(), look() and join() from the loop thread; `deliver` is called on the storage
+// thread. Bounds:   the queue is bounded by its callers: appends by the device's ingress limits,
+// looks by
+//           the local API, the rest by messages in RAM.
 #pragma once
 
 #include <functional>
@@ -39,6 +40,10 @@ class Storage {
 
   /// The account as the store was opened, for a state that is right from the first moment on.
   [[nodiscard]] const device::StoreReport& first_report() const { return first_report_; }
+
+  /// Lets `look` see the outbox on the storage thread, a slice after each turn until it gives true,
+  /// so that commands never wait for more than one slice. Dropped when the store is closed first.
+  void look(std::function<bool(outbox::Outbox&)> look);
 
   /// Waits until the thread has carried out a StoreClose. False if it has not by the deadline.
   bool join(BootTime deadline);

@@ -7,5 +7,9 @@ set(SURFACE_SOURCES
     local_protocol.cpp
     local_server.cpp
     local_socket.cpp
+    outbox_files.cpp
+    outbox_look.cpp
+    outbox_repair.cpp
     stderr_log.cpp)
-set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp)
+set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp
+                  outbox_files_test.cpp)
