@@ -17,10 +17,11 @@ using nlohmann::json;
 constexpr Milliseconds kAnswerTime{10000};  // status and the like are answered at once
 
 /// One request, one answer; prints what went wrong.
-ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer) {
+ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer,
+             const json& fields = json::object()) {
   Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
   if (!client) return fail(kUnreachable, client.error().message);
-  client->send(runtime::op_line(1, op));
+  client->send(runtime::op_line(1, op, fields.dump()));
   const Result<std::string> line = client->receive(kAnswerTime);
   if (!line) return fail(exit_code_of(line.error()), line.error().message);
   answer = json::parse(*line, nullptr, false);
@@ -147,6 +148,23 @@ ExitCode run_status(const std::filesystem::path& socket, bool as_json) {
   const json status = answer.value("status", json::object());
   const std::string text = as_json ? status.dump() + "\n" : render_status(status);
   return std::fputs(text.c_str(), stdout) < 0 ? kFailed : kOk;
+}
+
+ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool as_json) {
+  json answer;
+  if (const ExitCode code = ask(socket, "receipt", answer, {{"message_id", id}}); code != kOk) {
+    return code;
+  }
+  const std::string fate = text_of(answer, "fate");
+  std::string shown = fate;
+  if (fate == "dropped") shown += ": " + text_of(answer, "reason");
+  if (as_json) {
+    answer.erase("ok");
+    answer.erase("id");
+    shown = answer.dump();
+  }
+  std::printf("%s\n", shown.c_str());
+  return fate == "delivered" || fate == "pending" ? kOk : kFailed;
 }
 
 ExitCode run_reconnect(const std::filesystem::path& socket) {

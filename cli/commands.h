@@ -39,6 +39,7 @@ struct SubscribeOptions {
 [[nodiscard]] ExitCode run_subscribe(const std::filesystem::path& socket,
                                      const SubscribeOptions& options);
 [[nodiscard]] ExitCode run_status(const std::filesystem::path& socket, bool json);
+[[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
 [[nodiscard]] ExitCode run_check_config(const std::filesystem::path& file);
 

@@ -22,6 +22,7 @@ struct Arguments {
   PublishOptions publish;
   SubscribeOptions subscribe;
   OutboxOptions outbox;
+  MessageId message_id = 0;
 };
 
 const CLI::Validator kDuration(
@@ -179,6 +180,10 @@ int run(int argc, char** argv) {
   CLI::App* const checking =
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
+  CLI::App* const receipt =
+      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
+  receipt->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
+  receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   const OutboxCommands looking = add_outbox(app, a.outbox);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
@@ -196,6 +201,7 @@ int run(int argc, char** argv) {
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
   if (*looking.all) return outbox(looking, a);
+  if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);
   return run_reconnect(a.socket);
 }

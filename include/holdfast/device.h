@@ -36,6 +36,7 @@ enum class LogLevel : std::uint8_t { error, warning, info, debug };
 
 using ReceiptHandler = std::function<void(const Receipt&)>;
 using MessageHandler = std::function<void(const InboundMessage&)>;
+using FateHandler = std::function<void(const Fate&)>;
 using ConnectionHandler = std::function<void(const ConnectionState&)>;
 using LogHandler = std::function<void(LogLevel, std::string_view line)>;
 
@@ -65,9 +66,15 @@ class Device {
   /// within `scope`, and Receipt::last tells the last one. While Limits::receipts handlers wait
   /// for the ends of their messages, a further one is kept to `accepted` only, so that a backlog
   /// grows on disk and not in RAM. No handler outlives the process: what becomes of the message
-  /// after a restart is seen in the ledger.
+  /// after a restart tells fate().
   virtual PublishAnswer publish(Message message, ReceiptHandler on_receipt = {},
                                 ReceiptScope scope = ReceiptScope::settled) = 0;
+
+  /// Asks what became of a durable message, of this run or an earlier one; `handler` is called
+  /// once, unless the device is stopped first. Answered from the outbox, so behind what has been
+  /// handed to it: a message whose PUBACK has just come may still be `pending`. Messages in RAM
+  /// (memory, and spill by the id of its receipt) are `unknown`.
+  virtual void fate(MessageId id, FateHandler handler) = 0;
 
   /// Wants messages for a topic filter (MQTT 5.0 section 4.7). The wish is kept and brought to
   /// the broker at every connect whose session has lost it; `handler` runs on the executor.

@@ -145,6 +145,18 @@ void DeviceImpl::from_storage(std::vector<device::Event> events) {
   driver_->enqueue(std::move(events));
 }
 
+void DeviceImpl::fate(MessageId id, FateHandler handler) {
+  if (!handler) return;
+  auto shared = std::make_shared<FateHandler>(std::move(handler));
+  loop_.post([this, id, shared] {
+    storage_.look([this, id, shared](outbox::Outbox& outbox) {
+      const Fate fate = outbox.fate(id);
+      loop_.post([this, fate, shared] { executor_.post({[fate, shared] { (*shared)(fate); }}); });
+      return true;
+    });
+  });
+}
+
 Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, MessageHandler handler) {
   const std::shared_ptr<const Config> config = this->config();
   Status status = flow::check_filter(filter, topic_limits(*config));

@@ -42,6 +42,7 @@ class DeviceImpl final : public Device, private Outlet {
   Status begin();
 
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
+  void fate(MessageId id, FateHandler handler) override;
   Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
   Status unsubscribe(SubscriptionId id) override;
   void on_connection(ConnectionHandler handler) override;

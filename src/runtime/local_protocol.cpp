@@ -213,6 +213,10 @@ bool take_outbox(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = take_outbox_list(fields);
   } else if (op == "outbox_message") {
     request.what = take_outbox_message(fields);
+  } else if (op == "receipt") {
+    fields.only({"message_id"});
+    constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+    request.what = FateRequest{fields.number("message_id", 1, kMax, true).value_or(0)};
   } else {
     return false;
   }
@@ -239,7 +243,7 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     return fields.wrong("op", in_quotes(op) +
                                   " is none of publish, subscribe, unsubscribe, "
                                   "status, events, reconnect, ping, outbox_stat, outbox_list, "
-                                  "outbox_message");
+                                  "outbox_message, receipt");
   }
   if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
 }

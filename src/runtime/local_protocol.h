@@ -62,12 +62,16 @@ struct OutboxListRequest {
 struct OutboxMessageRequest {
   MessageId message_id = 0;
 };
+/// What became of a message.
+struct FateRequest {
+  MessageId message_id = 0;
+};
 
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
                ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
-               OutboxMessageRequest>
+               OutboxMessageRequest, FateRequest>
       what;
 };
 

@@ -157,6 +157,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(OutboxStatRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
+  void answer(FateRequest& request, std::string& id) { look(request, id); }
   template <class Request>
   void look(const Request& request, std::string& id);
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);

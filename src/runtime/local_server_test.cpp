@@ -63,6 +63,7 @@ class FakeDevice final : public Device {
     changed_.notify_all();
     return {};
   }
+  void fate(MessageId, FateHandler) override { ADD_FAILURE() << "asked of the outbox instead"; }
   void on_connection(ConnectionHandler) override { ADD_FAILURE() << "it is the application's"; }
   DeviceState state() const override {
     DeviceState state;

@@ -244,4 +244,14 @@ Look make_look(const OutboxMessageRequest& request, std::string id, LookAnswer a
   };
 }
 
+Look make_look(const FateRequest& request, std::string id, LookAnswer answer) {
+  return [request, id = std::move(id), answer = std::move(answer)](outbox::Outbox& outbox) {
+    const Fate fate = outbox.fate(request.message_id);
+    ordered_json fields{{"message_id", request.message_id}, {"fate", to_string(fate.kind)}};
+    if (fate.kind == FateKind::dropped) fields["reason"] = to_string(fate.dropped);
+    answer(answer_line(id, fields));
+    return true;
+  };
+}
+
 }  // namespace holdfast::runtime

@@ -32,6 +32,7 @@ using LookAnswer = std::function<void(std::string line)>;
 [[nodiscard]] Look make_look(const OutboxListRequest& request, std::string id, LookAnswer answer);
 [[nodiscard]] Look make_look(const OutboxMessageRequest& request, std::string id,
                              LookAnswer answer);
+[[nodiscard]] Look make_look(const FateRequest& request, std::string id, LookAnswer answer);
 
 // --- the parts of answers ---
 
