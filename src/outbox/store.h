@@ -124,6 +124,7 @@ class Store final : public Outbox {
   // store_write.cpp
   [[nodiscard]] bool fits(std::uint32_t size) const;
   [[nodiscard]] bool reserve_ready();
+  [[nodiscard]] bool renew();
   [[nodiscard]] bool make_slots(std::uint32_t wanted);
   [[nodiscard]] bool slot_allowed() const;
   [[nodiscard]] RejectReason no_slot() const;

@@ -282,6 +282,28 @@ TEST_F(StoreTest, FullDiskRefusesAndRecovers) {
   EXPECT_EQ(fetch_ids().size(), n + 1);
 }
 
+// Found by tools/torture full: with room for few slots the reserve for settlements was never met
+// again once the first segment was half full, so a drained outbox refused for ever.
+TEST_F(StoreTest, ADiskThatFillsUpEarlyAcceptsAgainOnceDrained) {
+  for (const std::uint64_t slots : {2U, 3U, 4U}) {
+    SCOPED_TRACE(slots);
+    disk_.faults.capacity = sim::PowerCutDisk::kNever;
+    box_.reset();
+    const std::vector<std::string> old = disk_.list().value();
+    for (const std::string& name : old) ASSERT_TRUE(disk_.remove(name).ok());
+    disk_.faults.capacity = slots * kSegmentFloor + 100;
+    open();
+    for (int round = 0; round < 5; ++round) {
+      EXPECT_GT(fill(200), 0U) << "round " << round;
+      EXPECT_EQ(box_->health(), StorageHealth::full);
+      for (const MessageId id : fetch_ids()) box_->settle_delivered(id);
+      ASSERT_TRUE(commit().ok());
+      EXPECT_EQ(box_->ledger().pending, 0U);
+      clock_.pass(seconds(2));
+    }
+  }
+}
+
 TEST_F(StoreTest, NeverMoreFilesThanTheLimit) {
   open();
   for (int round = 0; round < 30; ++round) {

@@ -63,6 +63,19 @@ bool Store::reserve_ready() {
   return make_slots(little ? kReserve - 1 : kReserve);
 }
 
+// On a disk with room for few slots, a first segment that is half full wants more reserve than
+// there is. Once nothing waits in it, a fresh segment sets it free, and little is stored again.
+bool Store::renew() {
+  if (state_.segments.size() != 1 || state_.pending() != 0 || !slots_.has_ready(1)) return false;
+  static_cast<void>(flush());  // settlements first, as in make_room()
+  if (mode_ != Mode::ok || state_.pending() != 0 || !slots_.has_ready(1)) return false;
+  if (Status started = start_segment(); !started) {
+    fail(started.error());
+    return false;
+  }
+  return reserve_ready();
+}
+
 // Room for a put of this size in the active segment, made by a commit or a fresh segment if needed.
 RejectReason Store::make_room(std::uint32_t size) {
   const std::uint32_t batch_limit = std::min(kBatchMax, segment_bytes_ / 4);
@@ -70,7 +83,7 @@ RejectReason Store::make_room(std::uint32_t size) {
   if (mode_ != Mode::ok) return RejectReason::storage_failed;
   if (counter_of(state_.next_id) == kCounterMax) return RejectReason::storage_failed;
   if (fits(size)) {
-    if (!reserve_ready()) return no_slot();
+    if (!reserve_ready() && !renew()) return no_slot();
   } else {
     // Settlements go first although the checkpoint will carry them: it may be written over the very
     // messages that they end.
