@@ -22,6 +22,7 @@ import torture_kill
 import torture_power
 from torture_world import commit_of, record_total
 
+SKIPPED = 3     # exit status, with --or-skip only
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
     "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
@@ -55,6 +56,7 @@ def options_of(arguments):
                         metavar="FILE", help="add the totals to FILE (default docs/ledger.json)")
     parser.add_argument("--self-test", action="store_true",
                         help="break the promise on purpose; succeeds only if that is noticed")
+    parser.add_argument("--or-skip", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--bin", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     for name in ("count", "minutes", "workers"):
@@ -106,6 +108,9 @@ def report(options, totals, problems, seconds, view):
 def torture(options, folder, parts, view):
     module = KINDS[options.kind][0]
     why_not = module.needs(options)
+    if why_not and options.or_skip:
+        view.say(f"SKIPPED {command_of(options)}: {why_not}")
+        return SKIPPED
     if why_not:
         raise world.Trouble(f"{options.kind}: {why_not}")
     view.say(f"{command_of(options)}; work directory {folder}")
@@ -134,7 +139,7 @@ def main(arguments):
     view = screen.Screen()
     try:
         result = torture(options, folder, parts, view)
-        keep = keep or result != 0
+        keep = keep or result not in (0, SKIPPED)
     except KeyboardInterrupt:
         view.table(["interrupted; cleaning up"])
         result = 130
