@@ -5,13 +5,18 @@
 
 namespace holdfast::agent {
 
-enum ExitCode : int {
-  kStopped = 0,        // ended in order after SIGTERM or SIGINT; or --check found nothing
-  kFailed = 1,         // anything else, such as an outbox directory that cannot be used
-  kConfiguration = 2,  // command line or configuration file
-  kInUse = 4,          // another process has the outbox or the local socket
-  kSignalBase = 128,   // plus the number of the second signal, when the first took too long
-};
+using ExitCode = int;
+
+/// Ended in order after SIGTERM or SIGINT; or --check found nothing.
+inline constexpr ExitCode kStopped = 0;
+/// Anything else, such as an outbox directory that cannot be used.
+inline constexpr ExitCode kFailed = 1;
+/// Command line or configuration file.
+inline constexpr ExitCode kConfiguration = 2;
+/// Another process has the outbox or the local socket.
+inline constexpr ExitCode kInUse = 4;
+/// Plus the number of the second signal, when the first took too long.
+inline constexpr ExitCode kSignalBase = 128;
 
 [[nodiscard]] inline ExitCode exit_code_of(Errc code) noexcept {
   switch (code) {

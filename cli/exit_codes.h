@@ -3,12 +3,16 @@
 
 namespace holdfast::cli {
 
-enum ExitCode : int {
-  kOk = 0,
-  kFailed = 1,       // refused, dropped or not delivered; the message says what and why
-  kUsage = 2,        // command line or configuration file
-  kUnreachable = 3,  // no agent at the socket, or it ended the connection
-  kTimedOut = 4,     // no answer within --timeout
-};
+using ExitCode = int;
+
+inline constexpr ExitCode kOk = 0;
+/// Refused, dropped or not delivered; the message says what and why.
+inline constexpr ExitCode kFailed = 1;
+/// Command line or configuration file.
+inline constexpr ExitCode kUsage = 2;
+/// No agent at the socket, or it ended the connection.
+inline constexpr ExitCode kUnreachable = 3;
+/// No answer within --timeout.
+inline constexpr ExitCode kTimedOut = 4;
 
 }  // namespace holdfast::cli

@@ -25,7 +25,7 @@ struct Arguments {
   MessageId message_id = 0;
 };
 
-const CLI::Validator kDuration(
+const CLI::Validator duration_validator(
     [](std::string& text) {
       const auto parsed = runtime::parse_duration(text);
       return parsed && *parsed > 0 ? std::string() : "give a duration such as 30s";
@@ -58,7 +58,7 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
   command->add_option("--key", message.key,
                       "in a lane that conflates: replaces the last of this key");
   command->add_option("--expiry", a.expiry, "drop it if not sent by then, such as 1h")
-      ->check(kDuration);
+      ->check(duration_validator);
   command->add_option("--durability", a.durability, "durable (default), spill or memory")
       ->check(CLI::IsMember({"durable", "spill", "memory"}));
   command->add_option("--content-type", message.content_type, "MQTT 5 content type");
@@ -68,7 +68,7 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
       ->add_option("--timeout", a.timeout,
                    "longest time without an answer (default 30s for accepted, none for "
                    "delivered)")
-      ->check(kDuration);
+      ->check(duration_validator);
   return command;
 }
 
@@ -79,7 +79,7 @@ CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   command->add_option("-n,--count", a.subscribe.count, "end after so many messages");
   command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
-      ->check(kDuration);
+      ->check(duration_validator);
   return command;
 }
 

@@ -13,12 +13,14 @@
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 
+#include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace {
 
@@ -61,14 +63,24 @@ class Control {
   }
 
  private:
+  /// Takes "NAMEnumber" off the front of `text`.
+  template <class Number>
+  [[nodiscard]] static bool take_number(std::string_view& text, std::string_view name,
+                                        Number& number) {
+    if (text.substr(0, name.size()) != name) return false;
+    text.remove_prefix(name.size());
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return failure == std::errc{};
+  }
   [[nodiscard]] std::optional<Orders> read() const {
     std::ifstream in(file_);
     std::string line;
     Orders found;
     if (!std::getline(in, line)) return std::nullopt;
-    if (std::sscanf(line.c_str(), "refuse=%d kick=%u", &found.refuse, &found.kick) != 2) {
-      return std::nullopt;
-    }
+    std::string_view rest = line;
+    if (!take_number(rest, "refuse=", found.refuse)) return std::nullopt;
+    if (!take_number(rest, " kick=", found.kick)) return std::nullopt;
     return found;
   }
 
@@ -94,13 +106,13 @@ int on_auth(int, void* event, void* control) {
 
 int mosquitto_plugin_version(int, const int*) { return 5; }
 
-int mosquitto_plugin_init(mosquitto_plugin_id_t* id, void** user_data, mosquitto_opt* options,
+int mosquitto_plugin_init(mosquitto_plugin_id_t* id, void** userdata, mosquitto_opt* options,
                           int count) {
   plugin_id = id;
   for (int i = 0; i < count; ++i) {
     if (std::strcmp(options[i].key, "control_file") != 0) continue;
     auto* control = new Control(options[i].value);
-    *user_data = control;
+    *userdata = control;
     mosquitto_callback_register(id, MOSQ_EVT_TICK, on_tick, nullptr, control);
     return mosquitto_callback_register(id, MOSQ_EVT_BASIC_AUTH, on_auth, nullptr, control);
   }
@@ -108,9 +120,9 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t* id, void** user_data, mosquitto
   return MOSQ_ERR_INVAL;
 }
 
-int mosquitto_plugin_cleanup(void* user_data, mosquitto_opt*, int) {
+int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int) {
   mosquitto_callback_unregister(plugin_id, MOSQ_EVT_TICK, on_tick, nullptr);
   mosquitto_callback_unregister(plugin_id, MOSQ_EVT_BASIC_AUTH, on_auth, nullptr);
-  delete static_cast<Control*>(user_data);
+  delete static_cast<Control*>(userdata);
   return MOSQ_ERR_SUCCESS;
 }

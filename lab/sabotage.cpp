@@ -85,23 +85,22 @@ ssize_t read_now(int fd, void* bytes, size_t size, off_t offset) {
 
 }  // namespace
 
-// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's are reserved
+// The parameters have the C library's names, without its underscores.
 extern "C" {
 
-ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
-  return write_badly(fd, bytes, size, offset);
+ssize_t pwrite(int fd, const void* buf, size_t n, off_t offset) {
+  return write_badly(fd, buf, n, offset);
 }
-ssize_t pwrite64(int fd, const void* bytes, size_t size, off_t offset) {
-  return write_badly(fd, bytes, size, offset);
+ssize_t pwrite64(int fd, const void* buf, size_t n, off_t offset) {
+  return write_badly(fd, buf, n, offset);
 }
-ssize_t pread(int fd, void* bytes, size_t size, off_t offset) {
-  return read_now(fd, bytes, size, offset);
+ssize_t pread(int fd, void* buf, size_t nbytes, off_t offset) {
+  return read_now(fd, buf, nbytes, offset);
 }
-ssize_t pread64(int fd, void* bytes, size_t size, off_t offset) {
-  return read_now(fd, bytes, size, offset);
+ssize_t pread64(int fd, void* buf, size_t nbytes, off_t offset) {
+  return read_now(fd, buf, nbytes, offset);
 }
-int fdatasync(int fd) { return mode_is("nosync") ? 0 : real<Sync>("fdatasync")(fd); }
+int fdatasync(int fildes) { return mode_is("nosync") ? 0 : real<Sync>("fdatasync")(fildes); }
 int fsync(int fd) { return mode_is("nosync") ? 0 : real<Sync>("fsync")(fd); }
 
 }  // extern "C"
-// NOLINTEND(readability-inconsistent-declaration-parameter-name)

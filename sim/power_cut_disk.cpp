@@ -224,7 +224,7 @@ void PowerCutDisk::put_into(Inode& inode, std::uint64_t offset, std::span<const 
 
 Status PowerCutDisk::write(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes) {
   writing_ = {&inode, offset, bytes};
-  const Status begun = begin_operation(Call::write, true);
+  Status begun = begin_operation(Call::write, true);
   writing_ = {};
   if (!begun && begun.error().code == Errc::read_only) return begun;
   std::size_t count = bytes.size();
@@ -240,7 +240,7 @@ Status PowerCutDisk::write(Inode& inode, std::uint64_t offset, std::span<const s
 }
 
 Status PowerCutDisk::sync(Inode& inode, bool ignored) {
-  const Status begun = begin_operation(Call::sync, true);
+  Status begun = begin_operation(Call::sync, true);
   if (!begun && begun.error().code == Errc::read_only) return begun;
   if (!begun && down_) return begun;
   if (ignored) return begun;

@@ -28,19 +28,18 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-enum Fault : std::size_t {
-  kRefuse,      // an attempt fails
-  kHang,        // an attempt never ends
-  kDrop,        // the broker closes the connection
-  kBlackHole,   // everything sent disappears
-  kForget,      // one PUBACK never comes
-  kQuota,       // a PUBACK says later
-  kDeny,        // a PUBACK says never
-  kNewSession,  // the broker has forgotten the session
-  kNoStore,     // the store rejects
-  kKill,        // kill -9 of the process
-  kFaults
-};
+using Fault = std::size_t;
+constexpr Fault kRefuse = 0;      // an attempt fails
+constexpr Fault kHang = 1;        // an attempt never ends
+constexpr Fault kDrop = 2;        // the broker closes the connection
+constexpr Fault kBlackHole = 3;   // everything sent disappears
+constexpr Fault kForget = 4;      // one PUBACK never comes
+constexpr Fault kQuota = 5;       // a PUBACK says later
+constexpr Fault kDeny = 6;        // a PUBACK says never
+constexpr Fault kNewSession = 7;  // the broker has forgotten the session
+constexpr Fault kNoStore = 8;     // the store rejects
+constexpr Fault kKill = 9;        // kill -9 of the process
+constexpr Fault kFaults = 10;
 
 using sim::SeededRandom;
 

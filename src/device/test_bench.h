@@ -39,7 +39,7 @@ inline MessagePtr share(StoredMessage message) {
 
 class Bench {
  public:
-  explicit Bench(Config config = make_config()) : core(config, random_) {}
+  explicit Bench(Config config = make_config()) : core(std::move(config), random_) {}
 
   void take(Actions done) {
     for (Action& action : done) actions.push_back(std::move(action));

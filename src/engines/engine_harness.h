@@ -31,9 +31,9 @@ struct EngineUnderTest {
 /// Remembers everything, and fails the test when the order of the port is broken.
 class RecordingSink final : public env::EngineSink {
  public:
-  void engine_up(env::AttemptId attempt, const env::UpInfo& info) override;
-  void engine_failed(env::AttemptId attempt, const env::Failure& failure) override;
-  void engine_down(env::AttemptId attempt, const env::Failure& failure) override;
+  void engine_up(env::AttemptId attempt, const env::UpInfo& up) override;
+  void engine_failed(env::AttemptId attempt, const env::Failure& why) override;
+  void engine_down(env::AttemptId attempt, const env::Failure& why) override;
   void engine_published(env::AttemptId attempt, env::Token token, std::uint8_t code) override;
   void engine_subscribed(env::AttemptId attempt, env::Token token,
                          std::span<const std::uint8_t> codes) override;

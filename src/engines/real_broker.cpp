@@ -22,8 +22,6 @@
 
 #include "posix/unique_fd.h"
 
-extern "C" char** environ;
-
 namespace holdfast::engines::test {
 namespace {
 
@@ -94,7 +92,7 @@ std::string find_mosquitto() {
   if (const char* value = std::getenv("PATH")) path += std::string(":") + value;
   for (std::size_t at = 0; at <= path.size();) {
     const std::size_t end = std::min(path.find(':', at), path.size());
-    const std::string candidate = path.substr(at, end - at) + "/mosquitto";
+    std::string candidate = path.substr(at, end - at) + "/mosquitto";
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
     at = end + 1;
   }

@@ -49,8 +49,8 @@ struct ConnectRequest {
   Seconds session_expiry{0};
   bool clean_start = false;
   std::optional<StatusMessage> will;
-  std::string id_property;      ///< User property for message ids (MQTT 5); empty: none.
-  std::uint32_t id_prefix = 0;  ///< Tells the stores of different devices apart in it.
+  std::string id_property;              ///< User property for message ids (MQTT 5); empty: none.
+  std::uint32_t id_prefix = 0;          ///< Tells the stores of different devices apart in it.
   std::uint16_t receive_maximum = 100;  ///< Unacknowledged QoS 1 messages we take at a time.
   Duration resolve_timeout{};
   Duration connect_timeout{};  ///< TCP, and again TLS.

@@ -104,7 +104,7 @@ class Sender {
   /// The outbox has (or hasn't) messages of this lane that were not fetched.
   void set_stored(LaneIndex lane, bool more);
   /// The answer to a fetch, ids growing within the lane.
-  void fetched(BootTime now, LaneIndex lane, std::vector<MessagePtr> messages, bool more);
+  void fetched(BootTime now, LaneIndex index, std::vector<MessagePtr> messages, bool more);
 
   /// Gives up the oldest messages read ahead in this lane, not those that were sent. Returns how
   /// many there were.
@@ -183,7 +183,7 @@ class Sender {
   [[nodiscard]] static std::deque<Entry>& queue_of(Lane& lane, const StoredMessage& message);
   [[nodiscard]] BootTime pace_at() const;
   [[nodiscard]] bool sendable() const;
-  [[nodiscard]] std::size_t room_for(const Lane& lane) const;
+  [[nodiscard]] std::size_t room_for(const Lane& wanted) const;
   [[nodiscard]] std::size_t guaranteed() const;
   void transmit(BootTime now, env::Token token, Entry entry, Work& work);
   void release_delayed(BootTime now);

@@ -44,7 +44,7 @@ MessagePtr make_volatile(MessageId n, LaneIndex lane = 1, std::size_t payload = 
 
 class Bench {
  public:
-  explicit Bench(Config config = make_config()) : sender(config) {}
+  explicit Bench(const Config& config = make_config()) : sender(config) {}
 
   void store(MessageId id, LaneIndex lane = 1, std::size_t payload = 100) {
     stored[lane].push_back(make(id, lane, payload));

@@ -32,7 +32,7 @@ Config make_config() {
 /// A supervisor on virtual time with a record of what it ordered.
 class Bench {
  public:
-  explicit Bench(Config config = make_config(), std::uint64_t seed = 1)
+  explicit Bench(const Config& config = make_config(), std::uint64_t seed = 1)
       : random_(seed), sup(config, random_) {}
 
   void serve() {

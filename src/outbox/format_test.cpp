@@ -15,7 +15,7 @@
 namespace holdfast::outbox::test {
 namespace {
 
-const StoreUuid kStore{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+constexpr StoreUuid kStore{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 StoredMessage rich_message() {
   StoredMessage m = make_message(2, "plant/7/temperature", 300);

@@ -19,7 +19,7 @@
 namespace holdfast::runtime {
 namespace {
 
-const std::string kBasics =
+const std::string basics =
     "[connection]\nhost = \"broker.example\"\nclient_id = \"pump-7\"\n"
     "[outbox]\ndirectory = \"/var/lib/x\"\n";
 
@@ -60,7 +60,7 @@ class Folder {
 };
 
 TEST(Config, TheShortestUsefulFileHasAllDefaults) {
-  const ConfigReport report = parse_config(kBasics, "/etc/h.toml", {});
+  const ConfigReport report = parse_config(basics, "/etc/h.toml", {});
   ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
   EXPECT_EQ(report.config.host, "broker.example");
   EXPECT_EQ(report.config.client_id, "pump-7");
@@ -210,47 +210,47 @@ TEST(Config, MissingKeysAreReportedAtTheirSection) {
 }
 
 TEST(Config, UnknownNamesAreErrorsWithTheNearestKnown) {
-  expect_problem(kBasics + "max_sise = \"4MiB\"\n",
+  expect_problem(basics + "max_sise = \"4MiB\"\n",
                  "/etc/h.toml:6: outbox.max_sise: is not a known key; did you mean "
                  "outbox.max_size?");
-  expect_problem(kBasics + "[conection]\nport = 1\n",
+  expect_problem(basics + "[conection]\nport = 1\n",
                  "/etc/h.toml:6: conection: is not a known section; did you mean [connection]?");
-  expect_problem(kBasics + "ca_file = \"x\"\n",
+  expect_problem(basics + "ca_file = \"x\"\n",
                  "/etc/h.toml:6: outbox.ca_file: is not a known key; did you mean tls.ca_file?");
-  expect_problem(kBasics + "[zebra]\n",
+  expect_problem(basics + "[zebra]\n",
                  "/etc/h.toml:6: zebra: is not a known section; remove it "
                  "(docs/configuration.md lists all)");
 }
 
 TEST(Config, WrongTypesSayWhatToGive) {
-  expect_problem(kBasics + "[flow]\nmax_in_flight = \"many\"\n",
+  expect_problem(basics + "[flow]\nmax_in_flight = \"many\"\n",
                  "/etc/h.toml:7: flow.max_in_flight: is a text; give a whole number, 1 to 1000");
-  expect_problem(kBasics + "[timing]\nconnect = 10\n",
+  expect_problem(basics + "[timing]\nconnect = 10\n",
                  "/etc/h.toml:7: timing.connect: is a number without unit; give a duration such as "
                  "\"30s\", 100ms to 10m");
-  expect_problem(kBasics + "[timing]\nconnect = \"10 sec\"\n",
+  expect_problem(basics + "[timing]\nconnect = \"10 sec\"\n",
                  "/etc/h.toml:7: timing.connect: is \"10 sec\"; give a duration such as \"30s\", "
                  "100ms to 10m");
-  expect_problem(kBasics + "[limits]\npayload = \"12MB\"\n",
+  expect_problem(basics + "[limits]\npayload = \"12MB\"\n",
                  "/etc/h.toml:7: limits.payload: is \"12MB\"; give a size such as \"128KiB\", "
                  "1B to 256KiB");
-  expect_problem(kBasics + "[tls]\nenabled = \"yes\"\n",
+  expect_problem(basics + "[tls]\nenabled = \"yes\"\n",
                  "/etc/h.toml:7: tls.enabled: is a text; give true or false");
-  expect_problem(kBasics + "[flow]\nlanes = \"normal\"\n",
+  expect_problem(basics + "[flow]\nlanes = \"normal\"\n",
                  "/etc/h.toml:7: flow.lanes: is a text; give a list of 1 to 8 names such as "
                  "[\"normal\"]");
-  expect_problem(kBasics + "[flow]\nmax_in_flight = 1.5\n",
+  expect_problem(basics + "[flow]\nmax_in_flight = 1.5\n",
                  "/etc/h.toml:7: flow.max_in_flight: is a fraction; give a whole number, 1 to "
                  "1000");
-  expect_problem("timing = 5\n" + kBasics,
+  expect_problem("timing = 5\n" + basics,
                  "/etc/h.toml:1: timing: is a number without unit; write it as the section "
                  "[timing]");
 }
 
 TEST(Config, ValuesOutOfRangeNameTheRange) {
-  expect_problem(kBasics + "[flow]\nmax_in_flight = 0\n",
+  expect_problem(basics + "[flow]\nmax_in_flight = 0\n",
                  "/etc/h.toml:7: flow.max_in_flight: is 0; give a whole number, 1 to 1000");
-  expect_problem(kBasics + "[flow]\nmax_in_flight = -3\n",
+  expect_problem(basics + "[flow]\nmax_in_flight = -3\n",
                  "/etc/h.toml:7: flow.max_in_flight: is -3; give a whole number, 1 to 1000");
   expect_problem(
       "[connection]\nhost = \"h\"\nclient_id = \"c\"\nport = 70000\n"
@@ -261,29 +261,29 @@ TEST(Config, ValuesOutOfRangeNameTheRange) {
       "[outbox]\ndirectory = \"/x\"\n",
       "/etc/h.toml:4: connection.keep_alive: is 1500ms; give a duration in whole "
       "seconds such as \"30s\", 1s to 65535s");
-  expect_problem(kBasics + "max_size = \"1MiB\"\n",
+  expect_problem(basics + "max_size = \"1MiB\"\n",
                  "/etc/h.toml:6: outbox.max_size: is 1MiB; give a size such as \"128KiB\", 4MiB to "
                  "2GiB");
-  expect_problem(kBasics + "[local]\nsocket = \"/" + std::string(120, 'x') + "\"\n",
+  expect_problem(basics + "[local]\nsocket = \"/" + std::string(120, 'x') + "\"\n",
                  "/etc/h.toml:7: local.socket: is 121 bytes long; give a path of 0 to 107 bytes, "
                  "in quotes");
-  expect_problem(kBasics + "[connection.will]\ntopic = \"t\"\nqos = 2\n",
+  expect_problem(basics + "[connection.will]\ntopic = \"t\"\nqos = 2\n",
                  "/etc/h.toml:8: connection.will.qos: is 2; give 0 or 1 (QoS 2 is not offered)");
-  expect_problem(kBasics + "[log]\nlevel = \"loud\"\n",
+  expect_problem(basics + "[log]\nlevel = \"loud\"\n",
                  "/etc/h.toml:7: log.level: is \"loud\"; give \"error\", \"warning\", \"info\" or "
                  "\"debug\"");
 }
 
 TEST(Config, RelationsNameBothSides) {
-  expect_problem(kBasics + "[timing]\nbackoff_first = \"9s\"\nbackoff_cap = \"8s\"\n",
+  expect_problem(basics + "[timing]\nbackoff_first = \"9s\"\nbackoff_cap = \"8s\"\n",
                  "/etc/h.toml:7: timing.backoff_first: is 9s; give at most timing.backoff_cap, 8s");
-  expect_problem(kBasics + "[limits]\nmemory = \"64KiB\"\n",
+  expect_problem(basics + "[limits]\nmemory = \"64KiB\"\n",
                  "/etc/h.toml:7: limits.memory: is 64KiB; give at least limits.payload, 128KiB");
-  expect_problem(kBasics + "[tls]\ncert_file = \"c.pem\"\n",
+  expect_problem(basics + "[tls]\ncert_file = \"c.pem\"\n",
                  "/etc/h.toml:6: tls.key_file: is missing; tls.cert_file needs its private key");
-  expect_problem(kBasics + "[flow]\nlanes = [\"a\", \"a\"]\n",
+  expect_problem(basics + "[flow]\nlanes = [\"a\", \"a\"]\n",
                  "/etc/h.toml:7: flow.lanes: has \"a\" twice; give each name once");
-  expect_problem(kBasics + "[flow]\nlanes = [\"Über\"]\n",
+  expect_problem(basics + "[flow]\nlanes = [\"Über\"]\n",
                  "/etc/h.toml:7: flow.lanes: has the name \"??ber\"; give 1 to 32 of a-z, 0-9, _ "
                  "and -");
 }
@@ -303,11 +303,11 @@ TEST(Config, HostsThatAreUrlsAreExplained) {
 }
 
 TEST(Config, AWillWithABadTopicIsFoundAtItsLine) {
-  const auto lines = problems_of(kBasics + "[connection.will]\ntopic = \"a/#\"\n");
+  const auto lines = problems_of(basics + "[connection.will]\ntopic = \"a/#\"\n");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_TRUE(lines[0].starts_with("/etc/h.toml:7: connection.will.topic: is \"a/#\": "))
       << lines[0];
-  expect_problem(kBasics + "[connection.birth]\npayload = \"x\"\n",
+  expect_problem(basics + "[connection.birth]\npayload = \"x\"\n",
                  "/etc/h.toml:6: connection.birth.topic: is missing; give a topic");
 }
 
@@ -363,32 +363,32 @@ TEST(Config, TheEnvironmentOverridesTheFile) {
 }
 
 TEST(Config, WrongVariablesAreNamed) {
-  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_CONNECTION_PORT", "0"}}),
+  EXPECT_EQ(problems_of(basics, {{"HOLDFAST_CONNECTION_PORT", "0"}}),
             (std::vector<std::string>{"environment variable HOLDFAST_CONNECTION_PORT: "
                                       "connection.port: is 0; give a whole number, 1 to 65535"}));
-  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_CONNECTION_HOTS", "h"}}),
+  EXPECT_EQ(problems_of(basics, {{"HOLDFAST_CONNECTION_HOTS", "h"}}),
             (std::vector<std::string>{"environment variable HOLDFAST_CONNECTION_HOTS: names no "
                                       "known key; did you mean HOLDFAST_CONNECTION_HOST?"}));
-  EXPECT_EQ(problems_of(kBasics, {{"HOLDFAST_TLS_ENABLED", "1"}}),
+  EXPECT_EQ(problems_of(basics, {{"HOLDFAST_TLS_ENABLED", "1"}}),
             (std::vector<std::string>{"environment variable HOLDFAST_TLS_ENABLED: tls.enabled: is "
                                       "\"1\"; give true or false"}));
 }
 
 TEST(Config, ProfilesAreRulesAsDataAndKeysGoBeforeThem) {
-  const Config aws = parse_config("profile = \"aws-iot-core\"\n" + kBasics, "f", {}).config;
+  const Config aws = parse_config("profile = \"aws-iot-core\"\n" + basics, "f", {}).config;
   EXPECT_EQ(aws.messages_per_second, 80u);
-  const Config generic = parse_config("profile = \"generic\"\n" + kBasics, "f", {}).config;
+  const Config generic = parse_config("profile = \"generic\"\n" + basics, "f", {}).config;
   EXPECT_EQ(generic.messages_per_second, 0u);
   EXPECT_EQ(generic.bytes_per_second, 0u);
   EXPECT_GT(generic.limits.topic_levels, 8u);
   const Config advisor =
-      parse_config("profile = \"device-advisor\"\n" + kBasics + "[timing]\nbackoff_first = \"2s\"",
+      parse_config("profile = \"device-advisor\"\n" + basics + "[timing]\nbackoff_first = \"2s\"",
                    "f", {})
           .config;
   EXPECT_EQ(advisor.timing.backoff_cap, Seconds(8));
   EXPECT_EQ(advisor.timing.backoff_first, Seconds(2));
   EXPECT_EQ(advisor.keep_alive, Seconds(30));
-  expect_problem("profile = \"azure\"\n" + kBasics,
+  expect_problem("profile = \"azure\"\n" + basics,
                  "/etc/h.toml:1: profile: is \"azure\"; give \"aws-iot-core\", \"generic\" or "
                  "\"device-advisor\"");
 }
@@ -414,11 +414,11 @@ TEST(Config, FilesThatCannotBeReadAreNamed) {
 
 TEST(Config, LoadConfigGivesTheFirstProblemOrTheConfig) {
   const Folder folder;
-  const auto good = folder.write("good.toml", kBasics);
+  const auto good = folder.write("good.toml", basics);
   const Result<Config> config = load_config(good);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->host, "broker.example");
-  const auto bad = folder.write("bad.toml", "profile = 3\n" + kBasics + "x = 1\n");
+  const auto bad = folder.write("bad.toml", "profile = 3\n" + basics + "x = 1\n");
   const Result<Config> refused = load_config(bad);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::invalid_config);

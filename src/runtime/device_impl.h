@@ -52,8 +52,8 @@ class DeviceImpl final : public Device, private Outlet {
   void stop(Milliseconds deadline) override;
 
  private:
-  void give_receipt(const device::GiveReceipt& receipt) override;
-  void give_message(device::GiveMessage message) override;
+  void give_receipt(const device::GiveReceipt& given) override;
+  void give_message(device::GiveMessage given) override;
   void give_connection(const ConnectionState& state) override;
   void log(LogLevel level, const std::string& line) override;
   void turn_done(DeviceState state, BootTime now) override;

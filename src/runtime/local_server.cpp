@@ -61,7 +61,7 @@ class LocalServer::Hub {
 
   [[nodiscard]] Status start();
   void tell_connection(const ConnectionState& state);
-  void deliver(std::vector<Mail> mail);
+  void deliver(const std::vector<Mail>& mail);
 
  private:
   class Client;
@@ -516,7 +516,7 @@ void LocalServer::Hub::refuse(Socket& socket, const std::string& why) {
 
 void LocalServer::Hub::forget(std::uint64_t client) { clients_.erase(client); }
 
-void LocalServer::Hub::deliver(std::vector<Mail> mail) {
+void LocalServer::Hub::deliver(const std::vector<Mail>& mail) {
   std::vector<std::shared_ptr<Client>> touched;
   for (const Mail& one : mail) {
     const auto found = clients_.find(one.client);

@@ -65,7 +65,7 @@ TestDirectory::~TestDirectory() {
 
 std::filesystem::path TestDirectory::write(const std::string& name,
                                            const std::string& content) const {
-  const auto file = path_ / name;
+  auto file = path_ / name;
   std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
   return file;
 }

@@ -88,9 +88,12 @@ class TlsLayer final : public Layer {
     while (whole.kind == Step::Kind::done && whole.bytes < into.size() &&
            ::SSL_has_pending(ssl_.get()) == 1) {
       Step more = read_record(into.subspan(whole.bytes));
+      if (more.kind == Step::Kind::done) {
+        whole.bytes += more.bytes;
+        continue;
+      }
       if (more.kind == Step::Kind::failed) held_ = std::move(more);  // Told by the next read().
-      if (more.kind != Step::Kind::done) break;
-      whole.bytes += more.bytes;
+      break;
     }
     return whole;
   }
