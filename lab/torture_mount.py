@@ -22,6 +22,7 @@ FS_IOC_SHUTDOWN = 0x8004587D        # _IOR('X', 125, u32); of ext4 and XFS alike
 NO_LOG_FLUSH = 2
 SYNC_RANGE = 7                      # wait, write, wait
 SHARED_MEMORY = pathlib.Path("/dev/shm")
+STEM = "holdfast-torture-"
 PAGE = 4096
 MAKE = {
     # 64 MiB, with a journal; XFS of today wants 300 MiB (the file has holes).
@@ -54,8 +55,12 @@ def own_mounts():
 
 def image_folder(folder):
     """In RAM if there is room: what is cut here is the file system, not the device below it."""
+    for old in SHARED_MEMORY.glob(f"{STEM}*-*"):    # of a run that was killed
+        if not os.path.exists(f"/proc/{old.name[len(STEM):].split('-')[0]}"):
+            shutil.rmtree(old, ignore_errors=True)
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 << 30:
-        return pathlib.Path(tempfile.mkdtemp(prefix="holdfast-torture-", dir=SHARED_MEMORY))
+        return pathlib.Path(tempfile.mkdtemp(prefix=f"{STEM}{os.getpid()}-",
+                                             dir=SHARED_MEMORY))
     return folder
 
 
