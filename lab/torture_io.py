@@ -90,11 +90,10 @@ class Victim(torture_agent.Victim):
             self.agent.preload.update(LD_PRELOAD=str(self.bin / "hf_sabotage.so"),
                                       HF_SABOTAGE="short")
             self.tally.note("short_writes")
-        offline = self.random.random() < 0.2
-        if self.begin_life(offline):
+        if self.begin_life(offline=self.random.random() < 0.2):
             self.publisher.work(time.monotonic() + self.random.uniform(0, 0.2), 16, 0.001)
             self.inject(*self.fault())
-            self.recover(offline)
+            self.recover()
         self.agent.preload = preload
         if self.random.random() < 0.5 or self.self_test:
             self.kill()
@@ -120,15 +119,10 @@ class Victim(torture_agent.Victim):
             self.tally.note("rounds_without_an_answer_under_fault")
         self.tally.note(name)
 
-    def recover(self, offline):
-        """The fault is over: the next acceptance must come by itself. But segments that failed are
-        left alone until drained: in a store of four slots two of them, without a broker, fill it."""
+    def recover(self):
+        """The fault is over: the next acceptance must come by itself, with a broker or without."""
         accepted, end = self.accepted(), time.monotonic() + RECOVERY
         while self.accepted() <= accepted + 20:
-            state = self.publisher.status() if offline else None
-            if state and state["storage"] == "full":
-                self.tally.note("full_until_drained")
-                return
             if time.monotonic() > end or not self.publisher.work(time.monotonic() + 0.05, 16, 0.01):
                 self.wrong(f"accepts nothing {RECOVERY} s after the fault was over: "
                            f"{dict(self.tally.book.rejected)}; {self.agent.last_words()}")
