@@ -113,6 +113,9 @@ struct Core::Impl {
     set_ages(*message);
     if (!sender.add_volatile(now, message, work)) {
       from = std::move(*message);
+      from.id = from.alias = 0;
+      from.spill = false;
+      from.expires = from.give_up = kNever;
       return false;
     }
     last_volatile = id;
@@ -168,6 +171,7 @@ struct Core::Impl {
     for (const StoreAppended::Item& item : appended.items) {
       const bool moved = item.message->alias != 0;
       if (moved) {
+        HF_CHECK(moving_count > 0 && moving[item.lane] > 0);
         --moving_count;
         --moving[item.lane];
       } else if (!item.gated) {

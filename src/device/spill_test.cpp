@@ -120,6 +120,32 @@ TEST(Spill, RamRunningOutMovesItToDiskAtOnce) {
             0U);
 }
 
+// Found by reading: a message that RAM had no room for kept the id it would have had there, and was
+// taken for one that had been accepted in RAM.
+TEST(Spill, OneThatRamHasNoRoomForGoesToDiskAsItCame) {
+  Config config = make_config();
+  config.limits.memory = 64 * 1024;
+  Bench bench(config);
+  bench.start();
+  Publish both;  // half of the memory is for messages like these
+  both.items.push_back({1, kSpill, make()});
+  both.items.push_back({2, kSpill, make()});
+  both.items[0].message.payload.resize(4 * 1024);
+  both.items[1].message.payload.resize(30 * 1024);
+  both.items[1].message.expiry_seconds = 60;
+  bench.step(std::move(both));
+  const auto append = bench.take_all<StoreAppend>();
+  ASSERT_EQ(append.size(), 1U);
+  const auto& item = append[0].items.at(0);
+  EXPECT_EQ(item.message->id, 0U);
+  EXPECT_EQ(item.message->alias, 0U);
+  EXPECT_FALSE(item.message->spill);
+  EXPECT_EQ(item.message->expires, kNever);
+  bench.step(StoreAppended{{{2, 1, 1, RejectReason::none, item.gated, item.message}}});
+  EXPECT_EQ(bench.state().ledger.accepted, 2U);
+  EXPECT_EQ(bench.state().ledger.pending, 2U);
+}
+
 TEST(Spill, WhatCannotBeMovedStaysAndIsTriedAgain) {
   Bench bench;
   bench.start();
