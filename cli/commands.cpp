@@ -36,11 +36,6 @@ std::string text_of(const json& status, const char* name) {
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
-std::uint64_t count_of(const json& status, const char* name) {
-  const auto found = status.find(name);
-  return found != status.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
-
 /// "expired 3, refused 1" of the counts that are not zero.
 std::string list_counts(const json& counts) {
   std::string out;
@@ -51,27 +46,19 @@ std::string list_counts(const json& counts) {
   return out;
 }
 
-void put(std::string& out, std::string_view name, const std::string& value) {
-  constexpr std::size_t kColumn = 11;
-  if (value.empty()) return;
-  out += name;
-  out.append(name.size() < kColumn ? kColumn - name.size() : 1, ' ');
-  out += value + "\n";
-}
-
 void put_connection(std::string& out, const json& status) {
   const std::string verdict = text_of(status, "verdict");
   std::string state = text_of(status, "state");
   if (const std::uint64_t left = count_of(status, "retry_in_ms"); left > 0) {
     state += ", next attempt in " + std::to_string((left + 999) / 1000) + " s";
   }
-  put(out, "state", state);
-  put(out, "verdict", verdict + ": " + text_of(status, "explanation"));
-  put(out, "detail", status.value("detail", ""));
-  put(out, "endpoint", text_of(status, "endpoint"));
-  put(out, "connects",
-      text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
-  put(out, "verdicts", list_counts(status.value("verdicts", json::object())));
+  put_field(out, "state", state);
+  put_field(out, "verdict", verdict + ": " + text_of(status, "explanation"));
+  put_field(out, "detail", status.value("detail", ""));
+  put_field(out, "endpoint", text_of(status, "endpoint"));
+  put_field(out, "connects",
+            text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
+  put_field(out, "verdicts", list_counts(status.value("verdicts", json::object())));
 }
 
 void put_ledger(std::string& out, const json& status) {
@@ -81,18 +68,32 @@ void put_ledger(std::string& out, const json& status) {
   for (const auto& [name, count] : dropped.items()) {
     if (count.is_number_unsigned()) dropped_total += count.get<std::uint64_t>();
   }
-  put(out, "backlog",
+  put_field(
+      out, "backlog",
       text_of(status, "backlog") + " waiting, " + text_of(status, "in_flight") + " in flight");
-  put(out, "ledger",
-      text_of(ledger, "accepted") + " accepted = " + text_of(ledger, "delivered") +
-          " delivered + " + text_of(ledger, "pending") + " pending + " +
-          std::to_string(dropped_total) + " dropped" +
-          (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
-  put(out, "dropped", list_counts(dropped));
-  put(out, "rejected", list_counts(ledger.value("rejected", json::object())));
+  put_field(out, "ledger",
+            text_of(ledger, "accepted") + " accepted = " + text_of(ledger, "delivered") +
+                " delivered + " + text_of(ledger, "pending") + " pending + " +
+                std::to_string(dropped_total) + " dropped" +
+                (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
+  put_field(out, "dropped", list_counts(dropped));
+  put_field(out, "rejected", list_counts(ledger.value("rejected", json::object())));
 }
 
 }  // namespace
+
+void put_field(std::string& out, std::string_view name, const std::string& value) {
+  constexpr std::size_t kColumn = 11;
+  if (value.empty()) return;
+  out += name;
+  out.append(name.size() < kColumn ? kColumn - name.size() : 1, ' ');
+  out += value + "\n";
+}
+
+std::uint64_t count_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
 
 ExitCode fail(ExitCode code, const std::string& what) {
   std::fprintf(stderr, "holdfast: %s\n", what.c_str());
@@ -130,14 +131,15 @@ std::string render_status(const json& status) {
   std::string out;
   put_connection(out, status);
   put_ledger(out, status);
-  put(out, "storage", text_of(status, "storage"));
-  put(out, "inbound",
+  put_field(out, "storage", text_of(status, "storage"));
+  put_field(
+      out, "inbound",
       text_of(status, "inbound") + " received, " + text_of(status, "inbound_dropped") + " dropped");
   if (count_of(status, "slow_callbacks") > 0) {
-    put(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
+    put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }
   if (status.value("recovered_unclean", false)) {
-    put(out, "last run", "did not end in order; its accepted messages were recovered");
+    put_field(out, "last run", "did not end in order; its accepted messages were recovered");
   }
   return out;
 }

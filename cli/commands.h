@@ -4,10 +4,12 @@
 // Threads:  one.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "exit_codes.h"
@@ -45,6 +47,13 @@ struct SubscribeOptions {
 
 /// The status for people; `status` is the object of the local API.
 [[nodiscard]] std::string render_status(const nlohmann::json& status);
+
+// --- what shows answers to people ---
+
+/// A line "NAME  value" with the values in one column; nothing for an empty value.
+void put_field(std::string& out, std::string_view name, const std::string& value);
+/// A count of an answer; 0 if it has none of this name.
+[[nodiscard]] std::uint64_t count_of(const nlohmann::json& object, const char* name);
 
 /// Prints "holdfast: WHAT".
 ExitCode fail(ExitCode code, const std::string& what);

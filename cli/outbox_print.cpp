@@ -4,17 +4,13 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "commands.h"
 #include "outbox.h"
 
 namespace holdfast::cli {
 namespace {
 
 using nlohmann::json;
-
-std::uint64_t number(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
 
 std::string counted(std::uint64_t n, const std::string& one) {
   return std::to_string(n) + " " + one + (n == 1 ? "" : "s");
@@ -48,14 +44,6 @@ std::string counts(const json& object) {
   return out;
 }
 
-void put(std::string& out, std::string_view name, const std::string& value) {
-  constexpr std::size_t kColumn = 11;
-  if (value.empty()) return;
-  out += name;
-  out.append(name.size() < kColumn ? kColumn - name.size() : 1, ' ');
-  out += value + "\n";
-}
-
 void put_account(std::string& out, const json& stat) {
   const json ledger = stat.value("ledger", json::object());
   const json dropped = ledger.value("dropped", json::object());
@@ -65,13 +53,14 @@ void put_account(std::string& out, const json& stat) {
     sum += count.get<std::uint64_t>();
     if (count != 0) some[name] = count;
   }
-  put(out, "ledger",
-      std::to_string(number(ledger, "accepted")) +
-          " accepted = " + std::to_string(number(ledger, "delivered")) + " delivered + " +
-          std::to_string(number(ledger, "pending")) + " pending + " + std::to_string(sum) +
-          " dropped" + (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
-  put(out, "dropped", counts(some));
-  put(out, "lanes", counts(stat.value("lanes", json::object())));
+  put_field(out, "ledger",
+            std::to_string(count_of(ledger, "accepted")) +
+                " accepted = " + std::to_string(count_of(ledger, "delivered")) + " delivered + " +
+                std::to_string(count_of(ledger, "pending")) + " pending + " + std::to_string(sum) +
+                " dropped" +
+                (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
+  put_field(out, "dropped", counts(some));
+  put_field(out, "lanes", counts(stat.value("lanes", json::object())));
 }
 
 void put_recovery(std::string& out, const json& stat) {
@@ -80,14 +69,14 @@ void put_recovery(std::string& out, const json& stat) {
   std::string text = found->value("closed_in_order", false)
                          ? "the last run ended in order"
                          : "the last run was cut off, or still runs";
-  if (number(*found, "torn") > 0) {
-    text += ", " + counted(number(*found, "torn"), "unaccepted record") + " torn";
+  if (count_of(*found, "torn") > 0) {
+    text += ", " + counted(count_of(*found, "torn"), "unaccepted record") + " torn";
   }
-  if (number(*found, "corrupt") > 0) {
-    text += ", " + counted(number(*found, "corrupt"), "accepted message") + " corrupt";
+  if (count_of(*found, "corrupt") > 0) {
+    text += ", " + counted(count_of(*found, "corrupt"), "accepted message") + " corrupt";
   }
   if (found->value("rebuilt", false)) text += ", a checkpoint is damaged: duplicates are possible";
-  put(out, "last run", text);
+  put_field(out, "last run", text);
 }
 
 std::string place(const json& finding) {
@@ -99,8 +88,8 @@ std::string place(const json& finding) {
 }
 
 std::string cost(const json& finding) {
-  const std::uint64_t lost = number(finding, "lost");
-  const std::uint64_t messages = number(finding, "messages");
+  const std::uint64_t lost = count_of(finding, "lost");
+  const std::uint64_t messages = count_of(finding, "messages");
   std::string ids;
   if (finding.contains("first_message_id")) {
     ids = " (id " + finding["first_message_id"].dump() + (messages > 1 ? " and others)" : ")");
@@ -169,46 +158,47 @@ std::string printable(const std::string& text) {
 std::string render_listed(const json& message, std::int64_t now_ms) {
   const std::int64_t age = now_ms - message.value("accepted_ms", std::int64_t{0});
   const bool known = age >= 0 && !message.value("clock_doubtful", false);
-  return std::to_string(number(message, "message_id")) + "\t" +
+  return std::to_string(count_of(message, "message_id")) + "\t" +
          printable(message.value("lane", "?")) + "\t" +
          (known ? span_text(static_cast<std::uint64_t>(age / 1000)) : "?") + "\t" +
-         size_text(number(message, "size")) + "\t" + std::to_string(number(message, "qos")) +
+         size_text(count_of(message, "size")) + "\t" + std::to_string(count_of(message, "qos")) +
          (message.value("retain", false) ? "r" : "") + "\t" +
-         (message.contains("expiry") ? span_text(number(message, "expiry")) : "-") + "\t" +
+         (message.contains("expiry") ? span_text(count_of(message, "expiry")) : "-") + "\t" +
          printable(message.value("topic", "?")) + "\n";
 }
 
 std::string render_outbox(const json& stat) {
   std::string out;
-  put(out, "store",
-      stat.value("store", "?") + ", format " + std::to_string(number(stat, "format")));
-  put(out, "size",
-      counted(number(stat, "slots"), "slot") + " of " + size_text(number(stat, "segment_bytes")) +
-          ", " + size_text(number(stat, "bytes")) + " on disk");
+  put_field(out, "store",
+            stat.value("store", "?") + ", format " + std::to_string(count_of(stat, "format")));
+  put_field(out, "size",
+            counted(count_of(stat, "slots"), "slot") + " of " +
+                size_text(count_of(stat, "segment_bytes")) + ", " +
+                size_text(count_of(stat, "bytes")) + " on disk");
   put_account(out, stat);
   const json session = stat.value("session", json::object());
-  put(out, "openings", std::to_string(number(session, "openings")));
+  put_field(out, "openings", std::to_string(count_of(session, "openings")));
   put_recovery(out, stat);
   out += "segments   sequence  slot  state    end         messages  waiting  lanes\n";
   for (const json& segment : stat.value("segments", json::array())) {
     std::array<char, 160> line{};
     std::snprintf(line.data(), line.size(),
                   "           %-8llu  %04llu  %-7s  %-10llu  %-8llu  %-7llu  ",
-                  static_cast<unsigned long long>(number(segment, "sequence")),
-                  static_cast<unsigned long long>(number(segment, "slot")),
+                  static_cast<unsigned long long>(count_of(segment, "sequence")),
+                  static_cast<unsigned long long>(count_of(segment, "slot")),
                   segment.value("state", "?").c_str(),
-                  static_cast<unsigned long long>(number(segment, "end")),
-                  static_cast<unsigned long long>(number(segment, "messages")),
-                  static_cast<unsigned long long>(number(segment, "waiting")));
+                  static_cast<unsigned long long>(count_of(segment, "end")),
+                  static_cast<unsigned long long>(count_of(segment, "messages")),
+                  static_cast<unsigned long long>(count_of(segment, "waiting")));
     const std::string lanes = counts(segment.value("lanes", json::object()));
     out += line.data() + (lanes.empty() ? "-" : lanes) + "\n";
   }
   json states = json::object();
   for (const json& file : stat.value("files", json::array())) {
     const std::string state = file.value("state", "?");
-    states[state] = number(states, state.c_str()) + 1;
+    states[state] = count_of(states, state.c_str()) + 1;
   }
-  put(out, "files", counts(states));
+  put_field(out, "files", counts(states));
   return out;
 }
 
@@ -217,25 +207,25 @@ std::string render_verification(const json& result) {
   for (const json& finding : result.value("findings", json::array())) {
     out += place(finding) + ": " + explain_finding(finding) + "\n";
   }
-  if (number(result, "more_findings") > 0) {
-    out += "and " + counted(number(result, "more_findings"), "finding") + " more\n";
+  if (count_of(result, "more_findings") > 0) {
+    out += "and " + counted(count_of(result, "more_findings"), "finding") + " more\n";
   }
   std::uint64_t records = 0;
   std::uint64_t messages = 0;
   const json segments = result.value("segments", json::array());
   for (const json& segment : segments) {
-    records += number(segment, "records");
-    messages += number(segment, "messages");
+    records += count_of(segment, "records");
+    messages += count_of(segment, "messages");
   }
   out += result.value("clean", false) ? "clean: " : "DAMAGED: ";
   out += counted(segments.size(), "segment") + ", " + counted(records, "valid record") + ", " +
          counted(messages, "message") + " in them";
   if (!result.value("clean", false)) {
-    out += "; " + counted(number(result, "damages"), "place") + " damaged, " +
-           counted(number(result, "lost"), "waiting message") + " lost";
+    out += "; " + counted(count_of(result, "damages"), "place") + " damaged, " +
+           counted(count_of(result, "lost"), "waiting message") + " lost";
   }
-  if (number(result, "torn") > 0) {
-    out += "; " + counted(number(result, "torn"), "commit") + " cut, which is no damage";
+  if (count_of(result, "torn") > 0) {
+    out += "; " + counted(count_of(result, "torn"), "commit") + " cut, which is no damage";
   }
   return out + "\n";
 }
@@ -248,9 +238,9 @@ std::string render_repair(const json& repair, const std::string& directory) {
     out += (applied ? "moved " : "would move ") + move.value("file", "?") + " to " +
            move.value("to", "quarantine/") + ": " + move.value("why", "") + "\n";
   }
-  if (number(repair, "given_up") > 0) {
+  if (count_of(repair, "given_up") > 0) {
     out += (applied ? "gave up " : "would give up ") +
-           counted(number(repair, "given_up"), "message") + ", counted as corrupt\n";
+           counted(count_of(repair, "given_up"), "message") + ", counted as corrupt\n";
   }
   const bool nothing = before.value("clean", false) && repair.value("moved", json::array()).empty();
   if (nothing) return out + "nothing to repair\n";
@@ -263,7 +253,7 @@ std::string render_repair(const json& repair, const std::string& directory) {
 }
 
 nlohmann::ordered_json export_request(const json& message) {
-  nlohmann::ordered_json out{{"op", "publish"}, {"id", number(message, "message_id")}};
+  nlohmann::ordered_json out{{"op", "publish"}, {"id", count_of(message, "message_id")}};
   for (const char* name : {"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
                            "key", "content_type", "user_properties"}) {
     if (const auto found = message.find(name); found != message.end()) out[name] = *found;

@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import pathlib
 import random
-import shutil
 import signal
 import sys
 import threading
@@ -17,7 +16,7 @@ import time
 
 import demo_audit
 import demo_world as world
-import screen
+import stage
 
 
 @dataclasses.dataclass
@@ -372,31 +371,7 @@ def main(arguments):
     options = options_of(arguments)
     if not options:
         return 0
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    folder = world.make_folder()
-    parts = []
-    view = screen.Screen()
-    keep = options.keep
-    try:
-        result = play(options, folder, parts, view)
-        keep = keep or result != 0
-    except KeyboardInterrupt:
-        view.table(["interrupted; cleaning up"])
-        result = 130
-    except world.Trouble as trouble:
-        view.table([f"tools/demo: {trouble}"])
-        result, keep = 2, True
-    finally:
-        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ending, signal.SIG_IGN)
-        for part in reversed(parts):
-            part.close()
-        if keep:
-            print(f"kept: {folder}", flush=True)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return result
+    return stage.perform("tools/demo", play, options, world.make_folder)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ Exit: 0 nothing lost, nothing uncounted; 1 a check failed; 2 wrong option or som
 import argparse
 import pathlib
 import random
-import shutil
-import signal
 import sys
 import tempfile
 import time
 
 import demo_world as world
-import screen
+import stage
 import torture_full
 import torture_io
 import torture_kill
@@ -127,35 +125,15 @@ def torture(options, folder, parts, view):
     return result
 
 
+def make_folder():
+    return pathlib.Path(tempfile.mkdtemp(prefix="holdfast-torture-"))
+
+
 def main(arguments):
     options = options_of(arguments)
     if not options:
         return 0
-    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for ending in endings:
-        signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-torture-"))
-    parts, keep = [], options.keep
-    view = screen.Screen()
-    try:
-        result = torture(options, folder, parts, view)
-        keep = keep or result not in (0, SKIPPED)
-    except KeyboardInterrupt:
-        view.table(["interrupted; cleaning up"])
-        result = 130
-    except world.Trouble as trouble:
-        view.table([f"tools/torture: {trouble}"])
-        result, keep = 2, True
-    finally:
-        for ending in endings:
-            signal.signal(ending, signal.SIG_IGN)
-        for part in reversed(parts):
-            part.close()
-        if keep:
-            print(f"kept: {folder}", flush=True)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return result
+    return stage.perform("tools/torture", torture, options, make_folder, harmless=(0, SKIPPED))
 
 
 if __name__ == "__main__":

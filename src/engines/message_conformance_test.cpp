@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
 
 #include "engines/engine_harness.h"
 #include "engines/scripted_peer.h"
@@ -23,66 +24,62 @@ class MessageConformance : public ::testing::TestWithParam<EngineUnderTest> {
   Harness harness{GetParam().make};
   RecordingSink& sink = harness.sink;
 
-  [[nodiscard]] env::Engine& engine() { return *harness.engine; }
+  [[nodiscard]] env::ConnectRequest request() { return harness.request(peer.port()); }
+
+  /// The PUBLISH packet that goes over the wire for this message.
+  [[nodiscard]] std::optional<Packet> sent(const env::ConnectRequest& request,
+                                           const StoredMessage& message) {
+    if (!harness.connect_up(request) || !harness.engine->publish(1, message).ok()) return {};
+    auto future = packet.get_future();
+    const auto ready = [&] {
+      return future.wait_for(milliseconds(0)) == std::future_status::ready;
+    };
+    if (!harness.run_until([&] { return ready() || sink.ended(); }) || !ready()) return {};
+    return future.get();
+  }
+
+  std::promise<Packet> packet;
+  ScriptedPeer peer{[this](PeerConnection& client) {
+    welcome(client);
+    if (auto publish = client.read(3)) packet.set_value(*publish);
+    harness.wake();
+    client.drain();
+  }};
 };
 
 TEST_P(MessageConformance, PropertiesAndFlagsOfAMessageAreSent) {
-  std::promise<Packet> promise;
-  ScriptedPeer peer([&](PeerConnection& client) {
-    welcome(client);
-    if (auto packet = client.read(3)) promise.set_value(*packet);
-    harness.wake();
-    client.drain();
-  });
-  ASSERT_TRUE(harness.connect_up(harness.request(peer.port())));
   StoredMessage message = make_message("t", "p");
   message.retain = true;
   message.expiry_seconds = 0x00010203;
   message.content_type = "ct";
   message.user_properties = {{"k", "v"}, {"k", "w"}};
-  ASSERT_TRUE(engine().publish(1, message).ok());
-  auto future = promise.get_future();
-  ASSERT_TRUE(harness.run_until([&] {
-    return future.wait_for(milliseconds(0)) == std::future_status::ready || sink.ended();
-  }));
-  const Packet seen = future.get();
-  EXPECT_EQ(seen.first, 0x33);
+  const auto seen = sent(request(), message);
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_EQ(seen->first, 0x33);
   const Octets expected{0,    1, 't', 0,   1,            // topic, packet id
                         24,                              // properties
                         0x02, 0, 1,   2,   3,            // expiry
                         0x03, 0, 2,   'c', 't',          // content type
                         0x26, 0, 1,   'k', 0,   1, 'v',  // user properties
                         0x26, 0, 1,   'k', 0,   1, 'w', 'p'};
-  EXPECT_EQ(seen.body, expected);
+  EXPECT_EQ(seen->body, expected);
 }
 
 TEST_P(MessageConformance, TheIdAndWhatIsLeftOfTheExpiryGoAlong) {
-  std::promise<Packet> promise;
-  ScriptedPeer peer([&](PeerConnection& client) {
-    welcome(client);
-    if (auto packet = client.read(3)) promise.set_value(*packet);
-    harness.wake();
-    client.drain();
-  });
-  env::ConnectRequest request = harness.request(peer.port());
-  request.id_property = "id";
-  request.id_prefix = 0xABCD;
-  ASSERT_TRUE(harness.connect_up(request));
+  env::ConnectRequest with_ids = request();
+  with_ids.id_property = "id";
+  with_ids.id_prefix = 0xABCD;
   StoredMessage message = make_message("t", "p");
   message.id = 0x0000000800000002;
   message.alias = kVolatileBit | 5;  // the id that the application knows it by
   message.expiry_seconds = 1000;
   message.expires = harness.clock->now() + std::chrono::seconds(300);
-  ASSERT_TRUE(engine().publish(1, message).ok());
-  auto future = promise.get_future();
-  ASSERT_TRUE(harness.run_until([&] {
-    return future.wait_for(milliseconds(0)) == std::future_status::ready || sink.ended();
-  }));
-  const Packet seen = future.get();
-  const std::string body(seen.body.begin(), seen.body.end());
+  const auto seen = sent(with_ids, message);
+  ASSERT_TRUE(seen.has_value());
+  const std::string body(seen->body.begin(), seen->body.end());
   EXPECT_NE(body.find("0000abcd-8000000000000005"), std::string::npos);
-  ASSERT_EQ(seen.body[6], 0x02);
-  EXPECT_EQ(seen.body[9] * 256 + seen.body[10], 300);
+  ASSERT_EQ(seen->body[6], 0x02);
+  EXPECT_EQ(seen->body[9] * 256 + seen->body[10], 300);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, MessageConformance, ::testing::ValuesIn(engines_under_test()),

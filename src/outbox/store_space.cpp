@@ -216,8 +216,8 @@ Status Store::write_carried(Segment& to, std::vector<std::byte>& buffer) {
   return status;
 }
 
-// Whoever stood in one of the old segments begins the new one again; what it fetched is known, and a
-// key that is read twice changes nothing.
+// Whoever stood in one of the old segments begins the new one again; what it fetched is known, and
+// a key that is read twice changes nothing.
 void Store::move_cursors(std::uint64_t first, std::uint64_t last) {
   if (scan_place_ > first && scan_place_ <= last) scan_place_ = first;
   for (Cursor& cursor : cursors_) {
