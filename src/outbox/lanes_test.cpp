@@ -250,6 +250,26 @@ TEST_F(LanesTest, AFetchedMessageIsReportedWhenReplaced) {
   EXPECT_EQ(news.superseded, Ids{first});
 }
 
+// Found by reading: its age began anew when it moved to disk.
+TEST_F(LanesTest, AMessageThatWaitedInRamIsAsOldAsItsAcceptance) {
+  open();
+  StoredMessage m = make_message(1, "t", 20);
+  m.alias = kVolatileBit | 77;
+  m.expiry_seconds = 60;
+  m.expires = clock_.now() + seconds(25);  // so it has waited 35 s
+  const std::int64_t wall = clock_.wall_ms;
+  ASSERT_NE(box_->put(m).id, 0U);
+  commit();
+  const auto got = box_->fetch(1, 1, 1000).messages;
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0]->expires, m.expires);
+  EXPECT_EQ(got[0]->accepted_wall_ms, wall - 35'000);
+  open();
+  clock_.pass(seconds(26));
+  EXPECT_TRUE(fetch(1).empty());
+  EXPECT_EQ(count(DropReason::expired), 1U);
+}
+
 TEST_F(LanesTest, KeyAndAliasSurviveReopening) {
   open();
   StoredMessage m = make_message(1, "t", 20);

@@ -158,10 +158,20 @@ void Store::observe_wall() {
   state_.session.max_wall_ms = std::max(state_.session.max_wall_ms, clock_.wall().ms);
 }
 
-Stamp Store::stamp() const {
+// When the message was accepted: now, unless it has waited in RAM; what is left of its expiry tells
+// for how long.
+Stamp Store::stamp(const StoredMessage& message) const {
   Stamp stamp;
   stamp.wall_ms = clock_.wall().ms;
   stamp.boot_ms = boot_ms();
+  if (message.expiry_seconds && message.expires != kNever) {
+    const Duration waited = std::chrono::seconds(*message.expiry_seconds) -
+                            std::min<Duration>(message.expires - clock_.now(),
+                                               std::chrono::seconds(*message.expiry_seconds));
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
+    stamp.wall_ms -= ms;
+    stamp.boot_ms -= ms;
+  }
   stamp.wall_suspect = !clock_.wall_synchronized() || stamp.wall_ms < kPlausibleWallMs ||
                        stamp.wall_ms < state_.session.max_wall_ms;
   return stamp;
@@ -194,7 +204,7 @@ PutResult Store::put(const StoredMessage& message) {
   if (no_room != RejectReason::none) return refuse(no_room);
   observe_wall();
   const MessageId id = state_.next_id++;
-  append_put(batch_, message, id, lane, stamp());
+  append_put(batch_, message, id, lane, stamp(message));
   batch_puts_.push_back({id, lane, bytes, true});
   ++totals_[lane].count;
   totals_[lane].bytes += bytes;

@@ -110,7 +110,7 @@ class Store final : public Outbox {
   void count_totals();
   void begin_session();
   void observe_wall();
-  [[nodiscard]] Stamp stamp() const;
+  [[nodiscard]] Stamp stamp(const StoredMessage& message) const;
   PutResult refuse(RejectReason reason);
   PutResult give_up_at_once(StoreLane lane);
   void settle(MessageId id, bool delivered, DropReason reason);
