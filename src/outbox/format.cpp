@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<char, 8> kMagic{'H', 'F', 'O', 'U', 'T', 'B', 'X', '1'};
 constexpr std::size_t kSegmentCrcAt = kSegmentHeaderSize - 4;
+constexpr std::size_t kKeyIdAt = kSegmentCrcAt - 8;
 
 constexpr std::uint8_t kFlagQosMask = 0x03;
 constexpr std::uint8_t kFlagRetain = 0x04;
@@ -44,7 +45,8 @@ void encode(const SegmentHeader& header, std::span<std::byte> out) {
   w.u64(header.sequence);
   w.u64(header.salt);
   w.u8(static_cast<std::uint8_t>(header.kind));
-  w.zeros(kSegmentCrcAt - bytes.size());
+  w.zeros(kKeyIdAt - bytes.size());
+  w.u64(header.key_id);
   w.u32(crc32c(0, std::span(bytes)));
   std::copy(bytes.begin(), bytes.end(), out.begin());
 }
@@ -68,6 +70,7 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> in
   const std::uint8_t kind = r.u8();
   if (kind > static_cast<std::uint8_t>(SegmentKind::carried)) return std::nullopt;
   header.kind = static_cast<SegmentKind>(kind);
+  header.key_id = load_le<std::uint64_t>(in.data() + kKeyIdAt);
   if (header.sequence == 0 || header.segment_bytes % kBlock != 0 ||
       header.segment_bytes < kSegmentFloor || header.segment_bytes > limits::kSegmentMax) {
     return std::nullopt;
@@ -156,7 +159,8 @@ std::optional<std::uint32_t> put_size(const StoredMessage& message) {
     if (name.size() > kShort || value.size() > kShort) return std::nullopt;
     size += 4 + name.size() + value.size();
   }
-  if (message.payload.size() > kRecordMax || size + message.payload.size() > kRecordMax) {
+  if (message.payload.size() > kRecordMax ||
+      size + message.payload.size() > kRecordMax - kSealSize) {
     return std::nullopt;
   }
   return static_cast<std::uint32_t>(size + message.payload.size());
@@ -212,14 +216,11 @@ std::optional<Stamp> decode_put_stamp(std::span<const std::byte> record) {
   return stamp;
 }
 
-std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
+std::optional<PutRecord> decode_put_cover(std::span<const std::byte> record) {
   const auto stamp = decode_put_stamp(record);
   if (!stamp) return std::nullopt;
   const RecordHeader header = decode_record_header(record);
   const auto flags = static_cast<std::uint8_t>(header.detail >> 8);
-  const auto topic = static_cast<std::size_t>((header.detail >> 16) & 0xFFFF);
-  const auto content_type = static_cast<std::size_t>((header.detail >> 32) & 0xFFFF);
-  const auto properties = static_cast<std::size_t>(header.detail >> 48);
   PutRecord put;
   put.stamp = *stamp;
   StoredMessage& m = put.message;
@@ -227,9 +228,22 @@ std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
   m.qos = (flags & kFlagQosMask) == 0 ? Qos::at_most_once : Qos::at_least_once;
   m.retain = (flags & kFlagRetain) != 0;
   m.accepted_wall_ms = stamp->wall_ms;
-  ByteReader r(record.subspan(kRecordHeaderSize + 16));
-  const std::uint32_t expiry = r.u32();
+  const auto expiry = load_le<std::uint32_t>(record.data() + kRecordHeaderSize + 16);
   if ((flags & kFlagExpiry) != 0) m.expiry_seconds = expiry;
+  return put;
+}
+
+std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
+  auto put = decode_put_cover(record);
+  if (!put) return std::nullopt;
+  const RecordHeader header = decode_record_header(record);
+  const auto flags = static_cast<std::uint8_t>(header.detail >> 8);
+  if ((flags & kFlagSealed) != 0) return std::nullopt;
+  const auto topic = static_cast<std::size_t>((header.detail >> 16) & 0xFFFF);
+  const auto content_type = static_cast<std::size_t>((header.detail >> 32) & 0xFFFF);
+  const auto properties = static_cast<std::size_t>(header.detail >> 48);
+  StoredMessage& m = put->message;
+  ByteReader r(record.subspan(kRecordHeaderSize + 20));
   const std::uint32_t payload = r.u32();
   if ((flags & kFlagAlias) != 0) m.alias = r.u64();
   if ((flags & kFlagKey) != 0) m.key = r.text(r.u16());

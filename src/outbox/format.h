@@ -28,6 +28,8 @@ inline constexpr std::uint32_t kRecordHeaderSize = 32;
 inline constexpr std::uint32_t kAlign = 8;
 inline constexpr std::uint32_t kRecordMax = (1U << 24) - 1;
 inline constexpr std::uint32_t kPutFixed = kRecordHeaderSize + 24;
+inline constexpr std::uint32_t kSealSize = 28;  ///< Behind the text of a sealed put: nonce, tag.
+inline constexpr std::uint8_t kFlagSealed = 0x80;  ///< In the flags of a put.
 inline constexpr std::uint32_t kSegmentFloor = 32 * 1024;  ///< Smallest Options::segment_bytes.
 inline constexpr std::uint32_t kSlotsMax =
     96;  ///< Keeps the worst checkpoint below half a segment.
@@ -70,6 +72,7 @@ struct SegmentHeader {
   std::uint64_t salt = 0;      ///< Random, per use of a slot.
   std::uint32_t segment_bytes = 0;
   SegmentKind kind = SegmentKind::log;
+  std::uint64_t key_id = 0;  ///< Names the key that its puts are sealed with; 0: they are not.
 };
 
 /// kSegmentHeaderSize bytes.
@@ -137,7 +140,7 @@ struct Stamp {
   bool wall_suspect = false;  ///< The wall clock was unset or behind what had been seen before.
 };
 
-/// The size of a put record, or nullopt when a field does not fit the format.
+/// The size of a put record, not sealed, or nullopt when a field does not fit the format.
 [[nodiscard]] std::optional<std::uint32_t> put_size(const StoredMessage& message);
 void append_put(std::vector<std::byte>& out, const StoredMessage& message, MessageId id,
                 StoreLane lane, const Stamp& stamp);
@@ -148,8 +151,11 @@ struct PutRecord {
   StoredMessage message;  ///< `lane` is left 0.
   Stamp stamp;
 };
+/// What a put tells without its text: id, QoS, retain, expiry and stamp; of sealed ones, too.
+[[nodiscard]] std::optional<PutRecord> decode_put_cover(std::span<const std::byte> record);
+/// Of a put that is not sealed.
 [[nodiscard]] std::optional<PutRecord> decode_put(std::span<const std::byte> record);
-/// Only the stamp, without the strings.
+/// Only the stamp, without the strings; of sealed ones, too.
 [[nodiscard]] std::optional<Stamp> decode_put_stamp(std::span<const std::byte> record);
 
 }  // namespace holdfast::outbox

@@ -133,8 +133,16 @@ TEST(Format, SegmentHeader) {
   }
 }
 
+Segment make_segment(std::uint64_t sequence, std::uint64_t salt, std::uint32_t slot) {
+  SegmentHeader header;
+  header.store = kStore;
+  header.sequence = sequence;
+  header.salt = salt;
+  return {header, slot};
+}
+
 TEST(Segment, KnowsWhatWaits) {
-  Segment s(kStore, 1, 2, 0);
+  Segment s = make_segment(1, 2, 0);
   for (const MessageId id : {10U, 11U, 12U, 20U, 21U})
     EXPECT_TRUE(s.add(id, id % 2 == 0 ? 0 : 1, 100));
   EXPECT_FALSE(s.add(15, 0, 100)) << "ids must grow";
@@ -167,7 +175,7 @@ State sample_state() {
   state.session.lanes = {"urgent", "normal"};
   state.next_id = make_id(4, 1000);
   for (const std::uint64_t sequence : {3U, 5U, 6U}) {
-    Segment s(kStore, sequence, sequence * 77, static_cast<std::uint32_t>(sequence));
+    Segment s = make_segment(sequence, sequence * 77, static_cast<std::uint32_t>(sequence));
     s.end = kDataStart + 4096;
     for (std::uint64_t i = 1; i <= 200; ++i) s.add(make_id(4, sequence * 100 - 100 + i), i % 2, 64);
     state.segments.emplace(sequence, s);

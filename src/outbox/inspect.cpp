@@ -24,10 +24,6 @@ bool is_zero(std::span<const std::byte> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
-Segment segment_of(const SegmentHeader& header, std::uint32_t slot) {
-  return Segment(header.store, header.sequence, header.salt, slot);
-}
-
 }  // namespace
 
 std::string_view to_string(FileState state) noexcept {
@@ -80,8 +76,8 @@ HeaderCopies read_headers(env::File& file) {
   return out;
 }
 
-Result<std::unique_ptr<Inspector>> Inspector::open(env::Disk& disk) {
-  std::unique_ptr<Inspector> inspector(new Inspector(disk));
+Result<std::unique_ptr<Inspector>> Inspector::open(env::Disk& disk, env::KeyRing* keys) {
+  std::unique_ptr<Inspector> inspector(new Inspector(disk, keys));
   if (Status looked = inspector->look_anew(); !looked) return std::move(looked).error();
   return inspector;
 }
@@ -123,7 +119,7 @@ Result<std::uint32_t> Inspector::end_of(const Seen& growing) {
   auto file = disk_.open(slot_name(growing.slot), env::OpenMode::read);
   if (!file) return std::move(file).error();
   const SegmentHeader& header = *growing.headers.best();
-  const Segment segment = segment_of(header, growing.slot);
+  const Segment segment(header, growing.slot);
   std::uint32_t end = kDataStart;
   reader_.forget();
   while (const auto record =
@@ -247,7 +243,7 @@ void Inspector::note_missing(const std::vector<Seen>& seen) {
   std::vector<Segment> order;  // newest first
   for (const Seen& s : seen) {
     const SegmentHeader* header = s.headers.best();
-    if (header != nullptr && header->store == store_) order.push_back(segment_of(*header, s.slot));
+    if (header != nullptr && header->store == store_) order.emplace_back(*header, s.slot);
   }
   std::sort(order.begin(), order.end(),
             [](const Segment& a, const Segment& b) { return a.sequence > b.sequence; });
@@ -332,7 +328,8 @@ Result<Page> Inspector::list(const ListCursor& from, const ListQuery& query) {
     reader_.forget();
     Page page = list_messages(
         state_.segments, state_.session.lanes.size(),
-        [this](std::uint32_t slot) { return slots_->file(slot); }, reader_, from, query);
+        [this](std::uint32_t slot) { return slots_->file(slot); }, reader_,
+        [this](const Segment& segment) { return seals_.of(store_, segment); }, from, query);
     const bool changed =
         std::any_of(state_.segments.begin(), state_.segments.end(), [&](const auto& entry) {
           const bool read = !page.next || entry.first <= page.next->place;

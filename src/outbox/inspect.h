@@ -61,7 +61,9 @@ struct FileView {
 
 class Inspector {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Inspector>> open(env::Disk& disk);
+  /// `keys` opens what is sealed; it must outlive the inspector. Null: that stays locked.
+  [[nodiscard]] static Result<std::unique_ptr<Inspector>> open(env::Disk& disk,
+                                                               env::KeyRing* keys = nullptr);
 
   [[nodiscard]] const StoreView& view() const { return view_; }
   [[nodiscard]] const std::vector<FileView>& files() const { return files_; }
@@ -82,7 +84,7 @@ class Inspector {
   [[nodiscard]] std::uint64_t newest() const { return newest_; }
 
  private:
-  explicit Inspector(env::Disk& disk) : disk_(disk) {}
+  Inspector(env::Disk& disk, env::KeyRing* keys) : disk_(disk), seals_(keys, nullptr) {}
 
   struct Seen {
     std::uint32_t slot = 0;
@@ -107,6 +109,7 @@ class Inspector {
   std::optional<SnapshotDisk> snapshot_;
   std::optional<Slots> slots_;
   SegmentReader reader_;
+  Seals seals_;
   State state_;
   StoreUuid store_{};
   std::uint32_t segment_bytes_ = 0;

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "env/clock.h"
 #include "env/disk.h"
+#include "env/key_ring.h"
 #include "env/random.h"
 #include "holdfast/config.h"
 #include "holdfast/result.h"
@@ -40,6 +41,7 @@ struct Options {
   std::uint64_t segment_bytes = 0;  ///< 0: chosen from max_bytes. Fixed once the store exists.
   std::vector<LaneOptions> lanes{"urgent", "normal", "bulk"};
   Duration ack_flush = std::chrono::seconds(5);
+  env::KeyRing* keys = nullptr;  ///< For encryption at rest; must outlive the outbox. Null: none.
 };
 
 [[nodiscard]] std::vector<std::string> lane_names(const Options& options);
@@ -53,6 +55,7 @@ struct RecoveryReport {
   std::uint64_t pending = 0;  ///< Messages found waiting.
   std::uint64_t corrupt = 0;  ///< Accepted messages lost to damage, found by this opening.
   std::uint64_t torn = 0;     ///< Records cut while being written; never accepted.
+  std::uint64_t locked = 0;   ///< Of the pending: sealed with a key that is not there. They wait.
   std::uint32_t segments = 0;
   std::uint32_t set_aside = 0;  ///< Files of another store or format version, left as they are.
   std::uint32_t epoch = 0;      ///< Numbers the openings of this store; never given twice.

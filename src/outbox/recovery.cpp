@@ -125,8 +125,17 @@ void account_for_missing(const std::vector<Found>& found, Slots& slots, std::uin
   }
 }
 
-Segment make_segment(const Found& found) {
-  return Segment(found.header.store, found.header.sequence, found.header.salt, found.slot);
+Segment make_segment(const Found& found) { return {found.header, found.slot}; }
+
+// A checkpoint does not tell the key of a segment. One whose headers are both damaged most likely
+// has the present one.
+void find_keys(const std::vector<Found>& found, env::KeyId otherwise, State& state) {
+  for (auto& [place, segment] : state.segments) {
+    const auto header = std::find_if(found.begin(), found.end(), [&s = segment](const Found& f) {
+      return f.slot == s.slot && f.header.sequence == s.sequence;
+    });
+    segment.key_id = header == found.end() ? otherwise : header->header.key_id;
+  }
 }
 
 class Recovery {
@@ -248,6 +257,7 @@ Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, 
   if (!found.empty()) {
     out.state.session.lanes = lane_names(options);  // for a rebuild without any checkpoint
     Recovery(slots, reader, out).run(found);
+    find_keys(found, options.keys == nullptr ? 0 : options.keys->current(), out.state);
   }
   for (const auto& [sequence, segment] : out.state.segments) slots.mark_used(segment.slot);
   HF_CHECK(out.state.balanced());

@@ -32,18 +32,19 @@ struct LaneLoad {
 class Segment {
  public:
   Segment() = default;
-  Segment(const StoreUuid& store, std::uint64_t its_sequence, std::uint64_t its_salt,
-          std::uint32_t its_slot)
-      : place(its_sequence),
-        sequence(its_sequence),
-        salt(its_salt),
+  Segment(const SegmentHeader& header, std::uint32_t its_slot)
+      : place(header.sequence),
+        sequence(header.sequence),
+        salt(header.salt),
         slot(its_slot),
-        key(make_key(store, its_sequence, its_salt)) {}
+        key_id(header.key_id),
+        key(make_key(header.store, header.sequence, header.salt)) {}
 
   std::uint64_t place = 0;
   std::uint64_t sequence = 0;
   std::uint64_t salt = 0;
   std::uint32_t slot = 0;
+  std::uint64_t key_id = 0;  ///< As in its header; it is not in a checkpoint.
   SegmentKey key;
   std::uint32_t end = kDataStart;  ///< Records that count end here.
 

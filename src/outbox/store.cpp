@@ -23,7 +23,11 @@ Result<std::unique_ptr<Outbox>> Outbox::open(env::Disk& disk, env::Clock& clock,
 }
 
 Store::Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options)
-    : clock_(clock), random_(random), options_(std::move(options)), slots_(disk) {}
+    : clock_(clock),
+      random_(random),
+      options_(std::move(options)),
+      slots_(disk),
+      seals_(options_.keys, &random) {}
 
 Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& clock,
                                                  env::Random& random, Options options,
@@ -44,6 +48,9 @@ Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& cl
   if (!begun && created) return std::move(begun).error();
   // An existing store opens whatever its disk says: what is in it can still be sent.
   report.read_only = store->mode_ == Mode::read_only;
+  for (const auto& [place, segment] : store->state_.segments) {
+    if (store->seals_.locked(segment)) report.locked += segment.live_count();
+  }
   report.epoch = store->state_.session.epoch;
   report.store = load_le<std::uint32_t>(std::as_bytes(std::span(store->store_)).data());
   return store;
@@ -186,7 +193,8 @@ PutResult Store::refuse(RejectReason reason) {
 PutResult Store::put(const StoredMessage& message) {
   HF_CHECK(!closed_);
   if (message.lane >= lane_map_.size()) return refuse(RejectReason::unknown_lane);
-  const auto size = put_size(message);
+  auto size = put_size(message);
+  if (size && seals_.current() != 0) *size += kSealSize;
   if (!size || *size > segment_bytes_ / 2 - 3 * kBlock) return refuse(RejectReason::too_large);
   if (mode_ != Mode::ok) return refuse(RejectReason::storage_failed);
   const StoreLane lane = lane_map_[message.lane];
@@ -204,7 +212,10 @@ PutResult Store::put(const StoredMessage& message) {
   if (no_room != RejectReason::none) return refuse(no_room);
   observe_wall();
   const MessageId id = state_.next_id++;
+  const std::size_t start = batch_.size();
   append_put(batch_, message, id, lane, stamp(message));
+  if (env::Sealer* cover = sealer(*active())) seals_.seal(batch_, start, *cover);
+  HF_CHECK(batch_.size() == start + bytes);
   batch_puts_.push_back({id, lane, bytes, true});
   ++totals_[lane].count;
   totals_[lane].bytes += bytes;

@@ -18,6 +18,7 @@
 #include "outbox/outbox.h"
 #include "outbox/reader.h"
 #include "outbox/recovery.h"
+#include "outbox/seals.h"
 #include "outbox/slots.h"
 #include "outbox/state.h"
 
@@ -137,6 +138,8 @@ class Store final : public Outbox {
   void stamp_all(std::span<std::byte> records, const SegmentKey& key, std::uint32_t place) const;
   Status start_segment();
   Status try_start_segment();
+  [[nodiscard]] SegmentHeader next_header(SegmentKind kind);
+  void seal_records(std::vector<std::byte>& records, env::Sealer* from, env::Sealer* to);
   void confirm();
   void release_dead();
   Status rescue(Error cause);
@@ -150,6 +153,7 @@ class Store final : public Outbox {
   Step step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, Fetched* out);
   void hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t bytes, Fetched& out);
   void leave_segment(Cursor& cursor, Segment& segment);
+  [[nodiscard]] env::Sealer* sealer(const Segment& segment) { return seals_.of(store_, segment); }
   void audit(Segment& segment);
   void drop(MessageId id, Held held, DropReason reason);
   [[nodiscard]] Duration age(const PutRecord& put) const;
@@ -166,6 +170,7 @@ class Store final : public Outbox {
   std::uint64_t evict_from(StoreLane lane, std::uint64_t count, std::uint64_t bytes);
   [[nodiscard]] bool compact();
   Status carry(SegmentMap::iterator first, SegmentMap::iterator behind);
+  [[nodiscard]] std::uint64_t carried_bytes(const Segment& segment) const;
   Status copy_live(Segment& from, Segment& to, std::vector<std::byte>& buffer);
   Status write_carried(Segment& to, std::vector<std::byte>& buffer);
   void replace(SegmentMap::iterator first, SegmentMap::iterator behind, Segment to);
@@ -183,6 +188,7 @@ class Store final : public Outbox {
   Options options_;
   Slots slots_;
   SegmentReader reader_;
+  Seals seals_;
 
   StoreUuid store_{};
   std::uint32_t segment_bytes_ = 0;
@@ -193,7 +199,8 @@ class Store final : public Outbox {
   Mode mode_ = Mode::ok;
   bool full_ = false;
   bool closed_ = false;
-  std::vector<std::byte> batch_;  // records not yet confirmed durable
+  // Records not yet confirmed durable, sealed for the active segment, in plain when there is none.
+  std::vector<std::byte> batch_;
   std::vector<PendingPut> batch_puts_;
   std::vector<std::pair<Range, bool>> settled_;  // not yet in batch_; true: delivered
   BootTime settled_since_{};

@@ -13,7 +13,10 @@ std::uint64_t Store::lane_pending(StoreLane lane) const {
 }
 
 std::uint64_t Store::lane_unfetched(StoreLane lane) const {
-  const std::uint64_t pending = lane_pending(lane);
+  std::uint64_t pending = 0;
+  for (const auto& [place, segment] : state_.segments) {
+    if (!seals_.locked(segment)) pending += segment.lane_live(lane);
+  }
   return pending - std::min(pending, fetched_by_lane_[lane]);
 }
 
@@ -63,7 +66,7 @@ bool Store::fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std:
     if (entry == state_.segments.end()) return false;
     Segment& segment = entry->second;
     if (segment.place != cursor.place) cursor = {segment.place, kDataStart, 0};
-    if (segment.lane_live(lane) == 0) {
+    if (segment.lane_live(lane) == 0 || seals_.locked(segment)) {
       cursor.offset = segment.end;
       cursor.index = segment.size();
     }
@@ -108,6 +111,11 @@ Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& s
     cursor.index = *index;
     return Step::changed;
   }
+  env::Sealer* const cover = sealer(segment);
+  if (cover == nullptr && is_sealed(record->header)) {
+    segment.key_id = kUnknownKey;  // both headers are damaged
+    return Step::passed;
+  }
   const Cursor before = cursor;
   cursor.offset = record->next;
   cursor.index = *index + 1;
@@ -115,7 +123,7 @@ Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& s
   if (!segment.live_at(*index) || clamp_lane(put_lane(record->header)) != lane) return Step::passed;
   if (fetched_.contains(id)) return Step::passed;
   const std::uint32_t bytes = stride(record->header.length);
-  auto put = decode_put(record->bytes);
+  auto put = decode_put(record->bytes, cover);
   if (!put || expired(*put, lane)) {
     drop(id, {lane, bytes}, put ? DropReason::expired : DropReason::corrupt);
     return Step::changed;
@@ -239,7 +247,7 @@ Page Store::list(const ListCursor& from, const ListQuery& query) {
   HF_CHECK(!closed_);
   return list_messages(
       state_.segments, cursors_.size(), [this](std::uint32_t slot) { return slots_.file(slot); },
-      reader_, from, query);
+      reader_, [this](const Segment& segment) { return sealer(segment); }, from, query);
 }
 
 // For a settlement of a message that was not fetched: its record knows its lane and size.

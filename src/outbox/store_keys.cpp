@@ -81,7 +81,7 @@ void Store::scan_keys() {
     if (record->header.type != RecordType::put || !segment.live(id)) continue;
     const StoreLane lane = clamp_lane(put_lane(record->header));
     if (!rules(lane).conflate) continue;
-    const auto put = decode_put(record->bytes);
+    const auto put = decode_put(record->bytes, sealer(segment));
     if (!put) continue;
     const Held held{lane, stride(record->header.length)};
     const auto [known, added] = newest_.try_emplace(key_of(lane, put->message), Newest{id, held});

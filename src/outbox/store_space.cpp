@@ -116,8 +116,8 @@ bool Store::compact() {
       std::uint64_t bytes = 0;
       auto behind = first;
       for (; behind != state_.segments.end() && behind->first != active_; ++behind) {
-        bytes += behind->second.live_bytes();
-        if (bytes > capacity) break;
+        bytes += carried_bytes(behind->second);
+        if (bytes > capacity || seals_.locked(behind->second)) break;
       }
       const std::ptrdiff_t length = std::distance(first, behind);
       if (length <= best_length) continue;
@@ -131,14 +131,21 @@ bool Store::compact() {
   return true;
 }
 
+// Sealed on the way, records grow.
+std::uint64_t Store::carried_bytes(const Segment& segment) const {
+  const bool grows = segment.key_id == 0 && seals_.current() != 0;
+  return segment.live_bytes() +
+         (grows ? std::uint64_t{segment.live_count()} * stride(kSealSize) : 0);
+}
+
 // Copies and syncs; only then is anything in RAM changed.
 Status Store::carry(SegmentMap::iterator first, SegmentMap::iterator behind) {
   const auto slot = slots_.take();
   if (!slot) return slot.error();
-  Segment to(store_, ++last_sequence_, random_.next(), *slot);
+  const SegmentHeader header = next_header(SegmentKind::carried);
+  Segment to(header, *slot);
   to.place = first->second.place;
   std::vector<std::byte> buffer(kDataStart);
-  const SegmentHeader header{store_, to.sequence, to.salt, segment_bytes_, SegmentKind::carried};
   encode(header, buffer);
   encode(header, std::span(buffer).subspan(kBlock));
   to.end = 0;  // where the buffer goes
@@ -192,14 +199,17 @@ Status Store::copy_live(Segment& from, Segment& to, std::vector<std::byte>& buff
     const MessageId id = record->header.id;
     if (record->header.type != RecordType::put || !from.live(id)) continue;
     pass_until(*from.index_of(id));
-    const std::uint32_t bytes = stride(record->header.length);
-    if (to.end + buffer.size() + bytes > segment_bytes_) {
+    index = from.next_live(index + 1);
+    const std::size_t start = buffer.size();
+    if (!seals_.copy(buffer, record->bytes, sealer(from), sealer(to))) continue;
+    if (to.end + buffer.size() > segment_bytes_) {
       return Error{Errc::internal, "more waits than was counted", 0};
     }
-    if (!to.add(id, clamp_lane(put_lane(record->header)), bytes)) continue;
-    index = from.next_live(index + 1);
-    buffer.insert(buffer.end(), record->bytes.begin(), record->bytes.end());
-    buffer.resize(buffer.size() + bytes - record->header.length);
+    const auto bytes = static_cast<std::uint32_t>(buffer.size() - start);
+    if (!to.add(id, clamp_lane(put_lane(record->header)), bytes)) {
+      buffer.resize(start);
+      continue;
+    }
     if (buffer.size() < kBatchMax) continue;
     if (Status written = write_carried(to, buffer); !written) return written;
   }

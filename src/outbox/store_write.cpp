@@ -82,7 +82,8 @@ RejectReason Store::make_room(std::uint32_t size) {
   if (!batch_.empty() && batch_.size() + size > batch_limit) static_cast<void>(flush());
   if (mode_ != Mode::ok) return RejectReason::storage_failed;
   if (counter_of(state_.next_id) == kCounterMax) return RejectReason::storage_failed;
-  if (fits(size)) {
+  // A segment of another key takes settlements, but no more messages.
+  if (fits(size) && active()->key_id == seals_.current()) {
     if (!reserve_ready() && !renew()) return no_slot();
   } else {
     // Settlements go first although the checkpoint will carry them: it may be written over the very
@@ -224,6 +225,28 @@ void Store::release_dead() {
   slots_.trim(kReserve);
 }
 
+SegmentHeader Store::next_header(SegmentKind kind) {
+  return {store_, ++last_sequence_, random_.next(), segment_bytes_, kind, seals_.current()};
+}
+
+// Puts of a batch change their segment, and so their key.
+void Store::seal_records(std::vector<std::byte>& records, env::Sealer* from, env::Sealer* to) {
+  if (from == nullptr && to == nullptr) return;
+  std::vector<std::byte> out;
+  for (std::span<const std::byte> left = records; !left.empty();) {
+    const RecordHeader header = decode_record_header(left);
+    const auto record = left.first(header.length);
+    left = left.subspan(stride(header.length));
+    if (header.type == RecordType::put) {
+      HF_CHECK(seals_.copy(out, record, from, to));
+      continue;
+    }
+    out.insert(out.end(), record.begin(), record.end());
+    out.resize(out.size() + stride(header.length) - header.length);
+  }
+  records = std::move(out);
+}
+
 // Begins a fresh segment with a checkpoint of all that is known and the unconfirmed batch. A slot
 // that fails is given up; a second one is tried.
 Status Store::start_segment() {
@@ -238,13 +261,12 @@ Status Store::try_start_segment() {
   const auto slot = slots_.take();
   if (!slot) return slot.error();
   const MessageId first = batch_puts_.empty() ? state_.next_id : batch_puts_.front().id;
-  Segment segment(store_, ++last_sequence_, random_.next(), *slot);
+  const SegmentHeader header = next_header(SegmentKind::log);
+  Segment segment(header, *slot);
   state_.session.accepted = state_.counters.accepted;
   state_.session.corrupt = state_.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
 
   std::vector<std::byte> image(kDataStart);
-  const SegmentHeader header{store_, segment.sequence, segment.salt, segment_bytes_,
-                             SegmentKind::log};
   encode(header, image);
   encode(header, std::span(image).subspan(kBlock));
   append_checkpoint(image, state_, first);
@@ -255,6 +277,7 @@ Status Store::try_start_segment() {
   }
   append_mark(image, 0, first);
   std::vector<std::byte> records = batch_;
+  seal_records(records, nullptr, sealer(segment));
   const auto place = static_cast<std::uint32_t>(image.size());
   if (!records.empty()) append_mark(records, place, state_.next_id);
   if (place + records.size() > segment_bytes_) {
@@ -294,6 +317,7 @@ Status Store::try_start_segment() {
 Status Store::rescue(Error cause) {
   Segment* segment = active();
   slots_.mark_bad(segment->slot);
+  seal_records(batch_, sealer(*segment), nullptr);
   active_ = 0;
   if (start_segment().ok()) return {};
   fail(cause);

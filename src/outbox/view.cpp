@@ -35,6 +35,7 @@ StoreView view_of(const State& state, std::uint64_t active) {
     one.end = segment.end;
     one.messages = segment.size();
     one.waiting = segment.live_count();
+    one.key_id = segment.key_id;
     for (std::size_t lane = 0; lane < view.waiting.size(); ++lane) {
       one.by_lane.push_back(segment.lane_live(static_cast<StoreLane>(lane)));
       view.waiting[lane] += one.by_lane.back();
@@ -45,7 +46,8 @@ StoreView view_of(const State& state, std::uint64_t active) {
 }
 
 Page list_messages(const SegmentMap& segments, std::size_t lanes, const FileOf& file,
-                   SegmentReader& reader, const ListCursor& from, const ListQuery& query) {
+                   SegmentReader& reader, const SealerOf& sealer, const ListCursor& from,
+                   const ListQuery& query) {
   Page page;
   std::size_t bytes = 0;
   std::uint64_t scanned = 0;
@@ -77,11 +79,13 @@ Page list_messages(const SegmentMap& segments, std::size_t lanes, const FileOf& 
           std::min<std::size_t>(put_lane(record->header), std::max<std::size_t>(lanes, 1) - 1));
       if (!segment.live(id) || (query.id && id != *query.id)) continue;
       if (query.lane && lane != *query.lane) continue;
-      auto put = decode_put(record->bytes);
+      env::Sealer* const cover = sealer(segment);
+      const bool locked = cover == nullptr && is_sealed(record->header);
+      auto put = locked ? decode_put_cover(record->bytes) : decode_put(record->bytes, cover);
       if (!put) continue;
       bytes += put->message.cost();
       page.messages.push_back({std::move(put->message), lane, put->stamp, segment.sequence,
-                               segment.slot, record->offset});
+                               segment.slot, record->offset, locked});
       if (query.id) return page;
     }
   }

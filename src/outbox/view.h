@@ -14,6 +14,7 @@
 
 #include "env/disk.h"
 #include "outbox/reader.h"
+#include "outbox/seals.h"
 #include "outbox/state.h"
 
 namespace holdfast::outbox {
@@ -28,6 +29,7 @@ struct SegmentView {
   std::uint32_t messages = 0;          ///< Put into it.
   std::uint32_t waiting = 0;           ///< Of these, not settled.
   std::vector<std::uint32_t> by_lane;  ///< Waiting, by store lane.
+  env::KeyId key_id = 0;               ///< Sealed with this key; 0: not sealed.
 };
 
 struct StoreView {
@@ -70,6 +72,7 @@ struct ListedMessage {
   std::uint64_t sequence = 0;
   std::uint32_t slot = 0;
   std::uint32_t offset = 0;
+  bool locked = false;  ///< Sealed, and its key is not there: what it says is not known.
 };
 
 struct Page {
@@ -79,10 +82,12 @@ struct Page {
 
 /// Gives the open file of a slot; null when it cannot be read.
 using FileOf = std::function<env::File*(std::uint32_t slot)>;
+/// Gives the sealer of a segment; null when it is not sealed, or its key is not there.
+using SealerOf = std::function<env::Sealer*(const Segment& segment)>;
 
-/// Waiting messages of `segments`, from `from` on.
+/// Waiting messages of `segments`, from `from` on; sealed ones are opened by `sealer`.
 [[nodiscard]] Page list_messages(const SegmentMap& segments, std::size_t lanes, const FileOf& file,
-                                 SegmentReader& reader, const ListCursor& from,
-                                 const ListQuery& query);
+                                 SegmentReader& reader, const SealerOf& sealer,
+                                 const ListCursor& from, const ListQuery& query);
 
 }  // namespace holdfast::outbox
