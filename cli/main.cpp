@@ -123,6 +123,10 @@ OutboxCommands add_outbox(CLI::App& app, OutboxOptions& o) {
   for (CLI::App* command : {c.ls, c.exporting}) {
     command->add_option("--lane", o.lane, "only this lane");
   }
+  for (CLI::App* command : {c.ls, c.cat, c.exporting}) {
+    command->add_option("--key", o.key_file,
+                        "the key file of an encrypted outbox, with DIR (outbox.key_file)");
+  }
   for (CLI::App* command : {c.ls, c.stat, c.cat, c.verify, c.repair}) {
     command->add_flag("--json", o.json, "for programs");
   }

@@ -69,6 +69,9 @@ ExitCode fail_with(const Error& error) {
   }
 }
 
+constexpr const char* kSealed =
+    "sealed with a key that is not here; give --key FILE (outbox.key_file of the agent)";
+
 std::int64_t wall_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -107,7 +110,7 @@ Result<std::uint64_t> each_message(OutboxSource& source, const OutboxOptions& op
 }  // namespace
 
 ExitCode run_outbox_ls(const std::filesystem::path& socket, const OutboxOptions& options) {
-  auto source = open_source(socket, options.directory);
+  auto source = open_source(socket, options);
   if (!source) return fail_with(source.error());
   const Result<json> stat = (*source)->stat();
   if (!stat) return fail_with(stat.error());
@@ -129,7 +132,7 @@ ExitCode run_outbox_ls(const std::filesystem::path& socket, const OutboxOptions&
 }
 
 ExitCode run_outbox_stat(const std::filesystem::path& socket, const OutboxOptions& options) {
-  auto source = open_source(socket, options.directory);
+  auto source = open_source(socket, options);
   if (!source) return fail_with(source.error());
   const Result<json> stat = (*source)->stat();
   if (!stat) return fail_with(stat.error());
@@ -143,7 +146,7 @@ ExitCode run_outbox_stat(const std::filesystem::path& socket, const OutboxOption
 }
 
 ExitCode run_outbox_cat(const std::filesystem::path& socket, const OutboxOptions& options) {
-  auto source = open_source(socket, options.directory);
+  auto source = open_source(socket, options);
   if (!source) return fail_with(source.error());
   const Result<json> message = (*source)->message(options.id);
   if (!message && message.error().code == Errc::not_found) {
@@ -151,6 +154,7 @@ ExitCode run_outbox_cat(const std::filesystem::path& socket, const OutboxOptions
                              " waits in the outbox; see holdfast outbox ls");
   }
   if (!message) return fail_with(message.error());
+  if (message->value("locked", false) && !options.json) return fail(kFailed, kSealed);
   Output out;
   if (options.json) {
     out.write_json(*message);
@@ -165,14 +169,20 @@ ExitCode run_outbox_cat(const std::filesystem::path& socket, const OutboxOptions
 }
 
 ExitCode run_outbox_export(const std::filesystem::path& socket, const OutboxOptions& options) {
-  auto source = open_source(socket, options.directory);
+  auto source = open_source(socket, options);
   if (!source) return fail_with(source.error());
   Output out;
+  std::uint64_t locked = 0;
   const auto shown =
-      each_message(**source, options, ~std::uint64_t{0}, true,
-                   [&](const json& message) { return out.write_json(export_request(message)); });
+      each_message(**source, options, ~std::uint64_t{0}, true, [&](const json& message) {
+        const bool sealed = message.value("locked", false);
+        locked += sealed ? 1 : 0;
+        return sealed || out.write_json(export_request(message));
+      });
   if (!shown) return fail_with(shown.error());
-  return out.end();
+  const ExitCode written = out.end();
+  if (written != kOk || locked == 0) return written;
+  return fail(kFailed, std::to_string(locked) + " not exported: " + kSealed);
 }
 
 ExitCode run_outbox_verify(const OutboxOptions& options) {

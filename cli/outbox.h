@@ -22,6 +22,7 @@ namespace holdfast::cli {
 
 struct OutboxOptions {
   std::string directory;  ///< Empty: ask the agent.
+  std::string key_file;   ///< Opens what is sealed in the directory; the agent has its own.
   std::string lane;       ///< Empty: all.
   std::uint64_t limit = 100;
   bool all = false;
@@ -56,7 +57,7 @@ class OutboxSource {
 
 /// The directory if one is given, else the agent at the socket.
 [[nodiscard]] Result<std::unique_ptr<OutboxSource>> open_source(const std::filesystem::path& socket,
-                                                                const std::string& directory);
+                                                                const OutboxOptions& options);
 
 // --- how they are shown (pure) ---
 

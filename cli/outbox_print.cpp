@@ -157,14 +157,17 @@ std::string printable(const std::string& text) {
 
 std::string render_listed(const json& message, std::int64_t now_ms) {
   const std::int64_t age = now_ms - message.value("accepted_ms", std::int64_t{0});
+  const bool locked = message.value("locked", false);
   const bool known = age >= 0 && !message.value("clock_doubtful", false);
+  const std::string old = known ? span_text(static_cast<std::uint64_t>(age / 1000)) : "?";
+  const std::string size = locked ? "?" : size_text(count_of(message, "size"));
+  const std::string qos = std::to_string(count_of(message, "qos"));
+  const std::string expiry =
+      message.contains("expiry") ? span_text(count_of(message, "expiry")) : "-";
+  const std::string topic = locked ? "(sealed)" : printable(message.value("topic", "?"));
   return std::to_string(count_of(message, "message_id")) + "\t" +
-         printable(message.value("lane", "?")) + "\t" +
-         (known ? span_text(static_cast<std::uint64_t>(age / 1000)) : "?") + "\t" +
-         size_text(count_of(message, "size")) + "\t" + std::to_string(count_of(message, "qos")) +
-         (message.value("retain", false) ? "r" : "") + "\t" +
-         (message.contains("expiry") ? span_text(count_of(message, "expiry")) : "-") + "\t" +
-         printable(message.value("topic", "?")) + "\n";
+         printable(message.value("lane", "?")) + "\t" + old + "\t" + size + "\t" + qos +
+         (message.value("retain", false) ? "r" : "") + "\t" + expiry + "\t" + topic + "\n";
 }
 
 std::string render_outbox(const json& stat) {

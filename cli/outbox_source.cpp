@@ -85,8 +85,11 @@ class FilesSource final : public OutboxSource {
 }  // namespace
 
 Result<std::unique_ptr<OutboxSource>> open_source(const std::filesystem::path& socket,
-                                                  const std::string& directory) {
-  if (directory.empty()) {
+                                                  const OutboxOptions& options) {
+  if (options.directory.empty()) {
+    if (!options.key_file.empty()) {
+      return Error{Errc::invalid_argument, "--key needs DIR; the agent has the key itself", 0};
+    }
     auto client = runtime::LocalClient::connect(socket);
     if (!client) {
       Error error = std::move(client).error();
@@ -95,7 +98,7 @@ Result<std::unique_ptr<OutboxSource>> open_source(const std::filesystem::path& s
     }
     return std::unique_ptr<OutboxSource>(std::make_unique<AgentSource>(std::move(client).value()));
   }
-  auto files = runtime::OutboxFiles::open(directory);
+  auto files = runtime::OutboxFiles::open(options.directory, options.key_file);
   if (!files) return std::move(files).error();
   return std::unique_ptr<OutboxSource>(std::make_unique<FilesSource>(std::move(files).value()));
 }

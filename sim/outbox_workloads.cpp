@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/toy_key_ring.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -19,6 +21,12 @@ outbox::Options roomy() { return sized(12); }
 outbox::Options ordinary() { return sized(8); }
 outbox::Options packed() { return sized(5); }
 outbox::Options tiny() { return sized(4); }
+outbox::Options encrypted() {
+  static ToyKeyRing keys({1});  // holds nothing that changes
+  outbox::Options options = ordinary();
+  options.keys = &keys;
+  return options;
+}
 
 LaneIndex any_lane(OutboxRig& rig) {
   return static_cast<LaneIndex>(rig.random.below(rig.options.lanes.size()));
@@ -315,6 +323,7 @@ const std::vector<Workload>& outbox_workloads() {
       {"backlog", "many segments waiting, then drained", roomy, backlog},
       {"limit-changes", "max_bytes lowered and raised", roomy, limit_changes},
       {"mixed", "everything, by chance", ordinary, mixed},
+      {"sealed", "everything, by chance, encrypted at rest", encrypted, mixed},
   };
   return all;
 }

@@ -53,6 +53,8 @@ class Candidate {
 using Opener = std::unique_ptr<Candidate> (*)(const CandidateOptions& options, std::string& why);
 
 std::unique_ptr<Candidate> open_ours(const CandidateOptions& options, std::string& why);
+/// The same, encrypted at rest.
+std::unique_ptr<Candidate> open_ours_sealed(const CandidateOptions& options, std::string& why);
 std::unique_ptr<Candidate> open_raw(const CandidateOptions& options, std::string& why);
 std::unique_ptr<Candidate> open_sqlite(const CandidateOptions& options, std::string& why);
 std::unique_ptr<Candidate> open_leveldb(const CandidateOptions& options, std::string& why);

@@ -83,7 +83,7 @@ class Bench:
                 for payload, batch, messages, warm in plan:
                     if payload == 4096 and turn >= self.repeats(3, 1):
                         continue
-                    names = self.some("ours", "raw", "sqlite", "leveldb")
+                    names = self.some("ours", "ours-sealed", "raw", "sqlite", "leveldb")
                     if batch == 1:
                         names += self.some("paho", "paho-fsync", "paho-fsync-all")
                     self.random.shuffle(names)
@@ -137,7 +137,7 @@ class Bench:
                 for turn in range(self.repeats(3, 2)):
                     for payload, messages, unsynced in ((256, 150000, False), (4096, 25000, False),
                                                         (256, 300000, True), (4096, 30000, True)):
-                        names = self.some("ours", "raw", "sqlite", "leveldb")
+                        names = self.some("ours", "ours-sealed", "raw", "sqlite", "leveldb")
                         self.random.shuffle(names)
                         for name in names:
                             sample = self.run("append", name, disk.fresh("store"),

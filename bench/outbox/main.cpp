@@ -25,6 +25,7 @@ void die(const std::string& line) {
 Opener find_candidate(std::string_view name) {
   static const std::map<std::string_view, Opener> all{
       {"ours", open_ours},
+      {"ours-sealed", open_ours_sealed},
       {"raw", open_raw},
 #ifdef HOLDFAST_BENCH_SQLITE
       {"sqlite", open_sqlite},
@@ -44,8 +45,8 @@ Opener find_candidate(std::string_view name) {
 
 std::vector<std::string> candidate_names() {
   std::vector<std::string> out;
-  for (const char* name :
-       {"ours", "raw", "sqlite", "leveldb", "paho", "paho-fsync", "paho-fsync-all"}) {
+  for (const char* name : {"ours", "ours-sealed", "raw", "sqlite", "leveldb", "paho", "paho-fsync",
+                           "paho-fsync-all"}) {
     if (find_candidate(name) != nullptr) out.emplace_back(name);
   }
   return out;

@@ -2,9 +2,12 @@
 #include "outbox/outbox.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "bench/outbox/candidate.h"
 #include "posix/system.h"
+#include "transport/key_ring.h"
 
 namespace holdfast::bench {
 namespace {
@@ -46,6 +49,24 @@ class UnsyncedDisk final : public env::Disk {
 
 class Ours final : public Candidate {
  public:
+  /// A key that nobody needs to keep.
+  bool make_key(const CandidateOptions& options, std::string& why) {
+    const auto file = std::filesystem::path(options.directory) / "bench.key";
+    std::ofstream out(file, std::ios::binary);
+    for (int i = 0; i < 4; ++i) {
+      const std::uint64_t bits = random_->next();
+      out.write(reinterpret_cast<const char*>(&bits), sizeof(bits));
+    }
+    out.close();
+    auto keys = transport::load_key_ring({file, {}}, true);
+    if (!keys) {
+      why = keys.error().message;
+      return false;
+    }
+    keys_ = std::move(keys).value();
+    return true;
+  }
+
   bool open(const CandidateOptions& options, std::string& why) {
     auto disk = posix::open_disk(options.directory);
     if (!disk) {
@@ -55,6 +76,7 @@ class Ours final : public Candidate {
     disk_ = std::move(disk).value();
     if (!options.synced) disk_ = std::make_unique<UnsyncedDisk>(std::move(disk_));
     outbox::Options wanted;
+    wanted.keys = keys_.get();
     if (options.max_bytes != 0) wanted.max_bytes = options.max_bytes;
     auto store = outbox::Outbox::open(*disk_, *clock_, *random_, wanted, report_);
     if (!store) {
@@ -126,6 +148,7 @@ class Ours final : public Candidate {
   std::unique_ptr<env::Disk> disk_;
   std::unique_ptr<env::Clock> clock_ = posix::make_clock();
   std::unique_ptr<env::Random> random_ = posix::make_random();
+  std::unique_ptr<env::KeyRing> keys_;
   std::unique_ptr<outbox::Outbox> store_;
   outbox::RecoveryReport report_;
   StoredMessage message_;
@@ -138,6 +161,12 @@ class Ours final : public Candidate {
 std::unique_ptr<Candidate> open_ours(const CandidateOptions& options, std::string& why) {
   auto ours = std::make_unique<Ours>();
   if (!ours->open(options, why)) return nullptr;
+  return ours;
+}
+
+std::unique_ptr<Candidate> open_ours_sealed(const CandidateOptions& options, std::string& why) {
+  auto ours = std::make_unique<Ours>();
+  if (!ours->make_key(options, why) || !ours->open(options, why)) return nullptr;
   return ours;
 }
 

@@ -2,7 +2,8 @@
 import statistics
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-NAMES = {"ours": "Holdfast", "raw": "overwrite + fdatasync (the limit)", "sqlite": "SQLite WAL, FULL",
+NAMES = {"ours": "Holdfast", "ours-sealed": "Holdfast, encrypted",
+         "raw": "overwrite + fdatasync (the limit)", "sqlite": "SQLite WAL, FULL",
          "leveldb": "LevelDB, sync", "paho": "Paho files, as shipped", "paho-fsync": "Paho files + fsync",
          "paho-fsync-all": "Paho files + fsync, removals too"}
 
@@ -190,6 +191,10 @@ def details(data):
     if rows:
         out += ["### Opening with nothing in the cache", ""]
         out += table(["waiting", "store", "open ms", "open and exact count ms", "RAM KiB"], rows)
+    rows = list(sealed_rows(data))
+    if rows:
+        out += ["### What encryption at rest costs", ""]
+        out += table(["figure", "payload B", "batch", "encrypted", "not", "ratio"], rows)
     rows = list(flips_rows(data))
     if rows:
         out += ["### One flipped bit in 2,000 messages", ""]
@@ -216,6 +221,21 @@ def details(data):
         out += ["### Padded and packed tail, growing backlog, 256 B", ""]
         out += table(["tail", "batch", "KiB a message", "flushes a message"], rows)
     return out
+
+
+def sealed_rows(data):
+    """What encryption at rest costs: encrypted, not, and the ratio."""
+    for payload in (256, 4096):
+        for batch in (1, 10, 100):
+            where = {"payload": payload, "batch": batch}
+            for key, unit in (("cpu_us", "µs"), ("commit_p50_us", "µs"), ("kib", "KiB")):
+                with_, without = (data.median(key, "steady", name, **where)
+                                  for name in ("ours-sealed", "ours"))
+                if with_ and without:
+                    title = {"cpu_us": "CPU a message", "commit_p50_us": "commit p50",
+                             "kib": "device KiB a message"}[key]
+                    yield [title, payload, batch, shown(with_, unit), shown(without, unit),
+                           shown(with_ / without)]
 
 
 def text(raw):

@@ -125,6 +125,12 @@ struct Config {
     Milliseconds ack_flush{5000};     ///< Longest time an acknowledgement stays unwritten.
     Milliseconds spill_after{30000};  ///< A `spill` message waits so long in RAM, then on disk.
     OnFault on_fault = OnFault::reject;
+    /// Seals what is written with AES-256-GCM. Turned off, what was sealed can still be sent.
+    bool encrypt = false;
+    /// The key: a PEM private key, or a file of at least 32 random bytes. Empty: tls.key_file.
+    std::filesystem::path key_file;
+    /// The key before a change: opens what was sealed with it. Empty: none.
+    std::filesystem::path previous_key_file;
   } outbox;
 
   // --- [local] --------------------------------------------------------------------------------

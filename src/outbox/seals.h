@@ -3,8 +3,8 @@
 // Purpose:  every segment that is written while there is a key is sealed with one of its own,
 //           derived from the ring's key and the segment's store, sequence and salt. What recovery
 //           and the books need (ids, lanes, sizes, times) stays readable without it.
-// Promise:  a message whose key is not there is never sent and never given up: it waits, its segment
-//           is "locked", until the key is back.
+// Promise:  a message whose key is not there is never sent and never given up: it waits, its
+//           segment is "locked", until the key is back.
 // Threads:  one thread at a time, as the outbox. The ring must outlive it.
 #pragma once
 

@@ -12,6 +12,7 @@
 #include "posix/os_error.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
+#include "runtime/outbox_keys.h"
 #include "transport/transport.h"
 
 namespace holdfast::runtime {
@@ -100,6 +101,10 @@ void check_relations(const Config& config, Problems& problems) {
       config.mqtt_version == MqttVersion::v311) {
     problems.push_back(
         {"connection.password_file", "needs connection.username in MQTT 3.1.1; give that, too"});
+  }
+  if (config.outbox.encrypt && config.outbox.key_file.empty() && config.tls.key_file.empty()) {
+    problems.push_back(
+        {"outbox.key_file", "is missing; outbox.encrypt needs it where there is no tls.key_file"});
   }
   if (config.tls.cert_file.empty() != config.tls.key_file.empty()) {
     const bool key_missing = config.tls.key_file.empty();
@@ -200,6 +205,13 @@ void check_credentials(const Config& config, Problems& problems) {
   }
 }
 
+void check_outbox_keys(const Config& config, Problems& problems) {
+  const auto keys = load_outbox_keys(config);
+  if (keys || keys.error().code == Errc::invalid_config) return;  // check_relations() tells that
+  problems.push_back({"outbox.key_file", keys.error().message + "; mend it or name another file",
+                      keys.error().code});
+}
+
 void check_directory(const fs::path& directory, Problems& problems) {
   if (directory.empty()) return;
   const auto report = [&](const std::string& text) {
@@ -278,6 +290,7 @@ Status check_settings(const Config& config) {
 std::vector<ConfigProblem> check_surroundings(const Config& config) {
   Problems problems;
   check_credentials(config, problems);
+  check_outbox_keys(config, problems);
   check_directory(config.outbox.directory, problems);
   check_socket(config.local_socket, problems);
   return problems;

@@ -199,6 +199,10 @@ constexpr std::array kKeys{
     row<&Config::outbox, &Outbox::spill_after>("outbox.spill_after", K::duration, kSecond,
                                                24 * kHour),
     row<&Config::outbox, &Outbox::on_fault>("outbox.on_fault", K::on_fault, 0, 0),
+    row<&Config::outbox, &Outbox::encrypt>("outbox.encrypt", K::boolean, 0, 0),
+    row<&Config::outbox, &Outbox::key_file>("outbox.key_file", K::path, 0, kPathMax),
+    row<&Config::outbox, &Outbox::previous_key_file>("outbox.previous_key_file", K::path, 0,
+                                                     kPathMax),
 
     // sockaddr_un holds 108 bytes, the last of them NUL (unix(7)).
     row<&Config::local_socket>("local.socket", K::path, 0, 107),

@@ -134,6 +134,9 @@ constexpr std::string_view kEveryKey = R"(
     ack_flush = "17ms"
     spill_after = "18s"
     on_fault = "memory"
+    encrypt = true
+    key_file = "seal.key"
+    previous_key_file = "old.key"
     [local]
     socket = "s.sock"
     [log]
@@ -164,6 +167,8 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.birth->qos, Qos::at_most_once);
   EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
   EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
+  EXPECT_EQ(config.outbox.key_file, "/etc/hf/seal.key");
+  EXPECT_EQ(config.outbox.previous_key_file, "/etc/hf/old.key");
   ASSERT_EQ(config.lane_rules.size(), 1U);
   const LaneRules expected{256 * 1024, 100, Seconds(3600), WhenFull::drop_oldest, true};
   EXPECT_EQ(config.lane_rules.at("a"), expected);
@@ -471,6 +476,24 @@ TEST(Config, CheckFindsMissingCredentialsWithoutCallingThemConfigurationErrors) 
   expect_check(config, Errc::not_found,
                "tls.ca_file: cannot read " + config.tls.ca_file.string() +
                    ": No such file or directory; check path and permissions");
+}
+
+TEST(Config, EncryptionNeedsItsKey) {
+  expect_problem(basics + "encrypt = true\n",
+                 "/etc/h.toml:4: outbox.key_file: is missing; outbox.encrypt needs it where there "
+                 "is no tls.key_file");
+  const Folder folder;
+  Config config = plain_config(folder);
+  config.outbox.encrypt = true;
+  expect_check(config, Errc::invalid_config,
+               "outbox.key_file: is missing; outbox.encrypt needs it where there is no "
+               "tls.key_file");
+  config.outbox.key_file = folder.write("short", "0123456789");
+  const std::string path = config.outbox.key_file.string();
+  expect_check(config, Errc::invalid_argument,
+               "outbox.key_file: key of the outbox: " + path +
+                   " has 10 bytes; give a PEM private key or at least 32 random bytes; mend it "
+                   "or name another file");
 }
 
 TEST(Config, CheckFindsAFileInTheSocketsPlace) {

@@ -197,6 +197,11 @@ Status DeviceImpl::reload(Config config) {
   if (config.outbox.directory != config_->outbox.directory) return fixed("outbox.directory");
   if (config.outbox.max_bytes != config_->outbox.max_bytes) return fixed("outbox.max_size");
   if (config.outbox.ack_flush != config_->outbox.ack_flush) return fixed("outbox.ack_flush");
+  if (config.outbox.encrypt != config_->outbox.encrypt) return fixed("outbox.encrypt");
+  if (config.outbox.key_file != config_->outbox.key_file) return fixed("outbox.key_file");
+  if (config.outbox.previous_key_file != config_->outbox.previous_key_file) {
+    return fixed("outbox.previous_key_file");
+  }
   if (config.lanes != config_->lanes) return fixed("flow.lanes");
   if (config.lane_rules != config_->lane_rules) return fixed("lane");
   if (config.local_socket != config_->local_socket) return fixed("local.socket");

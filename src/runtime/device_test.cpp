@@ -9,7 +9,9 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -296,6 +298,42 @@ TEST_F(DeviceTest, ReloadRefusesWhatNeedsARestartAndNamesIt) {
   Config renamed = config();
   renamed.client_id = "another-name";
   EXPECT_TRUE(device->reload(renamed).ok());
+}
+
+TEST_F(DeviceTest, EncryptedNothingOfAMessageIsOnTheDiskAndItWaitsForItsKey) {
+  Config sealed = config();
+  sealed.outbox.encrypt = true;
+  sealed.outbox.key_file = folder_ / "key";
+  EXPECT_FALSE(Device::open(sealed).ok()) << "it must not write in the clear instead";
+  std::ofstream(sealed.outbox.key_file) << std::string(32, 'k');
+  const auto publish_one = [&](const Config& with) {
+    auto device = open(with);
+    ASSERT_TRUE(device);
+    Receipts receipts;
+    ASSERT_TRUE(device->publish(message("secret/topic"), receipts.handler()));
+    EXPECT_EQ(receipts.wait_for(1).at(0).kind, ReceiptKind::accepted);
+    device->stop(Milliseconds(1000));
+  };
+  const auto on_disk = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "outbox")) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string content{std::istreambuf_iterator<char>(file), {}};
+      if (content.find("secret/topic") != std::string::npos) return true;
+    }
+    return false;
+  };
+  publish_one(sealed);
+  EXPECT_FALSE(on_disk());
+  std::string log;
+  {
+    auto plain = Device::open(
+        config(), [&](LogLevel, std::string_view line) { log += std::string(line) + "\n"; });
+    ASSERT_TRUE(plain.ok());
+    EXPECT_EQ((*plain)->state().ledger.pending, 1U);
+  }
+  EXPECT_NE(log.find("1 wait for the key"), std::string::npos) << log;
+  publish_one(config());
+  EXPECT_TRUE(on_disk()) << "or not finding it above proves nothing";
 }
 
 TEST_F(DeviceTest, ASecondDeviceOnTheSameOutboxIsRefused) {

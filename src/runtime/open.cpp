@@ -7,6 +7,7 @@
 #include "posix/system.h"
 #include "runtime/config_file.h"
 #include "runtime/device_impl.h"
+#include "runtime/outbox_keys.h"
 
 namespace holdfast {
 
@@ -17,6 +18,7 @@ struct OutboxParts {
   std::shared_ptr<env::Clock> clock;
   std::unique_ptr<env::Random> random;
   std::unique_ptr<env::Disk> disk;
+  std::unique_ptr<env::KeyRing> keys;
 };
 
 std::string describe(const outbox::RecoveryReport& report) {
@@ -25,6 +27,10 @@ std::string describe(const outbox::RecoveryReport& report) {
                      (report.clean ? "ended in order" : "was cut off");
   if (report.torn != 0) text += ", " + std::to_string(report.torn) + " unaccepted records torn";
   if (report.corrupt != 0) text += ", " + std::to_string(report.corrupt) + " messages corrupt";
+  if (report.locked != 0) {
+    text += ", " + std::to_string(report.locked) +
+            " wait for the key that they were sealed with (outbox.previous_key_file)";
+  }
   if (report.set_aside != 0) {
     text += ", " + std::to_string(report.set_aside) +
             " files of another store or version set aside (holdfast outbox verify names them)";
@@ -42,7 +48,11 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
   parts.random = posix::make_random();
   Status locked = parts.disk->lock();
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
+  auto keys = runtime::load_outbox_keys(config);
+  if (!keys.ok()) return std::move(keys).error();
+  parts.keys = std::move(keys).value();
   outbox::Options options;
+  options.keys = parts.keys.get();
   options.max_bytes = config.outbox.max_bytes;
   options.lanes.clear();
   for (const std::string& lane : config.lanes) {
@@ -67,8 +77,8 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
   outbox::RecoveryReport report;
   auto outbox = open_outbox(config, *parts, report);
   if (!outbox.ok()) return std::move(outbox).error();
-  const bool damage =
-      report.corrupt != 0 || report.rebuilt || report.read_only || report.set_aside != 0;
+  const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only ||
+                      report.set_aside != 0 || report.locked != 0;
   if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
   auto clock = parts->clock;
   auto device =

@@ -6,6 +6,7 @@
 
 #include "outbox/slots.h"
 #include "posix/system.h"
+#include "runtime/outbox_keys.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -69,7 +70,14 @@ ordered_json verification_json(const outbox::Verification& result) {
   return out;
 }
 
-Result<OutboxFiles> OutboxFiles::open(const std::filesystem::path& directory) {
+Result<OutboxFiles> OutboxFiles::open(const std::filesystem::path& directory,
+                                      const std::filesystem::path& key_file) {
+  std::unique_ptr<env::KeyRing> keys;
+  if (!key_file.empty()) {
+    auto loaded = load_outbox_key(key_file);
+    if (!loaded) return std::move(loaded).error();
+    keys = std::move(loaded).value();
+  }
   auto disk = posix::open_existing_disk(directory);
   if (!disk) {
     Error error = std::move(disk).error();
@@ -78,7 +86,7 @@ Result<OutboxFiles> OutboxFiles::open(const std::filesystem::path& directory) {
                          : "; give the directory of an outbox (outbox.directory)";
     return error;
   }
-  auto inspector = outbox::Inspector::open(**disk);
+  auto inspector = outbox::Inspector::open(**disk, keys.get());
   if (!inspector) {
     Error error = std::move(inspector).error();
     if (error.code == Errc::not_found) {
@@ -91,7 +99,7 @@ Result<OutboxFiles> OutboxFiles::open(const std::filesystem::path& directory) {
     }
     return error;
   }
-  return OutboxFiles(std::move(disk).value(), std::move(inspector).value());
+  return OutboxFiles(std::move(disk).value(), std::move(keys), std::move(inspector).value());
 }
 
 ordered_json OutboxFiles::stat() const {

@@ -21,7 +21,9 @@ namespace holdfast::runtime {
 
 class OutboxFiles {
  public:
-  [[nodiscard]] static Result<OutboxFiles> open(const std::filesystem::path& directory);
+  /// `key_file` opens messages that are sealed; empty: they are shown as locked.
+  [[nodiscard]] static Result<OutboxFiles> open(const std::filesystem::path& directory,
+                                                const std::filesystem::path& key_file = {});
 
   /// As outbox_stat, and `files`: every slot file with its state; and `recovery`: what opening
   /// would find.
@@ -36,10 +38,12 @@ class OutboxFiles {
   [[nodiscard]] const outbox::Inspector& inspector() const { return *inspector_; }
 
  private:
-  OutboxFiles(std::unique_ptr<env::Disk> disk, std::unique_ptr<outbox::Inspector> inspector)
-      : disk_(std::move(disk)), inspector_(std::move(inspector)) {}
+  OutboxFiles(std::unique_ptr<env::Disk> disk, std::unique_ptr<env::KeyRing> keys,
+              std::unique_ptr<outbox::Inspector> inspector)
+      : disk_(std::move(disk)), keys_(std::move(keys)), inspector_(std::move(inspector)) {}
 
   std::unique_ptr<env::Disk> disk_;
+  std::unique_ptr<env::KeyRing> keys_;
   std::unique_ptr<outbox::Inspector> inspector_;
 };
 

@@ -78,6 +78,11 @@ ordered_json short_json(const outbox::ListedMessage& one, const std::vector<std:
                    {"qos", static_cast<unsigned>(m.qos)},
                    {"retain", m.retain},
                    {"topic", m.topic}};
+  if (one.locked) {
+    out["locked"] = true;
+    out.erase("topic");
+    out.erase("size");
+  }
   if (one.stamp.wall_suspect) out["clock_doubtful"] = true;
   if (m.expiry_seconds) out["expiry"] = *m.expiry_seconds;
   if (!m.key.empty()) out["key"] = m.key;
@@ -85,7 +90,9 @@ ordered_json short_json(const outbox::ListedMessage& one, const std::vector<std:
   return out;
 }
 
-void put_rest(ordered_json& out, const StoredMessage& m) {
+void put_rest(ordered_json& out, const outbox::ListedMessage& one) {
+  if (one.locked) return;
+  const StoredMessage& m = one.message;
   if (!m.content_type.empty()) out["content_type"] = m.content_type;
   if (!m.user_properties.empty()) {
     ordered_json list = ordered_json::array();
@@ -119,6 +126,7 @@ ordered_json store_json(const outbox::StoreView& view) {
                         {"sequence", segment.sequence},
                         {"slot", segment.slot},
                         {"state", segment.active ? "active" : "waiting"},
+                        {"sealed", segment.key_id != 0},
                         {"end", segment.end},
                         {"messages", segment.messages},
                         {"waiting", segment.waiting},
@@ -140,7 +148,7 @@ ordered_json page_json(const outbox::Page& page, const std::vector<std::string>&
   ordered_json messages = ordered_json::array();
   for (const outbox::ListedMessage& one : page.messages) {
     ordered_json message = short_json(one, lanes);
-    if (payload) put_rest(message, one.message);
+    if (payload) put_rest(message, one);
     messages.push_back(std::move(message));
   }
   ordered_json out{{"messages", std::move(messages)}};
@@ -155,7 +163,7 @@ ordered_json page_json(const outbox::Page& page, const std::vector<std::string>&
 ordered_json message_json(const outbox::ListedMessage& message,
                           const std::vector<std::string>& lanes) {
   ordered_json out = short_json(message, lanes);
-  put_rest(out, message.message);
+  put_rest(out, message);
   out["accepted_boot_ms"] = message.stamp.boot_ms;
   out["sequence"] = message.sequence;
   out["slot"] = message.slot;

@@ -1,6 +1,7 @@
 # Configuration and local API: the surface that people and programs touch.
 set(SURFACE_SOURCES
     config_check.cpp
+    outbox_keys.cpp
     config_file.cpp
     config_keys.cpp
     local_client.cpp

@@ -118,25 +118,6 @@ Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
   return own;
 }
 
-Result<KeyPtr> load_key(const fs::path& file) {
-  auto text = read("key", file, kKeyFileMax);
-  if (!text) return std::move(text).error();
-  const bool present = text->find("PRIVATE KEY-----") != std::string::npos;
-  const Secret content(std::move(text).value());
-  const BioPtr from = content.view();
-  bool asked = false;
-  ::ERR_clear_error();
-  KeyPtr key(::PEM_read_bio_PrivateKey(from.get(), nullptr, refuse_password, &asked));
-  if (key) return key;
-  if (asked) {
-    return unfit(Errc::invalid_argument, "key", file,
-                 "it is protected by a password, which an unattended device cannot type; store it "
-                 "without one, readable by its owner only");
-  }
-  return unfit(Errc::corrupt, "key", file,
-               present ? "the private key in it is damaged" : "no PEM private key in it");
-}
-
 Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
   if (tls.cert_file.empty() && tls.key_file.empty()) return {};
   if (tls.cert_file.empty() || tls.key_file.empty()) {
@@ -147,7 +128,7 @@ Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
   }
   auto certificate = load_certificates(context, tls.cert_file);
   if (!certificate) return std::move(certificate).error();
-  auto key = load_key(tls.key_file);
+  auto key = load_private_key(tls.key_file);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();
   if (::X509_check_private_key(certificate->get(), key->get()) != 1) {
@@ -175,6 +156,25 @@ SslCtxPtr new_context() {
 }
 
 }  // namespace
+
+Result<KeyPtr> load_private_key(const fs::path& file) {
+  auto text = read("key", file, kKeyFileMax);
+  if (!text) return std::move(text).error();
+  const bool present = text->find("PRIVATE KEY-----") != std::string::npos;
+  const Secret content(std::move(text).value());
+  const BioPtr from = content.view();
+  bool asked = false;
+  ::ERR_clear_error();
+  KeyPtr key(::PEM_read_bio_PrivateKey(from.get(), nullptr, refuse_password, &asked));
+  if (key) return key;
+  if (asked) {
+    return unfit(Errc::invalid_argument, "key", file,
+                 "it is protected by a password, which an unattended device cannot type; store it "
+                 "without one, readable by its owner only");
+  }
+  return unfit(Errc::corrupt, "key", file,
+               present ? "the private key in it is damaged" : "no PEM private key in it");
+}
 
 Result<SslCtxPtr> load_context(const TlsConfig& tls) {
   ::ERR_clear_error();

@@ -21,4 +21,7 @@ inline constexpr std::size_t kKeyFileMax = 64 * limits::kKiB;
 /// invalid_argument (files that do not fit together, a key with a password).
 [[nodiscard]] Result<SslCtxPtr> load_context(const TlsConfig& tls);
 
+/// One private key. Errors: as above.
+[[nodiscard]] Result<KeyPtr> load_private_key(const std::filesystem::path& file);
+
 }  // namespace holdfast::transport
