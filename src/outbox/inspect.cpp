@@ -266,7 +266,8 @@ bool Inspector::note_missing_of(const Segment& segment, const std::vector<Seen>&
     at = record->next;
     auto table = decode_checkpoint(record->bytes, store_, segment.sequence, segment_bytes_);
     if (!table) continue;
-    for (auto& [place, listed] : table->segments) {
+    for (auto& entry : table->segments) {
+      Segment& listed = entry.second;
       const auto there = std::find_if(seen.begin(), seen.end(),
                                       [&](const Seen& f) { return f.slot == listed.slot; });
       const SegmentHeader* header = there == seen.end() ? nullptr : there->headers.best();

@@ -1,8 +1,10 @@
 // What the outbox tests share: a clock to turn by hand, seeded randomness, short helpers.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +60,49 @@ inline Options small_options() {
   options.segment_bytes = kSegmentFloor;
   options.max_bytes = 8 * std::uint64_t{kSegmentFloor};
   return options;
+}
+
+/// A valid record of a segment's bytes.
+struct PlacedRecord {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;  ///< Of what its checksum covers.
+  RecordType type = RecordType::pad;
+  MessageId id = 0;
+};
+
+inline std::vector<PlacedRecord> records_of(std::span<const std::byte> segment) {
+  std::vector<PlacedRecord> out;
+  const auto header = decode_segment_header(segment);
+  if (!header) return out;
+  const SegmentKey key = make_key(header->store, header->sequence, header->salt);
+  for (std::uint32_t at = kDataStart; at + kRecordHeaderSize <= segment.size();) {
+    const auto rest = segment.subspan(at);
+    const RecordHeader record = decode_record_header(rest);
+    const bool valid = record.tag == key.tag && record.length >= kRecordHeaderSize &&
+                       record.length <= rest.size() &&
+                       record_valid(rest.first(record.length), record, key, at);
+    if (!valid) {
+      at += kAlign;
+      continue;
+    }
+    const std::uint32_t covered =
+        record.type == RecordType::pad ? kRecordHeaderSize : record.length;
+    out.push_back({at, at + covered, record.type, record.id});
+    at += stride(record.length);
+  }
+  return out;
+}
+
+/// Whether a readable record tells that a message was put at this place of the newest segment: one
+/// behind it of the same opening, or of a session, with its counter. Without one, damage looks like
+/// a cut.
+template <typename Damaged>
+bool leaves_trace(const std::vector<PlacedRecord>& records, const PlacedRecord& put,
+                  const Damaged& damaged) {
+  return std::any_of(records.begin(), records.end(), [&](const PlacedRecord& r) {
+    return r.from > put.from && !damaged(r) &&
+           (epoch_of(r.id) == epoch_of(put.id) || r.type == RecordType::session);
+  });
 }
 
 inline std::uint64_t env_number(const char* name, std::uint64_t otherwise) {
