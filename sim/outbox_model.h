@@ -35,6 +35,7 @@ struct Found {
   std::vector<bool> there;
   std::vector<bool> dropped;  ///< Given up while it was being fetched.
   std::uint64_t pending = 0;
+  std::uint64_t unread = 0;  ///< Waiting, but the disk would not give them now.
 };
 
 class Model {

@@ -150,6 +150,9 @@ void OutboxRig::check_dropped() {
     if (world == Model::World::intact && reason != DropReason::expired) {
       return fail("gave up a message without damage");
     }
+    if (k->promised && reason == DropReason::corrupt) {
+      return fail("gave up a promised message as corrupt");
+    }
     k->committed = k->settled = true;
     k->delivered = false;
     k->reason = reason;

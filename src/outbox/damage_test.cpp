@@ -259,6 +259,27 @@ TEST_F(Damage, UnreadableSectorCostsItsRecordsOnly) {
   }
 }
 
+// Found by fault_sim: slots that could not be read were taken for free ones, and a new store was
+// written over the old.
+TEST_F(Damage, ADiskThatReadsNothingIsNoNewStore) {
+  sim::PowerCutDisk disk(random_);
+  load(disk);
+  disk.before = [](sim::PowerCutDisk::Call call) -> std::optional<Error> {
+    if (call != sim::PowerCutDisk::Call::read) return std::nullopt;
+    return Error{Errc::io, "input/output error", 5};
+  };
+  RecoveryReport report;
+  const auto refused = Outbox::open(disk, clock_, random_, small_options(), report);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::io);
+  EXPECT_NE(refused.error().message.find("slot-0000.seg"), std::string::npos);
+  disk.before = nullptr;
+  disk.kill();
+  const Found found = take_all(disk);
+  EXPECT_EQ(found.missing, 0U);
+  EXPECT_EQ(found.wrong, 0U);
+}
+
 TEST_F(Damage, ForeignFilesAreLeftAlone) {
   sim::PowerCutDisk other(random_);
   RecoveryReport report;

@@ -24,13 +24,16 @@ StoreUuid random_uuid(env::Random& random) {
   return uuid;
 }
 
-/// `other` is set when a copy was written by another version of the format.
-std::optional<SegmentHeader> read_header(env::File& file, bool& other) {
+/// `other` is set when a copy was written by another version of the format. An error: the disk
+/// would give neither copy. That is not damage: what it hides must not be taken for a free slot.
+Result<std::optional<SegmentHeader>> read_header(env::File& file, bool& other) {
   std::optional<SegmentHeader> best;
+  int refused = 0;
   other = false;
   for (const std::uint32_t at : {std::uint32_t{0}, kBlock}) {
     std::array<std::byte, kSegmentHeaderSize> raw{};
     const auto got = file.read_at(at, raw);
+    if (!got && ++refused == 2) return got.error();
     if (!got || *got != raw.size()) continue;
     other = other || is_other_version(raw);
     const auto header = decode_segment_header(raw);
@@ -54,12 +57,14 @@ StoreUuid majority(const std::vector<Found>& all) {
 }
 
 /// Valid headers of our store, oldest first; files of others are set aside.
-std::vector<Found> find_segments(Slots& slots, Recovered& out) {
+Result<std::vector<Found>> find_segments(Slots& slots, Recovered& out) {
   std::vector<Found> all;
   for (const std::uint32_t slot : slots.existing()) {
     bool other = false;
-    if (const auto header = read_header(*slots.file(slot), other)) {
-      all.push_back({slot, *header});
+    auto header = read_header(*slots.file(slot), other);
+    if (!header) return std::move(header).error().with(slot_name(slot));
+    if (*header) {
+      all.push_back({slot, **header});
     } else if (other) {
       slots.quarantine(slot);
       ++out.report.set_aside;
@@ -246,7 +251,9 @@ Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, 
     if (Status found = slots.found(*slot); !found) return std::move(found).error();
     if (!slots.writable(*slot)) out.report.read_only = true;
   }
-  const std::vector<Found> found = find_segments(slots, out);
+  auto segments = find_segments(slots, out);
+  if (!segments) return std::move(segments).error();
+  const std::vector<Found>& found = *segments;
   if (found.empty()) {
     out.store = random_uuid(random);
     out.segment_bytes = choose_segment_bytes(options);
