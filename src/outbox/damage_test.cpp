@@ -166,6 +166,7 @@ TEST_F(Damage, ZeroedBlocks) {
   const std::string newest = newest_segment();
   for (const auto& [name, bytes] : image_) {
     const auto records = records_of(bytes);
+    const bool is_newest = name == newest;
     for (std::size_t block = 0; block < bytes.size() / kBlock; ++block) {
       sim::PowerCutDisk disk(random_);
       load(disk);
@@ -177,7 +178,7 @@ TEST_F(Damage, ZeroedBlocks) {
         return r.from < (block + 1) * kBlock && r.to > block * kBlock;
       };
       const auto traceless = std::count_if(records.begin(), records.end(), [&](const auto& r) {
-        return name == newest && r.type == RecordType::put && waiting_.contains(r.id) && hit(r) &&
+        return is_newest && r.type == RecordType::put && waiting_.contains(r.id) && hit(r) &&
                !leaves_trace(records, r, hit);
       });
       EXPECT_LE(found.missing, found.ledger.dropped[kCorrupt] + found.report.torn +

@@ -224,7 +224,8 @@ TEST_F(OutboxFilesTest, RepairSaysWhatItWouldDoAndThenDoesIt) {
   ASSERT_TRUE(before.ok());
   const json message = (*before->list({}))["messages"][5];
   const json whole = *before->message(message["message_id"].get<MessageId>());
-  ASSERT_LT(whole["sequence"], before->stat()["segments"].back()["sequence"]);
+  ASSERT_LT(whole["sequence"].get<std::uint64_t>(),
+            before->stat()["segments"].back()["sequence"].get<std::uint64_t>());
   const std::string slot = outbox::slot_name(whole["slot"].get<std::uint32_t>());
   damage(ours / slot, whole["offset"].get<std::streamoff>() + 100, "DAMAGE");
 
