@@ -178,6 +178,10 @@ void OutboxRig::fetch(LaneIndex lane, std::size_t count) {
   }
 }
 
+bool OutboxRig::put_any(std::size_t payload, std::uint32_t expiry_seconds) {
+  return put(static_cast<LaneIndex>(random.below(options.lanes.size())), payload, expiry_seconds);
+}
+
 void OutboxRig::settle(std::size_t count, bool in_order) {
   if (!up()) return;
   for (; count > 0 && !in_flight_.empty(); --count) {

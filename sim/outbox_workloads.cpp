@@ -34,7 +34,7 @@ LaneIndex any_lane(OutboxRig& rig) {
 
 void put_some(OutboxRig& rig, std::uint64_t count, std::size_t payload_below) {
   for (std::uint64_t i = 0; i < count && rig.up(); ++i) {
-    rig.put(any_lane(rig), rig.random.below(payload_below));
+    rig.put_any(rig.random.below(payload_below));
   }
 }
 
@@ -70,7 +70,7 @@ void full_store(OutboxRig& rig) {
   rig.open();
   for (int round = 0; round < 2 && rig.up(); ++round) {
     for (int i = 0; i < 400 && rig.up(); ++i) {
-      if (!rig.put(any_lane(rig), rig.random.below(900))) break;
+      if (!rig.put_any(rig.random.below(900))) break;
       if (i % 8 == 0) rig.commit();
     }
     rig.commit();
@@ -165,7 +165,7 @@ void large_payloads(OutboxRig& rig) {
   const std::size_t most = kSegmentFloor / 2 - 3 * outbox::kBlock - 200;
   rig.open();
   for (int i = 0; i < 30 && rig.up(); ++i) {
-    rig.put(any_lane(rig), most - rig.random.below(i % 2 == 0 ? 200 : most));
+    rig.put_any(most - rig.random.below(i % 2 == 0 ? 200 : most));
     if (rig.random.below(3) == 0) rig.commit();
     fetch_all_lanes(rig, 3);
     if (rig.in_flight() > 3) rig.settle(2, false);
@@ -208,8 +208,10 @@ void expiry(OutboxRig& rig) {
   rig.open();
   for (int i = 0; i < 40 && rig.up(); ++i) {
     for (int k = 0; k < 3; ++k) {
-      rig.put(any_lane(rig), rig.random.below(200),
-              static_cast<std::uint32_t>(rig.random.below(3) * (1 + rig.random.below(20))));
+      const std::uint64_t factor = rig.random.below(3);
+      const std::uint64_t seconds_each = 1 + rig.random.below(20);
+      const std::size_t payload = rig.random.below(200);
+      rig.put_any(payload, static_cast<std::uint32_t>(factor * seconds_each));
     }
     rig.commit();
     if (i % 3 == 0) fetch_all_lanes(rig, 6);
@@ -274,15 +276,17 @@ void mixed(OutboxRig& rig) {
       case 1:
       case 2:
       case 3:
-        rig.put(any_lane(rig), rig.random.below(rig.random.below(20) == 0 ? 3500 : 300));
+        rig.put_any(rig.random.below(rig.random.below(20) == 0 ? 3500 : 300));
         break;
       case 4:
       case 5:
         rig.commit();
         break;
-      case 6:
-        rig.fetch(any_lane(rig), 1 + rig.random.below(20));
+      case 6: {
+        const std::size_t count = 1 + rig.random.below(20);
+        rig.fetch(any_lane(rig), count);
         break;
+      }
       case 7:
       case 8:
         rig.settle(rig.random.below(12), false);
