@@ -11,8 +11,10 @@
 //           E text       the disk refuses; ends with 3
 //           C accepted delivered pending dropped          closed in order
 // Each line is one write(2) to standard output, made before (P, S) or after (A, M) what it tells.
-// So a reader never knows less than was promised, wherever the cut comes.
+// So a reader never knows less than was promised, wherever the cut comes. A serial port counts as
+// told only when the last byte has left the machine, for what the kernel holds is cut with it.
 // Threads:  one.
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,7 +41,9 @@ constexpr int kDiskRefuses = 3;
 
 void tell(const std::string& line) {
   const std::string whole = line + "\n";
-  if (::write(STDOUT_FILENO, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size())) {
+  const ssize_t written = ::write(STDOUT_FILENO, whole.data(), whole.size());
+  static const bool is_port = ::isatty(STDOUT_FILENO) == 1;
+  if (written != static_cast<ssize_t>(whole.size()) || (is_port && ::tcdrain(STDOUT_FILENO) != 0)) {
     std::exit(1);  // nobody listens any more
   }
 }

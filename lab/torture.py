@@ -64,10 +64,12 @@ def options_of(arguments):
         parser.error("--record and --self-test exclude each other")
     if options.method and options.kind != "power":
         parser.error("--method belongs to the kind power")
+    if "qemu" in (options.method or ()) and set(options.method) != {"qemu"}:
+        parser.error("--method qemu goes alone: its cuts are a kind of their own in the ledger")
     options.count = options.count or (60 if options.self_test else KINDS[options.kind][1])
     if not options.bin:
         return None    # only the options were to be checked, before building
-    for name in ("holdfastd", "hf_sabotage.so", "hf_outbox_writer"):
+    for name in ("holdfastd", "hf_sabotage.so", "hf_outbox_writer", "hf_guest_init"):
         if not (options.bin / name).exists():
             parser.error(f"{options.bin / name} is missing; tools/torture builds it")
     return options

@@ -4,6 +4,8 @@ ext4, xfs   a loop-mounted image is shut down below a running lab/outbox_writer.
             (FS_IOC_SHUTDOWN without flushing the log), unmounted, mounted again, and looked into
 replay      the same on a disk that logs every write and sync; each moment of the log is a cut, with
             any part of what was not synced (torture_replay.py)
+qemu        a virtual machine with a kernel of its own is killed, and its disk loses any part of what
+            was not synced; the next boot looks into it (torture_qemu.py). Only when asked for
 """
 
 import dataclasses
@@ -11,15 +13,20 @@ import random
 
 import torture_audit as audit
 import torture_crew as crew
+import torture_guest
 import torture_mount
+import torture_qemu
 import torture_replay
 
 METHODS = {
     "ext4": ("fs-cut", torture_mount.Victim),
     "xfs": ("fs-cut", torture_mount.Victim),
     "replay": ("fs-cut", torture_replay.Victim),
+    "qemu": ("qemu-cut", torture_qemu.Victim),
 }
 DEFAULT = ("ext4", "xfs", "replay")
+# What Tally.opening is called in the account, where it is something else than usual.
+OPENING = {"replay": "cut_with_unsynced_writes", "qemu": "cut_while_opening_besides"}
 # Segment and whole store: as a device has it, and so small that slots are reused all the time.
 STORES = ((1 << 20, 4 << 20), (1 << 16, 1 << 20), (1 << 15, 1 << 18))
 
@@ -29,14 +36,18 @@ class Tally:
     """What one victim brings home."""
     method: str
     count: int = 0          # cuts
-    opening: int = 0        # of these, before the store was open; replay: with unsynced writes
+    opening: int = 0        # of these, before the store was open; replay: with unsynced writes;
+                            # qemu: before the store was open, besides `count`
     book: audit.StoreBook = dataclasses.field(default_factory=audit.StoreBook)
     problems: list = dataclasses.field(default_factory=list)
+    more: dict = dataclasses.field(default_factory=dict)    # what else one method counts
 
 
 def needs(options):
     """Why this cannot be done here, or None."""
     methods = options.method or DEFAULT
+    if "qemu" in methods:       # alone, see torture.py; needs no root
+        return torture_guest.missing()
     return torture_mount.missing(methods) or (
         torture_replay.missing(options) if "replay" in methods else None)
 
@@ -74,9 +85,9 @@ def total(tallies, methods):
         totals["count"] += tally.count
         for name, value in (("lost", book.lost), ("uncounted", book.uncounted),
                             ("promised", len(book.promised)), ("settled_and_back", book.repeats),
-                            ("torn", book.torn), ("cut_with_unsynced_writes" if tally.method == "replay" else
-                             "cut_while_opening", tally.opening),
-                            ("openings_judged", book.openings)):
+                            ("torn", book.torn), (OPENING.get(tally.method, "cut_while_opening"),
+                                                  tally.opening),
+                            ("openings_judged", book.openings), *tally.more.items()):
             totals[name] = totals.get(name, 0) + value
         problems += tally.problems + [f"{tally.method}: {problem}" for problem in book.problems]
     if not totals.get("promised") or not totals.get("openings_judged"):

@@ -3,11 +3,14 @@ Method: made-up books, records and ledgers with known faults.
 """
 
 import pathlib
+import random
+import socket
 import tempfile
 import json
 import unittest
 
 import torture_audit as audit
+import torture_disk
 import torture_world
 
 
@@ -164,6 +167,103 @@ class Store(unittest.TestCase):
         book = self.book(self.FIRST)
         book.end()
         self.assertEqual(len(book.problems), 1)
+
+
+class Choice(random.Random):
+    """A cut that keeps as much of the cache as is said, in pieces of the size that is said."""
+
+    def __init__(self, size, kept):
+        super().__init__(1)
+        self.answers = [size, kept]
+
+    def choice(self, _):
+        return self.answers.pop(0)
+
+
+class CachedDisk(unittest.TestCase):
+    """What is synced survives a cut; what is not, only as far as the cut says. Through the socket, as
+    QEMU does it."""
+
+    BLANK = bytes(4 * torture_disk.PAGE)
+
+    def disk(self, *requests, lying=False, freeze_after=None):
+        """The disk after these requests, (kind, offset, bytes) each, and a machine that then died."""
+        disk = torture_disk.Disk(self.BLANK, lying)
+        disk.freeze_after = freeze_after
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "disk"
+            listener = torture_disk.listen(path)
+            disk.serve(listener)
+            with socket.socket(socket.AF_UNIX) as machine:
+                machine.connect(str(path))
+                machine.settimeout(20)
+                hello = machine.recv(torture_disk.HELLO.size, socket.MSG_WAITALL)
+                self.assertEqual(torture_disk.HELLO.unpack(hello)[2], len(self.BLANK))
+                self.answers = [self.ask(machine, *request) for request in requests]
+            disk.join()
+            listener.close()
+        self.assertEqual(disk.error, "")
+        return disk
+
+    @staticmethod
+    def ask(machine, kind, offset=0, data=b""):
+        machine.sendall(torture_disk.REQUEST.pack(torture_disk.REQUEST_MAGIC, 0, kind, 7, offset,
+                                                  len(data)))
+        if kind == torture_disk.WRITE:
+            machine.sendall(data)
+        head = machine.recv(torture_disk.REPLY.size, socket.MSG_WAITALL)
+        if not head:
+            return None
+        error = torture_disk.REPLY.unpack(head)[1]
+        wanted = len(data) if kind == torture_disk.READ and error == 0 else 0
+        return error, machine.recv(wanted, socket.MSG_WAITALL) if wanted else b""
+
+    ONE = (torture_disk.WRITE, 4096, b"a" * 4096)
+    TWO = (torture_disk.WRITE, 8192, b"b" * 4096)
+    SYNC = (torture_disk.FLUSH,)
+
+    def test_a_read_sees_what_is_only_in_the_cache(self):
+        self.disk(self.ONE, (torture_disk.READ, 4096, bytes(4096)))
+        self.assertEqual(self.answers[1], (0, b"a" * 4096))
+
+    def test_only_what_was_synced_is_there_after_a_cut_that_keeps_nothing(self):
+        disk = self.disk(self.ONE, self.SYNC, self.TWO)
+        self.assertEqual(disk.cut(Choice(512, 0)), (8, 8))
+        self.assertEqual(disk.seen, bytes(4096) + b"a" * 4096 + bytes(8192))
+
+    def test_a_cut_that_keeps_all_loses_nothing(self):
+        disk = self.disk(self.ONE, self.TWO)
+        self.assertEqual(disk.cut(Choice(4096, 1)), (2, 0))
+        self.assertEqual(disk.seen[4096:12288], b"a" * 4096 + b"b" * 4096)
+
+    def test_a_write_can_be_torn_within_a_block(self):
+        disk = self.disk(self.ONE)
+        pieces, lost = disk.cut(Choice(512, 0.5))
+        self.assertEqual(pieces, 8)
+        self.assertTrue(0 < lost < 8)
+        self.assertEqual(disk.seen.count(b"a"), 512 * (8 - lost))
+
+    def test_superblocks_are_not_torn(self):
+        journal = torture_disk.JOURNAL_MAGIC + (4).to_bytes(4, "big") + bytes(4088)
+        disk = self.disk((torture_disk.WRITE, 0, b"s" * 4096), (torture_disk.WRITE, 8192, journal))
+        self.assertEqual(disk.cut(Choice(512, 0.5))[0], 2)
+
+    def test_the_write_that_a_cut_meets_is_under_way_and_never_answered(self):
+        disk = self.disk(self.ONE, self.TWO, freeze_after=1)
+        self.assertEqual(self.answers, [(0, b""), None])
+        self.assertTrue(disk.frozen.is_set())
+        self.assertEqual(disk.cut(Choice(4096, 0)), (2, 2))
+
+    def test_the_lying_disk_loses_what_was_synced(self):
+        disk = self.disk(self.ONE, self.SYNC, lying=True)
+        self.assertEqual(self.answers[1], (0, b""))
+        disk.cut(Choice(4096, 0))
+        self.assertEqual(disk.seen, self.BLANK)
+
+    def test_beyond_its_end_it_refuses(self):
+        disk = self.disk((torture_disk.WRITE, len(self.BLANK) - 10, b"x" * 11))
+        self.assertEqual(self.answers, [(torture_disk.EINVAL, b"")])
+        self.assertEqual(disk.writes, 0)
 
 
 class Ledger(unittest.TestCase):

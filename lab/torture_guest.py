@@ -1,0 +1,168 @@
+"""A virtual machine with Debian's own kernel, lab/guest_init.cpp and nothing else but the writer.
+
+The kernel's package is downloaded once, unpacked without being installed, and kept. Needs no root.
+"""
+
+import fcntl
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import demo_world as world
+
+META = "linux-image-cloud-amd64"    # the smallest kernel that Debian makes for virtual machines
+MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
+CACHE = pathlib.Path(__file__).resolve().parent.parent / "build" / "guest"
+MEMORY = 192                        # MiB
+NEW_ENTRY = "070701" + "%08x" * 13  # a file in an initrd: cpio's "newc"
+FOLDER, FILE, DEVICE = 0o040755, 0o100755, 0o020600
+
+
+def missing():
+    """Why there can be no virtual machine here, or None. Takes the kernel, if it is not here yet."""
+    try:
+        machine = os.uname().machine
+        if machine != "x86_64":
+            return f"the virtual machine is x86_64; this is {machine}"
+        for name in ("qemu-system-x86_64", "mkfs.ext4", "e2fsck"):
+            world.program(name)
+        kernel()
+    except world.Trouble as trouble:
+        return str(trouble)
+    return None
+
+
+def kernel():
+    """The folder with `vmlinuz`, `modules.list` and what that names, in the order of loading."""
+    ready = CACHE / "kernel"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (ready / "modules.list").exists():
+            work = CACHE / "new"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            try:
+                _take_kernel(work)
+                work.rename(ready)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    return ready
+
+
+def _take_kernel(work):
+    for name in ("apt-get", "apt-cache", "dpkg-deb", "depmod", "modprobe"):
+        world.program(name)
+    lines = world.run("apt-cache", "depends", META).split("\n")
+    package = next((line.split()[1] for line in lines if "Depends: linux-image-" in line), None)
+    if package is None:
+        raise world.Trouble(f"apt knows no {META}: run apt-get update as root")
+    print(f"taking Debian's {package} (27 MB, once)", flush=True)
+    done = subprocess.run(["apt-get", "download", "-q", package], cwd=work, capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, timeout=600)
+    found = list(work.glob("*.deb"))
+    if done.returncode != 0 or len(found) != 1:
+        words = (done.stderr or done.stdout).strip().splitlines() or ["nothing came"]
+        raise world.Trouble(f"no kernel: apt-get download {package}: {words[-1]}; is there a "
+                            "network? Otherwise run apt-get update as root")
+    tree = work / "tree"
+    world.run("dpkg-deb", "-x", str(found[0]), str(tree))
+    version = next((tree / "lib" / "modules").iterdir()).name
+    shutil.copy(tree / "boot" / f"vmlinuz-{version}", work / "vmlinuz")
+    world.run(world.program("depmod"), "-b", str(tree), version)
+    wanted = {}                         # in order, each once
+    for module in MODULES:
+        for line in world.run(world.program("modprobe"), "-d", str(tree), "-S", version,
+                              "--show-depends", module).splitlines():
+            if line.startswith("insmod "):
+                wanted[pathlib.Path(line.split()[1])] = None
+    for path in wanted:
+        shutil.copy(path, work / path.name)
+    (work / "version").write_text(version + "\n")
+    shutil.rmtree(tree)
+    found[0].unlink()
+    (work / "modules.list").write_text("".join(f"{path.name}\n" for path in wanted))
+
+
+def make_initrd(path, binaries):
+    """The init, the writer and the modules, in the form that the kernel unpacks."""
+    source = kernel()
+    names = (source / "modules.list").read_text().split()
+    files = [("dev", FOLDER, b""), ("modules", FOLDER, b""),
+             ("init", FILE, (binaries / "hf_guest_init").read_bytes()),
+             ("hf_outbox_writer", FILE, (binaries / "hf_outbox_writer").read_bytes()),
+             ("modules.list", FILE, "".join(f"/modules/{name}\n" for name in names).encode())]
+    files += [(f"modules/{name}", FILE, (source / name).read_bytes()) for name in names]
+    with open(path, "wb") as out:
+        for number, (name, mode, data) in enumerate(files + [("TRAILER!!!", 0, b"")], 1):
+            name = name.encode() + b"\0"
+            head = NEW_ENTRY % (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0)
+            for part in (head.encode() + name, data):
+                out.write(part + b"\0" * (-len(part) % 4))
+
+
+def check(image):
+    """What the file system's own checker says of it; "" if all is well."""
+    done = subprocess.run([world.program("e2fsck"), "-fn", str(image)], capture_output=True,
+                          text=True)
+    return "" if done.returncode == 0 else (done.stdout + done.stderr)[-400:]
+
+
+class Machine:
+    """One life of the virtual machine, from its start to SIGKILL."""
+
+    def __init__(self, folder, name, initrd, disk, words):
+        self.console = folder / f"{name}.console"
+        self.told = folder / f"{name}.told"
+        for file in (self.console, self.told):
+            file.write_bytes(b"")
+        log = folder / f"{name}.qemu"
+        command = [
+            world.program("qemu-system-x86_64"), "-machine", "pc,accel=tcg", "-cpu", "max",
+            "-m", MEMORY, "-smp", 1, "-nodefaults", "-no-user-config", "-display", "none",
+            "-no-reboot", "-kernel", kernel() / "vmlinuz", "-initrd", initrd,
+            "-serial", f"file:{self.console}", "-serial", f"file:{self.told}",
+            "-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={disk}",
+            "-device", "virtio-blk-pci,drive=disk",
+            "-append", "console=ttyS0 quiet mitigations=off tsc=reliable "
+            f"random.trust_cpu=on panic=-1 -- {' '.join(map(str, words))}"]
+        with open(log, "wb") as out:
+            self.process = world.start(command, stdout=out, stderr=out)
+        self.log = log
+
+    def says(self, words):
+        return f"init: {words}".encode() in self.console.read_bytes()
+
+    def says_anywhere(self, words):
+        return words.encode() in self.console.read_bytes()
+
+    @property
+    def ready(self):
+        """The outbox is open, and has listed all that waits."""
+        return b"\nR\n" in self.told.read_bytes()
+
+    def wait(self, condition, until):
+        """Until the condition holds or the machine has ended; False at the time `until`."""
+        while not condition() and self.process.poll() is None:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return True
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def text(self):
+        """The writer's lines. The last may be half a line."""
+        return self.told.read_text(errors="replace")
+
+    def last_words(self):
+        return (self.console.read_text(errors="replace")[-600:].strip() or
+                self.log.read_text(errors="replace")[-300:].strip() or "(nothing)")
