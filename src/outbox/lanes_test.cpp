@@ -270,6 +270,32 @@ TEST_F(LanesTest, AMessageThatWaitedInRamIsAsOldAsItsAcceptance) {
   EXPECT_EQ(count(DropReason::expired), 1U);
 }
 
+// Found by fault_sim: it refused messages and said that all is well.
+TEST_F(LanesTest, AStoreThatCannotMakeItsNextSlotSaysSo) {
+  open();
+  for (const auto& [code, health] : {std::pair{Errc::io, StorageHealth::degraded},
+                                     std::pair{Errc::read_only, StorageHealth::read_only}}) {
+    disk_.before = [code = code](sim::PowerCutDisk::Call call) -> std::optional<Error> {
+      if (call != sim::PowerCutDisk::Call::create) return std::nullopt;
+      return Error{code, "cannot create", 0};
+    };
+    PutResult last;
+    for (int i = 0; i < 1000 && last.rejected == RejectReason::none; ++i) {
+      last = put(1);
+      commit();
+    }
+    EXPECT_EQ(last.rejected, RejectReason::storage_failed);
+    EXPECT_EQ(box_->health(), health);
+    EXPECT_LE(box_->next_due(), clock_.now() + seconds(1));
+    disk_.before = nullptr;
+    clock_.pass(seconds(1));
+    box_->tick();
+    EXPECT_EQ(box_->health(), StorageHealth::ok) << "by itself";
+    EXPECT_EQ(put(1).rejected, RejectReason::none);
+    commit();
+  }
+}
+
 TEST_F(LanesTest, KeyAndAliasSurviveReopening) {
   open();
   StoredMessage m = make_message(1, "t", 20);

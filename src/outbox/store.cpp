@@ -319,6 +319,7 @@ void Store::tick() {
     if (Status started = start_segment(); !started) fail(started.error());
     return;
   }
+  if (make_failing_ != 0) static_cast<void>(make_slots(make_failing_));
   if (scan_place_ != kScanned) scan_keys();
   if (now >= sweep_at_) sweep_expired();
   const bool too_many = settled_.size() >= kSettledMax;
@@ -341,9 +342,9 @@ void Store::sweep_expired() {
 BootTime Store::next_due() const {
   if (mode_ != Mode::ok) return retry_at_;
   if (scan_place_ != kScanned || settled_.size() >= kSettledMax) return BootTime{};
-  BootTime due = kNever;
+  BootTime due = make_failing_ != 0 ? make_at_ : kNever;
   if (!settled_.empty() && options_.ack_flush > Duration::zero()) {
-    due = settled_since_ + options_.ack_flush;
+    due = std::min(due, settled_since_ + options_.ack_flush);
   }
   for (std::size_t i = 0; i < totals_.size(); ++i) {
     if (totals_[i].count > fetched_by_lane_[i]) return std::min(due, sweep_at_);
@@ -420,6 +421,9 @@ Ledger Store::ledger() const {
 StorageHealth Store::health() const {
   if (mode_ == Mode::read_only) return StorageHealth::read_only;
   if (mode_ == Mode::degraded) return StorageHealth::degraded;
+  if (make_failing_ != 0) {
+    return make_error_ == Errc::read_only ? StorageHealth::read_only : StorageHealth::degraded;
+  }
   return full_ ? StorageHealth::full : StorageHealth::ok;
 }
 

@@ -211,6 +211,7 @@ class Store final : public Outbox {
   Duration retry_delay_ = kRetryFirst;
   BootTime make_at_{};                // no new slot is tried before
   Errc make_error_ = Errc::no_space;  // why the last one was not made
+  std::uint32_t make_failing_ = 0;    // slots wanted in vain, not for lack of room
   BootTime sweep_at_{};
 
   std::vector<StoreLane> lane_map_;  // configured lane to store lane

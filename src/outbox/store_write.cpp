@@ -33,13 +33,16 @@ bool Store::padding() const { return state_.segments.size() * 2 < slots_.count()
 
 bool Store::make_slots(std::uint32_t wanted) {
   while (!slots_.has_ready(wanted)) {
+    if (!slots_.can_make()) make_failing_ = 0;  // that is no failure: the limit is reached
     if (!slots_.can_make() || clock_.now() < make_at_) return false;
     if (Status made = slots_.make(); !made) {
       make_error_ = made.error().code;
+      make_failing_ = make_error_ == Errc::no_space ? 0 : wanted;
       make_at_ = clock_.now() + kMakeRetry;
       return false;
     }
   }
+  make_failing_ = 0;
   return true;
 }
 
