@@ -29,6 +29,7 @@ class Victim:
         self.bin = options.bin
         self.lying = options.self_test      # the disk answers a sync, and keeps it in its cache
         self.store = (segment, whole)
+        self.must_recover = False           # the last boot was cut with the disk mounted
         self.open_time = 0.3                # seconds from mounting to the list, kept current
         self.disk = self.machine = self.listener = None
 
@@ -102,6 +103,7 @@ class Victim:
             self.tally.count += 1
         else:
             self.tally.opening += 1
+        self.must_recover = self.machine.ready
         pieces, lost = self.disk.cut(self.random)
         self.add("cut_with_unsynced_writes", pieces > 0)
         self.add("pieces_unsynced", pieces)
@@ -127,7 +129,10 @@ class Victim:
                    f"{self.machine.last_words()}")
 
     def take(self, text):
-        self.add("journals_recovered", self.machine.says_anywhere("recovery complete"))
+        recovered = self.machine.says_anywhere("recovery complete")
+        self.add("journals_recovered", recovered)
+        if self.must_recover and self.machine.ready and not recovered and not self.lying:
+            self.wrong(f"the kernel had no journal to recover: {self.machine.last_words()}")
         before = len(self.tally.book.problems)
         self.tally.book.life(text)
         for problem in self.tally.book.problems[before:]:
