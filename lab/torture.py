@@ -84,8 +84,8 @@ def command_of(options):
     return " ".join(words + (["--self-test"] if options.self_test else []))
 
 
-def report(options, totals, problems, seconds, view):
-    """The account on the screen; the exit status."""
+def report(options, totals, problems, seconds, view, folder):
+    """The account on the screen, and beside the logs; the exit status."""
     lines = ["", f"ledger of {command_of(options)}, {seconds:.0f} s"]
     lines += [f"  {name.replace('_', ' '):<24} {value:>10}" for name, value in totals.items()]
     lines += [""] + [f"FAILED: {problem}" for problem in problems[:20]]
@@ -102,6 +102,7 @@ def report(options, totals, problems, seconds, view):
         lines.append(f"PASSED: lost = 0, uncounted = 0 in {totals['count']} cuts "
                      f"(seed {options.seed})")
     view.table(lines)
+    (folder / "account").write_text("\n".join(lines + problems[20:]) + "\n")
     return 1 if failed else 0
 
 
@@ -118,7 +119,7 @@ def torture(options, folder, parts, view):
     commit = commit_of(ROOT)        # now: the tree may change while this runs
     totals, problems = module.run(options, folder, parts, view)
     seconds = time.monotonic() - began
-    result = report(options, totals, problems, seconds, view)
+    result = report(options, totals, problems, seconds, view, folder)
     if options.record and result == 0:
         entry = {"kind": module.ledger_kind(options), "commit": commit, "seed": options.seed,
                  **totals, "seconds": round(seconds), "command": command_of(options)}

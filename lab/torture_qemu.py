@@ -129,6 +129,8 @@ class Victim:
                    f"{self.machine.last_words()}")
 
     def take(self, text):
+        with open(self.folder / f"{self.name}.lives", "a", encoding="utf-8") as lives:
+            lives.write(f"# cut {self.tally.count}\n{text}\n{self.machine.last_words()}\n")
         recovered = self.machine.says_anywhere("recovery complete")
         self.add("journals_recovered", recovered)
         if self.must_recover and self.machine.ready and not recovered and not self.lying:
