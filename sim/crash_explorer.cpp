@@ -1,15 +1,14 @@
 #include "sim/crash_explorer.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <numeric>
+
+#include "sim/campaign.h"
 
 namespace holdfast::sim {
 namespace {
 
 constexpr std::size_t kTornLengths = 2;
-
-thread_local std::array<char, 160> under_way{};
 
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   SeededRandom random(a * 0x9E3779B97F4A7C15U + b);
@@ -76,15 +75,13 @@ class Explorer {
 
  private:
   void note(std::uint64_t image) const {
-    static_cast<void>(std::snprintf(
-        under_way.data(), under_way.size(), "crash_sim --workload %s --seed %llu --image %llu",
-        std::string(workload_.name).c_str(), static_cast<unsigned long long>(seed_),
-        static_cast<unsigned long long>(image)));
+    set_under_way("crash_sim --workload " + std::string(workload_.name) + " --seed " +
+                  std::to_string(seed_) + " --image " + std::to_string(image));
   }
 
   void found_wrong(const std::string& what, std::uint64_t image) {
     note(image);
-    if (totals_.failed++ == 0) totals_.first = what + "\n    " + under_way.data();
+    if (totals_.failed++ == 0) totals_.first = what + "\n    " + under_way();
   }
 
   void count(CrashKind kind) { ++totals_.crashes[static_cast<std::size_t>(kind)]; }
@@ -203,7 +200,5 @@ void CrashTotals::add(const CrashTotals& other) {
 CrashTotals explore(const Workload& workload, std::uint64_t seed, const CrashBudget& budget) {
   return Explorer(workload, seed, budget).run();
 }
-
-const char* crash_under_way() { return under_way.data(); }
 
 }  // namespace holdfast::sim

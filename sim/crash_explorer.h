@@ -41,7 +41,7 @@ struct CrashTotals {
 };
 
 struct CrashBudget {
-  std::size_t images = 16;        ///< Of one operation, beside the kills.
+  std::uint64_t images = 16;      ///< Of one operation, beside the kills.
   std::size_t again = 2;          ///< Of one operation of a recovery.
   std::uint64_t again_every = 1;  ///< Every so many recoveries are crashed in turn.
   std::uint64_t on_every = 8;     ///< Every so many images the twin works on and crashes again.
@@ -51,8 +51,5 @@ struct CrashBudget {
 /// Runs the workload once and crashes it everywhere.
 [[nodiscard]] CrashTotals explore(const Workload& workload, std::uint64_t seed,
                                   const CrashBudget& budget);
-
-/// What is being tried in this thread, for a handler of SIGABRT.
-[[nodiscard]] const char* crash_under_way();
 
 }  // namespace holdfast::sim

@@ -7,14 +7,12 @@
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 
+#include "sim/campaign.h"
 #include "sim/crash_explorer.h"
 
 namespace {
@@ -22,81 +20,21 @@ namespace {
 using namespace holdfast::sim;
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned kJobsMax = 64;
-
-struct Options {
+struct Options : CampaignOptions {
   std::string workload = "all";
-  std::uint64_t seed = 1;
-  std::uint64_t seeds = 1;
   std::uint64_t minutes = 0;
-  std::uint64_t jobs = 1;
   CrashBudget budget;
-  bool list = false;
 };
 
-const char* const kUsage =
-    "crash_sim [--workload NAME|all] [--seed N] [--seeds COUNT | --minutes M] [--jobs J]\n"
-    "          [--images K] [--again-every K] [--image N] [--list]\n"
-    "  --workload  which; --list names them (default: all)\n"
-    "  --seed      the first seed (default 1); the same seed does the same\n"
-    "  --seeds     how many seeds, one after the other (default 1)\n"
-    "  --minutes   as many seeds as fit in this time instead\n"
-    "  --jobs      how many at once (default 1)\n"
-    "  --images    images of each operation (default 16)\n"
-    "  --again-every  crash every so many recoveries in turn (default 1: all)\n"
-    "  --image     only this one, as a failure names it\n";
-
-bool parse_number(const char* text, std::uint64_t& out) {
-  char* end = nullptr;
-  out = std::strtoull(text, &end, 10);
-  return end != text && *end == '\0';
-}
-
-/// 0 go on, else the exit code plus one.
-int parse(int argc, char** argv, Options& options) {
-  std::uint64_t images = options.budget.images;
-  const std::map<std::string, std::uint64_t*> numbers{
-      {"--seed", &options.seed},
-      {"--seeds", &options.seeds},
-      {"--minutes", &options.minutes},
-      {"--jobs", &options.jobs},
-      {"--image", &options.budget.only},
-      {"--images", &images},
-      {"--again-every", &options.budget.again_every}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    const auto number = numbers.find(name);
-    if (name == "--help" || name == "-h") return std::fputs(kUsage, stdout), 1;
-    if (name == "--list") {
-      options.list = true;
-    } else if (i + 1 == argc || (number == numbers.end() && name != "--workload")) {
-      std::fprintf(stderr, "crash_sim: %s: see crash_sim --help\n", name.c_str());
-      return 3;
-    } else if (name == "--workload") {
-      options.workload = argv[++i];
-    } else if (!parse_number(argv[++i], *number->second)) {
-      std::fprintf(stderr, "crash_sim: %s needs a number\n", name.c_str());
-      return 3;
-    }
-  }
-  options.budget.images = static_cast<std::size_t>(images);
-  if (options.workload != "all" && find_workload(options.workload) == nullptr) {
-    std::fprintf(stderr, "crash_sim: no workload %s: see crash_sim --list\n",
-                 options.workload.c_str());
-    return 3;
-  }
-  if (options.jobs == 0 || options.jobs > kJobsMax || images == 0 ||
-      options.budget.again_every == 0) {
-    std::fprintf(stderr, "crash_sim: --jobs is 1 to %u, --images and --again-every at least 1\n",
-                 kJobsMax);
-    return 3;
-  }
-  return 0;
-}
-
-void on_abort(int) {
-  std::fprintf(stderr, "aborted; to repeat: %s\n", crash_under_way());
-  std::fflush(stdout);
+CommandLine command_line(Options& options) {
+  CommandLine line("crash_sim", options);
+  line.add_choice("--workload", options.workload, workload_names());
+  line.add_number("--minutes", options.minutes, "as many seeds as fit in this time instead");
+  line.add_number("--images", options.budget.images, "images of each operation (default 16)", 1);
+  line.add_number("--again-every", options.budget.again_every,
+                  "crash every so many recoveries in turn (default 1: all)", 1);
+  line.add_number("--image", options.budget.only, "only this one, as a failure names it");
+  return line;
 }
 
 /// Hands out pairs of workload and seed, and sums up.
@@ -175,20 +113,12 @@ class Campaign {
 
 int main(int argc, char** argv) {
   Options options;
-  if (const int stop = parse(argc, argv, options); stop != 0) return stop - 1;
+  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
   if (options.list) {
-    for (const Workload& w : outbox_workloads()) {
-      std::printf("%-16s %s\n", std::string(w.name).c_str(), std::string(w.what).c_str());
-    }
+    list_workloads();
     return 0;
   }
-  static_cast<void>(std::signal(SIGABRT, on_abort));
   Campaign campaign(options);
-  std::vector<std::thread> others;
-  for (std::uint64_t i = 1; i < options.jobs; ++i) {
-    others.emplace_back([&campaign] { campaign.work(); });
-  }
-  campaign.work();
-  for (std::thread& thread : others) thread.join();
+  run_jobs(options.jobs, [&campaign] { campaign.work(); });
   return campaign.report();
 }

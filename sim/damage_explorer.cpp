@@ -1,7 +1,8 @@
 #include "sim/damage_explorer.h"
 
 #include <algorithm>
-#include <cstdio>
+
+#include "sim/campaign.h"
 
 namespace holdfast::sim {
 namespace {
@@ -15,8 +16,6 @@ constexpr std::size_t kSector = PowerCutDisk::kSector;
 constexpr std::uint64_t kFlips = std::uint64_t{kSegmentFloor} * 8;
 constexpr std::uint64_t kSectors = kSegmentFloor / kSector;
 constexpr std::uint64_t kReopenEvery = 16;  // damages after which a second opening is judged, too
-
-thread_local std::array<char, 160> under_way{};
 
 struct Damage {
   DamageKind kind = DamageKind::flip;
@@ -136,17 +135,15 @@ class Explorer {
   }
 
   void note(std::uint64_t number) const {
-    static_cast<void>(std::snprintf(
-        under_way.data(), under_way.size(), "damage_sim --case %s --seed %llu --damage %llu",
-        std::string(case_.name).c_str(), static_cast<unsigned long long>(seed_),
-        static_cast<unsigned long long>(number)));
+    set_under_way("damage_sim --case " + std::string(case_.name) + " --seed " +
+                  std::to_string(seed_) + " --damage " + std::to_string(number));
   }
 
   DamageTotals& totals(DamageKind kind) { return table_[static_cast<std::size_t>(kind)]; }
 
   void found_wrong(DamageKind kind, const std::string& what) {
     DamageTotals& t = totals(kind);
-    if (t.failed++ == 0) t.first = what + "\n    " + under_way.data();
+    if (t.failed++ == 0) t.first = what + "\n    " + under_way();
   }
 
   bool prepare() {
@@ -471,18 +468,9 @@ const std::vector<DamageCase>& damage_cases() {
   return all;
 }
 
-const DamageCase* find_damage_case(std::string_view name) {
-  const auto& all = damage_cases();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [name](const DamageCase& c) { return c.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 DamageTable explore_damage(const DamageCase& chosen, std::uint64_t seed,
                            const DamageBudget& budget) {
   return Explorer(chosen, seed, budget).run();
 }
-
-const char* damage_under_way() { return under_way.data(); }
 
 }  // namespace holdfast::sim

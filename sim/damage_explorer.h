@@ -63,13 +63,8 @@ struct DamageCase {
   void (*build)(OutboxRig& rig);
 };
 [[nodiscard]] const std::vector<DamageCase>& damage_cases();
-/// Null when there is none of that name.
-[[nodiscard]] const DamageCase* find_damage_case(std::string_view name);
 
 [[nodiscard]] DamageTable explore_damage(const DamageCase& chosen, std::uint64_t seed,
                                          const DamageBudget& budget);
-
-/// What is being tried in this thread, for a handler of SIGABRT.
-[[nodiscard]] const char* damage_under_way();
 
 }  // namespace holdfast::sim

@@ -6,85 +6,38 @@
 // Prints a table of totals and, for each kind of damage that failed, what was wrong and the command
 // that repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
 #include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 
+#include "sim/campaign.h"
 #include "sim/damage_explorer.h"
 
 namespace {
 
 using namespace holdfast::sim;
 
-constexpr unsigned kJobsMax = 64;
 constexpr std::uint64_t kParts = 8;  // of one case and seed, to share among threads
 
-struct Options {
+struct Options : CampaignOptions {
   std::string chosen = "all";
-  std::uint64_t seed = 1;
-  std::uint64_t seeds = 1;
-  std::uint64_t jobs = 1;
   DamageBudget budget;
-  bool list = false;
 };
 
-const char* const kUsage =
-    "damage_sim [--case NAME|all] [--seed N] [--seeds COUNT] [--every K] [--damage N] [--jobs J]\n"
-    "           [--list]\n"
-    "  --case    which; --list names them (default: all)\n"
-    "  --seed    the first seed (default 1); the same seed does the same\n"
-    "  --seeds   how many seeds (default 1)\n"
-    "  --every   only each Kth bit and length, and fewer swaps (default 1: all)\n"
-    "  --damage  only this one, as a failure names it\n"
-    "  --jobs    how many at once (default 1)\n";
-
-bool parse_number(const char* text, std::uint64_t& out) {
-  char* end = nullptr;
-  out = std::strtoull(text, &end, 10);
-  return end != text && *end == '\0';
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const DamageCase& c : damage_cases()) names.emplace_back(c.name);
+  return names;
 }
 
-/// 0 go on, else the exit code plus one.
-int parse(int argc, char** argv, Options& options) {
-  const std::map<std::string, std::uint64_t*> numbers{{"--seed", &options.seed},
-                                                      {"--seeds", &options.seeds},
-                                                      {"--jobs", &options.jobs},
-                                                      {"--every", &options.budget.every},
-                                                      {"--damage", &options.budget.only}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    const auto number = numbers.find(name);
-    if (name == "--help" || name == "-h") return std::fputs(kUsage, stdout), 1;
-    if (name == "--list") {
-      options.list = true;
-    } else if (i + 1 == argc || (number == numbers.end() && name != "--case")) {
-      std::fprintf(stderr, "damage_sim: %s: see damage_sim --help\n", name.c_str());
-      return 3;
-    } else if (name == "--case") {
-      options.chosen = argv[++i];
-    } else if (!parse_number(argv[++i], *number->second)) {
-      std::fprintf(stderr, "damage_sim: %s needs a number\n", name.c_str());
-      return 3;
-    }
-  }
-  if (options.chosen != "all" && find_damage_case(options.chosen) == nullptr) {
-    std::fprintf(stderr, "damage_sim: no case %s: see damage_sim --list\n", options.chosen.c_str());
-    return 3;
-  }
-  if (options.jobs == 0 || options.jobs > kJobsMax || options.budget.every == 0) {
-    std::fprintf(stderr, "damage_sim: --jobs is 1 to %u, --every at least 1\n", kJobsMax);
-    return 3;
-  }
-  return 0;
-}
-
-void on_abort(int) {
-  std::fprintf(stderr, "aborted; to repeat: %s\n", damage_under_way());
-  std::fflush(stdout);
+CommandLine command_line(Options& options) {
+  CommandLine line("damage_sim", options);
+  line.add_choice("--case", options.chosen, case_names());
+  line.add_number("--every", options.budget.every,
+                  "only each Kth bit and length, and fewer swaps (default 1: all)", 1);
+  line.add_number("--damage", options.budget.only, "only this one, as a failure names it");
+  return line;
 }
 
 /// Hands out parts of cases, and sums up.
@@ -168,20 +121,14 @@ class Campaign {
 
 int main(int argc, char** argv) {
   Options options;
-  if (const int stop = parse(argc, argv, options); stop != 0) return stop - 1;
+  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
   if (options.list) {
     for (const DamageCase& c : damage_cases()) {
       std::printf("%-10s %s\n", std::string(c.name).c_str(), std::string(c.what).c_str());
     }
     return 0;
   }
-  static_cast<void>(std::signal(SIGABRT, on_abort));
   Campaign campaign(options);
-  std::vector<std::thread> others;
-  for (std::uint64_t i = 1; i < options.jobs; ++i) {
-    others.emplace_back([&campaign] { campaign.work(); });
-  }
-  campaign.work();
-  for (std::thread& thread : others) thread.join();
+  run_jobs(options.jobs, [&campaign] { campaign.work(); });
   return campaign.report();
 }

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
+
+#include "sim/campaign.h"
 
 namespace holdfast::sim {
 namespace {
@@ -13,8 +14,6 @@ using Call = PowerCutDisk::Call;
 constexpr std::uint64_t kBurst = 8;
 constexpr int kHealingTicks = 20;
 constexpr Duration kHealingTick = std::chrono::seconds(10);  // the longest retry delay is 60 s
-
-thread_local std::array<char, 160> under_way{};
 
 bool changes(Call call) { return call <= Call::sync_directory; }
 
@@ -155,11 +154,9 @@ class Attempt {
 };
 
 void note(const Workload& workload, std::uint64_t seed, FaultKind kind, std::uint64_t at) {
-  static_cast<void>(
-      std::snprintf(under_way.data(), under_way.size(),
-                    "fault_sim --workload %s --seed %llu --fault %s --call %llu",
-                    std::string(workload.name).c_str(), static_cast<unsigned long long>(seed),
-                    std::string(to_string(kind)).c_str(), static_cast<unsigned long long>(at)));
+  set_under_way("fault_sim --workload " + std::string(workload.name) + " --seed " +
+                std::to_string(seed) + " --fault " + std::string(to_string(kind)) + " --call " +
+                std::to_string(at));
 }
 
 }  // namespace
@@ -188,7 +185,7 @@ FaultTotals explore_faults(const Workload& workload, std::uint64_t seed, FaultKi
     Attempt one(workload, seed, kind, at);
     one.run(totals);
     if (!one.wrong().empty() && totals.failed++ == 0) {
-      totals.first = one.wrong() + "\n    " + under_way.data();
+      totals.first = one.wrong() + "\n    " + under_way();
     }
     return one.calls();
   };
@@ -201,7 +198,5 @@ FaultTotals explore_faults(const Workload& workload, std::uint64_t seed, FaultKi
   for (std::uint64_t at = 1 + offset; at <= calls; at += budget.every) attempt(at);
   return totals;
 }
-
-const char* fault_under_way() { return under_way.data(); }
 
 }  // namespace holdfast::sim

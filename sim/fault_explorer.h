@@ -49,7 +49,4 @@ struct FaultBudget {
 [[nodiscard]] FaultTotals explore_faults(const Workload& workload, std::uint64_t seed,
                                          FaultKind kind, const FaultBudget& budget);
 
-/// What is being tried in this thread, for a handler of SIGABRT.
-[[nodiscard]] const char* fault_under_way();
-
 }  // namespace holdfast::sim

@@ -6,98 +6,39 @@
 // Prints a table of totals and, for each workload that failed, what was wrong and the command that
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
 #include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 
+#include "sim/campaign.h"
 #include "sim/fault_explorer.h"
 
 namespace {
 
 using namespace holdfast::sim;
 
-constexpr unsigned kJobsMax = 64;
-
-struct Options {
+struct Options : CampaignOptions {
   std::string workload = "all";
   std::string fault = "all";
-  std::uint64_t seed = 1;
-  std::uint64_t seeds = 1;
-  std::uint64_t jobs = 1;
   FaultBudget budget;
-  bool list = false;
 };
 
-const char* const kUsage =
-    "fault_sim [--workload NAME|all] [--fault KIND|all] [--seed N] [--seeds COUNT] [--every K]\n"
-    "          [--call N] [--jobs J] [--list]\n"
-    "  --workload  which; --list names them (default: all)\n"
-    "  --fault     which; --list names them (default: all)\n"
-    "  --seed      the first seed (default 1); the same seed does the same\n"
-    "  --seeds     how many seeds (default 1)\n"
-    "  --every     only at each Kth call (default 1: all)\n"
-    "  --call      only at this call, as a failure names it\n"
-    "  --jobs      how many at once (default 1)\n";
-
-bool parse_number(const char* text, std::uint64_t& out) {
-  char* end = nullptr;
-  out = std::strtoull(text, &end, 10);
-  return end != text && *end == '\0';
-}
-
-bool known_fault(const std::string& name) {
+std::vector<std::string> fault_names() {
+  std::vector<std::string> names;
   for (std::size_t k = 0; k < kFaultKinds; ++k) {
-    if (to_string(static_cast<FaultKind>(k)) == name) return true;
+    names.emplace_back(to_string(static_cast<FaultKind>(k)));
   }
-  return name == "all";
+  return names;
 }
 
-int refuse(const std::string& what) {
-  std::fprintf(stderr, "fault_sim: %s: see fault_sim --help\n", what.c_str());
-  return 3;
-}
-
-/// 0 go on, else the exit code plus one.
-int parse(int argc, char** argv, Options& options) {
-  const std::map<std::string, std::uint64_t*> numbers{{"--seed", &options.seed},
-                                                      {"--seeds", &options.seeds},
-                                                      {"--jobs", &options.jobs},
-                                                      {"--every", &options.budget.every},
-                                                      {"--call", &options.budget.only}};
-  const std::map<std::string, std::string*> texts{{"--workload", &options.workload},
-                                                  {"--fault", &options.fault}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    const auto number = numbers.find(name);
-    const auto text = texts.find(name);
-    if (name == "--help" || name == "-h") return std::fputs(kUsage, stdout), 1;
-    if (name == "--list") {
-      options.list = true;
-    } else if (i + 1 == argc || (number == numbers.end() && text == texts.end())) {
-      return refuse(name);
-    } else if (text != texts.end()) {
-      *text->second = argv[++i];
-    } else if (!parse_number(argv[++i], *number->second)) {
-      return refuse(name + " needs a number");
-    }
-  }
-  if (options.workload != "all" && find_workload(options.workload) == nullptr) {
-    return refuse("no workload " + options.workload);
-  }
-  if (!known_fault(options.fault)) return refuse("no fault " + options.fault);
-  if (options.jobs == 0 || options.jobs > kJobsMax || options.budget.every == 0) {
-    return refuse("--jobs is 1 to " + std::to_string(kJobsMax) + ", --every at least 1");
-  }
-  return 0;
-}
-
-void on_abort(int) {
-  std::fprintf(stderr, "aborted; to repeat: %s\n", fault_under_way());
-  std::fflush(stdout);
+CommandLine command_line(Options& options) {
+  CommandLine line("fault_sim", options);
+  line.add_choice("--workload", options.workload, workload_names());
+  line.add_choice("--fault", options.fault, fault_names());
+  line.add_number("--every", options.budget.every, "only at each Kth call (default 1: all)", 1);
+  line.add_number("--call", options.budget.only, "only at this call, as a failure names it");
+  return line;
 }
 
 /// Hands out workloads, seeds and kinds, and sums up by kind.
@@ -180,23 +121,13 @@ class Campaign {
 
 int main(int argc, char** argv) {
   Options options;
-  if (const int stop = parse(argc, argv, options); stop != 0) return stop - 1;
+  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
   if (options.list) {
-    for (const Workload& w : outbox_workloads()) {
-      std::printf("%-16s %s\n", std::string(w.name).c_str(), std::string(w.what).c_str());
-    }
-    for (std::size_t k = 0; k < kFaultKinds; ++k) {
-      std::printf("fault: %s\n", std::string(to_string(static_cast<FaultKind>(k))).c_str());
-    }
+    list_workloads();
+    for (const std::string& name : fault_names()) std::printf("fault: %s\n", name.c_str());
     return 0;
   }
-  static_cast<void>(std::signal(SIGABRT, on_abort));
   Campaign campaign(options);
-  std::vector<std::thread> others;
-  for (std::uint64_t i = 1; i < options.jobs; ++i) {
-    others.emplace_back([&campaign] { campaign.work(); });
-  }
-  campaign.work();
-  for (std::thread& thread : others) thread.join();
+  run_jobs(options.jobs, [&campaign] { campaign.work(); });
   return campaign.report();
 }

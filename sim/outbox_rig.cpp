@@ -178,8 +178,12 @@ void OutboxRig::fetch(LaneIndex lane, std::size_t count) {
   }
 }
 
+LaneIndex OutboxRig::any_lane() {
+  return static_cast<LaneIndex>(random.below(options.lanes.size()));
+}
+
 bool OutboxRig::put_any(std::size_t payload, std::uint32_t expiry_seconds) {
-  return put(static_cast<LaneIndex>(random.below(options.lanes.size())), payload, expiry_seconds);
+  return put(any_lane(), payload, expiry_seconds);
 }
 
 void OutboxRig::settle(std::size_t count, bool in_order) {

@@ -45,7 +45,9 @@ class OutboxRig {
   bool open();
   /// False when it was refused.
   bool put(LaneIndex lane, std::size_t payload, std::uint32_t expiry_seconds = 0);
-  /// Into a lane by chance. What the arguments draw is drawn before it, with every compiler.
+  /// A lane by chance.
+  [[nodiscard]] LaneIndex any_lane();
+  /// Into any_lane(). What the arguments draw is drawn before it, with every compiler.
   bool put_any(std::size_t payload, std::uint32_t expiry_seconds = 0);
   bool commit();
   void fetch(LaneIndex lane, std::size_t count);

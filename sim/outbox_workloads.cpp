@@ -1,6 +1,7 @@
 #include "sim/outbox_workloads.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "sim/toy_key_ring.h"
 
@@ -26,10 +27,6 @@ outbox::Options encrypted() {
   outbox::Options options = ordinary();
   options.keys = &keys;
   return options;
-}
-
-LaneIndex any_lane(OutboxRig& rig) {
-  return static_cast<LaneIndex>(rig.random.below(rig.options.lanes.size()));
 }
 
 void put_some(OutboxRig& rig, std::uint64_t count, std::size_t payload_below) {
@@ -284,7 +281,7 @@ void mixed(OutboxRig& rig) {
         break;
       case 6: {
         const std::size_t count = 1 + rig.random.below(20);
-        rig.fetch(any_lane(rig), count);
+        rig.fetch(rig.any_lane(), count);
         break;
       }
       case 7:
@@ -332,11 +329,16 @@ const std::vector<Workload>& outbox_workloads() {
   return all;
 }
 
-const Workload* find_workload(std::string_view name) {
-  const auto& all = outbox_workloads();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [name](const Workload& w) { return w.name == name; });
-  return found == all.end() ? nullptr : &*found;
+void list_workloads() {
+  for (const Workload& w : outbox_workloads()) {
+    std::printf("%-16s %s\n", std::string(w.name).c_str(), std::string(w.what).c_str());
+  }
+}
+
+std::vector<std::string> workload_names() {
+  std::vector<std::string> names;
+  for (const Workload& w : outbox_workloads()) names.emplace_back(w.name);
+  return names;
 }
 
 }  // namespace holdfast::sim

@@ -4,6 +4,7 @@
 // seed. It makes its calls only while the rig is up, so that it also ends when operations fail.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct Workload {
 };
 
 [[nodiscard]] const std::vector<Workload>& outbox_workloads();
-/// Null when there is none of that name.
-[[nodiscard]] const Workload* find_workload(std::string_view name);
+/// Prints their names and what they do.
+void list_workloads();
+[[nodiscard]] std::vector<std::string> workload_names();
 
 }  // namespace holdfast::sim

@@ -1,0 +1,67 @@
+// What the programs of simulated crashes, damages and faults have in common: their command line,
+// their threads, and a last word when one of their tries aborts.
+//
+// Threads:  set_under_way() and under_way() are of the calling thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast::sim {
+
+struct CampaignOptions {
+  std::uint64_t seed = 1;
+  std::uint64_t seeds = 1;
+  std::uint64_t jobs = 1;
+  bool list = false;
+};
+
+/// --seed, --seeds, --jobs, --list, --help, and what a program adds. Options outlive it.
+class CommandLine {
+ public:
+  CommandLine(std::string program, CampaignOptions& options);
+
+  void add_number(const std::string& option, std::uint64_t& value, const std::string& help,
+                  std::uint64_t least = 0, std::uint64_t most = kAny);
+  /// One of `names`, or "all", which is the default.
+  void add_choice(const std::string& option, std::string& value, std::vector<std::string> names);
+
+  /// Empty: go on; else the exit code: 0 after --help, 2 for a wrong option, which was told.
+  [[nodiscard]] std::optional<int> parse(int argc, char** argv) const;
+
+ private:
+  static constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
+
+  struct Option {
+    std::string name;
+    std::string help;
+    std::uint64_t* number = nullptr;
+    std::uint64_t least = 0;
+    std::uint64_t most = kAny;
+    std::string* choice = nullptr;
+    std::vector<std::string> names;
+  };
+
+  void help() const;
+  [[nodiscard]] int refuse(const std::string& what) const;
+  /// Empty: `text` is a good value, and was taken.
+  [[nodiscard]] static std::string take(const Option& option, const char* text);
+
+  std::string program_;
+  bool& list_;
+  std::vector<Option> options_;
+};
+
+/// Calls `work` on so many threads at once, and waits for them. From then on an abort of any thread
+/// tells what was under way in it.
+void run_jobs(std::uint64_t jobs, const std::function<void()>& work);
+
+/// The command that repeats what this thread is about to try.
+void set_under_way(const std::string& command);
+[[nodiscard]] const char* under_way();
+
+}  // namespace holdfast::sim
