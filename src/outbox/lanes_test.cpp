@@ -8,28 +8,18 @@
 #include <functional>
 
 #include "outbox/crc32c.h"
-#include "outbox/test_world.h"
+#include "outbox/store_fixture.h"
 
 namespace holdfast::outbox::test {
 namespace {
 
 using std::chrono::seconds;
 
-class LanesTest : public testing::Test {
+class LanesTest : public StoreFixture {
  protected:
-  LanesTest() : random_(7), disk_(random_), options_(small_options()) {}
+  LanesTest() : StoreFixture(7) {}
 
   LaneRules& rules(LaneIndex lane) { return options_.lanes[lane].rules; }
-
-  void open() {
-    box_.reset();
-    disk_.faults.kill = true;
-    disk_.restart();
-    RecoveryReport report;
-    auto opened = Store::open_store(disk_, clock_, random_, options_, report);
-    ASSERT_TRUE(opened.ok());
-    box_ = std::move(opened).value();
-  }
 
   PutResult put(LaneIndex lane, std::string topic = "t", std::size_t size = 100) {
     return box_->put(make_message(lane, std::move(topic), size));
@@ -42,13 +32,6 @@ class LanesTest : public testing::Test {
     return result.id;
   }
 
-  void commit() {
-    std::vector<MessageId> lost;
-    EXPECT_TRUE(box_->commit(lost).ok());
-    EXPECT_TRUE(lost.empty());
-    EXPECT_TRUE(box_->ledger().balanced());
-  }
-
   std::vector<MessageId> fetch(LaneIndex lane) {
     std::vector<MessageId> ids;
     for (const auto& m : box_->fetch(lane, 100'000, 100'000'000).messages) ids.push_back(m->id);
@@ -56,16 +39,6 @@ class LanesTest : public testing::Test {
   }
 
   std::vector<std::pair<MessageId, DropReason>> dropped() { return box_->take_news().dropped; }
-
-  std::uint64_t count(DropReason reason) const {
-    return box_->ledger().dropped[static_cast<std::size_t>(reason)];
-  }
-
-  HandClock clock_;
-  SeededRandom random_;
-  sim::PowerCutDisk disk_;
-  Options options_;
-  std::unique_ptr<Store> box_;
 };
 
 using Ids = std::vector<MessageId>;

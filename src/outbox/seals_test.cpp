@@ -10,7 +10,7 @@
 
 #include "outbox/bytes.h"
 #include "outbox/inspect.h"
-#include "outbox/test_world.h"
+#include "outbox/store_fixture.h"
 #include "sim/toy_key_ring.h"
 
 namespace holdfast::outbox::test {
@@ -18,23 +18,16 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-class SealsTest : public testing::Test {
+class SealsTest : public StoreFixture {
  protected:
-  SealsTest() : random_(11), disk_(random_), options_(small_options()), ring_({1}, true) {
-    options_.keys = &ring_;
-  }
+  SealsTest() : StoreFixture(11), ring_({1}, true) { options_.keys = &ring_; }
+  ~SealsTest() override { box_.reset(); }  // before the ring
 
   void open() {
     if (box_) {
       static_cast<void>(box_->close());
     }
-    box_.reset();
-    disk_.faults.kill = true;
-    disk_.restart();
-    report_ = {};
-    auto opened = Store::open_store(disk_, clock_, random_, options_, report_);
-    ASSERT_TRUE(opened.ok());
-    box_ = std::move(opened).value();
+    StoreFixture::open();
   }
 
   MessageId stored(const std::string& topic, std::size_t size = 100) {
@@ -46,13 +39,6 @@ class SealsTest : public testing::Test {
     EXPECT_EQ(result.rejected, RejectReason::none) << to_string(result.rejected);
     commit();
     return result.id;
-  }
-
-  void commit() {
-    std::vector<MessageId> lost;
-    EXPECT_TRUE(box_->commit(lost).ok());
-    EXPECT_TRUE(lost.empty());
-    EXPECT_TRUE(box_->ledger().balanced());
   }
 
   Texts fetched() {
@@ -75,17 +61,7 @@ class SealsTest : public testing::Test {
     });
   }
 
-  [[nodiscard]] std::uint64_t corrupt() const {
-    return box_->ledger().dropped[static_cast<std::size_t>(DropReason::corrupt)];
-  }
-
-  HandClock clock_;
-  SeededRandom random_;
-  sim::PowerCutDisk disk_;
-  Options options_;
   sim::ToyKeyRing ring_;
-  RecoveryReport report_;
-  std::unique_ptr<Store> box_;
 };
 
 TEST_F(SealsTest, NothingOfAMessageCanBeReadOnTheDisk) {
@@ -119,7 +95,7 @@ TEST_F(SealsTest, WithoutItsKeyAMessageWaitsAndNothingElseDoes) {
   open();
   EXPECT_EQ(report_.locked, 0U);
   EXPECT_EQ(fetched(), (Texts{"one", "two", "three"}));
-  EXPECT_EQ(corrupt(), 0U);
+  EXPECT_EQ(count(DropReason::corrupt), 0U);
 }
 
 TEST_F(SealsTest, AnotherKeyOpensNothingAndANewOneReadsTheOldWithIt) {
@@ -133,7 +109,7 @@ TEST_F(SealsTest, AnotherKeyOpensNothingAndANewOneReadsTheOldWithIt) {
   open();
   stored("three");
   EXPECT_EQ(fetched(), (Texts{"one", "two", "three"}));
-  EXPECT_EQ(corrupt(), 0U);
+  EXPECT_EQ(count(DropReason::corrupt), 0U);
 }
 
 TEST_F(SealsTest, SettlementsNeedNoKeyAndNoFreshSegment) {
@@ -200,7 +176,7 @@ TEST_F(SealsTest, WhatIsCarriedIsSealedAnew) {
   open();
   EXPECT_EQ(fetched(), expected);
   EXPECT_LT(locked, expected.size());
-  EXPECT_EQ(corrupt(), 0U);
+  EXPECT_EQ(count(DropReason::corrupt), 0U);
 }
 
 // A checksum can be made by anyone; the tag cannot.
@@ -228,7 +204,7 @@ TEST_F(SealsTest, WhatWasForgedIsNotSent) {
   disk_.plant(name, bytes);
   open();
   EXPECT_EQ(fetched(), Texts{"two"});
-  EXPECT_EQ(corrupt(), 1U);
+  EXPECT_EQ(count(DropReason::corrupt), 1U);
   EXPECT_TRUE(box_->ledger().balanced());
 }
 
@@ -244,7 +220,7 @@ TEST_F(SealsTest, WithoutAnyHeaderASegmentIsOpenedWithThePresentKeyOrLocked) {
   open();
   EXPECT_TRUE(fetched().empty());
   EXPECT_EQ(box_->ledger().pending, 40U) << "without a key everything waits";
-  EXPECT_EQ(corrupt(), 0U);
+  EXPECT_EQ(count(DropReason::corrupt), 0U);
   options_.keys = &ring_;
   open();
   EXPECT_EQ(fetched().size(), 40U);

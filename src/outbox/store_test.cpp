@@ -7,27 +7,20 @@
 
 #include "outbox/bytes.h"
 #include "outbox/crc32c.h"
-#include "outbox/test_world.h"
+#include "outbox/store_fixture.h"
 
 namespace holdfast::outbox::test {
 namespace {
 
 using std::chrono::seconds;
 
-class StoreTest : public testing::Test {
+class StoreTest : public StoreFixture {
  protected:
-  StoreTest() : random_(1), disk_(random_), options_(small_options()) {}
+  StoreTest() : StoreFixture(1) {}
 
-  /// Ends the process (without a cut) if one runs, and opens.
   RecoveryReport open() {
-    box_.reset();
-    disk_.faults.kill = true;
-    disk_.restart();
-    RecoveryReport report;
-    auto opened = Store::open_store(disk_, clock_, random_, options_, report);
-    EXPECT_TRUE(opened.ok());
-    if (opened) box_ = std::move(opened).value();
-    return report;
+    StoreFixture::open();
+    return report_;
   }
 
   Status commit() {
@@ -58,11 +51,6 @@ class StoreTest : public testing::Test {
     return n;
   }
 
-  HandClock clock_;
-  SeededRandom random_;
-  sim::PowerCutDisk disk_;
-  Options options_;
-  std::unique_ptr<Store> box_;
   std::vector<MessageId> lost_;
 };
 
