@@ -70,7 +70,8 @@ ExitCode fail_with(const Error& error) {
 }
 
 constexpr const char* kSealed =
-    "sealed with a key that is not here; give --key FILE (outbox.key_file of the agent)";
+    "sealed with a key that is not here; give DIR and --key FILE (the agent's key when it was "
+    "sealed)";
 
 std::int64_t wall_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -7,8 +7,8 @@ import report
 
 WIDTH, LEFT, RIGHT, ROW, GROUP, TOP = 760, 250, 90, 20, 30, 58
 # Mid tones: enough contrast on white and on black.
-COLOURS = {"ours": "#0d8f6f", "ours-sealed": "#2f7dd1", "raw": "#7d8590", "sqlite": "#c2571a", "leveldb": "#8a63d2",
-           "paho": "#b08800", "paho-fsync": "#d1436f", "paho-fsync-all": "#a3325a"}
+COLOURS = {"ours": "#0d8f6f", "ours-sealed": "#2f7dd1", "raw": "#7d8590", "sqlite": "#c2571a",
+           "leveldb": "#8a63d2", "paho": "#b08800", "paho-fsync": "#d1436f", "paho-fsync-all": "#a3325a"}
 STYLE = ("text{font:13px system-ui,sans-serif;fill:#57606a}.t{font-size:16px;font-weight:600}"
          ".n{font-size:12px}.g{stroke:#8b949e;stroke-opacity:.35}.h{font-weight:600}"
          "@media(prefers-color-scheme:dark){text{fill:#adbac7}}")

@@ -111,17 +111,17 @@ Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& s
     cursor.index = *index;
     return Step::changed;
   }
-  env::Sealer* const cover = sealer(segment);
-  if (cover == nullptr && is_sealed(record->header)) {
-    segment.key_id = kUnknownKey;  // both headers are damaged
-    return Step::passed;
-  }
   const Cursor before = cursor;
   cursor.offset = record->next;
   cursor.index = *index + 1;
   const MessageId id = record->header.id;
   if (!segment.live_at(*index) || clamp_lane(put_lane(record->header)) != lane) return Step::passed;
   if (fetched_.contains(id)) return Step::passed;
+  env::Sealer* const cover = sealer(segment);
+  if (cover == nullptr && is_sealed(record->header)) {
+    segment.key_id = kUnknownKey;  // both headers are damaged
+    return Step::passed;
+  }
   const std::uint32_t bytes = stride(record->header.length);
   auto put = decode_put(record->bytes, cover);
   if (!put || expired(*put, lane)) {

@@ -128,7 +128,9 @@ Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
   }
   auto certificate = load_certificates(context, tls.cert_file);
   if (!certificate) return std::move(certificate).error();
-  auto key = load_private_key(tls.key_file);
+  auto pem = read("key", tls.key_file, kKeyFileMax);
+  if (!pem) return std::move(pem).error();
+  auto key = parse_private_key(std::move(pem).value(), tls.key_file);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();
   if (::X509_check_private_key(certificate->get(), key->get()) != 1) {
@@ -157,11 +159,9 @@ SslCtxPtr new_context() {
 
 }  // namespace
 
-Result<KeyPtr> load_private_key(const fs::path& file) {
-  auto text = read("key", file, kKeyFileMax);
-  if (!text) return std::move(text).error();
-  const bool present = text->find("PRIVATE KEY-----") != std::string::npos;
-  const Secret content(std::move(text).value());
+Result<KeyPtr> parse_private_key(std::string pem, const fs::path& file) {
+  const bool present = pem.find("PRIVATE KEY-----") != std::string::npos;
+  const Secret content(std::move(pem));
   const BioPtr from = content.view();
   bool asked = false;
   ::ERR_clear_error();

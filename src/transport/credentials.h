@@ -4,6 +4,9 @@
 // never show what is in them.
 #pragma once
 
+#include <filesystem>
+#include <string>
+
 #include "base/limits.h"
 #include "holdfast/config.h"
 #include "holdfast/result.h"
@@ -21,7 +24,8 @@ inline constexpr std::size_t kKeyFileMax = 64 * limits::kKiB;
 /// invalid_argument (files that do not fit together, a key with a password).
 [[nodiscard]] Result<SslCtxPtr> load_context(const TlsConfig& tls);
 
-/// One private key. Errors: as above.
-[[nodiscard]] Result<KeyPtr> load_private_key(const std::filesystem::path& file);
+/// The private key in `pem`, the content of `file`, which is wiped. Errors: corrupt (none in it, or
+/// damaged), invalid_argument (it has a password).
+[[nodiscard]] Result<KeyPtr> parse_private_key(std::string pem, const std::filesystem::path& file);
 
 }  // namespace holdfast::transport

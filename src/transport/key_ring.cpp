@@ -21,21 +21,11 @@ namespace fs = std::filesystem;
 constexpr std::size_t kKeySize = 32;
 constexpr std::string_view kSalt = "holdfast outbox 1";
 
-/// 32 bytes that are wiped when they are no longer needed.
-class SecretKey {
- public:
-  SecretKey() = default;
-  SecretKey(const SecretKey& from) = default;
-  SecretKey& operator=(const SecretKey&) = delete;
-  ~SecretKey() { ::OPENSSL_cleanse(bytes.data(), bytes.size()); }
-
-  std::array<unsigned char, kKeySize> bytes{};
-};
-
-/// What a file held, wiped, too.
+/// Bytes that are wiped when they are no longer needed.
 class SecretBytes {
  public:
   explicit SecretBytes(std::vector<unsigned char> its_bytes) : bytes(std::move(its_bytes)) {}
+  explicit SecretBytes(std::size_t size) : bytes(size) {}
   SecretBytes(SecretBytes&&) = default;
   SecretBytes(const SecretBytes&) = delete;
   SecretBytes& operator=(const SecretBytes&) = delete;
@@ -87,7 +77,7 @@ const unsigned char* raw(std::span<const std::byte> bytes) {
 
 class AesGcm final : public env::Sealer {
  public:
-  explicit AesGcm(const SecretKey& key) : context_(::EVP_CIPHER_CTX_new()) {
+  explicit AesGcm(const SecretBytes& key) : context_(::EVP_CIPHER_CTX_new()) {
     HF_CHECK(context_ != nullptr);
     HF_CHECK(::EVP_CipherInit_ex(context_.get(), ::EVP_aes_256_gcm(), nullptr, key.bytes.data(),
                                  nullptr, 1) == 1);
@@ -130,7 +120,7 @@ class AesGcm final : public env::Sealer {
 
 /// What a key file is derived to: the secret of which segments' keys are made, and its name.
 struct RingKey {
-  SecretKey secret;
+  SecretBytes secret{kKeySize};
   env::KeyId id = 0;
 };
 
@@ -146,7 +136,7 @@ class Ring final : public env::KeyRing {
                                                     std::span<const std::byte> context) override {
     const RingKey* found = find(key);
     if (found == nullptr) return nullptr;
-    SecretKey derived;
+    SecretBytes derived(kKeySize);
     hkdf(found->secret.bytes, {raw(context), context.size()}, derived.bytes);
     return std::make_unique<AesGcm>(derived);
   }
@@ -177,13 +167,12 @@ Result<SecretBytes> secret_of(const fs::path& file) {
     }
     return bytes;
   }
-  ::OPENSSL_cleanse(text->data(), text->size());
-  auto key = load_private_key(file);
+  auto key = parse_private_key(std::move(text).value(), file);
   if (!key) return std::move(key).error();
   // The same key gives the same bytes, however its file is laid out.
   const int length = ::i2d_PrivateKey(key->get(), nullptr);
   HF_CHECK(length > 0);
-  SecretBytes bytes(std::vector<unsigned char>(static_cast<std::size_t>(length)));
+  SecretBytes bytes(static_cast<std::size_t>(length));
   unsigned char* at = bytes.bytes.data();
   HF_CHECK(::i2d_PrivateKey(key->get(), &at) == length);
   return bytes;
@@ -209,7 +198,7 @@ Result<std::unique_ptr<env::KeyRing>> load_key_ring(const KeyFiles& files, bool 
     if (file.empty()) continue;
     auto key = load(file);
     if (!key) return std::move(key).error();
-    keys.push_back(*key);
+    keys.push_back(std::move(key).value());
   }
   HF_CHECK(!seal || !files.current.empty());
   return std::unique_ptr<env::KeyRing>(std::make_unique<Ring>(std::move(keys), seal));
