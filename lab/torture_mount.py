@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import demo_world as world
+from torture_victim import StoreVictim
 
 CLONE_NEWNS = 0x00020000
 FS_IOC_SHUTDOWN = 0x8004587D        # _IOR('X', 125, u32); of ext4 and XFS alike
@@ -181,23 +182,15 @@ class Writer:
         return self.told.decode(errors="replace")
 
 
-class Victim:
+class Victim(StoreVictim):
     """A store on one image, and its many lives."""
 
-    def __init__(self, name, tally, folder, options, rng, segment, whole):
-        self.name, self.tally, self.folder, self.random = name, tally, folder, rng
-        self.binary = options.bin / "hf_outbox_writer"
-        self.mode = "--no-sync" if options.self_test else None
-        self.store = (segment, whole)
+    def __init__(self, *what):
+        super().__init__(*what)
+        self.mode = "--no-sync" if self.self_test else None
         self.open_time = 0.05   # seconds, kept current
         self.images = None
         self.mount = self.writer = None
-
-    def accepted(self):
-        return len(self.tally.book.promised)
-
-    def wrong(self, text):
-        self.tally.problems.append(f"{self.name}, cut {self.tally.count}: {text}")
 
     def begin(self):
         own_mounts()
@@ -207,7 +200,7 @@ class Victim:
         self.mount.mount()
 
     def start(self, mode):
-        self.writer = Writer(self.binary, self.mount.point / "outbox", self.tally.book,
+        self.writer = Writer(self.bin / "hf_outbox_writer", self.mount.point / "outbox", self.tally.book,
                              self.random.randrange(1 << 32), self.store, mode)
 
     def let_live(self):
@@ -252,13 +245,6 @@ class Victim:
         self.take(text)
         self.mount.unmount()
         self.mount.mount()
-
-    def take(self, text):
-        before = len(self.tally.book.problems)
-        self.tally.book.life(text)
-        for problem in self.tally.book.problems[before:]:
-            self.wrong(problem)
-        del self.tally.book.problems[before:]
 
     def finish(self):
         self.start("--drain")

@@ -11,6 +11,7 @@ import demo_world as world
 import torture_disk
 import torture_guest
 from torture_disk import Disk
+from torture_victim import StoreVictim
 
 SIZE = 24 << 20
 MAKE = ("-q", "-F", "-b", "4096", "-m", "0", "-J", "size=4", "-E",
@@ -21,23 +22,15 @@ WRITES = 60             # at most, between the opening and a cut by writes
 OPENING_WRITES = 12     # at most, from the start of a boot to a cut by writes while opening
 
 
-class Victim:
+class Victim(StoreVictim):
     """A store on one disk, and the lives of the machine that writes it."""
 
-    def __init__(self, name, tally, folder, options, rng, segment, whole):
-        self.name, self.tally, self.folder, self.random = name, tally, folder, rng
-        self.bin = options.bin
-        self.lying = options.self_test      # the disk answers a sync, and keeps it in its cache
-        self.store = (segment, whole)
+    def __init__(self, *what):
+        super().__init__(*what)
+        self.lying = self.self_test         # the disk answers a sync, and keeps it in its cache
         self.must_recover = False           # the last boot was cut with the disk mounted
         self.open_time = 0.3                # seconds from mounting to the list, kept current
         self.disk = self.machine = self.listener = None
-
-    def accepted(self):
-        return len(self.tally.book.promised)
-
-    def wrong(self, text):
-        self.tally.problems.append(f"{self.name}, cut {self.tally.count}: {text}")
 
     def add(self, name, value):
         self.tally.more[name] = self.tally.more.get(name, 0) + value
@@ -135,11 +128,7 @@ class Victim:
         self.add("journals_recovered", recovered)
         if self.must_recover and self.machine.ready and not recovered and not self.lying:
             self.wrong(f"the kernel had no journal to recover: {self.machine.last_words()}")
-        before = len(self.tally.book.problems)
-        self.tally.book.life(text)
-        for problem in self.tally.book.problems[before:]:
-            self.wrong(problem)
-        del self.tally.book.problems[before:]
+        super().take(text)
 
     def finish(self):
         """The last boot judges the last cut, drains, and leaves in order."""

@@ -14,6 +14,7 @@ import demo_world as world
 import torture_audit as audit
 import torture_mount
 from torture_mount import PAGE, Mount, Writer
+from torture_victim import StoreVictim
 
 SIZE = 24 << 20
 CUTS = 60               # of one log
@@ -34,24 +35,16 @@ def read_log(data):
     return entries
 
 
-class Victim:
+class Victim(StoreVictim):
     """Records a log, makes cuts of it, and again."""
 
-    def __init__(self, name, tally, folder, options, rng, segment, whole):
-        self.name, self.tally, self.folder, self.random = name, tally, folder, rng
-        self.bin = options.bin
-        self.mode = "--no-sync" if options.self_test else None
-        self.store = (segment, whole)
+    def __init__(self, *what):
+        super().__init__(*what)
+        self.mode = "--no-sync" if self.self_test else None
         self.cuts = []
         self.entries, self.base = [], b""
         self.images = self.disk = self.point = self.mounted = None
-        self.total = tally.book     # sums of all cuts; each cut has a book of its own
-
-    def accepted(self):
-        return len(self.total.promised)
-
-    def wrong(self, text):
-        self.tally.problems.append(f"{self.name}, cut {self.tally.count}: {text}")
+        self.total = self.tally.book     # sums of all cuts; each cut has a book of its own
 
     def begin(self):
         torture_mount.own_mounts()
