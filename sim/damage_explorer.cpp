@@ -155,7 +155,7 @@ class Explorer {
     choose_target();
     if (target_.empty()) return found_wrong(DamageKind::flip, "the case has no target"), false;
     records_ = records_of(rig_.disk().content(target_));
-    whole_ = take_out(rig_.disk().image(image_random_));
+    whole_ = take_out(*rig_.disk().image(image_random_));
     for (std::size_t i = 0; i < known().size() && whole_.wrong.empty(); ++i) {
       if (whole_.there[i] != !known()[i].settled) whole_.wrong = "the undamaged store is wrong";
     }
@@ -187,14 +187,15 @@ class Explorer {
 
   [[nodiscard]] const std::vector<Known>& known() const { return rig_.model().known; }
 
-  /// Opens, takes out everything and works on. On a disk of its own.
-  Outcome take_out(std::unique_ptr<PowerCutDisk> disk) {
+  /// Opens, takes out everything and works on; without `goes_on` only what was found is made
+  /// durable.
+  Outcome take_out(PowerCutDisk& disk, bool goes_on = true) {
     Outcome out;
     out.there.assign(known().size(), false);
     SeededRandom random(seed_);
     outbox::test::HandClock clock = rig_.clock;
     outbox::RecoveryReport report;
-    auto opened = outbox::Outbox::open(*disk, clock, random, rig_.options, report);
+    auto opened = outbox::Outbox::open(disk, clock, random, rig_.options, report);
     if (!opened) {
       out.wrong = "does not open: " + opened.error().message;
       return out;
@@ -216,7 +217,12 @@ class Explorer {
         out.wrong = "a lost message is said to be delivered";
       }
     }
-    if (!works_on(box)) out.wrong = "accepts nothing afterwards";
+    if (!goes_on) {
+      std::vector<MessageId> lost;
+      static_cast<void>(box.commit(lost));
+    } else if (!works_on(box)) {
+      out.wrong = "accepts nothing afterwards";
+    }
     return out;
   }
 
@@ -263,7 +269,7 @@ class Explorer {
   }
 
   void attempt(const Damage& damage, std::uint64_t number) {
-    const Outcome got = take_out(hurt(damage));
+    const Outcome got = take_out(*hurt(damage));
     std::string wrong = got.wrong.empty() ? judge(damage, got) : got.wrong;
     if (wrong.empty() && number % kReopenEvery == 0) wrong = judge_again(damage, got);
     if (!wrong.empty()) found_wrong(damage.kind, wrong);
@@ -319,30 +325,15 @@ class Explorer {
   /// What one opening found, the next one finds again.
   std::string judge_again(const Damage& damage, const Outcome& got) {
     auto disk = hurt(damage);
-    static_cast<void>(take_out_only(*disk));
+    static_cast<void>(take_out(*disk, false));
     disk->kill();
-    const Outcome again = take_out(std::move(disk));
+    const Outcome again = take_out(*disk);
     if (!again.wrong.empty()) return again.wrong + ", at the second opening";
     if (again.there != got.there) return "the second opening finds other messages";
     if (again.corrupt != got.corrupt) return "the second opening counts otherwise";
     if (again.ledger.accepted != got.ledger.accepted)
       return "accepted changed at the second opening";
     return {};
-  }
-
-  /// Opens and reads, so that damage that shows only then is counted on disk.
-  Outcome take_out_only(PowerCutDisk& disk) {
-    Outcome out;
-    out.there.assign(known().size(), false);
-    SeededRandom random(seed_);
-    outbox::test::HandClock clock = rig_.clock;
-    outbox::RecoveryReport report;
-    auto opened = outbox::Outbox::open(disk, clock, random, rig_.options, report);
-    if (!opened) return out;
-    fetch_all(**opened, out);
-    std::vector<MessageId> lost;
-    static_cast<void>((*opened)->commit(lost));
-    return out;
   }
 
   const DamageCase& case_;
