@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2 || size > kInputMax) return 0;
   static SegmentReader reader;
   static const StoreUuid store{1, 2, 3};
-  static const Segment segment(store, kSequence, 9, 0);
+  static const Segment segment({.store = store, .sequence = kSequence, .salt = 9}, 0);
   MemoryFile file;
   const auto input = std::as_bytes(std::span(data, size)).subspan(1);
   if ((data[0] & 1) == 0) {

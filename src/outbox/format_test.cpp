@@ -134,11 +134,7 @@ TEST(Format, SegmentHeader) {
 }
 
 Segment make_segment(std::uint64_t sequence, std::uint64_t salt, std::uint32_t slot) {
-  SegmentHeader header;
-  header.store = kStore;
-  header.sequence = sequence;
-  header.salt = salt;
-  return {header, slot};
+  return {{.store = kStore, .sequence = sequence, .salt = salt}, slot};
 }
 
 TEST(Segment, KnowsWhatWaits) {

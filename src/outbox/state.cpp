@@ -143,11 +143,7 @@ std::optional<Segment> read_segment(ByteReader& r, const StoreUuid& store, std::
   const std::uint64_t sequence = r.u64();
   const std::uint64_t salt = r.u64();
   const std::uint32_t slot = r.u32();
-  SegmentHeader header;
-  header.store = store;
-  header.sequence = sequence;
-  header.salt = salt;
-  Segment segment(header, slot);
+  Segment segment({.store = store, .sequence = sequence, .salt = salt}, slot);
   segment.place = place;
   segment.end = r.u32();
   const std::uint32_t count = r.u32();
