@@ -17,8 +17,8 @@ std::string about(const char* what, MessageId id) {
 
 bool same_content(const StoredMessage& a, const StoredMessage& b) {
   return a.qos == b.qos && a.retain == b.retain && a.expiry_seconds == b.expiry_seconds &&
-         a.topic == b.topic && a.payload == b.payload && a.content_type == b.content_type &&
-         a.user_properties == b.user_properties;
+         a.topic == b.topic && a.key == b.key && a.payload == b.payload &&
+         a.content_type == b.content_type && a.user_properties == b.user_properties;
 }
 
 const Known* Model::find(MessageId id) const {
@@ -29,6 +29,34 @@ const Known* Model::find(MessageId id) const {
 
 Known* Model::find(MessageId id) { return const_cast<Known*>(std::as_const(*this).find(id)); }
 
+LaneRules Model::rules_of(const Known& k) const {
+  for (const outbox::LaneOptions& lane : lanes) {
+    if (lane.name == *k.lane) return lane.rules;
+  }
+  return {};
+}
+
+bool Model::allows(const Known& k, DropReason reason) const {
+  const LaneRules rules = rules_of(k);
+  switch (reason) {
+    case DropReason::expired:
+      return k.message->expiry_seconds.has_value() || rules.max_age > Seconds::zero();
+    case DropReason::evicted:
+      return rules.when_full == WhenFull::drop_oldest || k.given_up;
+    case DropReason::superseded:
+      return rules.conflate;
+    default:
+      return false;
+  }
+}
+
+bool Model::same_key(const Known& a, const Known& b) {
+  const auto key = [](const Known& k) -> const std::string& {
+    return k.message->key.empty() ? k.message->topic : k.message->key;
+  };
+  return a.lane == b.lane && key(a) == key(b);
+}
+
 std::string Model::judge(outbox::Outbox& box, const outbox::RecoveryReport& report, World world,
                          Found& found) const {
   const Ledger ledger = box.ledger();
@@ -36,7 +64,7 @@ std::string Model::judge(outbox::Outbox& box, const outbox::RecoveryReport& repo
   if (report.pending != ledger.pending) return "report and ledger differ";
   if (world == World::intact && report.corrupt > 0) return "corrupt without damage";
   found.there.assign(known.size(), false);
-  found.dropped.assign(known.size(), false);
+  found.dropped.assign(known.size(), std::nullopt);
   if (std::string wrong = take_out(box, world, found); !wrong.empty()) return wrong;
   if (std::string wrong = judge_missing(world, found); !wrong.empty()) return wrong;
   return judge_ledger(box.ledger(), world, found);
@@ -48,20 +76,7 @@ std::string Model::take_out(outbox::Outbox& box, World world, Found& found) cons
     for (;;) {
       const auto got = box.fetch(static_cast<LaneIndex>(lane), kTake, 64 * 1024);
       const auto dropped = box.take_news().dropped;
-      for (const auto& [id, reason] : dropped) {
-        const Known* k = find(id);
-        if (k == nullptr) return about("gave up a message that never was", id);
-        found.dropped[static_cast<std::size_t>(k - known.data())] = true;
-        if (world == World::failing) {
-          // Calls fail, but nothing on the disk is damaged.
-          if (k->promised && reason == DropReason::corrupt) {
-            return about("gave up a promised message as corrupt", id);
-          }
-          continue;
-        }
-        if (reason != DropReason::expired) return about("gave up a message without damage", id);
-        if (!k->message->expiry_seconds) return about("expired without an expiry", id);
-      }
+      if (std::string wrong = judge_dropped(dropped, world, found); !wrong.empty()) return wrong;
       for (const MessagePtr& m : got.messages) {
         std::string wrong = judge_message(*m, static_cast<LaneIndex>(lane), world, last, found);
         if (!wrong.empty()) return wrong;
@@ -75,15 +90,59 @@ std::string Model::take_out(outbox::Outbox& box, World world, Found& found) cons
     if (unread != 0 && world == World::intact) return "unfetched after fetching all";
     found.unread += unread;
   }
-  // What had expired may have been given up, durably, just before the cut.
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    const Known& k = known[i];
-    if (found.there[i] || k.settled || !k.message->expiry_seconds) continue;
-    const Fate fate = box.fate(k.id);
-    if (fate.kind != FateKind::dropped || fate.dropped != DropReason::expired) continue;
-    found.dropped[i] = true;
+  ask_fates(box, found);
+  return {};
+}
+
+std::string Model::judge_dropped(const std::vector<std::pair<MessageId, DropReason>>& all,
+                                 World world, Found& found) const {
+  for (const auto& [id, reason] : all) {
+    const Known* k = find(id);
+    if (k == nullptr) return about("gave up a message that never was", id);
+    found.dropped[static_cast<std::size_t>(k - known.data())] = reason;
+    if (world == World::intact && !allows(*k, reason)) {
+      return about("gave up a message without a reason", id);
+    }
+    // Calls fail, but nothing on the disk is damaged.
+    if (k->promised && reason == DropReason::corrupt) {
+      return about("gave up a promised message as corrupt", id);
+    }
   }
   return {};
+}
+
+/// What was given up, durably, by the call that was cut short, so that nobody heard of it.
+void Model::ask_fates(outbox::Outbox& box, Found& found) const {
+  std::vector<std::size_t> unsure;  // forgotten: given up, or never accepted
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    const Known& k = known[i];
+    if (found.there[i] || found.dropped[i] || k.settled) continue;
+    const bool any = allows(k, DropReason::expired) || allows(k, DropReason::evicted) ||
+                     allows(k, DropReason::superseded);
+    if (!any) continue;
+    const Fate fate = box.fate(k.id);
+    found.dropped[i] = dropped_as(k, fate);
+    if (fate.kind == FateKind::forgotten && !k.committed) unsure.push_back(i);
+  }
+  const Ledger ledger = box.ledger();
+  for (const std::size_t i : unsure) {
+    for (std::size_t r = 0; r < kDropReasons && !found.dropped[i]; ++r) {
+      const auto reason = static_cast<DropReason>(r);
+      if (!allows(known[i], reason) || ledger.dropped[r] <= count(found).dropped[r]) continue;
+      found.dropped[i] = reason;
+    }
+  }
+}
+
+// A store of small segments remembers few ends, but its ledger has them all.
+std::optional<DropReason> Model::dropped_as(const Known& k, const Fate& fate) const {
+  if (fate.kind == FateKind::dropped && allows(k, fate.dropped)) return fate.dropped;
+  if (fate.kind != FateKind::forgotten || !k.committed) return std::nullopt;
+  for (const DropReason reason :
+       {DropReason::superseded, DropReason::evicted, DropReason::expired}) {
+    if (allows(k, reason)) return reason;
+  }
+  return std::nullopt;
 }
 
 std::string Model::judge_message(const StoredMessage& m, LaneIndex lane, World world,
@@ -91,7 +150,8 @@ std::string Model::judge_message(const StoredMessage& m, LaneIndex lane, World w
   const Known* k = find(m.id);
   if (k == nullptr) return about("forged: an id that was never given", m.id);
   if (!same_content(m, *k->message)) return about("forged: other content", m.id);
-  const auto configured = std::find(lanes.begin(), lanes.end(), *k->lane);
+  const auto configured = std::find_if(lanes.begin(), lanes.end(),
+                                       [&](const auto& each) { return each.name == *k->lane; });
   const auto due = configured == lanes.end() ? lanes.size() - 1
                                              : static_cast<std::size_t>(configured - lanes.begin());
   if (m.lane != lane || lane != due) return about("in the wrong lane", m.id);
@@ -124,41 +184,67 @@ std::string Model::judge_missing(World world, const Found& found) const {
     }
     if (found.there[i] && found.dropped[i]) return about("given up and delivered", k.id);
   }
+  return judge_superseded(found);
+}
+
+/// A message goes for a newer one of its key only once that is durable.
+std::string Model::judge_superseded(const Found& found) const {
+  for (std::size_t i = 0; i < known.size() && found.unread == 0; ++i) {
+    const Known& k = known[i];
+    if (k.settled_durably || found.there[i]) continue;
+    const bool by_now = found.dropped[i] == DropReason::superseded;
+    if (!by_now && !(k.settled && !k.delivered && k.reason == DropReason::superseded)) continue;
+    bool replaced = false;
+    for (std::size_t j = i + 1; j < known.size() && !replaced; ++j) {
+      const bool accepted = found.there[j] || found.dropped[j] || known[j].settled;
+      replaced = accepted && same_key(known[j], k);
+    }
+    if (!replaced) return about("replaced by a message that is not there", k.id);
+  }
   return {};
 }
 
 // Every message that was ever accepted stands under exactly one heading.
-std::string Model::judge_ledger(const Ledger& ledger, World world, const Found& found) const {
-  if (!ledger.balanced()) return "ledger not balanced after fetching";
-  if (ledger.pending != found.pending + found.unread) return "pending is not what was found";
-  std::uint64_t accepted = 0;
-  std::uint64_t delivered = 0;
-  std::array<std::uint64_t, kDropReasons> dropped{};
+Ledger Model::count(const Found& found) const {
+  Ledger out;
+  const auto count = [&out](bool delivered, DropReason reason) {
+    ++(delivered ? out.delivered : out.dropped[static_cast<std::size_t>(reason)]);
+  };
   for (std::size_t i = 0; i < known.size(); ++i) {
     const Known& k = known[i];
     if (found.dropped[i]) {
-      ++dropped[static_cast<std::size_t>(DropReason::expired)];
-      ++accepted;
+      count(false, *found.dropped[i]);
     } else if (found.there[i]) {
-      ++accepted;
+      ++out.pending;
     } else if (k.committed && k.settled) {
-      ++accepted;
-      ++(k.delivered ? delivered : dropped[static_cast<std::size_t>(k.reason)]);
+      count(k.delivered, k.reason);
     }
   }
+  out.accepted = out.pending + out.delivered + out.dropped_total();
+  return out;
+}
+
+std::string Model::judge_ledger(const Ledger& ledger, World world, const Found& found) const {
+  if (!ledger.balanced()) return "ledger not balanced after fetching";
+  if (ledger.pending != found.pending + found.unread) return "pending is not what was found";
+  const Ledger due = count(found);
   const auto differs = [](const char* what, std::uint64_t is, std::uint64_t should) {
     return std::string(what) + " " + std::to_string(is) + " instead of " + std::to_string(should);
   };
   if (world == World::failing) {
-    if (ledger.accepted < accepted) return differs("accepted", ledger.accepted, accepted);
-    return {};
+    if (ledger.accepted >= due.accepted) return {};
+    return differs("accepted", ledger.accepted, due.accepted);
   }
-  if (ledger.accepted != accepted) return differs("accepted", ledger.accepted, accepted);
-  if (ledger.delivered != delivered) return differs("delivered", ledger.delivered, delivered);
-  for (std::size_t r = 0; r < dropped.size(); ++r) {
-    if (ledger.dropped[r] == dropped[r]) continue;
+  if (ledger.accepted != due.accepted) {
+    return differs("accepted", ledger.accepted, due.accepted);
+  }
+  if (ledger.delivered != due.delivered) {
+    return differs("delivered", ledger.delivered, due.delivered);
+  }
+  for (std::size_t r = 0; r < kDropReasons; ++r) {
+    if (ledger.dropped[r] == due.dropped[r]) continue;
     const std::string name(to_string(static_cast<DropReason>(r)));
-    return differs(("dropped as " + name).c_str(), ledger.dropped[r], dropped[r]);
+    return differs(("dropped as " + name).c_str(), ledger.dropped[r], due.dropped[r]);
   }
   return {};
 }
@@ -170,7 +256,7 @@ std::uint64_t Model::absorb(const Found& found) {
     if (found.dropped[i]) {
       k.committed = k.settled = true;
       k.delivered = false;
-      k.reason = DropReason::expired;
+      k.reason = *found.dropped[i];
       continue;
     }
     // A settlement that no commit covered has survived or not; now it is decided.
@@ -179,6 +265,7 @@ std::uint64_t Model::absorb(const Found& found) {
       k.lost = false;
       ++salvaged;
     }
+    if (!k.committed) k.lost = true;  // never accepted
     k.settled = k.settled_durably = k.settled && !found.there[i] && found.unread == 0;
   }
   return salvaged;

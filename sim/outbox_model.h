@@ -24,6 +24,7 @@ struct Known {
   bool committed = false;        ///< Accepted: promised, fetched, or found by an opening.
   bool promised = false;         ///< commit() said so.
   bool lost = false;             ///< commit() said that it could not be saved.
+  bool given_up = false;         ///< Put into a lane that was full and drops the newest.
   bool settled = false;          ///< At least in RAM.
   bool settled_durably = false;  ///< A commit succeeded after it was settled.
   bool delivered = false;        ///< Else dropped, for the reason:
@@ -33,7 +34,8 @@ struct Known {
 /// What an opening found: the ids by position in Model::known.
 struct Found {
   std::vector<bool> there;
-  std::vector<bool> dropped;  ///< Given up while it was being fetched.
+  /// Given up while it was being fetched, or in the call that the crash cut short.
+  std::vector<std::optional<DropReason>> dropped;
   std::uint64_t pending = 0;
   std::uint64_t unread = 0;  ///< Waiting, but the disk would not give them now.
 };
@@ -45,11 +47,19 @@ class Model {
   enum class World { intact, failing };
 
   std::vector<Known> known;  ///< Ids ascend.
-  std::vector<std::string> lanes;
+  std::vector<outbox::LaneOptions> lanes;
 
   [[nodiscard]] Known* find(MessageId id);
   [[nodiscard]] const Known* find(MessageId id) const;
   [[nodiscard]] MessageId last_id() const { return known.empty() ? 0 : known.back().id; }
+  /// Of the lane it was put in; none when that is no longer configured.
+  [[nodiscard]] LaneRules rules_of(const Known& k) const;
+  /// Whether the store may give it up for this reason by itself.
+  [[nodiscard]] bool allows(const Known& k, DropReason reason) const;
+  /// Whether it waits (or is about to), for all that is known.
+  [[nodiscard]] static bool waits(const Known& k) { return !k.settled && !k.lost && !k.given_up; }
+  /// Whether one may take the other's place, in a lane that conflates.
+  [[nodiscard]] static bool same_key(const Known& a, const Known& b);
 
   /// Takes everything out of a store just opened and judges it. Nothing is settled.
   [[nodiscard]] std::string judge(outbox::Outbox& box, const outbox::RecoveryReport& report,
@@ -62,7 +72,13 @@ class Model {
   [[nodiscard]] std::string judge_message(const StoredMessage& m, LaneIndex lane, World world,
                                           std::vector<MessageId>& last, Found& found) const;
   [[nodiscard]] std::string take_out(outbox::Outbox& box, World world, Found& found) const;
+  [[nodiscard]] std::string judge_dropped(const std::vector<std::pair<MessageId, DropReason>>& all,
+                                          World world, Found& found) const;
+  void ask_fates(outbox::Outbox& box, Found& found) const;
+  [[nodiscard]] std::string judge_superseded(const Found& found) const;
+  [[nodiscard]] std::optional<DropReason> dropped_as(const Known& k, const Fate& fate) const;
   [[nodiscard]] std::string judge_missing(World world, const Found& found) const;
+  [[nodiscard]] Ledger count(const Found& found) const;
   [[nodiscard]] std::string judge_ledger(const Ledger& ledger, World world,
                                          const Found& found) const;
 };

@@ -30,6 +30,7 @@ class OutboxRig {
   outbox::test::HandClock clock;
   outbox::Options options;
   Model::World world = Model::World::intact;
+  std::uint64_t keys = 0;  ///< Messages get one of so many keys; 0: each has its own.
   /// Called around every use of the store: true before, false behind.
   std::function<void(bool)> entering;
 
@@ -43,6 +44,8 @@ class OutboxRig {
 
   /// Opens the store, takes out everything and judges it. False when it did not open.
   bool open();
+  /// Closes in order and opens again, but takes nothing out: all is the store's to give up.
+  bool reopen();
   /// False when it was refused.
   bool put(LaneIndex lane, std::size_t payload, std::uint32_t expiry_seconds = 0);
   /// A lane by chance.
@@ -70,7 +73,17 @@ class OutboxRig {
  private:
   StoredMessage make(LaneIndex lane, std::size_t payload, std::uint32_t expiry_seconds);
   void take_lost(const std::vector<MessageId>& lost);
-  void check_dropped();
+  bool open_box(outbox::RecoveryReport& report);
+  [[nodiscard]] bool lane_is_full(const Known& fresh) const;
+  /// Takes what the store decided by itself, checks it, and does about it what flow would.
+  void take_news();
+  bool note_dropped(MessageId id, DropReason reason);
+  [[nodiscard]] bool is_held(MessageId id) const;
+  [[nodiscard]] bool is_oldest(const Known& k) const;
+  void give_up_held(LaneIndex lane, std::uint64_t count);
+  void end_held(std::size_t at, DropReason reason);
+  void check_limits();
+  void check_lane(const outbox::LaneOptions& lane, bool keys_known);
   std::shared_ptr<const std::string> name_of(LaneIndex lane);
 
   SeededRandom world_random_;

@@ -29,6 +29,54 @@ outbox::Options encrypted() {
   return options;
 }
 
+/// Three lanes: what comes first keeps everything.
+outbox::Options ruled(outbox::Options options, LaneRules normal, LaneRules bulk) {
+  options.lanes[1].rules = normal;
+  options.lanes[2].rules = bulk;
+  return options;
+}
+outbox::Options old_ones_go() {
+  return ruled(ordinary(), {.max_messages = 12, .when_full = WhenFull::drop_oldest},
+               {.max_bytes = 6000, .when_full = WhenFull::drop_oldest});
+}
+outbox::Options new_ones_go() {
+  outbox::Options options = ruled(ordinary(), {.max_messages = 20},
+                                  {.max_bytes = 4000, .when_full = WhenFull::drop_newest});
+  options.lanes[0].rules = {.max_messages = 9, .when_full = WhenFull::drop_newest};
+  return options;
+}
+outbox::Options newest_of_a_key() {
+  return ruled(ordinary(), {.conflate = true}, {.conflate = true});
+}
+outbox::Options bulk_makes_room(outbox::Options options) {
+  return ruled(std::move(options), {}, {.when_full = WhenFull::drop_oldest});
+}
+outbox::Options crammed() { return bulk_makes_room(sized(6)); }
+outbox::Options crammed_encrypted() {
+  outbox::Options options = encrypted();
+  options.max_bytes = 6 * std::uint64_t{kSegmentFloor};
+  return bulk_makes_room(std::move(options));
+}
+outbox::Options aging() {
+  return ruled(ordinary(), {.max_age = seconds(8)}, {.max_age = seconds(30)});
+}
+
+/// A workload that never comes to what it is for would prove nothing.
+void insist_dropped(OutboxRig& rig, DropReason reason) {
+  if (!rig.up() || rig.world != Model::World::intact) return;
+  if (rig.box()->ledger().dropped[static_cast<std::size_t>(reason)] > 0) return;
+  rig.fail("nothing was dropped as " + std::string(to_string(reason)));
+}
+
+/// Whether a slot holds what was copied from others.
+bool has_carried(OutboxRig& rig) {
+  const auto names = rig.disk().list();
+  return names && std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+           const auto header = outbox::decode_segment_header(rig.disk().content(name));
+           return header && header->kind == outbox::SegmentKind::carried;
+         });
+}
+
 void put_some(OutboxRig& rig, std::uint64_t count, std::size_t payload_below) {
   for (std::uint64_t i = 0; i < count && rig.up(); ++i) {
     rig.put_any(rig.random.below(payload_below));
@@ -265,6 +313,63 @@ void limit_changes(OutboxRig& rig) {
   }
 }
 
+void limits(OutboxRig& rig) {
+  rig.open();
+  for (int i = 0; i < 60 && rig.up(); ++i) {
+    put_some(rig, 1 + rig.random.below(6), 400);
+    if (rig.random.below(3) != 0) rig.commit();
+    if (rig.random.below(4) == 0) fetch_all_lanes(rig, 1 + rig.random.below(6));
+    rig.settle(rig.random.below(5), false);
+    rig.tick(milliseconds(rig.random.below(2500)));
+    if (i % 12 == 11) rig.reopen();
+    if (i % 20 == 15) {
+      rig.crash(rig.random.below(2) == 0);
+      rig.open();
+      rig.settle(rig.in_flight() / 2, false);
+    }
+  }
+  insist_dropped(rig, DropReason::evicted);
+}
+
+void conflation(OutboxRig& rig) {
+  rig.keys = 7;
+  rig.open();
+  for (int i = 0; i < 60 && rig.up(); ++i) {
+    put_some(rig, 1 + rig.random.below(5), 300);
+    if (rig.random.below(3) != 0) rig.commit();
+    if (rig.random.below(4) == 0) fetch_all_lanes(rig, 1 + rig.random.below(3));
+    rig.settle(rig.random.below(4), false);
+    // The first ticks after an opening read the keys of what waits, a segment each.
+    rig.tick(milliseconds(rig.random.below(2500)));
+    if (i % 7 == 6) rig.reopen();
+    if (i % 20 == 15) {
+      rig.crash(rig.random.below(2) == 0);
+      rig.open();
+    }
+  }
+  insist_dropped(rig, DropReason::superseded);
+}
+
+/// Fills the outbox, bulk mostly, and delivers bulk: each segment then holds a few others.
+void compaction(OutboxRig& rig) {
+  rig.open();
+  bool carried = false;
+  for (int round = 0; round < 3 && rig.up(); ++round) {
+    for (int i = 0; i < 170 && rig.up(); ++i) {
+      const std::size_t payload = 500 + rig.random.below(600);
+      if (!rig.put(rig.random.below(12) == 0 ? 0 : 2, payload)) break;
+      if (i % 10 == 9) rig.commit();
+      carried = carried || (i % 10 == 0 && has_carried(rig));
+    }
+    rig.commit();
+    rig.fetch(2, 30 + rig.random.below(60));
+    if (round == 1) rig.fetch(0, 4);  // what is held is carried, too
+    rig.settle(rig.in_flight(), false);
+  }
+  if (rig.world == Model::World::intact && rig.up() && !carried) rig.fail("nothing was carried");
+  insist_dropped(rig, DropReason::evicted);
+}
+
 void mixed(OutboxRig& rig) {
   rig.open();
   for (int i = 0; i < 220 && rig.up(); ++i) {
@@ -325,6 +430,12 @@ const std::vector<Workload>& outbox_workloads() {
       {"limit-changes", "max_bytes lowered and raised", roomy, limit_changes},
       {"mixed", "everything, by chance", ordinary, mixed},
       {"sealed", "everything, by chance, encrypted at rest", encrypted, mixed},
+      {"limits-evict", "full lanes drop their oldest, by count and bytes", old_ones_go, limits},
+      {"limits-newest", "full lanes drop the newest, or refuse it", new_ones_go, limits},
+      {"conflation", "of each key only the newest waits", newest_of_a_key, conflation},
+      {"compaction", "a full outbox: segments carried, bulk dropped", crammed, compaction},
+      {"sealed-compaction", "the same, encrypted at rest", crammed_encrypted, compaction},
+      {"max-age", "lanes whose messages expire by themselves", aging, expiry},
   };
   return all;
 }

@@ -212,6 +212,21 @@ TEST_F(LanesTest, ConflationReachesWhatAnEarlierRunLeft) {
   EXPECT_EQ(fetch(1), (Ids{other, fresh}));
 }
 
+// Found by crash_sim: read after the opening, the old one went before the new one was durable.
+TEST_F(LanesTest, TheOldMessageOfAKeyWaitsUntilTheNewOneIsDurable) {
+  rules(1).conflate = true;
+  open();
+  const MessageId old = stored(1, "a");
+  open();
+  const MessageId fresh = put(1, "a").id;
+  for (int i = 0; i < 5; ++i) box_->tick();
+  EXPECT_TRUE(dropped().empty());
+  EXPECT_EQ(box_->fate(old).kind, FateKind::pending);
+  commit();
+  EXPECT_EQ(dropped(), (Drops{{old, DropReason::superseded}}));
+  EXPECT_EQ(fetch(1), Ids{fresh});
+}
+
 TEST_F(LanesTest, AFetchedMessageIsReportedWhenReplaced) {
   rules(1).conflate = true;
   open();

@@ -180,6 +180,7 @@ class Store final : public Outbox {
   [[nodiscard]] std::uint64_t key_of(StoreLane lane, const StoredMessage& message) const;
   void note_key(StoreLane lane, const StoredMessage& message, MessageId id, std::uint32_t bytes);
   void supersede(MessageId id, Held held);
+  void supersede_for(MessageId newer, MessageId id, Held held);
   void scan_keys();
   void forget_ended_keys();
 

@@ -38,9 +38,7 @@ void Store::note_key(StoreLane lane, const StoredMessage& message, MessageId id,
     if (newest_.size() < limits::kConflationKeys) newest_.emplace(key, newest);
     return;
   }
-  // Only once the new one is durable is the old one no longer needed.
-  if (known->second.id < id)
-    supersede_confirmed_.emplace_back(known->second.id, known->second.held);
+  if (known->second.id < id) supersede_for(id, known->second.id, known->second.held);
   known->second = newest;
 }
 
@@ -60,6 +58,15 @@ void Store::supersede(MessageId id, Held held) {
     return;
   }
   drop(id, held, DropReason::superseded);
+}
+
+// Only once the newer one is durable is the older one no longer needed.
+void Store::supersede_for(MessageId newer, MessageId id, Held held) {
+  if (batch_puts_.empty() || newer < batch_puts_.front().id) {
+    supersede(id, held);
+  } else {
+    supersede_confirmed_.emplace_back(id, held);
+  }
 }
 
 // One segment. What waits in it is older than everything put since the opening.
@@ -88,7 +95,7 @@ void Store::scan_keys() {
     if (added || known->second.id == id) {
       if (newest_.size() > limits::kConflationKeys) newest_.erase(known);
     } else if (known->second.id > id) {
-      supersede(id, held);
+      supersede_for(known->second.id, id, held);
     } else {
       supersede(known->second.id, known->second.held);
       known->second = {id, held};
