@@ -64,7 +64,8 @@ bool OutboxRig::open_box(outbox::RecoveryReport& report) {
   model_.lanes = options.lanes;
   auto opened = [&] {
     const Use use(entering);
-    return outbox::Outbox::open(*disk_, clock, world_random_, options, report);
+    return outbox::Outbox::open(below != nullptr ? *below : *disk_, clock, world_random_, options,
+                                report);
   }();
   if (!opened) {
     if (world == Model::World::intact) fail("open refused: " + opened.error().message);

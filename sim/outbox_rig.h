@@ -33,6 +33,7 @@ class OutboxRig {
   std::uint64_t keys = 0;  ///< Messages get one of so many keys; 0: each has its own.
   /// Called around every use of the store: true before, false behind.
   std::function<void(bool)> entering;
+  env::Disk* below = nullptr;  ///< What the store is given instead of disk(), if anything.
 
   [[nodiscard]] PowerCutDisk& disk() { return *disk_; }
   [[nodiscard]] const Model& model() const { return model_; }
