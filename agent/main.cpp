@@ -3,13 +3,17 @@
 // Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again. They are blocked before
 //          the first thread exists and fetched by this one, so no handler runs anywhere.
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdio>
 #include <string>
+#include <thread>
 
 #include "exit_codes.h"
 #include "holdfast/device.h"
@@ -102,12 +106,48 @@ void let_signals_kill(const sigset_t& signals) {
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+/// While it lives, SIGTERM and SIGINT end the process at once: opening may wait for a disk, and has
+/// nothing yet that must be ended in order.
+class EndsAtOnce {
+ public:
+  explicit EndsAtOnce(sigset_t signals) : over_(::eventfd(0, EFD_CLOEXEC)) {
+    sigdelset(&signals, SIGHUP);
+    if (over_ < 0) return;
+    watch_ = std::thread([over = over_, signals] {
+      const int signal = ::signalfd(-1, &signals, SFD_CLOEXEC);
+      std::array<pollfd, 2> ready{{{over, POLLIN, 0}, {signal, POLLIN, 0}}};
+      while (::poll(ready.data(), ready.size(), -1) < 0) {
+      }
+      if (ready[0].revents == 0) ::_exit(kStopped);
+      ::close(signal);
+    });
+  }
+  ~EndsAtOnce() {
+    if (over_ < 0) return;
+    static_cast<void>(::eventfd_write(over_, 1));
+    watch_.join();
+    ::close(over_);
+  }
+  EndsAtOnce(const EndsAtOnce&) = delete;
+  EndsAtOnce& operator=(const EndsAtOnce&) = delete;
+
+ private:
+  int over_;
+  std::thread watch_;
+};
+
+Result<std::unique_ptr<Device>> open_device(Config config, const LogHandler& log,
+                                            const sigset_t& signals) {
+  const EndsAtOnce ends(signals);
+  return Device::open(std::move(config), log);
+}
+
 int run(const Options& options, const sigset_t& signals) {
   const LogHandler log = runtime::stderr_log();
   Result<Config> config = load_config(options.config);
   if (!config) return fail(kConfiguration, config.error().message);
   const Milliseconds deadline = config->timing.stop_deadline;
-  Result<std::unique_ptr<Device>> opened = Device::open(std::move(config).value(), log);
+  Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), log, signals);
   if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
   Device& device = **opened;
   log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");

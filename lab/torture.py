@@ -26,7 +26,7 @@ KINDS = {
     "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
     "power": (torture_power, 200, "power cuts below the real outbox on a real file system"),
     "full": (torture_full, 10, "a file system filled to the last byte below the agent"),
-    "io": (torture_io, 100, "writes and syncs of the agent that fail, fall short or take long"),
+    "io": (torture_io, 100, "reads, writes and syncs of the agent that fail, fall short or take long"),
 }
 
 

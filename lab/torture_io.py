@@ -1,6 +1,6 @@
 """tools/torture io: single system calls of the real agent fail, fall short, or take long.
 
-strace attaches to the running agent, or starts it, and makes its writes and syncs fail: the n-th one
+strace attaches to the running agent, or starts it, and makes its reads, writes and syncs fail: the n-th one
 only, or all of them until strace leaves. Short writes are made by lab/sabotage.cpp. Then the fault is
 over, and the agent must accept again by itself. In half of the rounds it is killed on top.
 """
@@ -18,6 +18,7 @@ FAULTS = (
     ("write_eio", "pwrite64:error=EIO"),
     ("write_enospc", "pwrite64:error=ENOSPC"),
     ("write_edquot", "pwrite64:error=EDQUOT"),
+    ("read_eio", "pread64:error=EIO"),
     ("sync_eio", "fdatasync:error=EIO"),
     ("sync_enospc", "fdatasync:error=ENOSPC"),
     ("open_emfile", "openat:error=EMFILE"),
@@ -81,8 +82,12 @@ class Victim(torture_agent.Victim):
             self.wrong(f"the agent died of signal, status {status}: {self.agent.last_words()}")
 
     def trace(self, rule):
-        return [world.program("strace"), "-f", "-qq", "-o", "/dev/null", "-e",
-                f"trace={rule.split(':')[0]}", "-e", f"inject={rule}"]
+        call = rule.split(":")[0]
+        # Reads of the outbox only: the loader of programs reads, too.
+        slots = self.agent.folder.glob("outbox/slot-*") if call == "pread64" else ()
+        paths = [part for slot in slots for part in ("-P", slot)]
+        return [world.program("strace"), "-f", "-qq", "-o", "/dev/null", *paths, "-e",
+                f"trace={call}", "-e", f"inject={rule}"]
 
     def fault_while_running(self, short):
         preload = dict(self.agent.preload)

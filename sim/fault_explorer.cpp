@@ -71,6 +71,7 @@ class Attempt {
     if (rig_.up() && forbids_writing(kind_) && struck_) insist();
     rig_.disk().before = nullptr;
     rig_.disk().faults = {};
+    rig_.world = Model::World::healed;
     totals.refused += rig_.box() == nullptr ? 1U : 0U;
     totals.degraded += rig_.box() != nullptr && rig_.box()->health() != StorageHealth::ok ? 1U : 0U;
     if (rig_.wrong().empty()) heal();
@@ -123,6 +124,7 @@ class Attempt {
     }
     if (!rig_.up()) return;
     if (!well()) return rig_.fail("does not recover after healing");
+    rig_.commit();  // tells of what could not be saved before
     if (!rig_.put(0, 50)) {
       if (rig_.box()->health() != StorageHealth::full) return rig_.fail("refuses after healing");
       drain_here();

@@ -13,6 +13,11 @@ std::string about(const char* what, MessageId id) {
   return std::string(what) + " (message " + std::to_string(id) + ")";
 }
 
+/// A message that was only found, not promised, may go again if the disk failed to sync it.
+bool owed(const Known& k, Model::World world) {
+  return world == Model::World::intact ? k.committed : k.promised;
+}
+
 }  // namespace
 
 bool same_content(const StoredMessage& a, const StoredMessage& b) {
@@ -83,14 +88,13 @@ std::string Model::take_out(outbox::Outbox& box, World world, Found& found) cons
       }
       if (!got.more) break;
       if (!got.messages.empty() || !dropped.empty()) continue;
-      if (world == World::failing) break;
       return "fetch makes no progress";
     }
-    const std::uint64_t unread = box.unfetched(static_cast<LaneIndex>(lane));
-    if (unread != 0 && world == World::intact) return "unfetched after fetching all";
-    found.unread += unread;
+    if (box.unfetched(static_cast<LaneIndex>(lane)) != 0) return "unfetched after fetching all";
   }
-  ask_fates(box, found);
+  found.unread = box.ledger().pending - found.pending;
+  if (found.unread != 0 && world != World::failing) return "some that wait cannot be fetched";
+  ask_fates(box, world, found);
   return {};
 }
 
@@ -112,7 +116,7 @@ std::string Model::judge_dropped(const std::vector<std::pair<MessageId, DropReas
 }
 
 /// What was given up, durably, by the call that was cut short, so that nobody heard of it.
-void Model::ask_fates(outbox::Outbox& box, Found& found) const {
+void Model::ask_fates(outbox::Outbox& box, World world, Found& found) const {
   std::vector<std::size_t> unsure;  // forgotten: given up, or never accepted
   for (std::size_t i = 0; i < known.size(); ++i) {
     const Known& k = known[i];
@@ -128,7 +132,9 @@ void Model::ask_fates(outbox::Outbox& box, Found& found) const {
   for (const std::size_t i : unsure) {
     for (std::size_t r = 0; r < kDropReasons && !found.dropped[i]; ++r) {
       const auto reason = static_cast<DropReason>(r);
-      if (!allows(known[i], reason) || ledger.dropped[r] <= count(found).dropped[r]) continue;
+      if (!allows(known[i], reason) || ledger.dropped[r] <= count(world, found).dropped[r]) {
+        continue;
+      }
       found.dropped[i] = reason;
     }
   }
@@ -173,9 +179,7 @@ std::string Model::judge_missing(World world, const Found& found) const {
   std::uint64_t unread = found.unread;
   for (std::size_t i = 0; i < known.size(); ++i) {
     const Known& k = known[i];
-    // A message that was only found, not promised, may go again if the disk failed to sync it.
-    const bool owed = world == World::failing ? k.promised : k.committed;
-    if (owed && !k.settled && !k.lost && !found.there[i] && !found.dropped[i]) {
+    if (owed(k, world) && !k.settled && !k.lost && !found.there[i] && !found.dropped[i]) {
       if (unread > 0) {
         --unread;  // a later judge will see it
         continue;
@@ -184,14 +188,14 @@ std::string Model::judge_missing(World world, const Found& found) const {
     }
     if (found.there[i] && found.dropped[i]) return about("given up and delivered", k.id);
   }
-  return judge_superseded(found);
+  return judge_superseded(world, found);
 }
 
 /// A message goes for a newer one of its key only once that is durable.
-std::string Model::judge_superseded(const Found& found) const {
+std::string Model::judge_superseded(World world, const Found& found) const {
   for (std::size_t i = 0; i < known.size() && found.unread == 0; ++i) {
     const Known& k = known[i];
-    if (k.settled_durably || found.there[i]) continue;
+    if (!owed(k, world) || k.settled_durably || found.there[i]) continue;
     const bool by_now = found.dropped[i] == DropReason::superseded;
     if (!by_now && !(k.settled && !k.delivered && k.reason == DropReason::superseded)) continue;
     bool replaced = false;
@@ -205,7 +209,7 @@ std::string Model::judge_superseded(const Found& found) const {
 }
 
 // Every message that was ever accepted stands under exactly one heading.
-Ledger Model::count(const Found& found) const {
+Ledger Model::count(World world, const Found& found) const {
   Ledger out;
   const auto count = [&out](bool delivered, DropReason reason) {
     ++(delivered ? out.delivered : out.dropped[static_cast<std::size_t>(reason)]);
@@ -216,7 +220,7 @@ Ledger Model::count(const Found& found) const {
       count(false, *found.dropped[i]);
     } else if (found.there[i]) {
       ++out.pending;
-    } else if (k.committed && k.settled) {
+    } else if (owed(k, world) && k.settled) {
       count(k.delivered, k.reason);
     }
   }
@@ -227,11 +231,11 @@ Ledger Model::count(const Found& found) const {
 std::string Model::judge_ledger(const Ledger& ledger, World world, const Found& found) const {
   if (!ledger.balanced()) return "ledger not balanced after fetching";
   if (ledger.pending != found.pending + found.unread) return "pending is not what was found";
-  const Ledger due = count(found);
+  const Ledger due = count(world, found);
   const auto differs = [](const char* what, std::uint64_t is, std::uint64_t should) {
     return std::string(what) + " " + std::to_string(is) + " instead of " + std::to_string(should);
   };
-  if (world == World::failing) {
+  if (world != World::intact) {
     if (ledger.accepted >= due.accepted) return {};
     return differs("accepted", ledger.accepted, due.accepted);
   }
@@ -266,7 +270,9 @@ std::uint64_t Model::absorb(const Found& found) {
       ++salvaged;
     }
     if (!k.committed) k.lost = true;  // never accepted
-    k.settled = k.settled_durably = k.settled && !found.there[i] && found.unread == 0;
+    k.settled = k.settled && !found.there[i];
+    k.undecided = k.settled && !k.settled_durably && found.unread > 0;
+    k.settled_durably = k.settled && !k.undecided;
   }
   return salvaged;
 }

@@ -27,6 +27,7 @@ struct Known {
   bool given_up = false;         ///< Put into a lane that was full and drops the newest.
   bool settled = false;          ///< At least in RAM.
   bool settled_durably = false;  ///< A commit succeeded after it was settled.
+  bool undecided = false;        ///< So or not, an opening that could not read all cannot tell.
   bool delivered = false;        ///< Else dropped, for the reason:
   DropReason reason = DropReason::expired;
 };
@@ -42,9 +43,9 @@ struct Found {
 
 class Model {
  public:
-  /// Damaged: operations failed, so messages may be given up as corrupt, and duplicates of what
-  /// was only found may appear.
-  enum class World { intact, failing };
+  /// Failing: calls fail, so duplicates of what was only found may appear, and what waits may be
+  /// unreadable for now. Healed: they did, and no longer do.
+  enum class World { intact, failing, healed };
 
   std::vector<Known> known;  ///< Ids ascend.
   std::vector<outbox::LaneOptions> lanes;
@@ -74,11 +75,11 @@ class Model {
   [[nodiscard]] std::string take_out(outbox::Outbox& box, World world, Found& found) const;
   [[nodiscard]] std::string judge_dropped(const std::vector<std::pair<MessageId, DropReason>>& all,
                                           World world, Found& found) const;
-  void ask_fates(outbox::Outbox& box, Found& found) const;
-  [[nodiscard]] std::string judge_superseded(const Found& found) const;
+  void ask_fates(outbox::Outbox& box, World world, Found& found) const;
+  [[nodiscard]] std::string judge_superseded(World world, const Found& found) const;
   [[nodiscard]] std::optional<DropReason> dropped_as(const Known& k, const Fate& fate) const;
   [[nodiscard]] std::string judge_missing(World world, const Found& found) const;
-  [[nodiscard]] Ledger count(const Found& found) const;
+  [[nodiscard]] Ledger count(World world, const Found& found) const;
   [[nodiscard]] std::string judge_ledger(const Ledger& ledger, World world,
                                          const Found& found) const;
 };

@@ -59,14 +59,27 @@ std::shared_ptr<const std::string> OutboxRig::name_of(LaneIndex lane) {
   return names_.back();
 }
 
+// As Device::open does.
+Result<std::unique_ptr<outbox::Outbox>> OutboxRig::open_patiently(outbox::RecoveryReport& report) {
+  constexpr int kTries = 10;
+  outbox::Options how = options;
+  for (int tries = 1;; ++tries) {
+    how.unreadable_is_damage = tries > kTries;
+    auto opened = [&] {
+      const Use use(entering);
+      return outbox::Outbox::open(below != nullptr ? *below : *disk_, clock, world_random_, how,
+                                  report);
+    }();
+    const bool again = !opened && opened.error().code == Errc::io && !disk_->is_down();
+    if (!again || how.unreadable_is_damage) return opened;
+    clock.pass(std::chrono::seconds(1));
+  }
+}
+
 bool OutboxRig::open_box(outbox::RecoveryReport& report) {
   if (!wrong_.empty()) return false;
   model_.lanes = options.lanes;
-  auto opened = [&] {
-    const Use use(entering);
-    return outbox::Outbox::open(below != nullptr ? *below : *disk_, clock, world_random_, options,
-                                report);
-  }();
+  auto opened = open_patiently(report);
   if (!opened) {
     if (world == Model::World::intact) fail("open refused: " + opened.error().message);
     return false;
@@ -181,7 +194,7 @@ bool OutboxRig::commit() {
   uncommitted_.clear();
   if (!box_->ledger().balanced()) fail("ledger not balanced after a commit");
   if (status) {
-    for (Known& k : model_.known) k.settled_durably = k.settled;
+    for (Known& k : model_.known) k.settled_durably = k.settled && !k.undecided;
   }
   take_news();
   if (status) check_limits();
@@ -220,7 +233,7 @@ bool OutboxRig::note_dropped(MessageId id, DropReason reason) {
   Known* k = model_.find(id);
   const bool intact = world == Model::World::intact;
   std::string what;
-  if (k == nullptr || k->settled) {
+  if (k == nullptr || (k->settled && !k->undecided)) {
     what = "gave up a message that does not wait";
   } else if (intact && is_held(id)) {
     what = "gave up a message that was handed out";
@@ -236,7 +249,7 @@ bool OutboxRig::note_dropped(MessageId id, DropReason reason) {
     return false;
   }
   k->committed = k->settled = true;
-  k->delivered = false;
+  k->undecided = k->delivered = false;
   k->reason = reason;
   return true;
 }
@@ -326,7 +339,8 @@ void OutboxRig::fetch(LaneIndex lane, std::size_t count) {
   for (const MessagePtr& m : got.messages) {
     Known* k = model_.find(m->id);
     if (k == nullptr || !same_content(*m, *k->message)) return fail("fetched a forged message");
-    if (k->settled) return fail("fetched what was settled");
+    if (k->settled && !k->undecided) return fail("fetched what was settled");
+    k->settled = k->undecided = false;
     if (is_held(m->id)) return fail("fetched twice");
     k->committed = true;  // a put or a tick may have committed it already
     in_flight_.push_back(m->id);

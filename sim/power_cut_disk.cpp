@@ -123,7 +123,6 @@ void PowerCutDisk::restart() {
 void PowerCutDisk::start_again() {
   ++generation_;
   down_ = false;
-  locked_ = false;
 }
 
 std::unique_ptr<PowerCutDisk> PowerCutDisk::image(env::Random& random, std::size_t written) const {
@@ -302,8 +301,7 @@ Status PowerCutDisk::sync_directory() {
 Status PowerCutDisk::lock() {
   if (down_) return power_off();
   if (auto error = refused(Call::lock)) return std::move(*error);
-  if (locked_) return Error{Errc::in_use, "locked by another process", EWOULDBLOCK};
-  locked_ = true;
+  if (faults.locked) return Error{Errc::in_use, "locked by another process", EWOULDBLOCK};
   return {};
 }
 

@@ -38,6 +38,7 @@ class PowerCutDisk final : public env::Disk {
     std::uint64_t io_error_at = kNever;  ///< This operation fails once, if it writes or syncs.
     bool io_errors = false;              ///< All writes and syncs fail.
     bool read_only = false;
+    bool locked = false;                 ///< Another process has the directory.
     std::uint64_t capacity = kNever;     ///< Bytes of all files together.
     bool ignore_directory_sync = false;  ///< Mutant: sync_directory() does nothing.
     bool ignore_first_sync = false;      ///< Mutant: sync() does nothing before the first write
@@ -147,7 +148,6 @@ class PowerCutDisk final : public env::Disk {
   std::uint64_t syncs_ = 0;
   std::uint64_t generation_ = 0;  // of the running process; older open files fail
   bool down_ = false;
-  bool locked_ = false;
 };
 
 }  // namespace holdfast::sim

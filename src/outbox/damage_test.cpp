@@ -52,26 +52,14 @@ class Damage : public testing::Test {
   /// Opens the image on a fresh disk and takes everything out of it.
   Found take_all(sim::PowerCutDisk& disk) {
     Found found;
-    auto opened = Outbox::open(disk, clock_, random_, small_options(), found.report);
+    auto opened = open_at_last(disk, clock_, random_, found.report);
     EXPECT_TRUE(opened.ok()) << "refused to open";
     if (!opened) return found;
     auto& box = **opened;
     std::map<MessageId, bool> seen;
-    for (LaneIndex lane = 0; lane < 3; ++lane) {
-      bool more = true;
-      while (more) {
-        const auto got = box.fetch(lane, 50, 1'000'000);
-        for (const MessagePtr& m : got.messages) {
-          seen[m->id] = true;
-          const auto& known = waiting_.contains(m->id) ? waiting_ : settled_;
-          const auto it = known.find(m->id);
-          if (it == known.end() || !same_message(it->second, *m)) ++found.wrong;
-        }
-        more = got.more;
-        if (got.messages.empty() && box.take_news().dropped.empty()) break;
-      }
-      EXPECT_EQ(box.unfetched(lane), 0U);
-    }
+    do {
+      for (LaneIndex lane = 0; lane < 3; ++lane) fetch_lane(box, lane, seen, found);
+    } while (wait_for_reads(box, clock_));
     for (const auto& [id, message] : waiting_) found.missing += seen.contains(id) ? 0U : 1U;
     found.ledger = box.ledger();
     EXPECT_TRUE(found.ledger.balanced());
@@ -81,6 +69,22 @@ class Damage : public testing::Test {
     EXPECT_EQ(box.put(make_message(0, "after", 10)).rejected, RejectReason::none);
     EXPECT_TRUE(box.commit(lost).ok());
     return found;
+  }
+
+  void fetch_lane(Outbox& box, LaneIndex lane, std::map<MessageId, bool>& seen, Found& found) {
+    bool more = true;
+    while (more) {
+      const auto got = box.fetch(lane, 50, 1'000'000);
+      for (const MessagePtr& m : got.messages) {
+        seen[m->id] = true;
+        const auto& known = waiting_.contains(m->id) ? waiting_ : settled_;
+        const auto it = known.find(m->id);
+        if (it == known.end() || !same_message(it->second, *m)) ++found.wrong;
+      }
+      more = got.more;
+      if (got.messages.empty() && box.take_news().dropped.empty()) break;
+    }
+    EXPECT_EQ(box.unfetched(lane), 0U);
   }
 
   void load(sim::PowerCutDisk& disk) {

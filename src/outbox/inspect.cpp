@@ -182,7 +182,9 @@ Result<Inspector::Attempt> Inspector::attempt(bool strict) {
   if (!*frozen) return Attempt::changed;
   slots_.emplace(*snapshot_);
   NoRandom random;
-  auto recovered = recover(*snapshot_, *slots_, reader_, random, Options{});
+  Options look;
+  look.unreadable_is_damage = true;  // somebody wants to see what there is
+  auto recovered = recover(*snapshot_, *slots_, reader_, random, look);
   if (!recovered) {
     if (recovered.error().code == Errc::not_found) return Attempt::changed;
     return std::move(recovered).error();

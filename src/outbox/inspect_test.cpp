@@ -92,13 +92,15 @@ class Inspect : public testing::Test {
   /// What a real opening gives up as corrupt once everything was fetched.
   std::uint64_t corrupt_after_opening(sim::PowerCutDisk& disk) {
     RecoveryReport report;
-    auto box = Outbox::open(disk, clock_, random_, small_options(), report).value();
-    for (LaneIndex lane = 0; lane < 3; ++lane) {
-      for (bool more = true; more;) {
-        const auto got = box->fetch(lane, 50, 1'000'000);
-        more = got.more && !got.messages.empty();
+    auto box = open_at_last(disk, clock_, random_, report).value();
+    do {
+      for (LaneIndex lane = 0; lane < 3; ++lane) {
+        for (bool more = true; more;) {
+          const auto got = box->fetch(lane, 50, 1'000'000);
+          more = got.more && !got.messages.empty();
+        }
       }
-    }
+    } while (wait_for_reads(*box, clock_));
     return box->ledger().dropped[static_cast<std::size_t>(DropReason::corrupt)];
   }
 

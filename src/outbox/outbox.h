@@ -41,6 +41,9 @@ struct Options {
   std::uint64_t segment_bytes = 0;  ///< 0: chosen from max_bytes. Fixed once the store exists.
   std::vector<LaneOptions> lanes{"urgent", "normal", "bulk"};
   Duration ack_flush = std::chrono::seconds(5);
+  /// A disk that refuses to read may do it later, so that fails the opening (Errc::io): try again
+  /// for a while. With this set, what cannot be read counts as damaged, and the rest is opened.
+  bool unreadable_is_damage = false;
   env::KeyRing* keys = nullptr;  ///< For encryption at rest; must outlive the outbox. Null: none.
 };
 
@@ -57,9 +60,10 @@ struct RecoveryReport {
   std::uint64_t torn = 0;     ///< Records cut while being written; never accepted.
   std::uint64_t locked = 0;   ///< Of the pending: sealed with a key that is not there. They wait.
   std::uint32_t segments = 0;
-  std::uint32_t set_aside = 0;  ///< Files of another store or format version, left as they are.
-  std::uint32_t epoch = 0;      ///< Numbers the openings of this store; never given twice.
-  std::uint32_t store = 0;      ///< The first four bytes of the store's UUID.
+  std::uint32_t set_aside = 0;   ///< Files of another store or format version, left as they are.
+  std::uint32_t unreadable = 0;  ///< Of these: files that could not be read.
+  std::uint32_t epoch = 0;       ///< Numbers the openings of this store; never given twice.
+  std::uint32_t store = 0;       ///< The first four bytes of the store's UUID.
 };
 
 /// put()'s answer: an id, or why not.
@@ -81,8 +85,9 @@ struct News {
 class Outbox {
  public:
   /// Opens or creates the store in `disk`, which must outlive it, as must clock and random.
-  /// Errors: in_use; io, permission, no_space when not even reading is possible. Damage is no
-  /// error: it is counted and reported.
+  /// Errors: in_use; io, permission, no_space when not even reading is possible (see
+  /// Options::unreadable_is_damage). Damage is no error: it is counted and reported. An opening
+  /// that fails has changed nothing.
   [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(env::Disk& disk, env::Clock& clock,
                                                             env::Random& random, Options options,
                                                             RecoveryReport& report);
@@ -99,7 +104,8 @@ class Outbox {
   [[nodiscard]] virtual Status commit(std::vector<MessageId>& lost) = 0;
 
   /// The oldest messages of a lane that were committed and not fetched before, at most max_count
-  /// and about max_bytes. Expired ones and those found corrupt are dropped on the way (News).
+  /// and about max_bytes. Expired ones and those found corrupt are dropped on the way (News). What
+  /// cannot be read is not given up before it has failed for some time, and waits until then.
   struct Fetched {
     std::vector<MessagePtr> messages;
     bool more = false;  ///< The lane has further messages.
@@ -121,7 +127,8 @@ class Outbox {
   /// What the store decided by itself since the last call.
   [[nodiscard]] virtual News take_news() = 0;
 
-  /// Does what time demands (flush of soft settlements, retry after a storage failure).
+  /// Does what time demands (flush of soft settlements, retry after a storage failure or of what
+  /// could not be read).
   virtual void tick() = 0;
   /// When tick() wants to be called; kNever if nothing is due.
   [[nodiscard]] virtual BootTime next_due() const = 0;
@@ -133,7 +140,7 @@ class Outbox {
   /// committed ones.
   [[nodiscard]] virtual Ledger ledger() const = 0;
   [[nodiscard]] virtual StorageHealth health() const = 0;
-  /// Pending messages of a lane that have not been fetched.
+  /// Pending messages of a lane that have not been fetched and can be now.
   [[nodiscard]] virtual std::uint64_t unfetched(LaneIndex lane) const = 0;
 
   /// What there is to see, and waiting messages page by page, fetched or not. Changes nothing.

@@ -9,7 +9,6 @@ namespace holdfast::outbox {
 namespace {
 
 constexpr std::uint32_t kChunk = 64 * 1024;
-constexpr std::uint32_t kSector = 512;
 
 }  // namespace
 
@@ -17,6 +16,7 @@ void SegmentReader::load(env::File& file, std::uint32_t offset, std::uint32_t le
   if (buffer_.size() < length || (buffer_.size() > kChunk && length <= kChunk)) {
     buffer_ = std::vector<std::byte>(std::max(length, kChunk));
   }
+  unread_.clear();
   const std::span<std::byte> out = std::span(buffer_).first(length);
   const auto got = file.read_at(offset, out);
   if (got) {
@@ -27,9 +27,18 @@ void SegmentReader::load(env::File& file, std::uint32_t offset, std::uint32_t le
   for (std::uint32_t at = 0; at < length; at += kSector) {
     const auto part = out.subspan(at, std::min(kSector, length - at));
     const auto some = file.read_at(offset + at, part);
-    if (!some) ++errors_;
+    if (!some) unread_.push_back(offset + at);
     const std::size_t good = some ? *some : 0;
     std::fill(part.begin() + static_cast<std::ptrdiff_t>(good), part.end(), std::byte{0});
+  }
+}
+
+void SegmentReader::note_errors(std::uint32_t offset, std::uint32_t length) {
+  for (const std::uint32_t sector : unread_) {
+    if (sector >= offset + length || sector + kSector <= offset) continue;
+    ++errors_;
+    error_offset_ = sector;
+    return;
   }
 }
 
@@ -46,6 +55,7 @@ std::span<const std::byte> SegmentReader::view(env::File& file, std::uint64_t se
     offset_ = offset;
     length_ = want;
   }
+  if (!unread_.empty()) note_errors(offset, length);
   return std::span<const std::byte>(buffer_).subspan(offset - offset_, length);
 }
 

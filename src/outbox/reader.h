@@ -3,7 +3,8 @@
 // Purpose:  one buffer of 64 KiB for all reading, so that a record costs no system call of its own
 //           and RAM does not grow with the backlog.
 // Threads:  one thread at a time. A view is valid until the next call.
-// Errors:   none. Sectors that cannot be read count as damaged and are remembered in errors().
+// Errors:   none. Sectors that cannot be read are passed over like damaged ones, and errors() tells
+//           that it was so: whoever misses a message then may look again later.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,9 @@
 #include "outbox/segment.h"
 
 namespace holdfast::outbox {
+
+/// What a disk reads or fails to read in one piece.
+inline constexpr std::uint32_t kSector = 512;
 
 struct RecordView {
   std::uint32_t offset = 0;
@@ -36,21 +40,26 @@ class SegmentReader {
   [[nodiscard]] std::optional<RecordView> next(env::File& file, const SegmentKey& key,
                                                std::uint64_t sequence, std::uint32_t from,
                                                std::uint32_t limit, BrokenPuts* broken = nullptr);
-  /// Forgets what was read; needed when bytes that were read may have changed.
+  /// Forgets what was read; needed when bytes that were read may have changed, or may be read now.
   void forget() { length_ = 0; }
-  /// Sectors that could not be read so far.
+  /// Grows whenever bytes are looked at that could not be read.
   [[nodiscard]] std::uint64_t errors() const { return errors_; }
+  /// Where in its segment the sector is that made errors() grow last.
+  [[nodiscard]] std::uint32_t error_offset() const { return error_offset_; }
 
  private:
   std::span<const std::byte> view(env::File& file, std::uint64_t sequence, std::uint32_t offset,
                                   std::uint32_t length, std::uint32_t limit);
   void load(env::File& file, std::uint32_t offset, std::uint32_t length);
+  void note_errors(std::uint32_t offset, std::uint32_t length);
 
   std::vector<std::byte> buffer_;
+  std::vector<std::uint32_t> unread_;  // sectors of the buffer that could not be read, ascending
   std::uint64_t sequence_ = 0;
   std::uint32_t offset_ = 0;
   std::uint32_t length_ = 0;
   std::uint64_t errors_ = 0;
+  std::uint32_t error_offset_ = 0;
 };
 
 }  // namespace holdfast::outbox

@@ -1,6 +1,7 @@
 #include "outbox/recovery.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include "base/check.h"
@@ -24,23 +25,26 @@ StoreUuid random_uuid(env::Random& random) {
   return uuid;
 }
 
-/// `other` is set when a copy was written by another version of the format. An error: the disk
-/// would give neither copy. That is not damage: what it hides must not be taken for a free slot.
-Result<std::optional<SegmentHeader>> read_header(env::File& file, bool& other) {
+struct HeaderCopies {
   std::optional<SegmentHeader> best;
-  int refused = 0;
-  other = false;
+  bool other = false;          ///< A copy was written by another version of the format.
+  std::optional<Error> error;  ///< A copy cannot be read: `best` may not be the right one.
+};
+
+HeaderCopies read_header(env::File& file) {
+  HeaderCopies copies;
   for (const std::uint32_t at : {std::uint32_t{0}, kBlock}) {
     std::array<std::byte, kSegmentHeaderSize> raw{};
     const auto got = file.read_at(at, raw);
-    if (!got && ++refused == 2) return got.error();
+    if (!got) copies.error = got.error();
     if (!got || *got != raw.size()) continue;
-    other = other || is_other_version(raw);
+    copies.other = copies.other || is_other_version(raw);
     const auto header = decode_segment_header(raw);
     // After a cut recycling the copies differ; the higher one is what was being written.
-    if (header && (!best || header->sequence > best->sequence)) best = header;
+    if (!header || (copies.best && header->sequence <= copies.best->sequence)) continue;
+    copies.best = header;
   }
-  return best;
+  return copies;
 }
 
 /// Ours is the store with most segments (then the newest): a single foreign file never wins.
@@ -56,20 +60,25 @@ StoreUuid majority(const std::vector<Found>& all) {
       ->first;
 }
 
-/// Valid headers of our store, oldest first; files of others are set aside.
-Result<std::vector<Found>> find_segments(Slots& slots, Recovered& out) {
+/// Valid headers of our store, oldest first; files of others are set aside. `unreadable_is_damage`
+/// as in Options; one of which neither header can be read is set aside, too.
+Result<std::vector<Found>> find_segments(Slots& slots, bool unreadable_is_damage, Recovered& out) {
   std::vector<Found> all;
+  std::optional<Error> error;
   for (const std::uint32_t slot : slots.existing()) {
-    bool other = false;
-    auto header = read_header(*slots.file(slot), other);
-    if (!header) return std::move(header).error().with(slot_name(slot));
-    if (*header) {
-      all.push_back({slot, **header});
-    } else if (other) {
-      slots.quarantine(slot);
-      ++out.report.set_aside;
+    HeaderCopies copies = read_header(*slots.file(slot));
+    if (copies.error) error = std::move(*copies.error).with(slot_name(slot));
+    if (error && !unreadable_is_damage) return *error;
+    if (copies.best) {
+      all.push_back({slot, *copies.best});
+      continue;
     }
+    if (!copies.other && !copies.error) continue;
+    slots.quarantine(slot);
+    ++out.report.set_aside;
+    out.report.unreadable += copies.error ? 1U : 0U;
   }
+  if (all.empty() && error) return *error;
   if (all.empty()) return all;
   out.store = majority(all);
   std::vector<Found> ours;
@@ -143,6 +152,16 @@ void find_keys(const std::vector<Found>& found, env::KeyId otherwise, State& sta
   }
 }
 
+// A segment that cannot be read may have been the newest. What it may have given, openings and
+// sequences, must not be given again.
+void pass_over(Recovered& out) {
+  constexpr std::uint64_t kSequences = 1'000'000;
+  out.last_sequence += kSequences;
+  // An opening begins at a block of its own, so this is more than a segment can hold.
+  const std::uint32_t openings = out.segment_bytes / kBlock * out.report.unreadable;
+  out.state.session.epoch = std::min(out.state.session.epoch + openings, kEpochMax - 1);
+}
+
 class Recovery {
  public:
   Recovery(Slots& slots, SegmentReader& reader, Recovered& out)
@@ -163,7 +182,8 @@ class Recovery {
     for (std::size_t i = base; i < found.size(); ++i) {
       if (found[i].header.kind == SegmentKind::carried) {
         // Written just before a checkpoint that was cut or is damaged.
-        replay.carried(make_segment(found[i]), file(found[i]), exists, !has_base_);
+        replay.carried(make_segment(found[i]), file(found[i]), exists, !has_base_,
+                       write_again(found[i]));
         continue;
       }
       const bool is_base = has_base_ && i == base;
@@ -181,6 +201,7 @@ class Recovery {
     out_.report.clean = replay.clean();
     if (has_base_ && !out_.report.rebuilt) free_dead(found[base]);
     if (has_base_ && base + 1 == found.size()) choose_tail(found[base]);
+    out_.newest_commit = replay.newest_commit();
   }
 
  private:
@@ -190,6 +211,13 @@ class Recovery {
     if (slots_.writable(found.slot) && !file(found).sync()) {
       slots_.mark_bad(found.slot);
     }
+  }
+
+  // Made durable here: the older segments are given up for it.
+  bool write_again(const Found& found) {
+    const bool written = slots_.write_again({found.slot, 0, out_.segment_bytes}).ok();
+    if (!written) slots_.mark_bad(found.slot);
+    return written;
   }
 
   // What ended in the newest segment, which is synced, is no longer needed where it began: its slot
@@ -248,10 +276,16 @@ Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, 
   for (const std::string& name : *names) {
     const auto slot = slot_number(name);
     if (!slot) continue;
-    if (Status found = slots.found(*slot); !found) return std::move(found).error();
+    if (Status found = slots.found(*slot); !found) {
+      if (!options.unreadable_is_damage || found.error().os_error != EIO) return found.error();
+      slots.quarantine(*slot);
+      ++out.report.set_aside;
+      ++out.report.unreadable;
+      continue;
+    }
     if (!slots.writable(*slot)) out.report.read_only = true;
   }
-  auto segments = find_segments(slots, out);
+  auto segments = find_segments(slots, options.unreadable_is_damage, out);
   if (!segments) return std::move(segments).error();
   const std::vector<Found>& found = *segments;
   if (found.empty()) {
@@ -264,6 +298,10 @@ Result<Recovered> recover(env::Disk& disk, Slots& slots, SegmentReader& reader, 
   if (!found.empty()) {
     out.state.session.lanes = lane_names(options);  // for a rebuild without any checkpoint
     Recovery(slots, reader, out).run(found);
+    if (reader.errors() > 0 && !options.unreadable_is_damage) {
+      return Error{Errc::io, "a part of the newest segments cannot be read", EIO};
+    }
+    if (out.report.unreadable > 0) pass_over(out);
     find_keys(found, options.keys == nullptr ? 0 : options.keys->current(), out.state);
   }
   for (const auto& [sequence, segment] : out.state.segments) slots.mark_used(segment.slot);

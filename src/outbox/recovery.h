@@ -25,6 +25,7 @@ struct Recovered {
   State state;  ///< session.epoch is 0 in a new store.
   std::uint64_t last_sequence = 0;
   std::uint64_t append_to = 0;  ///< Segment that can be continued; 0: a fresh one is needed.
+  Extent newest_commit;         ///< Perhaps not durable, if a process of this boot wrote it.
   RecoveryReport report;
 };
 

@@ -18,10 +18,14 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
   bool head = with_checkpoint;
   std::uint32_t at = kDataStart;
   broken_ = {state_.session.epoch, 0};
+  std::uint32_t commit_at = 0;  // the first one begins with the header
+  std::optional<std::uint32_t> group;
   while (auto record =
              reader_.next(file, segment.key, segment.sequence, at, segment_bytes_, &broken_)) {
     at = record->next;
     segment.end = at;
+    if (group && newer(record->header.group, *group)) commit_at = record->offset;
+    group = record->header.group;
     if (record->header.type == RecordType::checkpoint) {
       auto state = head ? decode_checkpoint(record->bytes, store_, segment.sequence, segment_bytes_)
                         : std::nullopt;
@@ -40,12 +44,14 @@ bool Replay::segment(Segment segment, env::File& file, bool with_checkpoint) {
     apply(*record, segment);
     broken_.epoch = state_.session.epoch;
   }
+  if (needed) newest_commit_ = {segment.slot, commit_at, segment.end};
   if (needed) state_.segments.insert_or_assign(segment.place, std::move(segment));
   return needed;
 }
 
 bool Replay::carried(Segment segment, env::File& file,
-                     const std::function<bool(const Segment&)>& exists, bool rebuild) {
+                     const std::function<bool(const Segment&)>& exists, bool rebuild,
+                     bool durable) {
   std::uint32_t at = kDataStart;
   std::vector<std::uint64_t> sources;  // places, ascending
   std::uint64_t unknown = 0;
@@ -70,6 +76,10 @@ bool Replay::carried(Segment segment, env::File& file,
   std::uint64_t missing = 0;
   if (!sources.empty()) {
     const auto behind = state_.segments.upper_bound(sources.back());
+    if (!durable && std::all_of(state_.segments.find(sources.front()), behind,
+                                [&](const auto& entry) { return exists(entry.second); })) {
+      return false;
+    }
     for (auto at_place = state_.segments.find(sources.front()); at_place != behind; ++at_place) {
       const Segment& from = at_place->second;
       for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {

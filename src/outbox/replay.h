@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "outbox/reader.h"
+#include "outbox/slots.h"
 #include "outbox/state.h"
 
 namespace holdfast::outbox {
@@ -27,9 +28,10 @@ class Replay {
 
   /// A segment into which older ones were copied. Counts only if it is whole: if nothing of those
   /// that still exist (`exists`) is missing in it. Without any checkpoint (`rebuild`) its messages
-  /// may be known from nowhere else. Returns whether it counts.
+  /// may be known from nowhere else. One that is not `durable` counts only if older ones are gone.
+  /// Returns whether it counts.
   bool carried(Segment segment, env::File& file, const std::function<bool(const Segment&)>& exists,
-               bool rebuild);
+               bool rebuild, bool durable);
 
   /// After the last segment: what is still missing was torn.
   void finish();
@@ -38,6 +40,8 @@ class Replay {
   /// Lost accepted messages that no earlier opening has reported.
   [[nodiscard]] std::uint64_t new_corrupt() const;
   [[nodiscard]] bool clean() const { return clean_; }
+  /// Where the newest commit is that was found.
+  [[nodiscard]] const Extent& newest_commit() const { return newest_commit_; }
 
  private:
   struct Gap {
@@ -70,6 +74,7 @@ class Replay {
   std::uint64_t torn_ = 0;
   BrokenPuts broken_;  // in the last segment; remains of earlier openings do not count
   bool clean_ = false;
+  Extent newest_commit_;
 };
 
 /// Whether the head of a segment holds a readable checkpoint.

@@ -11,7 +11,7 @@ constexpr std::string_view kPrefix = "slot-";
 constexpr std::string_view kSuffix = ".seg";
 constexpr std::size_t kDigits = 4;
 constexpr std::uint32_t kSlotNumbers = 10'000;
-constexpr std::size_t kZeroChunk = 64 * limits::kKiB;
+constexpr std::size_t kChunk = 64 * limits::kKiB;
 
 }  // namespace
 
@@ -81,6 +81,21 @@ std::vector<std::uint32_t> Slots::existing() const {
     if (slots_[i].file) out.push_back(i);
   }
   return out;
+}
+
+Status Slots::write_again(const Extent& extent) {
+  if (!writable(extent.slot)) return Error{Errc::read_only, "the slot cannot be written", 0};
+  env::File& file = *slots_[extent.slot].file;
+  std::vector<std::byte> bytes(kChunk);
+  for (std::uint32_t at = extent.from; at < extent.to;) {
+    const auto part = std::span(bytes).first(std::min<std::size_t>(kChunk, extent.to - at));
+    const auto got = file.read_at(at, part);
+    if (!got) return got.error();
+    if (*got == 0) break;  // cut short
+    if (Status written = file.write_at(at, part.first(*got)); !written) return written;
+    at += static_cast<std::uint32_t>(*got);
+  }
+  return file.sync();
 }
 
 void Slots::mark_used(std::uint32_t slot) { slots_[slot].use = Use::used; }
@@ -154,10 +169,10 @@ Status Slots::make_at(std::uint32_t slot) {
   s.use = Use::spoiled;  // until all of it is written and synced
   s.file = std::move(file).value();
   s.writable = true;
-  const std::vector<std::byte> zeros(kZeroChunk);  // not a constant: it would be half the code
+  const std::vector<std::byte> zeros(kChunk);  // not a constant: it would be half the code
   Status status;
-  for (std::uint32_t at = 0; at < segment_bytes_ && status.ok(); at += kZeroChunk) {
-    const std::size_t n = std::min<std::size_t>(kZeroChunk, segment_bytes_ - at);
+  for (std::uint32_t at = 0; at < segment_bytes_ && status.ok(); at += kChunk) {
+    const std::size_t n = std::min<std::size_t>(kChunk, segment_bytes_ - at);
     status = s.file->write_at(at, std::span(zeros).first(n));
   }
   if (status.ok()) status = s.file->sync();

@@ -22,6 +22,13 @@ namespace holdfast::outbox {
 [[nodiscard]] std::string slot_name(std::uint32_t slot);
 [[nodiscard]] std::optional<std::uint32_t> slot_number(std::string_view name);
 
+/// Bytes of a slot.
+struct Extent {
+  std::uint32_t slot = 0;
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+};
+
 class Slots {
  public:
   explicit Slots(env::Disk& disk) : disk_(disk) {}
@@ -37,6 +44,11 @@ class Slots {
   [[nodiscard]] env::File* file(std::uint32_t slot);
   [[nodiscard]] bool writable(std::uint32_t slot) const;
   [[nodiscard]] std::vector<std::uint32_t> existing() const;
+
+  /// Writes bytes again as they are read, and syncs. A process of this boot may have ended on a
+  /// failed sync: its pages stay in the cache, pass as written, and no later sync writes them
+  /// (ATC'20, Rebello et al.).
+  Status write_again(const Extent& extent);
 
   void mark_used(std::uint32_t slot);
   /// Never touched again: it belongs to another store.

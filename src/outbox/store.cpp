@@ -73,8 +73,12 @@ Status Store::begin(Recovered recovered) {
     fail(Error{Errc::read_only, "the file system is read-only", 0});
     return {};
   }
+  const bool doubtful = recovered.newest_commit.to != 0 && !recovered.report.clean &&
+                        state_.session.boot == clock_.boot_id();
+  const Status written = doubtful ? slots_.write_again(recovered.newest_commit) : Status{};
+  if (!written) slots_.mark_bad(recovered.newest_commit.slot);
   begin_session();
-  if (recovered.append_to == 0) {
+  if (!written || recovered.append_to == 0) {
     Status started = start_segment();
     if (!started) fail(started.error());
     return started;
@@ -314,6 +318,7 @@ void Store::remember_settled(const Range& range, bool delivered) {
 
 void Store::tick() {
   const BootTime now = clock_.now();
+  read_again();
   if (mode_ != Mode::ok) {
     if (now < retry_at_) return;
     if (Status started = start_segment(); !started) fail(started.error());
@@ -340,9 +345,11 @@ void Store::sweep_expired() {
 }
 
 BootTime Store::next_due() const {
-  if (mode_ != Mode::ok) return retry_at_;
+  BootTime due = mode_ != Mode::ok ? retry_at_ : kNever;
+  for (const Unread& unread : unread_) due = std::min(due, unread.next);
+  if (mode_ != Mode::ok) return due;
   if (scan_place_ != kScanned || settled_.size() >= kSettledMax) return BootTime{};
-  BootTime due = make_failing_ != 0 ? make_at_ : kNever;
+  if (make_failing_ != 0) due = std::min(due, make_at_);
   if (!settled_.empty() && options_.ack_flush > Duration::zero()) {
     due = std::min(due, settled_since_ + options_.ack_flush);
   }
@@ -424,6 +431,7 @@ StorageHealth Store::health() const {
   if (make_failing_ != 0) {
     return make_error_ == Errc::read_only ? StorageHealth::read_only : StorageHealth::degraded;
   }
+  if (!unread_.empty()) return StorageHealth::degraded;
   return full_ ? StorageHealth::full : StorageHealth::ok;
 }
 

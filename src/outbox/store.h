@@ -28,7 +28,11 @@ inline constexpr std::uint32_t kBatchMax = 512 * 1024;  ///< Unconfirmed bytes h
 inline constexpr std::size_t kSettledMax = 4096;        ///< Unwritten ranges held in RAM.
 inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kRetryCap = std::chrono::seconds(60);
-inline constexpr Duration kMakeRetry = std::chrono::seconds(1);    ///< After a full disk.
+inline constexpr Duration kMakeRetry = std::chrono::seconds(1);  ///< After a full disk.
+// What cannot be read is given up as damaged only when it has failed for so long, and so often.
+inline constexpr Duration kReadRetry = std::chrono::seconds(1);
+inline constexpr Duration kReadPatience = std::chrono::seconds(30);
+inline constexpr std::uint32_t kReadTries = 3;
 inline constexpr Duration kSweepEvery = std::chrono::seconds(10);  ///< Looking for expired ones.
 /// A wall clock before 2024-01-01 has never been set: no expiry is judged by it.
 inline constexpr std::int64_t kPlausibleWallMs = 1'704'067'200'000;
@@ -92,6 +96,15 @@ class Store final : public Outbox {
     std::uint64_t bytes = 0;
   };
 
+  // A segment of which messages are missing while a sector of it cannot be read.
+  struct Unread {
+    std::uint64_t sequence = 0;
+    std::uint32_t offset = 0;  // of the sector
+    BootTime since{};
+    BootTime next{};  // when it is tried again
+    std::uint32_t tries = 0;
+  };
+
   struct Newest {
     MessageId id = 0;
     Held held;
@@ -101,6 +114,7 @@ class Store final : public Outbox {
     passed,   // nothing of this lane here
     changed,  // a message was taken, or messages were given up
     stopped,  // looking only for expired ones: the next one is not
+    unread,   // messages are missing that the disk may give later
   };
 
   Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options);
@@ -142,6 +156,7 @@ class Store final : public Outbox {
   void seal_records(std::vector<std::byte>& records, env::Sealer* from, env::Sealer* to);
   void confirm();
   void release_dead();
+  [[nodiscard]] bool release_settled();
   Status rescue(Error cause);
   void fail(const Error& cause);
   [[nodiscard]] bool padding() const;
@@ -152,9 +167,16 @@ class Store final : public Outbox {
                   std::size_t& bytes, Fetched* out);
   Step step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, Fetched* out);
   void hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t bytes, Fetched& out);
-  void leave_segment(Cursor& cursor, Segment& segment);
+  [[nodiscard]] bool leave_segment(Cursor& cursor, Segment& segment);
   [[nodiscard]] env::Sealer* sealer(const Segment& segment) { return seals_.of(store_, segment); }
-  void audit(Segment& segment);
+  [[nodiscard]] bool missed(const Segment& segment, std::uint32_t from, std::uint32_t until) const;
+  [[nodiscard]] bool look_for_missed(Cursor& cursor, Segment& segment, std::uint32_t until);
+  bool audit(Segment& segment, bool patient);
+  [[nodiscard]] bool unread(const Segment& segment) const;
+  void note_unread(const Segment& segment);
+  void read_again();
+  [[nodiscard]] bool resolved(Unread& unread);
+  [[nodiscard]] bool disk_lives();
   void drop(MessageId id, Held held, DropReason reason);
   [[nodiscard]] Duration age(const PutRecord& put) const;
   [[nodiscard]] bool expired(const PutRecord& put, StoreLane lane) const;
@@ -162,6 +184,7 @@ class Store final : public Outbox {
   [[nodiscard]] std::optional<RecordView> find_put(Segment& segment, MessageId id);
   [[nodiscard]] std::uint64_t lane_pending(StoreLane lane) const;
   [[nodiscard]] std::uint64_t lane_unfetched(StoreLane lane) const;
+  [[nodiscard]] std::uint64_t lane_fetchable(StoreLane lane) const;
 
   // store_space.cpp
   [[nodiscard]] std::uint64_t excess(StoreLane lane) const;
@@ -214,6 +237,7 @@ class Store final : public Outbox {
   Errc make_error_ = Errc::no_space;  // why the last one was not made
   std::uint32_t make_failing_ = 0;    // slots wanted in vain, not for lack of room
   BootTime sweep_at_{};
+  std::vector<Unread> unread_;
 
   std::vector<StoreLane> lane_map_;  // configured lane to store lane
   std::vector<LaneRules> rules_;     // by store lane, as the next ones

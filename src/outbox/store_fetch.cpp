@@ -20,14 +20,25 @@ std::uint64_t Store::lane_unfetched(StoreLane lane) const {
   return pending - std::min(pending, fetched_by_lane_[lane]);
 }
 
+// Messages are fetched in order, so none from a segment that cannot be read, nor from behind it.
+std::uint64_t Store::lane_fetchable(StoreLane lane) const {
+  std::uint64_t pending = 0;
+  for (const auto& [place, segment] : state_.segments) {
+    if (seals_.locked(segment) || segment.lane_live(lane) == 0) continue;
+    if (unread(segment)) break;
+    pending += segment.lane_live(lane);
+  }
+  return pending - std::min(pending, fetched_by_lane_[lane]);
+}
+
 std::uint64_t Store::unfetched(LaneIndex lane) const {
   if (lane >= lane_map_.size()) return 0;
-  std::uint64_t sum = lane_unfetched(lane_map_[lane]);
+  std::uint64_t sum = lane_fetchable(lane_map_[lane]);
   if (std::size_t{lane} + 1 < lane_map_.size()) return sum;
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     const auto orphan = static_cast<StoreLane>(i);
     if (std::find(lane_map_.begin(), lane_map_.end(), orphan) == lane_map_.end()) {
-      sum += lane_unfetched(orphan);
+      sum += lane_fetchable(orphan);
     }
   }
   return sum;
@@ -70,17 +81,19 @@ bool Store::fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std:
       cursor.offset = segment.end;
       cursor.index = segment.size();
     }
+    if (segment.lane_live(lane) > 0 && unread(segment)) return false;
     if (cursor.offset < segment.end) {
       const std::size_t before = out == nullptr ? 0 : out->messages.size();
       const Step done = step(lane, as, cursor, segment, out);
       if (done == Step::stopped) return true;
+      if (done == Step::unread) return false;
       if (done == Step::passed) continue;
       const bool taken = out != nullptr && out->messages.size() > before;
       if (taken) bytes += out->messages.back()->cost();
       left = taken ? left - 1 : lane_unfetched(lane);
       continue;
     }
-    leave_segment(cursor, segment);
+    if (!leave_segment(cursor, segment)) return false;
     left = lane_unfetched(lane);
     if (segment.place == active_) return false;
     if (active_ == 0 && std::next(entry) == state_.segments.end()) return false;
@@ -106,10 +119,9 @@ Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& s
     cursor.offset = record->next;
     return Step::passed;
   }
-  if (segment.next_live(cursor.index) < *index) {
-    audit(segment);  // some were passed over: their records are damaged; then come back here
-    cursor.index = *index;
-    return Step::changed;
+  // Those passed over are damaged, or could not be read.
+  if (missed(segment, cursor.index, *index)) {
+    return look_for_missed(cursor, segment, *index) ? Step::changed : Step::unread;
   }
   const Cursor before = cursor;
   cursor.offset = record->next;
@@ -154,15 +166,40 @@ void Store::hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t 
   out.messages.push_back(std::make_shared<const StoredMessage>(std::move(message)));
 }
 
-// Whatever waits in the rest of the segment has no readable record.
-void Store::leave_segment(Cursor& cursor, Segment& segment) {
-  if (segment.next_live(cursor.index) < segment.size()) audit(segment);
+// Whatever waits in the rest of the segment has no readable record. False: not now.
+bool Store::leave_segment(Cursor& cursor, Segment& segment) {
+  if (missed(segment, cursor.index, segment.size()) &&
+      !look_for_missed(cursor, segment, segment.size())) {
+    return false;
+  }
   cursor.index = segment.size();
+  return true;
+}
+
+// Whether a message waits there that nobody has fetched.
+bool Store::missed(const Segment& segment, std::uint32_t from, std::uint32_t until) const {
+  for (std::uint32_t i = segment.next_live(from); i < until; i = segment.next_live(i + 1)) {
+    if (!fetched_.contains(segment.id_at(i))) return true;
+  }
+  return false;
+}
+
+// Gives up those whose records are damaged. False: some could not be read, or only now; later the
+// lane begins the segment again.
+bool Store::look_for_missed(Cursor& cursor, Segment& segment, std::uint32_t until) {
+  const bool whole = audit(segment, true);
+  if (whole && !missed(segment, cursor.index, until)) return true;
+  if (whole) note_unread(segment);
+  cursor = {segment.place, kDataStart, 0};
+  return false;
 }
 
 // Reads the whole segment and gives up the messages that are not in it. Their lanes are those of
-// which fewer were found than are known to wait.
-void Store::audit(Segment& segment) {
+// which fewer were found than are known to wait. False: sectors could not be read, and whoever is
+// patient gives up nothing for that.
+bool Store::audit(Segment& segment, bool patient) {
+  reader_.forget();
+  const std::uint64_t errors = reader_.errors();
   std::vector<bool> found(segment.size());
   std::vector<std::uint32_t> missing(cursors_.size());
   for (std::size_t i = 0; i < missing.size(); ++i) {
@@ -170,20 +207,28 @@ void Store::audit(Segment& segment) {
   }
   env::File* file = slots_.file(segment.slot);
   std::uint32_t at = kDataStart;
+  std::uint32_t passed = 0;  // in order, as fetching passes them
   while (file != nullptr) {
     const auto record = reader_.next(*file, segment.key, segment.sequence, at, segment.end);
     if (!record) break;
     at = record->next;
     if (record->header.type != RecordType::put) continue;
     const auto index = segment.index_of(record->header.id);
-    if (!index || found[*index] || !segment.live_at(*index)) continue;
+    if (!index || *index < passed) continue;
+    passed = *index + 1;
+    if (!segment.live_at(*index)) continue;
     found[*index] = true;
     std::uint32_t& left = missing[clamp_lane(put_lane(record->header))];
     if (left > 0) --left;
   }
+  const bool unread = file == nullptr || reader_.errors() != errors;
   for (std::uint32_t i = segment.next_live(0); i < segment.size(); i = segment.next_live(i + 1)) {
     const MessageId id = segment.id_at(i);
     if (found[i] || fetched_.contains(id)) continue;
+    if (unread && patient) {
+      note_unread(segment);
+      return false;
+    }
     const auto lane = std::find_if(missing.begin(), missing.end(), [](auto n) { return n > 0; });
     Held held;
     if (lane != missing.end()) {
@@ -192,6 +237,64 @@ void Store::audit(Segment& segment) {
     }
     drop(id, held, DropReason::corrupt);
   }
+  return true;
+}
+
+bool Store::unread(const Segment& segment) const {
+  return std::any_of(unread_.begin(), unread_.end(),
+                     [&](const Unread& u) { return u.sequence == segment.sequence; });
+}
+
+// Calls that fail prove nothing about what is on the disk.
+void Store::note_unread(const Segment& segment) {
+  reader_.forget();
+  const BootTime now = clock_.now();
+  unread_.push_back({segment.sequence, reader_.error_offset(), now, now + kReadRetry, 0});
+}
+
+void Store::read_again() {
+  for (std::size_t i = unread_.size(); i > 0; --i) {
+    if (resolved(unread_[i - 1])) {
+      unread_.erase(unread_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    }
+  }
+}
+
+// Whether the segment can be read again, or nothing waits in it any more, or what cannot be read
+// has been given up.
+bool Store::resolved(Unread& unread) {
+  const BootTime now = clock_.now();
+  if (now < unread.next) return false;
+  const auto entry =
+      std::find_if(state_.segments.begin(), state_.segments.end(),
+                   [&](const auto& s) { return s.second.sequence == unread.sequence; });
+  if (entry == state_.segments.end() || entry->second.live_count() == 0) return true;
+  reader_.forget();
+  std::array<std::byte, kSector> sector{};
+  env::File* file = slots_.file(entry->second.slot);
+  if (file != nullptr && file->read_at(unread.offset, sector)) return true;
+  ++unread.tries;
+  unread.next = now + kReadRetry;
+  if (unread.tries < kReadTries || now - unread.since < kReadPatience || !disk_lives()) {
+    return false;
+  }
+  return audit(entry->second, false);
+}
+
+// A disk that is gone neither gives nor takes anything: that is no damage. It is if other places
+// can be read, and be written through to the disk, which a full cache cannot feign.
+bool Store::disk_lives() {
+  std::array<std::byte, kSector> sector{};
+  const auto slots = slots_.existing();
+  const bool gives = std::any_of(slots.begin(), slots.end(), [&](std::uint32_t slot) {
+    return slots_.file(slot)->read_at(0, sector).ok();
+  });
+  if (!gives || !flush().ok()) return false;
+  std::vector<std::byte> record;
+  append_session(record, state_.session, state_.next_id);
+  if (!fits(static_cast<std::uint32_t>(record.size()))) return true;
+  batch_ = std::move(record);
+  return flush().ok();
 }
 
 void Store::drop(MessageId id, Held held, DropReason reason) {
@@ -229,7 +332,7 @@ std::uint64_t Store::audit_all() {
   const std::uint64_t before = corrupt;
   reader_.forget();
   for (auto& [place, segment] : state_.segments) {
-    if (segment.live_count() > 0) audit(segment);
+    if (segment.live_count() > 0) audit(segment, false);
   }
   return corrupt - before;
 }

@@ -117,7 +117,7 @@ bool Store::compact() {
       auto behind = first;
       for (; behind != state_.segments.end() && behind->first != active_; ++behind) {
         bytes += carried_bytes(behind->second);
-        if (bytes > capacity || seals_.locked(behind->second)) break;
+        if (bytes > capacity || seals_.locked(behind->second) || unread(behind->second)) break;
       }
       const std::ptrdiff_t length = std::distance(first, behind);
       if (length <= best_length) continue;
@@ -192,6 +192,8 @@ Status Store::copy_live(Segment& from, Segment& to, std::vector<std::byte>& buff
   };
   env::File* file = slots_.file(from.slot);
   std::uint32_t at = kDataStart;
+  reader_.forget();
+  const std::uint64_t errors = reader_.errors();
   while (file != nullptr && index < from.size()) {
     const auto record = reader_.next(*file, from.key, from.sequence, at, from.end);
     if (!record) break;
@@ -212,6 +214,10 @@ Status Store::copy_live(Segment& from, Segment& to, std::vector<std::byte>& buff
     }
     if (buffer.size() < kBatchMax) continue;
     if (Status written = write_carried(to, buffer); !written) return written;
+  }
+  if (reader_.errors() != errors) {
+    note_unread(from);
+    return Error{Errc::io, "a segment cannot be read now", 0};
   }
   pass_until(from.size());
   return {};

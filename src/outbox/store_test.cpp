@@ -386,7 +386,7 @@ TEST_F(StoreTest, NewStoreOnAReadOnlyDiskIsRefused) {
 }
 
 TEST_F(StoreTest, SecondProcessIsRefused) {
-  open();
+  disk_.faults.locked = true;
   RecoveryReport report;
   auto second = Outbox::open(disk_, clock_, random_, options_, report);
   ASSERT_FALSE(second.ok());

@@ -228,6 +228,23 @@ void Store::release_dead() {
   slots_.trim(kReserve);
 }
 
+// Failing syncs may have used up the reserve. Then a segment in which nothing waits goes although
+// that is not durable: cut now, what ended there may be told to have ended otherwise, or be sent
+// once more. One that can be overwritten leaves the better trace of it.
+bool Store::release_settled() {
+  auto best = state_.segments.end();
+  for (auto entry = state_.segments.begin(); entry != state_.segments.end(); ++entry) {
+    if (entry->second.live_count() > 0 || entry->first == active_) continue;
+    const bool better = best == state_.segments.end() || (!slots_.writable(best->second.slot) &&
+                                                          slots_.writable(entry->second.slot));
+    if (better) best = entry;
+  }
+  if (best == state_.segments.end()) return false;
+  slots_.release(best->second.slot);
+  state_.segments.erase(best);
+  return true;
+}
+
 SegmentHeader Store::next_header(SegmentKind kind) {
   return {store_, ++last_sequence_, random_.next(), segment_bytes_, kind, seals_.current()};
 }
@@ -254,6 +271,9 @@ void Store::seal_records(std::vector<std::byte>& records, env::Sealer* from, env
 // that fails is given up; a second one is tried.
 Status Store::start_segment() {
   Status status = try_start_segment();
+  if (!status && status.error().code == Errc::full && release_settled()) {
+    status = try_start_segment();
+  }
   if (!status && status.error().code != Errc::full && status.error().code != Errc::no_space) {
     status = try_start_segment();
   }

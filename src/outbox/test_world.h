@@ -62,6 +62,26 @@ inline Options small_options() {
   return options;
 }
 
+/// Opens as Device::open does: what cannot be read is damage when waiting has not helped.
+inline Result<std::unique_ptr<Outbox>> open_at_last(env::Disk& disk, env::Clock& clock,
+                                                    env::Random& random, RecoveryReport& report) {
+  Options options = small_options();
+  auto opened = Outbox::open(disk, clock, random, options, report);
+  if (opened || opened.error().code != Errc::io) return opened;
+  options.unreadable_is_damage = true;
+  return Outbox::open(disk, clock, random, options, report);
+}
+
+/// Whether it had to wait until what cannot be read was given up (or could be read).
+inline bool wait_for_reads(Outbox& box, HandClock& clock) {
+  if (box.health() != StorageHealth::degraded) return false;
+  for (int i = 0; i < 120 && box.health() == StorageHealth::degraded; ++i) {
+    clock.pass(std::chrono::seconds(1));
+    box.tick();
+  }
+  return box.health() != StorageHealth::degraded;
+}
+
 /// A valid record of a segment's bytes.
 struct PlacedRecord {
   std::uint32_t from = 0;

@@ -1,4 +1,6 @@
 // Device::open(): everything that can fail, in the order in which it is cheapest to find out.
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "env/disk.h"
@@ -31,16 +33,44 @@ std::string describe(const outbox::RecoveryReport& report) {
     text += ", " + std::to_string(report.locked) +
             " wait for the key that they were sealed with (outbox.previous_key_file)";
   }
-  if (report.set_aside != 0) {
-    text += ", " + std::to_string(report.set_aside) +
+  if (report.set_aside != report.unreadable) {
+    text += ", " + std::to_string(report.set_aside - report.unreadable) +
             " files of another store or version set aside (holdfast outbox verify names them)";
+  }
+  if (report.unreadable != 0) {
+    text +=
+        ", " + std::to_string(report.unreadable) +
+        " files that cannot be read set aside; what was in them may be lost, and is not counted";
   }
   if (report.rebuilt) text += ", a checkpoint was rebuilt: duplicates are possible";
   if (report.read_only) text += ", file system is read-only: draining only";
   return text;
 }
 
+// A disk that does not read may do it a moment later, so nothing is given up for that at once.
+constexpr auto kOpenRetry = std::chrono::seconds(1);
+constexpr int kOpenTries = 30;
+
+Result<std::unique_ptr<outbox::Outbox>> open_patiently(OutboxParts& parts, outbox::Options options,
+                                                       const LogHandler& log,
+                                                       outbox::RecoveryReport& report) {
+  for (int tries = 1;; ++tries) {
+    options.unreadable_is_damage = tries > kOpenTries;
+    auto outbox = outbox::Outbox::open(*parts.disk, *parts.clock, *parts.random, options, report);
+    if (outbox.ok() || outbox.error().code != Errc::io || options.unreadable_is_damage) {
+      return outbox;
+    }
+    if (log && tries == 1) {
+      log(LogLevel::warning, "outbox: " + outbox.error().message + "; tried again for " +
+                                 std::to_string((kOpenRetry * kOpenTries).count()) +
+                                 " s, then opened without what cannot be read");
+    }
+    std::this_thread::sleep_for(kOpenRetry);
+  }
+}
+
 Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, OutboxParts& parts,
+                                                    const LogHandler& log,
                                                     outbox::RecoveryReport& report) {
   auto disk = posix::open_disk(config.outbox.directory);
   if (!disk.ok()) return std::move(disk).error().with("outbox.directory");
@@ -61,8 +91,7 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
                                rules == config.lane_rules.end() ? LaneRules{} : rules->second);
   }
   options.ack_flush = config.outbox.ack_flush;
-  auto outbox =
-      outbox::Outbox::open(*parts.disk, *parts.clock, *parts.random, std::move(options), report);
+  auto outbox = open_patiently(parts, std::move(options), log, report);
   if (!outbox.ok()) return std::move(outbox).error().with("outbox");
   return outbox;
 }
@@ -75,7 +104,7 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
   auto parts = std::make_shared<OutboxParts>();
   parts->clock = posix::make_clock();
   outbox::RecoveryReport report;
-  auto outbox = open_outbox(config, *parts, report);
+  auto outbox = open_outbox(config, *parts, log, report);
   if (!outbox.ok()) return std::move(outbox).error();
   const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only ||
                       report.set_aside != 0 || report.locked != 0;

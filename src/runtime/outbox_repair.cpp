@@ -65,6 +65,7 @@ Result<std::uint64_t> let_store_recover(env::Disk& disk, const outbox::Inspector
   std::uint32_t slots = 0;
   for (const outbox::FileView& file : seen.files()) slots = std::max(slots, file.slot + 1);
   options.segment_bytes = seen.view().segment_bytes;
+  options.unreadable_is_damage = true;
   options.max_bytes = std::uint64_t{slots} * seen.view().segment_bytes;
   outbox::RecoveryReport report;
   auto store = outbox::Store::open_store(disk, *clock, *random, std::move(options), report);
