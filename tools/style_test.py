@@ -66,6 +66,7 @@ LIBRARIES = (
     ("GoogleTest", r"g(test|mock)/", (), True),
     ("Google Benchmark", r"benchmark/", ("bench",), False),
     ("RapidCheck", r"rapidcheck", (), True),
+    ("the sanitizers", r"sanitizer/", ("fuzz",), False),
     ("rivals", r"sqlite3\.h$|MQTTClient\.h$|leveldb/", ("bench",), False),
     ("host libraries", r"(systemd|sdbus-c\+\+|spdlog|curl|prometheus)/|(upsclient|gpiod)\.h",
      ("host",), True),
