@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "runtime/local_protocol.h"
+#include "runtime/outbox_look.h"
 
 namespace {
 
@@ -53,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   if (const auto bytes = from_base64(line)) require(to_base64(*bytes) == line);
+  if (const auto cursor = parse_cursor(line); !cursor) require(!cursor.error().message.empty());
   InboundMessage message;
   message.topic = line;
   message.payload.assign(reinterpret_cast<const std::byte*>(data),

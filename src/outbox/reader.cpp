@@ -31,6 +31,7 @@ void SegmentReader::load(env::File& file, std::uint32_t offset, std::uint32_t le
     const std::size_t good = some ? *some : 0;
     std::fill(part.begin() + static_cast<std::ptrdiff_t>(good), part.end(), std::byte{0});
   }
+  sector_errors_ += unread_.size();
 }
 
 void SegmentReader::note_errors(std::uint32_t offset, std::uint32_t length) {

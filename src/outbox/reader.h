@@ -44,6 +44,8 @@ class SegmentReader {
   void forget() { length_ = 0; }
   /// Grows whenever bytes are looked at that could not be read.
   [[nodiscard]] std::uint64_t errors() const { return errors_; }
+  /// Sectors that could not be read, each time they were tried.
+  [[nodiscard]] std::uint64_t sector_errors() const { return sector_errors_; }
   /// Where in its segment the sector is that made errors() grow last.
   [[nodiscard]] std::uint32_t error_offset() const { return error_offset_; }
 
@@ -59,6 +61,7 @@ class SegmentReader {
   std::uint32_t offset_ = 0;
   std::uint32_t length_ = 0;
   std::uint64_t errors_ = 0;
+  std::uint64_t sector_errors_ = 0;
   std::uint32_t error_offset_ = 0;
 };
 

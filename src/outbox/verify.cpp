@@ -32,6 +32,7 @@ struct Walk {
   std::uint64_t records = 0;
   std::uint64_t messages = 0;
   std::uint64_t more_gaps = 0;
+  std::uint64_t unreadable_sectors = 0;
   std::uint64_t unplaced = 0;  // waiting messages without a record and without a gap for it
 
   [[nodiscard]] bool suspect() const {
@@ -44,8 +45,6 @@ class Verifier {
   explicit Verifier(Inspector& inspector) : in_(inspector) {}
 
   Verification run() {
-    in_.reader().forget();
-    const std::uint64_t before = in_.reader().errors();
     for (const FileView& file : in_.files()) check_file(file);
     for (const Segment& segment : in_.missing()) {
       add({FindingKind::missing, segment.slot, segment.sequence, 0, 0,
@@ -60,7 +59,6 @@ class Verifier {
       check_segment(segment);
     }
     out_.lost += newest_lost_;  // not tied to a place
-    out_.unreadable_sectors = in_.reader().errors() - before;
     return std::move(out_);
   }
 
@@ -101,6 +99,7 @@ class Verifier {
     MessageId mark = 0;
     std::uint32_t epoch = 0;
     in_.reader().forget();
+    const std::uint64_t unreadable = in_.reader().sector_errors();
     while (const auto record =
                in_.reader().next(file, segment.key, segment.sequence, at, segment.end)) {
       const RecordHeader& header = record->header;
@@ -127,6 +126,7 @@ class Verifier {
           out,
           {at, segment.end, mark, std::numeric_limits<MessageId>::max(), epoch, {}, true, 0, 0, 0});
     }
+    out.unreadable_sectors = in_.reader().sector_errors() - unreadable;
     place_missing(segment, out);
     return out;
   }
@@ -173,6 +173,7 @@ class Verifier {
     }
     check.records = walked.records;
     check.messages = walked.messages;
+    out_.unreadable_sectors += walked.unreadable_sectors;
     out_.segments.push_back(check);
     check_headers(segment, headers);
     if (walked.unplaced > 0) {
