@@ -356,6 +356,37 @@ TEST_F(LanesTest, CompactionGivesTheRoomOfDeadRecordsBackInOrder) {
   EXPECT_EQ(box_->ledger().dropped_total(), 0U);
 }
 
+// Found by reading: any sector that could not be read stopped compaction, and the fetching of that
+// segment for half a minute, also when nothing waits there.
+TEST_F(LanesTest, CompactionPassesSectorsThatNobodyNeeds) {
+  open();
+  const Ids urgent = fill([&](LaneIndex lane) { return put(lane, "t", 300); }, [&] { commit(); });
+  for (const MessageId id : fetch(2)) box_->settle_delivered(id);
+  commit();
+  std::uint32_t broken = 0;
+  for (const SegmentView& segment : box_->view().segments) {
+    const auto records = records_of(disk_.content(slot_name(segment.slot)));
+    const auto unneeded = std::find_if(records.begin(), records.end(), [&](const auto& r) {
+      if (r.type != RecordType::put) return false;
+      const std::uint32_t sector = r.from / kSector * kSector;
+      return std::none_of(records.begin(), records.end(), [&](const auto& other) {
+        const bool needed = other.type != RecordType::put || segment.active ||
+                            std::find(urgent.begin(), urgent.end(), other.id) != urgent.end();
+        return needed && other.from < sector + kSector && other.to > sector;
+      });
+    });
+    if (unneeded == records.end()) continue;
+    disk_.break_sector(slot_name(segment.slot), unneeded->from / kSector);
+    ++broken;
+  }
+  ASSERT_GT(broken, 2U);
+  EXPECT_EQ(put(2, "t", 300).rejected, RejectReason::none);
+  commit();
+  EXPECT_EQ(box_->health(), StorageHealth::ok);
+  EXPECT_EQ(fetch(0), urgent);
+  EXPECT_EQ(box_->ledger().dropped_total(), 0U);
+}
+
 TEST_F(LanesTest, CompactionTakesAlongWhatFlowHolds) {
   open();
   const auto put_small = [&](LaneIndex lane) { return put(lane, "t", 300); };

@@ -184,7 +184,6 @@ class Store final : public Outbox {
   [[nodiscard]] std::optional<RecordView> find_put(Segment& segment, MessageId id);
   [[nodiscard]] std::uint64_t lane_pending(StoreLane lane) const;
   [[nodiscard]] std::uint64_t lane_unfetched(StoreLane lane) const;
-  [[nodiscard]] std::uint64_t lane_fetchable(StoreLane lane) const;
 
   // store_space.cpp
   [[nodiscard]] std::uint64_t excess(StoreLane lane) const;

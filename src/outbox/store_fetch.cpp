@@ -12,16 +12,8 @@ std::uint64_t Store::lane_pending(StoreLane lane) const {
   return sum;
 }
 
-std::uint64_t Store::lane_unfetched(StoreLane lane) const {
-  std::uint64_t pending = 0;
-  for (const auto& [place, segment] : state_.segments) {
-    if (!seals_.locked(segment)) pending += segment.lane_live(lane);
-  }
-  return pending - std::min(pending, fetched_by_lane_[lane]);
-}
-
 // Messages are fetched in order, so none from a segment that cannot be read, nor from behind it.
-std::uint64_t Store::lane_fetchable(StoreLane lane) const {
+std::uint64_t Store::lane_unfetched(StoreLane lane) const {
   std::uint64_t pending = 0;
   for (const auto& [place, segment] : state_.segments) {
     if (seals_.locked(segment) || segment.lane_live(lane) == 0) continue;
@@ -33,12 +25,12 @@ std::uint64_t Store::lane_fetchable(StoreLane lane) const {
 
 std::uint64_t Store::unfetched(LaneIndex lane) const {
   if (lane >= lane_map_.size()) return 0;
-  std::uint64_t sum = lane_fetchable(lane_map_[lane]);
+  std::uint64_t sum = lane_unfetched(lane_map_[lane]);
   if (std::size_t{lane} + 1 < lane_map_.size()) return sum;
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     const auto orphan = static_cast<StoreLane>(i);
     if (std::find(lane_map_.begin(), lane_map_.end(), orphan) == lane_map_.end()) {
-      sum += lane_fetchable(orphan);
+      sum += lane_unfetched(orphan);
     }
   }
   return sum;
@@ -330,7 +322,6 @@ std::uint64_t Store::audit_all() {
   const std::uint64_t& corrupt =
       state_.counters.dropped[static_cast<std::size_t>(DropReason::corrupt)];
   const std::uint64_t before = corrupt;
-  reader_.forget();
   for (auto& [place, segment] : state_.segments) {
     if (segment.live_count() > 0) audit(segment, false);
   }

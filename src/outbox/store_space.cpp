@@ -184,8 +184,10 @@ void Store::replace(SegmentMap::iterator first, SegmentMap::iterator behind, Seg
 // it goes along without.
 Status Store::copy_live(Segment& from, Segment& to, std::vector<std::byte>& buffer) {
   std::uint32_t index = from.next_live(0);
+  bool whole = true;
   const auto pass_until = [&](std::uint32_t end) {
     for (; index < end; index = from.next_live(index + 1)) {
+      whole = false;
       const auto held = fetched_.find(from.id_at(index));
       if (held != fetched_.end()) to.add(held->first, held->second.lane, held->second.bytes);
     }
@@ -215,12 +217,10 @@ Status Store::copy_live(Segment& from, Segment& to, std::vector<std::byte>& buff
     if (buffer.size() < kBatchMax) continue;
     if (Status written = write_carried(to, buffer); !written) return written;
   }
-  if (reader_.errors() != errors) {
-    note_unread(from);
-    return Error{Errc::io, "a segment cannot be read now", 0};
-  }
   pass_until(from.size());
-  return {};
+  if (whole || reader_.errors() == errors) return {};
+  note_unread(from);
+  return Error{Errc::io, "a segment cannot be read now", 0};
 }
 
 Status Store::write_carried(Segment& to, std::vector<std::byte>& buffer) {
