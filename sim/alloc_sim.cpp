@@ -222,11 +222,8 @@ Totals explore(const Workload& workload, std::uint64_t seed, const Options& opti
 /// Hands out pairs of workload and seed, and sums up.
 class Campaign {
  public:
-  explicit Campaign(const Options& options) : options_(options) {
-    for (const Workload& w : outbox_workloads()) {
-      if (options.workload == "all" || options.workload == w.name) chosen_.push_back(&w);
-    }
-  }
+  explicit Campaign(const Options& options)
+      : options_(options), chosen_(chosen_workloads(options.workload)) {}
 
   void work() {
     for (;;) {
@@ -280,13 +277,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
-  if (options.list) {
-    list_workloads();
-    return 0;
-  }
-  Campaign campaign(options);
-  run_jobs(options.jobs, [&campaign] { campaign.work(); });
-  return campaign.report();
+  return run_campaign<Campaign, Options>(argc, argv, list_workloads);
 }

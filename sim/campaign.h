@@ -60,6 +60,18 @@ class CommandLine {
 /// tells what was under way in it.
 void run_jobs(std::uint64_t jobs, const std::function<void()>& work);
 
+/// A program's main(): its Options by command_line(), which lies beside them; `list` for --list;
+/// else a Campaign of them, work() on each thread and report() for the exit code.
+template <typename Campaign, typename Options>
+int run_campaign(int argc, char** argv, const std::function<void()>& list) {
+  Options options;
+  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
+  if (options.list) return list(), 0;
+  Campaign campaign(options);
+  run_jobs(options.jobs, [&campaign] { campaign.work(); });
+  return campaign.report();
+}
+
 /// The command that repeats what this thread is about to try.
 void set_under_way(const std::string& command);
 [[nodiscard]] const char* under_way();

@@ -41,11 +41,9 @@ CommandLine command_line(Options& options) {
 class Campaign {
  public:
   explicit Campaign(const Options& options)
-      : options_(options), end_(Clock::now() + std::chrono::minutes(options.minutes)) {
-    for (const Workload& w : outbox_workloads()) {
-      if (options.workload == "all" || options.workload == w.name) chosen_.push_back(&w);
-    }
-  }
+      : options_(options),
+        end_(Clock::now() + std::chrono::minutes(options.minutes)),
+        chosen_(chosen_workloads(options.workload)) {}
 
   void work() {
     for (;;) {
@@ -112,13 +110,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
-  if (options.list) {
-    list_workloads();
-    return 0;
-  }
-  Campaign campaign(options);
-  run_jobs(options.jobs, [&campaign] { campaign.work(); });
-  return campaign.report();
+  return run_campaign<Campaign, Options>(argc, argv, list_workloads);
 }

@@ -120,15 +120,9 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
-  if (options.list) {
+  return run_campaign<Campaign, Options>(argc, argv, [] {
     for (const DamageCase& c : damage_cases()) {
       std::printf("%-10s %s\n", std::string(c.name).c_str(), std::string(c.what).c_str());
     }
-    return 0;
-  }
-  Campaign campaign(options);
-  run_jobs(options.jobs, [&campaign] { campaign.work(); });
-  return campaign.report();
+  });
 }

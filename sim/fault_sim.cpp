@@ -44,10 +44,8 @@ CommandLine command_line(Options& options) {
 /// Hands out workloads, seeds and kinds, and sums up by kind.
 class Campaign {
  public:
-  explicit Campaign(const Options& options) : options_(options) {
-    for (const Workload& w : outbox_workloads()) {
-      if (options.workload == "all" || options.workload == w.name) workloads_.push_back(&w);
-    }
+  explicit Campaign(const Options& options)
+      : options_(options), workloads_(chosen_workloads(options.workload)) {
     for (std::size_t k = 0; k < kFaultKinds; ++k) {
       const auto kind = static_cast<FaultKind>(k);
       if (options.fault == "all" || options.fault == to_string(kind)) kinds_.push_back(kind);
@@ -120,14 +118,8 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  if (const auto stop = command_line(options).parse(argc, argv)) return *stop;
-  if (options.list) {
+  return run_campaign<Campaign, Options>(argc, argv, [] {
     list_workloads();
     for (const std::string& name : fault_names()) std::printf("fault: %s\n", name.c_str());
-    return 0;
-  }
-  Campaign campaign(options);
-  run_jobs(options.jobs, [&campaign] { campaign.work(); });
-  return campaign.report();
+  });
 }

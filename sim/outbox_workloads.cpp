@@ -440,6 +440,14 @@ const std::vector<Workload>& outbox_workloads() {
   return all;
 }
 
+std::vector<const Workload*> chosen_workloads(std::string_view name) {
+  std::vector<const Workload*> chosen;
+  for (const Workload& w : outbox_workloads()) {
+    if (name == "all" || name == w.name) chosen.push_back(&w);
+  }
+  return chosen;
+}
+
 void list_workloads() {
   for (const Workload& w : outbox_workloads()) {
     std::printf("%-16s %s\n", std::string(w.name).c_str(), std::string(w.what).c_str());
