@@ -59,27 +59,18 @@ std::shared_ptr<const std::string> OutboxRig::name_of(LaneIndex lane) {
   return names_.back();
 }
 
-// As Device::open does.
-Result<std::unique_ptr<outbox::Outbox>> OutboxRig::open_patiently(outbox::RecoveryReport& report) {
-  constexpr int kTries = 10;
-  outbox::Options how = options;
-  for (int tries = 1;; ++tries) {
-    how.unreadable_is_damage = tries > kTries;
-    auto opened = [&] {
-      const Use use(entering);
-      return outbox::Outbox::open(below != nullptr ? *below : *disk_, clock, world_random_, how,
-                                  report);
-    }();
-    const bool again = !opened && opened.error().code == Errc::io && !disk_->is_down();
-    if (!again || how.unreadable_is_damage) return opened;
-    clock.pass(std::chrono::seconds(1));
-  }
-}
-
 bool OutboxRig::open_box(outbox::RecoveryReport& report) {
   if (!wrong_.empty()) return false;
   model_.lanes = options.lanes;
-  auto opened = open_patiently(report);
+  auto opened = [&] {
+    const Use use(entering);
+    return outbox::Outbox::open_patiently(below != nullptr ? *below : *disk_, clock, world_random_,
+                                          options, report, [this](const Error&) {
+                                            if (disk_->is_down()) return false;
+                                            clock.pass(outbox::kOpenRetry);
+                                            return true;
+                                          });
+  }();
   if (!opened) {
     if (world == Model::World::intact) fail("open refused: " + opened.error().message);
     return false;

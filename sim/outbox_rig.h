@@ -72,8 +72,6 @@ class OutboxRig {
   [[nodiscard]] std::uint64_t waiting() const;
 
  private:
-  [[nodiscard]] Result<std::unique_ptr<outbox::Outbox>> open_patiently(
-      outbox::RecoveryReport& report);
   StoredMessage make(LaneIndex lane, std::size_t payload, std::uint32_t expiry_seconds);
   void take_lost(const std::vector<MessageId>& lost);
   bool open_box(outbox::RecoveryReport& report);

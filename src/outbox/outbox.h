@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,6 +83,10 @@ struct News {
   std::vector<std::uint64_t> over;
 };
 
+// How long an opening that cannot read what it needs is tried again.
+inline constexpr Duration kOpenRetry = std::chrono::seconds(1);
+inline constexpr int kOpenTries = 30;
+
 class Outbox {
  public:
   /// Opens or creates the store in `disk`, which must outlive it, as must clock and random.
@@ -91,6 +96,11 @@ class Outbox {
   [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(env::Disk& disk, env::Clock& clock,
                                                             env::Random& random, Options options,
                                                             RecoveryReport& report);
+  /// The same, but what cannot be read is tried again kOpenTries times, and then counts as damaged.
+  /// `wait` is to pass kOpenRetry before the next try, or to give false to end it.
+  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open_patiently(
+      env::Disk& disk, env::Clock& clock, env::Random& random, Options options,
+      RecoveryReport& report, const std::function<bool(const Error& error)>& wait);
   virtual ~Outbox() = default;
 
   /// Writes one message (its id and times are ignored). Not durable, and so not accepted, until

@@ -22,6 +22,17 @@ Result<std::unique_ptr<Outbox>> Outbox::open(env::Disk& disk, env::Clock& clock,
   return std::unique_ptr<Outbox>(std::move(store).value());
 }
 
+Result<std::unique_ptr<Outbox>> Outbox::open_patiently(
+    env::Disk& disk, env::Clock& clock, env::Random& random, Options options,
+    RecoveryReport& report, const std::function<bool(const Error& error)>& wait) {
+  for (int tries = 1;; ++tries) {
+    options.unreadable_is_damage = tries > kOpenTries;
+    auto opened = open(disk, clock, random, options, report);
+    if (opened || opened.error().code != Errc::io || options.unreadable_is_damage) return opened;
+    if (!wait(opened.error())) return opened;
+  }
+}
+
 Store::Store(env::Disk& disk, env::Clock& clock, env::Random& random, Options options)
     : clock_(clock),
       random_(random),

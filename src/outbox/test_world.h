@@ -63,13 +63,12 @@ inline Options small_options() {
 }
 
 /// Opens as Device::open does: what cannot be read is damage when waiting has not helped.
-inline Result<std::unique_ptr<Outbox>> open_at_last(env::Disk& disk, env::Clock& clock,
+inline Result<std::unique_ptr<Outbox>> open_at_last(env::Disk& disk, HandClock& clock,
                                                     env::Random& random, RecoveryReport& report) {
-  Options options = small_options();
-  auto opened = Outbox::open(disk, clock, random, options, report);
-  if (opened || opened.error().code != Errc::io) return opened;
-  options.unreadable_is_damage = true;
-  return Outbox::open(disk, clock, random, options, report);
+  return Outbox::open_patiently(disk, clock, random, small_options(), report, [&](const Error&) {
+    clock.pass(kOpenRetry);
+    return true;
+  });
 }
 
 /// Whether it had to wait until what cannot be read was given up (or could be read).

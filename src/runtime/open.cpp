@@ -47,27 +47,27 @@ std::string describe(const outbox::RecoveryReport& report) {
   return text;
 }
 
-// A disk that does not read may do it a moment later, so nothing is given up for that at once.
-constexpr auto kOpenRetry = std::chrono::seconds(1);
-constexpr int kOpenTries = 30;
+/// Waits for a disk that may read a moment later.
+class Patience {
+ public:
+  explicit Patience(const LogHandler& log) : log_(log) {}
 
-Result<std::unique_ptr<outbox::Outbox>> open_patiently(OutboxParts& parts, outbox::Options options,
-                                                       const LogHandler& log,
-                                                       outbox::RecoveryReport& report) {
-  for (int tries = 1;; ++tries) {
-    options.unreadable_is_damage = tries > kOpenTries;
-    auto outbox = outbox::Outbox::open(*parts.disk, *parts.clock, *parts.random, options, report);
-    if (outbox.ok() || outbox.error().code != Errc::io || options.unreadable_is_damage) {
-      return outbox;
+  bool operator()(const Error& error) {
+    if (log_ && !told_) {
+      const auto seconds = std::chrono::duration_cast<Seconds>(outbox::kOpenRetry);
+      log_(LogLevel::warning, "outbox: " + error.message + "; tried again for " +
+                                  std::to_string(seconds.count() * outbox::kOpenTries) +
+                                  " s, then opened without what cannot be read");
     }
-    if (log && tries == 1) {
-      log(LogLevel::warning, "outbox: " + outbox.error().message + "; tried again for " +
-                                 std::to_string((kOpenRetry * kOpenTries).count()) +
-                                 " s, then opened without what cannot be read");
-    }
-    std::this_thread::sleep_for(kOpenRetry);
+    told_ = true;
+    std::this_thread::sleep_for(outbox::kOpenRetry);
+    return true;
   }
-}
+
+ private:
+  const LogHandler& log_;
+  bool told_ = false;
+};
 
 Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, OutboxParts& parts,
                                                     const LogHandler& log,
@@ -91,7 +91,8 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
                                rules == config.lane_rules.end() ? LaneRules{} : rules->second);
   }
   options.ack_flush = config.outbox.ack_flush;
-  auto outbox = open_patiently(parts, std::move(options), log, report);
+  auto outbox = outbox::Outbox::open_patiently(*parts.disk, *parts.clock, *parts.random,
+                                               std::move(options), report, Patience(log));
   if (!outbox.ok()) return std::move(outbox).error().with("outbox");
   return outbox;
 }
