@@ -104,6 +104,7 @@ void mount_disk() {
   errno = error;
   if (!mounted) fail("mount of the disk");
   say("mounted");
+  ::tcdrain(STDOUT_FILENO);  // on a slow host it would come behind the writer's first lines
 }
 
 /// The port as it comes: no byte is changed. The writer waits until a line has left the machine.

@@ -120,6 +120,9 @@ class Disk:
         if kind == WRITE and self.freeze_after is not None and self.writes >= self.freeze_after:
             self._do(kind, offset, length, data)
             self.frozen.set()               # under way, never answered, and nothing comes after it
+            # A hang-up would be an I/O error to the machine, which then ends in its own way.
+            while connection.recv(PAGE):
+                pass
             return False
         error, answer = self._do(kind, offset, length, data)
         connection.sendall(REPLY.pack(REPLY_MAGIC, error, handle) + answer)

@@ -4,6 +4,7 @@ Method: made-up books, records and ledgers with known faults.
 
 import pathlib
 import random
+import select
 import socket
 import tempfile
 import json
@@ -199,21 +200,26 @@ class CachedDisk(unittest.TestCase):
                 machine.settimeout(20)
                 hello = machine.recv(torture_disk.HELLO.size, socket.MSG_WAITALL)
                 self.assertEqual(torture_disk.HELLO.unpack(hello)[2], len(self.BLANK))
-                self.answers = [self.ask(machine, *request) for request in requests]
+                self.answers = [self.ask(disk, machine, *request) for request in requests]
             disk.join()
             listener.close()
         self.assertEqual(disk.error, "")
         return disk
 
     @staticmethod
-    def ask(machine, kind, offset=0, data=b""):
+    def ask(disk, machine, kind, offset=0, data=b""):
+        """(error, bytes); None where the machine waits for ever."""
         machine.sendall(torture_disk.REQUEST.pack(torture_disk.REQUEST_MAGIC, 0, kind, 7, offset,
                                                   len(data)))
         if kind == torture_disk.WRITE:
             machine.sendall(data)
+        while not select.select([machine], [], [], 0.01)[0]:
+            if disk.frozen.is_set():
+                disk.thread.join(0.2)
+                return None if disk.thread.is_alive() else "hung up"
         head = machine.recv(torture_disk.REPLY.size, socket.MSG_WAITALL)
         if not head:
-            return None
+            return "hung up"
         error = torture_disk.REPLY.unpack(head)[1]
         wanted = len(data) if kind == torture_disk.READ and error == 0 else 0
         return error, machine.recv(wanted, socket.MSG_WAITALL) if wanted else b""
@@ -248,6 +254,7 @@ class CachedDisk(unittest.TestCase):
         disk = self.disk((torture_disk.WRITE, 0, b"s" * 4096), (torture_disk.WRITE, 8192, journal))
         self.assertEqual(disk.cut(Choice(512, 0.5))[0], 2)
 
+    # It hung up once: a machine that was killed late told of I/O errors, and that failed a run.
     def test_the_write_that_a_cut_meets_is_under_way_and_never_answered(self):
         disk = self.disk(self.ONE, self.TWO, freeze_after=1)
         self.assertEqual(self.answers, [(0, b""), None])
