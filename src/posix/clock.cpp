@@ -2,8 +2,10 @@
 #include <sys/timex.h>
 
 #include <ctime>
+#include <mutex>
 
 #include "base/check.h"
+#include "posix/kept_answer.h"
 #include "posix/system.h"
 
 namespace holdfast::posix {
@@ -50,9 +52,12 @@ class SystemClock final : public env::Clock {
     return WallTime{std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000};
   }
   bool wall_synchronized() const override {
-    timex state{};
-    const int answer = ::adjtimex(&state);
-    return answer >= 0 && answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    const std::lock_guard lock(mutex_);
+    return kept_.get(now(), wall(), [] {
+      timex state{};
+      const int answer = ::adjtimex(&state);
+      return answer >= 0 && answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    });
   }
   env::BootId boot_id() const override { return boot_id_; }
 
@@ -63,6 +68,8 @@ class SystemClock final : public env::Clock {
     return time;
   }
   env::BootId boot_id_ = read_boot_id();
+  mutable std::mutex mutex_;
+  mutable KeptAnswer kept_;
 };
 
 }  // namespace

@@ -1,0 +1,43 @@
+// Whether the wall clock is kept right, remembered for a moment.
+//
+// Purpose:  it is wanted for each message, and asking the kernel takes longer than storing one.
+// Threads:  one at a time.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace holdfast::posix {
+
+class KeptAnswer {
+ public:
+  static constexpr Duration kFor = std::chrono::seconds(1);
+  static constexpr std::int64_t kStepMs = 20;  ///< More than a clock that is only slewed moves.
+
+  /// The last answer of `ask`, unless it is old or the wall clock was stepped since.
+  template <typename Ask>
+  bool get(BootTime now, WallTime wall, const Ask& ask) {
+    const std::int64_t apart =
+        wall.ms -
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+    const bool stepped = apart < apart_ - kStepMs || apart > apart_ + kStepMs;
+    if (now < asked_ || now >= asked_ + kFor || stepped || !known_) {
+      answer_ = ask();
+      asked_ = now;
+      apart_ = apart;
+      known_ = true;
+    }
+    return answer_;
+  }
+
+ private:
+  BootTime asked_{};
+  std::int64_t apart_ = 0;  // of the wall clock from the other
+  bool known_ = false;
+  bool answer_ = false;
+};
+
+}  // namespace holdfast::posix
