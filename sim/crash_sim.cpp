@@ -1,7 +1,7 @@
 // Simulated crashes of the outbox: every named workload, cut at every operation of its disk.
 //
 //   crash_sim [--workload NAME|all] [--seed N] [--seeds COUNT | --minutes M] [--jobs J]
-//             [--images K] [--again-every K] [--image N] [--list]
+//             [--images K] [--again-every K] [--spoil 1] [--image N] [--list]
 //
 // Prints a table of totals and, for each workload that failed, what was wrong and the command that
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
@@ -33,6 +33,9 @@ CommandLine command_line(Options& options) {
   line.add_number("--images", options.budget.images, "images of each operation (default 16)", 1);
   line.add_number("--again-every", options.budget.again_every,
                   "crash every so many recoveries in turn (default 1: all)", 1);
+  line.add_number("--spoil", options.budget.spoil,
+                  "1: cuts spoil pages that were being written, each commit has its own pages", 0,
+                  1);
   line.add_number("--image", options.budget.only, "only this one, as a failure names it");
   return line;
 }

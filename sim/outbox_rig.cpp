@@ -408,9 +408,9 @@ void OutboxRig::crash(bool kill) {
   }
   std::vector<bool> survives(disk_->undecided());
   const std::uint64_t kind = random.below(4);
-  for (std::size_t i = 0; i < survives.size(); ++i) {
-    survives[i] = kind == 0 ? false : kind == 1 ? true : random.below(2) == 0;
-  }
+  std::generate(survives.begin(), survives.end(), [&] {
+    return kind == 0 ? false : kind == 1 ? true : random.below(2) == 0;
+  });
   disk_->cut(survives);
   clock.reboot();
 }

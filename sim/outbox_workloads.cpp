@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "outbox/slots.h"
 #include "sim/toy_key_ring.h"
 
 namespace holdfast::sim {
@@ -57,6 +58,11 @@ outbox::Options crammed_encrypted() {
   options.max_bytes = 6 * std::uint64_t{kSegmentFloor};
   return bulk_makes_room(std::move(options));
 }
+outbox::Options made_ahead() {
+  outbox::Options options = ordinary();
+  options.preallocate = true;
+  return options;
+}
 outbox::Options aging() {
   return ruled(ordinary(), {.max_age = seconds(8)}, {.max_age = seconds(30)});
 }
@@ -75,6 +81,15 @@ bool has_carried(OutboxRig& rig) {
            const auto header = outbox::decode_segment_header(rig.disk().content(name));
            return header && header->kind == outbox::SegmentKind::carried;
          });
+}
+
+/// Whether all slots that the limit allows exist.
+bool all_slots_made(OutboxRig& rig) {
+  const auto names = rig.disk().list();
+  const auto slots = names ? std::count_if(names->begin(), names->end(),
+                                           [](const auto& n) { return outbox::slot_number(n); })
+                           : 0;
+  return static_cast<std::uint64_t>(slots) * kSegmentFloor == rig.options.max_bytes;
 }
 
 void put_some(OutboxRig& rig, std::uint64_t count, std::size_t payload_below) {
@@ -228,6 +243,19 @@ void few_slots(OutboxRig& rig) {
   }
 }
 
+void few_stay(OutboxRig& rig) {
+  rig.open();
+  for (int i = 0; i < 120 && rig.up(); ++i) {
+    const bool room = rig.put_any(rig.random.below(400));
+    if (!room && rig.up() && rig.world == Model::World::intact) {
+      rig.fail("refused, and next to nothing waits");
+    }
+    if (i % 3 == 0) rig.commit();
+    fetch_all_lanes(rig, 40);
+    rig.settle(rig.in_flight() > 12 ? rig.in_flight() - 12 : 0, false);
+  }
+}
+
 void ack_flush(OutboxRig& rig) {
   rig.open();
   put_some(rig, 120, 120);
@@ -237,6 +265,25 @@ void ack_flush(OutboxRig& rig) {
     rig.settle(1 + rig.random.below(3), false);
     rig.tick(milliseconds(1000 + rig.random.below(5000)));
   }
+}
+
+void preallocate(OutboxRig& rig) {
+  rig.open();
+  for (int i = 0; i < 12 && rig.up(); ++i) {
+    if (i % 4 == 0) put_some(rig, 3, 200);
+    rig.tick(milliseconds(1000));
+    if (i % 4 == 0) rig.commit();
+  }
+  if (rig.up() && rig.world == Model::World::intact && !all_slots_made(rig)) {
+    rig.fail("not all slots were made ahead");
+  }
+  put_some(rig, 300, 900);
+  rig.commit();
+  fetch_all_lanes(rig, 400);
+  rig.settle(200, false);
+  rig.tick(seconds(6));
+  put_some(rig, 40, 900);
+  rig.commit();
 }
 
 void reboot_loops(OutboxRig& rig) {
@@ -422,6 +469,7 @@ const std::vector<Workload>& outbox_workloads() {
       {"clean-loops", "open, put, close in order, again", ordinary, clean_loops},
       {"large-payloads", "messages of up to the largest size", ordinary, large_payloads},
       {"few-slots", "four slots, the fewest there are", tiny, few_slots},
+      {"few-stay", "the fewest slots, and some messages that stay", tiny, few_stay},
       {"ack-flush", "settlements only, made durable by time", ordinary, ack_flush},
       {"reboot-loops", "openings that end at once", ordinary, reboot_loops},
       {"expiry", "messages that expire, within a boot and across", ordinary, expiry},
@@ -435,6 +483,7 @@ const std::vector<Workload>& outbox_workloads() {
       {"conflation", "of each key only the newest waits", newest_of_a_key, conflation},
       {"compaction", "a full outbox: segments carried, bulk dropped", crammed, compaction},
       {"sealed-compaction", "the same, encrypted at rest", crammed_encrypted, compaction},
+      {"preallocate", "slots made ahead, then used", made_ahead, preallocate},
       {"max-age", "lanes whose messages expire by themselves", aging, expiry},
   };
   return all;

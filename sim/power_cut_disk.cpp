@@ -127,6 +127,7 @@ void PowerCutDisk::start_again() {
 
 std::unique_ptr<PowerCutDisk> PowerCutDisk::image(env::Random& random, std::size_t written) const {
   auto copy = std::make_unique<PowerCutDisk>(random);
+  copy->spoils_pages = spoils_pages;
   std::map<const Inode*, std::shared_ptr<Inode>> made;
   for (const auto& [from, to] :
        {std::pair(&cached_, &copy->cached_), {&durable_, &copy->durable_}}) {
@@ -166,8 +167,28 @@ std::vector<std::shared_ptr<PowerCutDisk::Inode>> PowerCutDisk::inodes() const {
 
 std::size_t PowerCutDisk::undecided() const {
   std::size_t count = 2 * changed_names().size();
-  for (const auto& inode : inodes()) count += inode->dirty.size();
+  for (const auto& inode : inodes()) {
+    count += inode->dirty.size() + spoilable_pages(*inode).size();
+  }
   return count;
+}
+
+// Offsets of the pages on stable storage that were being changed.
+std::vector<std::size_t> PowerCutDisk::spoilable_pages(const Inode& inode) const {
+  constexpr std::size_t kPage = PagedBytes::kPage;
+  std::vector<std::size_t> pages;
+  if (!spoils_pages) return pages;
+  for (const std::uint64_t sector : inode.dirty) {
+    const std::size_t page = sector * kSector / kPage * kPage;
+    if (page + kPage > inode.durable.size()) continue;
+    if (!pages.empty() && pages.back() == page) continue;
+    std::array<std::byte, kPage> old{};
+    std::array<std::byte, kPage> now{};
+    inode.durable.read(page, old);
+    inode.cached.read(page, now);
+    if (old != now) pages.push_back(page);
+  }
+  return pages;
 }
 
 void PowerCutDisk::cut(const std::vector<bool>& survives) {
@@ -186,8 +207,16 @@ void PowerCutDisk::cut(const std::vector<bool>& survives) {
   }
   cached_ = durable_;
   for (const auto& inode : all) {
+    const auto pages = spoilable_pages(*inode);
     for (const std::uint64_t sector : inode->dirty) {
       if (decide()) settle_sector(*inode, sector);
+    }
+    for (const std::size_t page : pages) {
+      if (decide()) continue;
+      std::array<std::byte, PagedBytes::kPage> spoiled{};
+      for (std::size_t i = 0; i < spoiled.size(); ++i)
+        spoiled[i] = std::byte((i * 37 + page) & 255);
+      inode->durable.write(page, spoiled);
     }
     inode->dirty.clear();
     inode->cached = inode->durable;

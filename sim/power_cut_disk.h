@@ -5,6 +5,8 @@
 // Cut:      every 512-byte sector written since the last sync survives or not, by chance; a file
 //           made or removed since the last sync_directory() is there or not, by chance; the write
 //           under way when the cut comes is torn. A kill ends the process only: the cache stays.
+//           With spoils_pages, each 4 KiB page that was being changed may be spoiled as a whole,
+//           with what was durable in it, as cheap flash does.
 // Faults:   one failing operation, a full disk, a read-only one, flipped bits. A failed sync leaves
 //           the cache as it is, marks it clean and never writes it (as ext4, XFS and btrfs do).
 // Threads:  one. Open files hold a reference to the disk's parts and may outlive a cut; they then
@@ -65,6 +67,7 @@ class PowerCutDisk final : public env::Disk {
   PowerCutDisk& operator=(const PowerCutDisk&) = delete;
 
   Faults faults;
+  bool spoils_pages = false;  ///< What cut() decides; images have it, too.
 
   /// Told of each call before it is carried out; an Error given back is the call's answer (a write
   /// that fails so has reached the cache in part). It may take images of the disk.
@@ -76,7 +79,7 @@ class PowerCutDisk final : public env::Disk {
                                                     std::size_t written = 0) const;
   /// Bytes of the write that `before` is being told of; 0 for other calls.
   [[nodiscard]] std::size_t under_way() const { return writing_.bytes.size(); }
-  /// How many sectors and names a cut now would leave to chance.
+  /// How many sectors, names and pages a cut now would leave to chance.
   [[nodiscard]] std::size_t undecided() const;
   /// The power goes and comes back; bit i of `survives` decides about the i-th of undecided().
   void cut(const std::vector<bool>& survives);
@@ -132,6 +135,7 @@ class PowerCutDisk final : public env::Disk {
   void settle_all(Inode& inode) const;
   static void put_into(Inode& inode, std::uint64_t offset, std::span<const std::byte> bytes);
   void lose_power(Inode& inode);
+  [[nodiscard]] std::vector<std::size_t> spoilable_pages(const Inode& inode) const;
   [[nodiscard]] std::vector<std::string> changed_names() const;
   [[nodiscard]] std::vector<std::shared_ptr<Inode>> inodes() const;
   void start_again();

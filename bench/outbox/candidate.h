@@ -23,6 +23,8 @@ struct CandidateOptions {
   std::size_t payload = 256;
   bool synced = true;  ///< False: nothing waits for the disk.
   std::uint64_t max_bytes = 0;
+  bool evict = false;        ///< Ours only: what is full gives up its oldest.
+  bool preallocate = false;  ///< Ours only: makes its files before anything is measured.
 };
 
 /// The number of a message and its payload as read back.

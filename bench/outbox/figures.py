@@ -4,7 +4,7 @@
     tools/bench outbox [--quick] [--only PART,…] [--build DIR] [--json FILE] [--write] [--from FILE]
 
 --quick      fewer repeats and a shorter slow run: a first look in about four minutes
---only       parts: steady, slow, append, backlog, full, flips, half, size
+--only       parts: steady, slow, append, backlog, full, flips, half, space, size
 --build DIR  a release build directory; build/release by default, configured when it is missing
 --json FILE  all samples; with --only, parts that are not run are kept from the file
 --write      puts the tables into docs/outbox-bench.md (between its markers) and draws its plots
@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -138,13 +139,17 @@ class Bench:
                     for payload, messages, unsynced in ((256, 150000, False), (4096, 25000, False),
                                                         (256, 300000, True), (4096, 30000, True)):
                         names = self.some("ours", "ours-sealed", "raw", "sqlite", "leveldb")
-                        self.random.shuffle(names)
-                        for name in names:
+                        turns = [(name, False) for name in names]
+                        turns += [] if unsynced else [("ours", True)]
+                        self.random.shuffle(turns)
+                        for name, ahead in turns:
                             sample = self.run("append", name, disk.fresh("store"),
                                               device=disk.device, payload=payload, batch=100,
                                               messages=messages, unsynced=unsynced,
-                                              max_bytes=1 << 28)
-                            samples.append({**sample, "unsynced": unsynced, "ram": ram})
+                                              preallocate=ahead, max_bytes=1 << 28)
+                            name = "ours-ahead" if ahead else name
+                            samples.append({**sample, "candidate": name, "unsynced": unsynced,
+                                            "ram": ram})
                     say(f"append, loop device {'in RAM' if ram else 'on disk'}: turn {turn + 1} done")
         return samples
 
@@ -243,6 +248,23 @@ class Bench:
                         samples.append({**sample, "tail": tail})
         return samples
 
+    def space(self):
+        """An outbox of 4 MiB at its limit: eviction, and segments with few left carried together;
+        beside the same messages in a steady state, and that with a reader at work."""
+        samples = []
+        with loop_disk.LoopDisk(64) as disk:
+            for _ in range(self.repeats(5, 2)):
+                for what, work, options in (("steady", "mixed", {}), ("evict", "append", {"evict": True}),
+                                            ("carry", "mixed", {"keep": 50}), ("read", "mixed", {})):
+                    folder = disk.fresh("store")
+                    reader = Reader(self.program, folder) if what == "read" else None
+                    sample = self.run(work, "ours", folder, device=disk.device, batch=100,
+                                      messages=60000, warm=20000, max_bytes=4 << 20, **options)
+                    if reader:
+                        sample.update(reader.stop())
+                    samples.append({**sample, "what": what})
+        return samples
+
     def size(self):
         """The outbox, linked alone into a stripped program."""
         samples = []
@@ -252,6 +274,42 @@ class Bench:
                 loop_disk.run("strip", "-o", stripped.name, program)
                 samples.append({"candidate": name, "bytes": os.path.getsize(stripped.name)})
         return samples
+
+
+def begun(path):
+    """Whether a segment was begun in the file."""
+    if not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:
+        return any(file.read(8))
+
+
+class Reader(threading.Thread):
+    """Verifies an outbox again and again, from outside, while it is written."""
+
+    def __init__(self, program, folder):
+        super().__init__()
+        holdfast = os.path.join(os.path.dirname(program), "holdfast")
+        self.command = [holdfast, "outbox", "verify", folder]
+        self.first = os.path.join(folder, "slot-0000.seg")
+        self.over, self.times, self.wrong = threading.Event(), 0, []
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            if not begun(self.first):
+                continue
+            done = subprocess.run(self.command, capture_output=True, text=True)
+            self.times += 1
+            if done.returncode != 0:
+                self.wrong.append(done.stdout + done.stderr)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        for text in self.wrong[:1]:
+            say("a reader beside the writer: " + text)
+        return {"readings": self.times, "readings_wrong": len(self.wrong)}
 
 
 def written_blocks(folder):
@@ -278,8 +336,8 @@ def flip(path, block, dice):
         file.write(bytes([byte]))
 
 
-PARTS = ("steady", "slow", "append", "backlog", "full", "flips", "half", "size")
-NEED_LOOP = ("steady", "slow", "append", "backlog", "full", "half")
+PARTS = ("steady", "slow", "append", "backlog", "full", "flips", "half", "space", "size")
+NEED_LOOP = ("steady", "slow", "append", "backlog", "full", "half", "space")
 
 
 def build(folder):
@@ -288,6 +346,16 @@ def build(folder):
         command(["cmake", "--preset", "release", "-B", folder])
     command(["cmake", "--build", folder, "--target", "outbox_bench", "outbox_size",
              "outbox_size_none", "holdfast_command"])
+
+
+def keep_awake():
+    """An open file that keeps the processors from sleeping between two flushes, or None."""
+    try:
+        file = open("/dev/cpu_dma_latency", "wb", buffering=0)
+        file.write(bytes(4))
+        return file
+    except OSError:
+        return None
 
 
 def command(words):
@@ -321,6 +389,7 @@ def measure(options, parts):
         if name not in bench.stores:
             bench.skipped[name] = "not in this build: tools/setup bench, then configure anew"
     lacking = loop_disk.missing()
+    awake = keep_awake()
     for part in parts:
         if part in NEED_LOOP and lacking:
             bench.skipped[part] = "needs " + lacking
@@ -332,6 +401,8 @@ def measure(options, parts):
         if options.json:
             with open(options.json, "w", encoding="utf-8") as file:
                 json.dump(data, file)
+    if awake:
+        awake.close()
     data["skipped"].update(bench.skipped)
     data["machine"]["load_after"] = os.getloadavg()[0]
     if options.json:

@@ -77,6 +77,7 @@ struct Job {
   std::uint64_t warm = 0;
   std::uint64_t batch = 1;
   std::uint64_t window = 64;
+  std::uint64_t keep = 0;
   double seconds = 200;
   bool cold = false;
 };
@@ -117,6 +118,7 @@ void print(const Job& job, const std::string& fields) {
 }
 
 /// Steady state: put and commit a batch, read it, end as many messages somewhere in the window.
+/// With --keep N each N-th message never ends.
 void mixed(const Job& job) {
   auto store = open_store(job);
   Feed feed(job);
@@ -136,7 +138,9 @@ void mixed(const Job& job) {
     const std::uint64_t first = feed.next() - job.batch;
     const std::size_t got = store->fetch(job.batch, [](std::uint64_t, auto) {});
     if (got != job.batch) die(job.candidate + ": what was put cannot be read");
-    for (std::uint64_t i = 0; i < job.batch; ++i) waiting.push_back(first + i);
+    for (std::uint64_t number = first; number < feed.next(); ++number) {
+      if (job.keep == 0 || number % job.keep != 0) waiting.push_back(number);
+    }
     while (waiting.size() > job.window) {
       random = random * 6364136223846793005ULL + 1442695040888963407ULL;
       std::uint64_t& chosen = waiting[(random >> 33) % waiting.size()];
@@ -159,14 +163,20 @@ void append(const Job& job) {
   auto store = open_store(job);
   Feed feed(job);
   Meter meter(job.store.directory, job.device);
+  bool measuring = false;
   const auto round = [&] {
+    const double begin = now_seconds();
     for (std::uint64_t i = 0; i < job.batch; ++i) {
       if (!feed.put(*store)) die(job.candidate + ": put was refused");
     }
+    const double put = now_seconds();
     if (!store->commit()) die(job.candidate + ": commit failed");
+    const double end = now_seconds();
+    if (measuring) meter.sample((end - put) * 1e6, (end - begin) * 1e6);
   };
   for (std::uint64_t n = 0; n < job.warm; n += job.batch) round();
   meter.start();
+  measuring = true;
   std::uint64_t n = 0;
   for (; n < job.messages; n += job.batch) round();
   meter.stop();
@@ -362,8 +372,11 @@ int main(int argc, char** argv) {
     sub->add_option("--warm", job.warm, "How many before measuring");
     sub->add_option("--batch", job.batch, "Messages a commit");
     sub->add_option("--window", job.window, "Messages that wait in a steady state");
+    sub->add_option("--keep", job.keep, "In a steady state, each N-th message stays for ever");
+    sub->add_flag("--evict", job.store.evict, "Our outbox gives up its oldest when it is full");
     sub->add_option("--seconds", job.seconds, "How long, for slow");
     sub->add_option("--max-bytes", job.store.max_bytes, "Limit of our outbox");
+    sub->add_flag("--preallocate", job.store.preallocate, "Make the files of our outbox first");
     sub->add_flag("!--unsynced", job.store.synced, "Do not wait for the disk");
     auto* run = command.second;
     sub->callback([run, &job] { run(job); });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "bench/outbox/candidate.h"
 #include "posix/system.h"
@@ -77,6 +78,8 @@ class Ours final : public Candidate {
     if (!options.synced) disk_ = std::make_unique<UnsyncedDisk>(std::move(disk_));
     outbox::Options wanted;
     wanted.keys = keys_.get();
+    wanted.preallocate = options.preallocate;
+    if (options.evict) wanted.lanes[kLane].rules.when_full = WhenFull::drop_oldest;
     if (options.max_bytes != 0) wanted.max_bytes = options.max_bytes;
     auto store = outbox::Outbox::open(*disk_, *clock_, *random_, wanted, report_);
     if (!store) {
@@ -84,8 +87,12 @@ class Ours final : public Candidate {
       return false;
     }
     store_ = std::move(store).value();
+    for (BootTime due; options.preallocate && (due = store_->next_due()) != kNever;) {
+      std::this_thread::sleep_for(due - clock_->now());
+      store_->tick();
+    }
     message_.topic = kTopic;
-    message_.lane = 1;
+    message_.lane = kLane;
     return true;
   }
 
@@ -103,7 +110,7 @@ class Ours final : public Candidate {
   }
 
   std::size_t fetch(std::size_t count, const Visit& visit) override {
-    const auto found = store_->fetch(1, count, kFetchBytes);
+    const auto found = store_->fetch(kLane, count, kFetchBytes);
     const outbox::News news = store_->take_news();
     for (const auto& [id, reason] : news.dropped) dropped_ += reason == DropReason::corrupt;
     for (const MessagePtr& message : found.messages) {
@@ -126,6 +133,7 @@ class Ours final : public Candidate {
   }
 
  private:
+  static constexpr LaneIndex kLane = 1;
   static constexpr std::size_t kFetchBytes = 4UL * 1024 * 1024;
 
   // Ids grow by one with the numbers, within one opening: one pair for each is enough.

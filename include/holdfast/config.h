@@ -122,6 +122,12 @@ struct Config {
   struct Outbox {
     std::filesystem::path directory;  ///< Created 0700 if missing. Required.
     std::uint64_t max_bytes = 64 * 1024 * 1024;
+    /// Makes all files of the outbox while little happens, so that its room on disk is certain and
+    /// a growing backlog costs no more than its messages.
+    bool preallocate = false;
+    /// A commit never shares a 4 KiB page with an earlier one, however full the outbox is: for
+    /// flash that may spoil the page it was writing when the power went.
+    bool always_pad = false;
     Milliseconds ack_flush{5000};     ///< Longest time an acknowledgement stays unwritten.
     Milliseconds spill_after{30000};  ///< A `spill` message waits so long in RAM, then on disk.
     OnFault on_fault = OnFault::reject;

@@ -42,6 +42,8 @@ struct Options {
   std::uint64_t segment_bytes = 0;  ///< 0: chosen from max_bytes. Fixed once the store exists.
   std::vector<LaneOptions> lanes{"urgent", "normal", "bulk"};
   Duration ack_flush = std::chrono::seconds(5);
+  bool always_pad = false;   ///< Each commit ends its block, however full the outbox is.
+  bool preallocate = false;  ///< tick() makes all files while nothing is put.
   /// A disk that refuses to read may do it later, so that fails the opening (Errc::io): try again
   /// for a while. With this set, what cannot be read counts as damaged, and the rest is opened.
   bool unreadable_is_damage = false;

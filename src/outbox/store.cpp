@@ -210,7 +210,7 @@ PutResult Store::put(const StoredMessage& message) {
   if (message.lane >= lane_map_.size()) return refuse(RejectReason::unknown_lane);
   auto size = put_size(message);
   if (size && seals_.current() != 0) *size += kSealSize;
-  if (!size || *size > segment_bytes_ / 2 - 3 * kBlock) return refuse(RejectReason::too_large);
+  if (!size || *size > batch_max()) return refuse(RejectReason::too_large);
   if (mode_ != Mode::ok) return refuse(RejectReason::storage_failed);
   const StoreLane lane = lane_map_[message.lane];
   const std::uint32_t bytes = stride(*size);
@@ -231,6 +231,7 @@ PutResult Store::put(const StoredMessage& message) {
   append_put(batch_, message, id, lane, stamp(message));
   if (env::Sealer* cover = sealer(*active())) seals_.seal(batch_, start, *cover);
   HF_CHECK(batch_.size() == start + bytes);
+  stamp_batch();  // while it is in the processor's cache; the commit has less to do
   batch_puts_.push_back({id, lane, bytes, true});
   ++totals_[lane].count;
   totals_[lane].bytes += bytes;
@@ -313,18 +314,23 @@ void Store::remember_end(MessageId id, EndKind kind, DropReason reason) {
   state_.endings.add({id, 1, kind, reason}, Endings::limit(segment_bytes_));
 }
 
+// In order of their ids, as ranges: most that come out of order are joined until they are written.
 void Store::remember_settled(const Range& range, bool delivered) {
   // While nothing can be written the bits in RAM are enough: the next checkpoint carries them.
   if (mode_ != Mode::ok) return;
   if (settled_.empty()) settled_since_ = clock_.now();
-  if (!settled_.empty()) {
-    auto& [last, last_delivered] = settled_.back();
-    if (last_delivered == delivered && last.continued_by(range)) {
-      last.join(range);
-      return;
-    }
-  }
-  settled_.emplace_back(range, delivered);
+  auto at =
+      std::upper_bound(settled_.begin(), settled_.end(), range.first,
+                       [](MessageId id, const auto& settled) { return id < settled.first.first; });
+  at = settled_.emplace(at, range, delivered);
+  const auto joined = [this](auto first, auto next) {
+    if (first->second != next->second || !first->first.continued_by(next->first)) return false;
+    first->first.join(next->first);
+    settled_.erase(next);
+    return true;
+  };
+  if (std::next(at) != settled_.end()) joined(at, std::next(at));
+  if (at != settled_.begin()) joined(std::prev(at), at);
 }
 
 void Store::tick() {
@@ -342,6 +348,22 @@ void Store::tick() {
   const bool due = options_.ack_flush > Duration::zero() && !settled_.empty() &&
                    now >= settled_since_ + options_.ack_flush;
   if (too_many || due) static_cast<void>(flush());  // a failure shows in health() and commit()
+  if (now >= prepare_due()) prepare_slot();
+}
+
+BootTime Store::prepare_due() const {
+  return options_.preallocate && slots_.can_make() ? prepare_at_ : kNever;
+}
+
+// One at a time, and only while nothing is put: it takes as long as writing a segment.
+void Store::prepare_slot() {
+  const BootTime now = clock_.now();
+  if (std::exchange(prepare_id_, state_.next_id) != state_.next_id) {
+    prepare_at_ = now + kPrepareIdle;
+    return;
+  }
+  // That it fails matters to nobody yet: who needs a slot tries again, and tells.
+  prepare_at_ = now + (slots_.make().ok() ? kPreparePause : kPrepareRetry);
 }
 
 // Only the oldest of each lane are looked at: one that expires behind them is found when they are
@@ -361,6 +383,7 @@ BootTime Store::next_due() const {
   if (mode_ != Mode::ok) return due;
   if (scan_place_ != kScanned || settled_.size() >= kSettledMax) return BootTime{};
   if (make_failing_ != 0) due = std::min(due, make_at_);
+  due = std::min(due, prepare_due());
   if (!settled_.empty() && options_.ack_flush > Duration::zero()) {
     due = std::min(due, settled_since_ + options_.ack_flush);
   }

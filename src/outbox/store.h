@@ -25,10 +25,15 @@
 namespace holdfast::outbox {
 
 inline constexpr std::uint32_t kBatchMax = 512 * 1024;  ///< Unconfirmed bytes held in RAM.
-inline constexpr std::size_t kSettledMax = 4096;        ///< Unwritten ranges held in RAM.
+static_assert(limits::kMessageMax <= kBatchMax, "a batch holds each message");
+inline constexpr std::size_t kSettledMax = 4096;  ///< Unwritten ranges held in RAM.
 inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kRetryCap = std::chrono::seconds(60);
 inline constexpr Duration kMakeRetry = std::chrono::seconds(1);  ///< After a full disk.
+// Slots are made ahead after such a time without a put, one at a time.
+inline constexpr Duration kPrepareIdle = std::chrono::seconds(1);
+inline constexpr Duration kPreparePause = std::chrono::milliseconds(100);
+inline constexpr Duration kPrepareRetry = std::chrono::seconds(60);
 // What cannot be read is given up as damaged only when it has failed for so long, and so often.
 inline constexpr Duration kReadRetry = std::chrono::seconds(1);
 inline constexpr Duration kReadPatience = std::chrono::seconds(30);
@@ -133,11 +138,14 @@ class Store final : public Outbox {
   void remember_settled(const Range& range, bool delivered);
   void remember_end(MessageId id, EndKind kind, DropReason reason);
   void sweep_expired();
+  void prepare_slot();
+  [[nodiscard]] BootTime prepare_due() const;
   [[nodiscard]] std::int64_t boot_ms() const;
   [[nodiscard]] const LaneRules& rules(StoreLane lane) const { return rules_[lane]; }
 
   // store_write.cpp
   [[nodiscard]] bool fits(std::uint32_t size) const;
+  [[nodiscard]] std::uint32_t batch_max() const;
   [[nodiscard]] bool reserve_ready();
   [[nodiscard]] bool renew();
   [[nodiscard]] bool make_slots(std::uint32_t wanted);
@@ -149,6 +157,7 @@ class Store final : public Outbox {
   void append_settled();
   [[nodiscard]] std::uint32_t settled_size() const;
   void append_mark(std::vector<std::byte>& out, std::uint32_t place, MessageId next_id);
+  void stamp_batch();
   void stamp_all(std::span<std::byte> records, const SegmentKey& key, std::uint32_t place) const;
   Status start_segment();
   Status try_start_segment();
@@ -190,12 +199,14 @@ class Store final : public Outbox {
   [[nodiscard]] bool keep_limit(StoreLane lane, std::uint32_t bytes);
   [[nodiscard]] bool make_space(LaneIndex lane);
   std::uint64_t evict_from(StoreLane lane, std::uint64_t count, std::uint64_t bytes);
+  using SegmentAt = SegmentMap::iterator;
   [[nodiscard]] bool compact();
-  Status carry(SegmentMap::iterator first, SegmentMap::iterator behind);
+  [[nodiscard]] std::pair<SegmentAt, SegmentAt> longest_run(SegmentAt end);
+  Status carry(SegmentAt first, SegmentAt behind);
   [[nodiscard]] std::uint64_t carried_bytes(const Segment& segment) const;
   Status copy_live(Segment& from, Segment& to, std::vector<std::byte>& buffer);
   Status write_carried(Segment& to, std::vector<std::byte>& buffer);
-  void replace(SegmentMap::iterator first, SegmentMap::iterator behind, Segment to);
+  void replace(SegmentAt first, SegmentAt behind, Segment to);
   void move_cursors(std::uint64_t first, std::uint64_t last);
 
   // store_keys.cpp
@@ -224,6 +235,7 @@ class Store final : public Outbox {
   bool closed_ = false;
   // Records not yet confirmed durable, sealed for the active segment, in plain when there is none.
   std::vector<std::byte> batch_;
+  std::size_t stamped_ = 0;  // of these bytes
   std::vector<PendingPut> batch_puts_;
   std::vector<std::pair<Range, bool>> settled_;  // not yet in batch_; true: delivered
   BootTime settled_since_{};
@@ -236,6 +248,8 @@ class Store final : public Outbox {
   Errc make_error_ = Errc::no_space;  // why the last one was not made
   std::uint32_t make_failing_ = 0;    // slots wanted in vain, not for lack of room
   BootTime sweep_at_{};
+  BootTime prepare_at_{};
+  MessageId prepare_id_ = 0;  // the next id when that was set
   std::vector<Unread> unread_;
 
   std::vector<StoreLane> lane_map_;  // configured lane to store lane

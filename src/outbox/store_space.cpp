@@ -108,27 +108,42 @@ bool Store::make_space(LaneIndex lane) {
 bool Store::compact() {
   if (!flush().ok()) return false;
   while (!slot_allowed()) {
-    const std::uint64_t capacity = segment_bytes_ - kCarriedOverhead;
-    auto best = state_.segments.end();
-    auto best_behind = best;
-    std::ptrdiff_t best_length = 1;
-    for (auto first = state_.segments.begin(); first != state_.segments.end(); ++first) {
-      std::uint64_t bytes = 0;
-      auto behind = first;
-      for (; behind != state_.segments.end() && behind->first != active_; ++behind) {
-        bytes += carried_bytes(behind->second);
-        if (bytes > capacity || seals_.locked(behind->second) || unread(behind->second)) break;
-      }
-      const std::ptrdiff_t length = std::distance(first, behind);
-      if (length <= best_length) continue;
-      best = first;
-      best_behind = behind;
-      best_length = length;
+    auto [first, behind] = longest_run(state_.segments.find(active_));
+    bool fresh = false;
+    if (first == behind) {
+      // Then together with the active one, which a fresh one must succeed first. That takes two of
+      // the slots in reserve for a moment, and gives both back.
+      first = longest_run(state_.segments.end()).first;
+      if (first == state_.segments.end() || !make_slots(2) || !start_segment()) return false;
+      behind = state_.segments.find(active_);
+      fresh = true;
     }
-    if (best_length < 2 || !make_slots(1) || !carry(best, best_behind).ok()) return false;
+    if (!make_slots(1) || !carry(first, behind).ok()) return false;
+    if (fresh) break;
   }
   full_ = false;
   return true;
+}
+
+// The most neighbours before `end`, two at least, whose waiting messages fit into one segment.
+std::pair<Store::SegmentAt, Store::SegmentAt> Store::longest_run(SegmentAt end) {
+  const std::uint64_t capacity = segment_bytes_ - kCarriedOverhead;
+  std::pair<SegmentAt, SegmentAt> best{state_.segments.end(), state_.segments.end()};
+  std::ptrdiff_t best_length = 1;
+  for (auto first = state_.segments.begin(); first != end; ++first) {
+    std::uint64_t bytes = 0;
+    auto behind = first;
+    for (; behind != end; ++behind) {
+      bytes += carried_bytes(behind->second);
+      if (bytes > capacity || seals_.locked(behind->second) || unread(behind->second)) break;
+    }
+    const std::ptrdiff_t length = std::distance(first, behind);
+    // The active one is the last there is: of no use if the run does not reach it.
+    if (length <= best_length || (end == state_.segments.end() && behind != end)) continue;
+    best = {first, behind};
+    best_length = length;
+  }
+  return best;
 }
 
 // Sealed on the way, records grow.
@@ -139,7 +154,7 @@ std::uint64_t Store::carried_bytes(const Segment& segment) const {
 }
 
 // Copies and syncs; only then is anything in RAM changed.
-Status Store::carry(SegmentMap::iterator first, SegmentMap::iterator behind) {
+Status Store::carry(SegmentAt first, SegmentAt behind) {
   const auto slot = slots_.take();
   if (!slot) return slot.error();
   const SegmentHeader header = next_header(SegmentKind::carried);
@@ -164,7 +179,7 @@ Status Store::carry(SegmentMap::iterator first, SegmentMap::iterator behind) {
   return {};
 }
 
-void Store::replace(SegmentMap::iterator first, SegmentMap::iterator behind, Segment to) {
+void Store::replace(SegmentAt first, SegmentAt behind, Segment to) {
   for (auto entry = first; entry != behind; ++entry) {
     Segment& from = entry->second;
     for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {

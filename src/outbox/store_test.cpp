@@ -303,6 +303,70 @@ TEST_F(StoreTest, NeverMoreFilesThanTheLimit) {
   EXPECT_EQ(box_->ledger().delivered, box_->ledger().accepted);
 }
 
+// Found by the bench: one old message pinned its segment, and with the fewest slots there was no
+// other to carry it together with, so an outbox in which next to nothing waited refused for ever.
+TEST_F(StoreTest, OneOldMessageDoesNotFillTheSmallestOutbox) {
+  options_.max_bytes = 4 * std::uint64_t{kSegmentFloor};
+  open();
+  const MessageId old = put_one();
+  ASSERT_TRUE(commit().ok());
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_EQ(box_->put(make_message(1, "t", 400)).rejected, RejectReason::none) << i;
+    ASSERT_TRUE(commit().ok());
+    for (const MessageId id : fetch_ids()) {
+      if (id != old) box_->settle_delivered(id);
+    }
+    ASSERT_LE(disk_.list().value().size(), 4U);
+  }
+  open();
+  EXPECT_EQ(fetch_ids().front(), old);
+}
+
+TEST_F(StoreTest, PreallocatesWhileNothingIsPut) {
+  options_.preallocate = true;
+  open();
+  const auto idle = [this] {
+    clock_.boot = std::max(clock_.boot, box_->next_due());
+    box_->tick();
+    return disk_.list().value().size();
+  };
+  std::size_t files = 3;  // a put takes care that there is a reserve
+  for (int i = 0; i < 5; ++i) {
+    put_one();
+    ASSERT_TRUE(commit().ok());
+    for (const MessageId id : fetch_ids()) box_->settle_delivered(id);
+    ASSERT_TRUE(commit().ok());
+    EXPECT_LE(idle(), files) << "somebody puts";
+  }
+  while (++files <= 8) EXPECT_EQ(idle(), files);
+  EXPECT_EQ(box_->next_due(), kNever) << "nothing wakes it for that again";
+  disk_.faults.capacity = 0;  // the room is its own now
+  EXPECT_GT(fill(), 150U) << "six slots of about 30 commits";
+  EXPECT_EQ(box_->health(), StorageHealth::full);
+}
+
+TEST_F(StoreTest, PreallocatingOnAFullDiskHarmsNobodyAndGoesOn) {
+  options_.preallocate = true;
+  disk_.faults.capacity = 5 * kSegmentFloor + 100;
+  open();
+  for (int i = 0; i < 20; ++i) {
+    clock_.pass(seconds(1));
+    box_->tick();
+  }
+  const std::size_t made = disk_.list().value().size();
+  EXPECT_LT(made, 8U);
+  EXPECT_EQ(box_->health(), StorageHealth::ok);
+  EXPECT_GE(box_->next_due(), clock_.boot + seconds(40)) << "a full disk is not asked all the time";
+  put_one();
+  ASSERT_TRUE(commit().ok());
+  disk_.faults.capacity = sim::PowerCutDisk::kNever;
+  for (int i = 0; i < 80; ++i) {
+    clock_.pass(seconds(1));
+    box_->tick();
+  }
+  EXPECT_GT(disk_.list().value().size(), made);
+}
+
 TEST_F(StoreTest, OneFailedWriteOrSyncLosesNothing) {
   for (const int which : {0, 1}) {
     open();

@@ -27,9 +27,16 @@ bool Store::fits(std::uint32_t size) const {
   return used + size + kRecordHeaderSize <= segment_bytes_;  // with the commit's mark
 }
 
+// A batch, like a message, must fit into a fresh segment behind its checkpoint.
+std::uint32_t Store::batch_max() const {
+  return std::min(kBatchMax, segment_bytes_ / 2 - 3 * kBlock);
+}
+
 // Half full or more, density counts: the tail of a block is then written again by the next commit,
 // which is safe as long as a cut never damages bytes that are rewritten unchanged.
-bool Store::padding() const { return state_.segments.size() * 2 < slots_.count() && !full_; }
+bool Store::padding() const {
+  return options_.always_pad || (state_.segments.size() * 2 < slots_.count() && !full_);
+}
 
 bool Store::make_slots(std::uint32_t wanted) {
   while (!slots_.has_ready(wanted)) {
@@ -81,8 +88,7 @@ bool Store::renew() {
 
 // Room for a put of this size in the active segment, made by a commit or a fresh segment if needed.
 RejectReason Store::make_room(std::uint32_t size) {
-  const std::uint32_t batch_limit = std::min(kBatchMax, segment_bytes_ / 4);
-  if (!batch_.empty() && batch_.size() + size > batch_limit) static_cast<void>(flush());
+  if (!batch_.empty() && batch_.size() + size > batch_max()) static_cast<void>(flush());
   if (mode_ != Mode::ok) return RejectReason::storage_failed;
   if (counter_of(state_.next_id) == kCounterMax) return RejectReason::storage_failed;
   // A segment of another key takes settlements, but no more messages.
@@ -111,25 +117,19 @@ std::uint32_t Store::settled_size() const {
 }
 
 void Store::append_settled() {
-  // Out of order they came; in order most of them join, and a range costs as much as one id.
-  std::sort(settled_.begin(), settled_.end(),
-            [](const auto& a, const auto& b) { return a.first.first < b.first.first; });
   std::vector<Range> ranges;
   for (const bool delivered : {true, false}) {
     const RecordType type = delivered ? RecordType::ack : RecordType::drop;
+    const auto write = [&] {
+      if (!ranges.empty()) append_ranges(batch_, type, ranges, state_.next_id);
+      ranges.clear();
+    };
     for (const auto& [range, is_delivered] : settled_) {
       if (is_delivered != delivered) continue;
-      if (!ranges.empty() && ranges.back().continued_by(range)) {
-        ranges.back().join(range);
-        continue;
-      }
       ranges.push_back(range);
-      if (ranges.size() < kRangesPerRecord) continue;
-      append_ranges(batch_, type, ranges, state_.next_id);
-      ranges.clear();
+      if (ranges.size() == kRangesPerRecord) write();
     }
-    if (!ranges.empty()) append_ranges(batch_, type, ranges, state_.next_id);
-    ranges.clear();
+    write();
   }
   settled_.clear();
 }
@@ -159,6 +159,14 @@ void Store::stamp_all(std::span<std::byte> records, const SegmentKey& key,
   }
 }
 
+void Store::stamp_batch() {
+  const Segment* segment = active();
+  HF_CHECK(segment != nullptr && stamped_ <= batch_.size());
+  stamp_all(std::span(batch_).subspan(stamped_), segment->key,
+            segment->end + static_cast<std::uint32_t>(stamped_));
+  stamped_ = batch_.size();
+}
+
 // One write and one sync for all that is waiting.
 Status Store::flush() {
   if (mode_ != Mode::ok) return last_error_;
@@ -182,7 +190,8 @@ Status Store::write_batch() {
   HF_CHECK(segment != nullptr);
   append_mark(batch_, segment->end, state_.next_id);
   HF_CHECK(segment->end + batch_.size() <= segment_bytes_);
-  stamp_all(batch_, segment->key, segment->end);
+  stamp_batch();
+  HF_CHECK(decode_record_header(batch_).group == state_.group);  // also of what was stamped before
   env::File* file = slots_.file(segment->slot);
   HF_CHECK(file != nullptr);
   Status status = file->write_at(segment->end, batch_);
@@ -207,6 +216,7 @@ void Store::confirm() {
     news_.dropped.emplace_back(put.id, DropReason::evicted);
   }
   batch_.clear();
+  stamped_ = 0;
   batch_puts_.clear();
   ++state_.group;
   for (const auto& [id, held] : std::exchange(supersede_confirmed_, {})) supersede(id, held);
@@ -364,6 +374,7 @@ void Store::fail(const Error& cause) {
     scan_place_ = 0;
   }
   batch_.clear();
+  stamped_ = 0;
   batch_puts_.clear();
   settled_.clear();
   active_ = 0;

@@ -195,6 +195,8 @@ constexpr std::array kKeys{
     row<&Config::outbox, &Outbox::directory>("outbox.directory", K::path, 1, kPathMax),
     row<&Config::outbox, &Outbox::max_bytes>("outbox.max_size", K::size, limits::kOutboxMin,
                                              limits::kOutboxMax),
+    row<&Config::outbox, &Outbox::preallocate>("outbox.preallocate", K::boolean, 0, 0),
+    row<&Config::outbox, &Outbox::always_pad>("outbox.always_pad", K::boolean, 0, 0),
     row<&Config::outbox, &Outbox::ack_flush>("outbox.ack_flush", K::duration, 0, kHour),
     row<&Config::outbox, &Outbox::spill_after>("outbox.spill_after", K::duration, kSecond,
                                                24 * kHour),

@@ -131,6 +131,8 @@ constexpr std::string_view kEveryKey = R"(
     [outbox]
     directory = "box"
     max_size = "16MiB"
+    preallocate = true
+    always_pad = true
     ack_flush = "17ms"
     spill_after = "18s"
     on_fault = "memory"

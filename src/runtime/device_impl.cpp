@@ -196,6 +196,8 @@ Status DeviceImpl::reload(Config config) {
   if (stopping_) return Error{Errc::closed, "the device is stopping"};
   if (config.outbox.directory != config_->outbox.directory) return fixed("outbox.directory");
   if (config.outbox.max_bytes != config_->outbox.max_bytes) return fixed("outbox.max_size");
+  if (config.outbox.preallocate != config_->outbox.preallocate) return fixed("outbox.preallocate");
+  if (config.outbox.always_pad != config_->outbox.always_pad) return fixed("outbox.always_pad");
   if (config.outbox.ack_flush != config_->outbox.ack_flush) return fixed("outbox.ack_flush");
   if (config.outbox.encrypt != config_->outbox.encrypt) return fixed("outbox.encrypt");
   if (config.outbox.key_file != config_->outbox.key_file) return fixed("outbox.key_file");

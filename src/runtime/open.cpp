@@ -90,6 +90,8 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
     options.lanes.emplace_back(lane,
                                rules == config.lane_rules.end() ? LaneRules{} : rules->second);
   }
+  options.always_pad = config.outbox.always_pad;
+  options.preallocate = config.outbox.preallocate;
   options.ack_flush = config.outbox.ack_flush;
   auto outbox = outbox::Outbox::open_patiently(*parts.disk, *parts.clock, *parts.random,
                                                std::move(options), report, Patience(log));
