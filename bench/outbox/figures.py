@@ -135,8 +135,9 @@ class Bench:
         samples = []
         for ram in (False, True):
             with loop_disk.LoopDisk(1536, ram=ram) as disk:
-                for turn in range(self.repeats(3, 2)):
-                    for payload, messages, unsynced in ((256, 150000, False), (4096, 25000, False),
+                # Short turns, many of them: disks are granted bursts, and throttled behind them.
+                for turn in range(self.repeats(9, 2)):
+                    for payload, messages, unsynced in ((256, 60000, False), (4096, 10000, False),
                                                         (256, 300000, True), (4096, 30000, True)):
                         names = self.some("ours", "ours-sealed", "raw", "sqlite", "leveldb")
                         turns = [(name, False) for name in names]

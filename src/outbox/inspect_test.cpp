@@ -423,7 +423,7 @@ class BusyDisk final : public env::Disk {
       std::size_t done = 0;
       while (done < out.size()) {
         work_();
-        const auto got = file_->read_at(
+        auto got = file_->read_at(
             offset + done, out.subspan(done, std::min<std::size_t>(kBlock, out.size() - done)));
         if (!got) return got;
         if (*got == 0) break;
@@ -482,8 +482,8 @@ TEST_F(Inspect, AWriterAtWorkIsNeverTakenForDamage) {
     odds = 15 + static_cast<int>(random_.below(150));
     std::vector<MessageId> lost;
     ASSERT_TRUE(box->commit(lost).ok());  // settlements so far are on the disk
-    const std::set<MessageId> before = waiting;
-    const std::set<MessageId> gone = settled;
+    const std::set<MessageId> before(waiting.begin(), waiting.end());  // work() changes them
+    const std::set<MessageId> gone(settled.begin(), settled.end());
     BusyDisk busy(disk_, work);
     auto opened = Inspector::open(busy);
     if (!opened) {

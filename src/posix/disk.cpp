@@ -236,6 +236,12 @@ Status sync_parent(const std::filesystem::path& directory) {
   return {};
 }
 
+Error unusable(int os_error, const std::string& what) {
+  Error error = make_os_error(os_error, what);
+  error.message += "; give a directory that this user can make and write in";
+  return error;
+}
+
 Status make_directories(const std::filesystem::path& directory) {
   std::filesystem::path so_far;
   for (const std::filesystem::path& part : directory) {
@@ -249,7 +255,7 @@ Status make_directories(const std::filesystem::path& directory) {
       const int why = errno;
       struct stat about {};
       if (::stat(so_far.c_str(), &about) != 0) {
-        return make_os_error(why, "cannot create " + so_far.string());
+        return unusable(why, "cannot create " + so_far.string());
       }
     }
   }
@@ -273,7 +279,7 @@ Result<std::unique_ptr<env::Disk>> open_disk(const std::filesystem::path& direct
   }
   if (Status made = make_directories(directory); !made) return std::move(made).error();
   UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return make_os_error(errno, "cannot open " + directory.string());
+  if (!fd) return unusable(errno, "cannot open " + directory.string());
   struct stat about {};
   if (::fstat(fd.get(), &about) != 0) {
     return make_os_error(errno, "cannot examine " + directory.string());

@@ -88,6 +88,9 @@ TEST_F(DiskTest, RefusesWhatIsNoDirectory) {
   const auto below = open_disk(file / "box");
   ASSERT_FALSE(below.ok());
   expect_error(below.error(), Errc::not_found, (file / "box").string());
+  for (const auto* refused : {&as_directory, &below}) {
+    EXPECT_NE(refused->error().message.find("; give a directory"), std::string::npos);
+  }
   EXPECT_EQ(open_disk("").error().code, Errc::invalid_argument);
 }
 
