@@ -98,7 +98,7 @@ class Driver final : public env::EngineSink {
   std::vector<device::Event> inbox_;
   bool turn_posted_ = false;
 
-  std::vector<StorageCommand> to_storage_;
+  std::vector<device::StoreCommand> to_storage_;
   BootTime armed_for_ = kNever;
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;

@@ -171,7 +171,7 @@ TEST_F(OutboxFilesTest, QuestionsAreAnsweredBetweenTheTurnsOfTheStorageThread) {
     append.items.push_back(
         {1, std::make_shared<const StoredMessage>(message(1, "topic \x01\xFF", 500))});
   }
-  storage.submit({StorageCommand(std::move(append))});
+  storage.submit({device::StoreCommand(std::move(append))});
   ASSERT_TRUE(wait([&] { return heard->appended == 300; }));
   ask(OutboxStatRequest{}, "1");
   ask(OutboxListRequest{"normal", 7, "", false}, "2");
@@ -194,7 +194,7 @@ TEST_F(OutboxFilesTest, QuestionsAreAnsweredBetweenTheTurnsOfTheStorageThread) {
   EXPECT_EQ(by_id[6]["message"]["message_id"], outbox::make_id(1, 299));
   EXPECT_EQ(by_id[6]["message"]["payload"], std::string(500, 'p'));
   EXPECT_EQ(by_id[7]["error"], "not_found");
-  storage.submit({StorageCommand(device::StoreClose{})});
+  storage.submit({device::StoreCommand(device::StoreClose{})});
   EXPECT_TRUE(storage.join(clock_->now() + std::chrono::seconds(20)));
   ask(OutboxStatRequest{}, "8");  // too late: dropped, and nothing breaks
   EXPECT_EQ(heard->answers.size(), 7U);

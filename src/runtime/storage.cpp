@@ -1,14 +1,9 @@
-// See storage.h. One turn: take all commands; put and settle; one commit; then fetch, so that what
-// was just committed can be sent at once.
 #include "runtime/storage.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <unordered_set>
-
-#include "base/check.h"
 
 namespace holdfast::runtime {
 
@@ -22,8 +17,7 @@ struct Storage::Shared {
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable ended;
-  std::vector<StorageCommand> queue;
-  bool urgent = false;  // the queue must not wait for kSettlePause
+  device::StoreQueue queue;
   std::deque<std::function<bool(outbox::Outbox&)>> looks;
 
   /// One slice of the first look; the others have theirs before it goes on. Storage thread; takes
@@ -43,119 +37,6 @@ struct Storage::Shared {
   bool await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn);
 };
 
-namespace {
-
-/// Settlements are soft: alone they wait so long after the turn before, for company, instead of
-/// taking a turn each. Anything else, or so many of them, takes its turn at once.
-constexpr Duration kSettlePause = std::chrono::milliseconds(20);
-constexpr std::size_t kSettleGroup = 256;
-
-using device::StoreAppend;
-using device::StoreAppended;
-using device::StoreClose;
-using device::StoreEvict;
-using device::StoreFetch;
-using device::StoreFetched;
-using device::StoreReport;
-using device::StoreSettle;
-
-StoreReport report_of(const outbox::Outbox& outbox, std::size_t lanes) {
-  StoreReport report{outbox.ledger(), outbox.health(), {}};
-  for (std::size_t lane = 0; lane < lanes; ++lane) {
-    report.unfetched.push_back(outbox.unfetched(static_cast<LaneIndex>(lane)));
-  }
-  return report;
-}
-
-/// The work of one turn, on the storage thread and without the lock.
-class Turn {
- public:
-  Turn(outbox::Outbox& outbox, std::size_t lanes) : outbox_(outbox), lanes_(lanes) {}
-
-  /// True when the store has been closed.
-  bool run(std::vector<StorageCommand>& commands) {
-    for (StorageCommand& command : commands) {
-      std::visit([this](auto& c) { take(c); }, command);
-    }
-    if (close_) {
-      commit();
-      tell_news();
-      static_cast<void>(outbox_.close());
-      report();
-      events_.emplace_back(device::StoreClosed{});
-      return true;
-    }
-    if (!appended_.items.empty()) commit();
-    outbox_.tick();
-    for (const StoreFetch& fetch : fetches_) carry_out(fetch);
-    tell_news();
-    report();
-    return false;
-  }
-
-  std::vector<device::Event>& events() { return events_; }
-
- private:
-  void report() { events_.emplace_back(report_of(outbox_, lanes_)); }
-
-  void take(StoreAppend& append) {
-    for (StoreAppend::Item& item : append.items) {
-      const outbox::PutResult put = outbox_.put(*item.message);
-      HF_CHECK((put.id != 0) == (put.rejected == RejectReason::none));
-      const LaneIndex lane = item.message->lane;
-      appended_.items.push_back(
-          {item.ticket, put.id, lane, put.rejected, item.gated, std::move(item.message)});
-    }
-  }
-  void take(const StoreSettle& settle) {
-    if (settle.delivered) {
-      outbox_.settle_delivered(settle.id);
-    } else {
-      outbox_.settle_dropped(settle.id, settle.reason);
-    }
-  }
-  void take(const StoreFetch& fetch) { fetches_.push_back(fetch); }
-  void take(const StoreEvict& evict) { outbox_.evict(evict.lane, evict.count); }
-  void take(const StoreClose&) { close_ = true; }
-
-  void tell_news() {
-    outbox::News news = outbox_.take_news();
-    const bool over = std::any_of(news.over.begin(), news.over.end(), [](auto n) { return n > 0; });
-    if (news.dropped.empty() && news.superseded.empty() && !over) return;
-    events_.emplace_back(device::StoreNews{std::move(news.dropped), std::move(news.superseded),
-                                           std::move(news.over)});
-  }
-
-  void commit() {
-    std::vector<MessageId> lost;
-    const Status status = outbox_.commit(lost);
-    if (!status.ok() && !lost.empty()) {
-      const std::unordered_set<MessageId> gone(lost.begin(), lost.end());
-      for (StoreAppended::Item& item : appended_.items) {
-        if (!gone.contains(item.id)) continue;
-        item.id = 0;
-        item.rejected = RejectReason::storage_failed;
-      }
-    }
-    if (!appended_.items.empty()) events_.emplace_back(std::move(appended_));
-    appended_ = {};
-  }
-
-  void carry_out(const StoreFetch& fetch) {
-    outbox::Outbox::Fetched found = outbox_.fetch(fetch.lane, fetch.max_count, fetch.max_bytes);
-    events_.emplace_back(StoreFetched{fetch.lane, std::move(found.messages), found.more});
-  }
-
-  outbox::Outbox& outbox_;
-  std::size_t lanes_;
-  StoreAppended appended_;
-  std::vector<StoreFetch> fetches_;
-  bool close_ = false;
-  std::vector<device::Event> events_;
-};
-
-}  // namespace
-
 Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> keep,
                  std::shared_ptr<const env::Clock> clock, std::size_t lanes, Deliver deliver)
     : shared_(std::make_shared<Shared>()) {
@@ -164,7 +45,7 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
   shared_->clock = std::move(clock);
   shared_->lanes = lanes;
   shared_->deliver = std::move(deliver);
-  first_report_ = report_of(*shared_->outbox, lanes);
+  first_report_ = device::store_report(*shared_->outbox, lanes);
   thread_ = std::thread([shared = shared_] {
     Shared& s = *shared;
     std::unique_lock lock(s.mutex);
@@ -173,15 +54,13 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
       const bool turn_due = s.await_turn(lock, last_turn);
       if (s.abandoned) break;
       if (turn_due) {
-        std::vector<StorageCommand> commands;
-        commands.swap(s.queue);
-        s.urgent = false;
+        std::vector<device::StoreCommand> commands = s.queue.take();
         lock.unlock();
-        Turn turn(*s.outbox, s.lanes);
-        closed = turn.run(commands);
+        device::StoreTurn turn = device::take_store_turn(*s.outbox, s.lanes, std::move(commands));
+        closed = turn.closed;
         last_turn = s.clock->now();
         lock.lock();
-        if (!s.abandoned) s.deliver(std::move(turn.events()));
+        if (!s.abandoned) s.deliver(std::move(turn.events));
       }
       if (!closed && !s.looks.empty()) s.look_once(lock);
     }
@@ -194,16 +73,15 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
 }
 
 bool Storage::Shared::await_turn(std::unique_lock<std::mutex>& lock, BootTime last_turn) {
-  while (!abandoned && !urgent) {
-    BootTime due = outbox->next_due();
-    if (!queue.empty()) due = std::min(due, last_turn + kSettlePause);
-    const Duration left = due == kNever ? Duration::zero() : due - clock->now();
-    if (due != kNever && left <= Duration::zero()) return true;
+  while (!abandoned) {
+    const BootTime due = queue.due(last_turn, outbox->next_due());
+    const BootTime now = clock->now();
+    if (due <= now) return true;
     if (!looks.empty()) return false;
     if (due == kNever) {
       wake.wait(lock);
     } else {
-      wake.wait_for(lock, left);
+      wake.wait_for(lock, due - now);
     }
   }
   return true;
@@ -220,19 +98,12 @@ Storage::~Storage() {
   thread_.detach();
 }
 
-void Storage::submit(std::vector<StorageCommand> commands) {
-  if (commands.empty()) return;
+void Storage::submit(std::vector<device::StoreCommand> commands) {
   bool wake = false;
   {
     const std::lock_guard lock(shared_->mutex);
-    std::vector<StorageCommand>& queue = shared_->queue;
-    wake = queue.empty();  // then it has a time to wait for
-    for (StorageCommand& command : commands) {
-      const bool soft = std::holds_alternative<StoreSettle>(command);
-      queue.push_back(std::move(command));
-      if (soft && queue.size() < kSettleGroup) continue;
-      wake = wake || !shared_->urgent;
-      shared_->urgent = true;
+    for (device::StoreCommand& command : commands) {
+      if (shared_->queue.push(std::move(command))) wake = true;
     }
   }
   if (wake) shared_->wake.notify_one();

@@ -3,25 +3,20 @@
 // Purpose:  the loop never waits for a disk. Commands queue up while a sync runs, so that the next
 //           sync covers them all (group commit).
 // Threads:  submit(), look() and join() from the loop thread; `deliver` is called on the storage
-// thread. Bounds:   the queue is bounded by its callers: appends by the device's ingress limits,
-// looks by
-//           the local API, the rest by messages in RAM.
+//           thread.
+// Bounds:   the queue by its callers (device/store_turn.h); looks by the local API.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <thread>
-#include <variant>
 #include <vector>
 
-#include "device/events.h"
+#include "device/store_turn.h"
 #include "env/clock.h"
 #include "outbox/outbox.h"
 
 namespace holdfast::runtime {
-
-using StorageCommand = std::variant<device::StoreAppend, device::StoreFetch, device::StoreSettle,
-                                    device::StoreEvict, device::StoreClose>;
 
 class Storage {
  public:
@@ -36,7 +31,7 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void submit(std::vector<StorageCommand> commands);
+  void submit(std::vector<device::StoreCommand> commands);
 
   /// The account as the store was opened, for a state that is right from the first moment on.
   [[nodiscard]] const device::StoreReport& first_report() const { return first_report_; }

@@ -81,7 +81,7 @@ class StorageTest : public ::testing::Test {
       message->topic = "a/b";
       append.items.push_back({0, std::move(message), false});
     }
-    std::vector<StorageCommand> commands;
+    std::vector<device::StoreCommand> commands;
     commands.emplace_back(std::move(append));
     commands.emplace_back(device::StoreFetch{0, count, std::size_t{1} << 30});
     storage_->submit(std::move(commands));
