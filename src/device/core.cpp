@@ -398,6 +398,7 @@ struct Core::Impl {
       attached = false;
       sender.disconnected();
       subscriptions.disconnected();
+      spill();  // what came back may have waited long enough
     }
     if (orders.disconnect) emit(EngineDisconnect{});
     for (link::Orders::Line& line : orders.log) {

@@ -120,6 +120,40 @@ TEST(Spill, RamRunningOutMovesItToDiskAtOnce) {
             0U);
 }
 
+// Found by device_sim --scenario field --seed 22: while an older one was still in RAM, a message of
+// a lane in which something waited on disk went there directly, and the older one moved in behind
+// it.
+TEST(Spill, OneWaitsInRamBehindAnOlderOne) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.publish(2, Durability::durable);
+  take_over(bench, 1);
+  bench.run_for(seconds(20));
+  bench.publish(3, kSpill);
+  EXPECT_EQ(bench.count<StoreAppend>(), 0U) << "on disk it would stand before the first";
+  bench.run_for(seconds(11));
+  const auto append = bench.take_all<StoreAppend>();
+  ASSERT_EQ(append.size(), 1U);
+  ASSERT_EQ(append[0].items.size(), 2U) << "both, in their order";
+  EXPECT_LT(append[0].items[0].message->alias, append[0].items[1].message->alias);
+}
+
+// Found by device_sim --scenario field --seed 1: a message that had been on the way for longer than
+// spill_after came back from a lost connection, and its move was left to a wake-up due at once.
+TEST(Spill, WhatCameBackTooLateForRamMovesAtOnce) {
+  Config config = make_config();
+  config.outbox.spill_after = seconds(5);
+  Bench bench(config);
+  bench.start();
+  bench.up();
+  bench.publish(1, kSpill);
+  bench.run_for(seconds(6));
+  ASSERT_EQ(bench.count<StoreAppend>(), 0U) << "it is on the way";
+  bench.down(Verdict::server_gone);  // the bench checks the next wake-up
+  EXPECT_EQ(bench.count<StoreAppend>(), 1U);
+}
+
 // Found by reading: a message that RAM had no room for kept the id it would have had there, and was
 // taken for one that had been accepted in RAM.
 TEST(Spill, OneThatRamHasNoRoomForGoesToDiskAsItCame) {

@@ -53,6 +53,7 @@ bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
   if (volatile_held_ > 0 && volatile_bytes_ + cost > limit) return false;
   volatile_bytes_ += cost;
   ++volatile_held_;
+  if (message->spill) ++lanes_[message->lane].spill_held;
   auto& queue = queue_of(lanes_[message->lane], *message);
   queue.push_back({std::move(message), now, false, 0});
   return true;
@@ -66,7 +67,7 @@ std::deque<Sender::Entry>& Sender::queue_of(Lane& lane, const StoredMessage& mes
 bool Sender::may_spill_later(LaneIndex index) const {
   HF_CHECK(index < lane_count_);
   const Lane& lane = lanes_[index];
-  return !lane.stored && !lane.fetching && lane.durable_bytes == 0;
+  return lane.spill_held > 0 || (!lane.stored && !lane.fetching && lane.durable_bytes == 0);
 }
 
 std::vector<MessagePtr> Sender::take_spill(BootTime since) {
@@ -81,6 +82,7 @@ std::vector<MessagePtr> Sender::take_spill(BootTime since) {
       volatile_bytes_ -= entry.message->cost();
       taken.push_back(std::move(entry.message));
     }
+    lanes_[i].spill_held -= queue.size();
     queue.clear();
   }
   return taken;
@@ -90,6 +92,7 @@ void Sender::return_spill(BootTime now, std::vector<MessagePtr> messages) {
   for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
     ++volatile_held_;
     volatile_bytes_ += (*message)->cost();
+    ++lanes_[(*message)->lane].spill_held;
     auto& queue = lanes_[(*message)->lane].spill;
     queue.push_front({std::move(*message), now, false, 0});
   }
@@ -375,6 +378,7 @@ void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::
     HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= cost);
     --volatile_held_;
     volatile_bytes_ -= cost;
+    if (entry.message->spill) --lanes_[entry.message->lane].spill_held;
   } else {
     Lane& lane = lanes_[entry.message->lane];
     HF_CHECK(durable_held_ > 0 && lane.durable_bytes >= cost);

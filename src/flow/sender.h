@@ -91,7 +91,8 @@ class Sender {
   /// Takes a volatile message with its id. False when there is no room: nothing has happened.
   /// Making room may settle expired ones.
   [[nodiscard]] bool add_volatile(BootTime now, MessagePtr message, Work& work);
-  /// Whether a spill message of this lane may wait in RAM: not behind others on disk.
+  /// Whether a spill message of this lane may wait in RAM: not behind others on disk, unless an
+  /// older one is still in RAM, which would reach the disk behind it.
   [[nodiscard]] bool may_spill_later(LaneIndex lane) const;
   /// Takes back the spill messages that were given to flow before `since` and are not on the way,
   /// oldest first; they are no longer held here.
@@ -173,6 +174,7 @@ class Sender {
     bool fetching = false;          ///< One question at a time.
     std::size_t durable_bytes = 0;  ///< Ready, in flight or delayed.
     std::size_t asked_bytes = 0;    ///< Of the fetch under way.
+    std::uint64_t spill_held = 0;   ///< Ready, in flight or delayed.
     MessageId last_fetched = 0;
   };
   using Flight = std::list<InFlight>;
