@@ -1,0 +1,35 @@
+// The named lives of a simulated device.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/device_faults.h"
+#include "sim/model_broker.h"
+#include "sim/model_link.h"
+
+namespace holdfast::sim {
+
+struct DeviceScenario {
+  std::string_view name;
+  std::string_view what;
+  std::chrono::nanoseconds duration{};      ///< With faults; healing and judging come behind.
+  std::chrono::nanoseconds publish_gap{};   ///< Mean time between two publishes.
+  std::chrono::nanoseconds incident_gap{};  ///< Mean time between two incidents.
+  std::chrono::nanoseconds longest_outage{};
+  std::uint64_t burst_one_in = 50;  ///< A publish is a burst of up to `burst` messages.
+  std::uint64_t burst = 60;
+  std::uint64_t outbox_bytes = 0;
+  LinkRates link;
+  BrokerRates broker;
+  std::vector<Fault> always;  ///< Enabled in every run, besides the random half.
+};
+
+[[nodiscard]] const std::vector<DeviceScenario>& device_scenarios();
+[[nodiscard]] std::vector<std::string> device_scenario_names();
+void list_device_scenarios();
+
+}  // namespace holdfast::sim

@@ -1,0 +1,451 @@
+// See device_world.h. Here: the process and what it is made of, one event after the other.
+#include "sim/device_world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "link/supervisor.h"
+
+namespace holdfast::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+/// What the wall clock shows when a run begins; any day does.
+constexpr std::int64_t kWallBeginMs = 1'750'000'000'000;
+/// The process manager starts what ended again after this.
+constexpr seconds kRestartDelay(2);
+/// Beyond what flow needs at its fastest: a message takes a few ticks at most.
+constexpr std::uint64_t kTicksPerMinute = 30'000;
+/// Connections that did not last, one behind the other, until their pace is judged.
+constexpr std::uint64_t kSeries = 30;
+
+}  // namespace
+
+// ---- clocks -------------------------------------------------------------------------------------
+
+WallTime DeviceClock::wall() const {
+  const auto ms = std::chrono::duration_cast<milliseconds>(now_ + error_);
+  return WallTime{kWallBeginMs + ms.count()};
+}
+
+void DeviceClock::reboot(std::uint64_t id) {
+  booted_ = now_ - seconds(5);
+  for (std::size_t i = 0; i < 8; ++i) boot_id_[i] = static_cast<std::uint8_t>(id >> (8 * i));
+}
+
+void DeviceClock::step_wall(Seconds error) {
+  error_ = error;
+  synchronized_ = false;
+}
+
+void DeviceClock::synchronize() {
+  error_ = Seconds(0);
+  synchronized_ = true;
+}
+
+SimTime DeviceClock::in_sim(BootTime at) const {
+  if (at == kNever) return kSimNever;
+  return at <= now() ? now_ : at.time_since_epoch() + booted_;
+}
+
+// ---- the run ------------------------------------------------------------------------------------
+
+DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std::uint64_t hours,
+                         bool print)
+    : scenario_(scenario),
+      sim_(seed, print),
+      duration_(hours == 0 ? scenario.duration : std::chrono::hours(hours)),
+      clock_(sim_.now),
+      disk_random_(seed ^ 0xD15C),
+      disk_(disk_random_),
+      book_(sim_, config_),
+      broker_(sim_, book_, scenario_.broker),
+      link_(sim_, broker_, scenario_.link, [this](device::Event e) { deliver(std::move(e)); }) {
+  sim_.faults.draw(sim_.random);
+  for (const Fault fault : scenario.always) sim_.faults.enable(fault);
+  draw_config();
+}
+
+void DeviceWorld::draw_config() {
+  SeededRandom& random = sim_.random;
+  config_.host = "broker.example";
+  config_.client_id = "device-1";
+  config_.max_in_flight = static_cast<std::uint16_t>(1 + random.below(100));
+  if (random.below(4) == 0) config_.messages_per_second = random.below(2) == 0 ? 0 : 200;
+  config_.limits.memory = (256 * std::size_t{1024}) << random.below(3);
+  constexpr std::array kCaps{8, 30, 120, 120};
+  config_.timing.backoff_cap = seconds(kCaps.at(random.below(kCaps.size())));
+  config_.outbox.max_bytes = scenario_.outbox_bytes;
+  config_.outbox.ack_flush = milliseconds(100 + random.below(5000));
+  config_.outbox.always_pad = random.below(4) == 0;
+  config_.outbox.preallocate = random.below(4) == 0;
+  if (random.below(3) == 0) config_.outbox.on_fault = OnFault::memory;
+  if (random.below(2) == 0) config_.birth = StatusMessage{"s", "b", Qos::at_least_once, true};
+  segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
+}
+
+DeviceResult DeviceWorld::run() {
+  boot();
+  plan_publish();
+  plan_command();
+  plan_incident();
+  run_until(duration_);
+  if (!sim_.checks.failed()) judge();
+  DeviceResult result;
+  result.failure = sim_.checks.failure();
+  result.failed_at = result.lived = sim_.now;
+  result.hash = sim_.trace.hash();
+  result.events = events_;
+  result.messages = book_.messages();
+  result.arrivals = book_.arrivals();
+  result.duplicates = book_.duplicates();
+  result.processes = run_;
+  result.faults = sim_.faults.counts();
+  result.checks = sim_.checks.counts();
+  return result;
+}
+
+void DeviceWorld::run_until(SimTime end) {
+  while (!sim_.checks.failed()) {
+    SimTime wake = core_ ? clock_.in_sim(core_->next_wake()) : kSimNever;
+    SimTime turn = turn_due();
+    wake = std::max(wake, suspended_until_);
+    turn = std::max(turn, suspended_until_);
+    const SimTime next = std::min({sim_.agenda.next(), wake, turn});
+    if (next > end) break;
+    sim_.now = std::max(sim_.now, next);
+    if (sim_.agenda.next() <= sim_.now) {
+      Agenda::Entry entry = sim_.agenda.take();
+      if (entry.side == Side::device && sim_.now < suspended_until_) {
+        sim_.agenda.add(suspended_until_, Side::device, std::move(entry.what));
+        continue;
+      }
+      ++events_;
+      entry.what();
+    } else if (turn <= sim_.now) {
+      ++events_;
+      take_turn();
+    } else {
+      deliver(device::Tick{});
+    }
+  }
+  if (!sim_.checks.failed()) sim_.now = std::max(sim_.now, end);
+}
+
+// ---- the process --------------------------------------------------------------------------------
+
+void DeviceWorld::boot_after(nanoseconds delay) {
+  boots_at_ = sim_.now + delay;
+  sim_.agenda.add(boots_at_, Side::device, [this] {
+    if (!core_) boot();
+  });
+}
+
+void DeviceWorld::boot() {
+  outbox::Options options;
+  options.max_bytes = config_.outbox.max_bytes;
+  options.segment_bytes = segment_bytes_;
+  options.lanes.clear();
+  for (const std::string& lane : config_.lanes) {
+    const auto rules = config_.lane_rules.find(lane);
+    options.lanes.emplace_back(lane,
+                               rules == config_.lane_rules.end() ? LaneRules{} : rules->second);
+  }
+  options.always_pad = config_.outbox.always_pad;
+  options.preallocate = config_.outbox.preallocate;
+  options.ack_flush = config_.outbox.ack_flush;
+  process_random_ = std::make_unique<SeededRandom>(sim_.random.next());
+  store_random_ = std::make_unique<SeededRandom>(sim_.random.next());
+  outbox::RecoveryReport report;
+  auto opened = outbox::Outbox::open(disk_, clock_, *store_random_, options, report);
+  sim_.note("boot opened pending epoch", {opened.ok() ? 1U : 0U, report.pending, report.epoch});
+  if (!opened.ok()) {
+    // Only a disk in trouble may refuse; the process ends and is started again.
+    sim_.checks.expect(Check::accept_is_durable, rough_,
+                       [&] { return "the outbox does not open: " + opened.error().message; });
+    return boot_after(kRestartDelay);
+  }
+  outbox_ = std::move(opened).value();
+  book_.opened(*outbox_, rough_);
+  check_twin();
+  ++run_;
+  boots_at_ = kSimNever;
+  last_turn_ = clock_.now();
+  core_ = std::make_unique<device::Core>(config_, *process_random_,
+                                         report.read_only ? 0 : report.epoch);
+  state_since_ = sim_.now;
+  carry_out(core_->start(clock_.now()));
+  deliver(device::store_report(*outbox_, config_.lanes.size()));
+  for (int i = 0; i < 3; ++i) change_subscriptions();
+}
+
+/// Opens an image of the disk twice more: the next recovery finds what this one found.
+void DeviceWorld::check_twin() {
+  SeededRandom random(run_);
+  if (random.below(4) != 0 || sim_.checks.failed() || disk_.is_down()) return;
+  const std::unique_ptr<PowerCutDisk> image = disk_.image(random);
+  const Ledger mine = outbox_->ledger();
+  for (int i = 0; i < 2; ++i) {
+    outbox::Options options;
+    options.max_bytes = config_.outbox.max_bytes;
+    options.segment_bytes = segment_bytes_;
+    outbox::RecoveryReport report;
+    auto twin = outbox::Outbox::open(*image, clock_, random, options, report);
+    const bool same = twin.ok() && (*twin)->ledger().accepted == mine.accepted &&
+                      (*twin)->ledger().delivered == mine.delivered &&
+                      (*twin)->ledger().pending == mine.pending &&
+                      (*twin)->ledger().dropped == mine.dropped;
+    sim_.checks.expect(Check::recovery_idempotent, same, [&] {
+      return "opening " + std::to_string(i + 2) + " finds another ledger than the first";
+    });
+    image->kill();
+  }
+}
+
+void DeviceWorld::end_process(End end) {
+  sim_.note("process-ends how", {static_cast<std::uint64_t>(end)});
+  link_.process_died(end == End::power_cut);
+  core_.reset();
+  disk_.faults.kill = end != End::power_cut;
+  disk_.restart();
+  disk_.faults.kill = false;
+  outbox_.reset();
+  queue_ = {};
+  in_turn_ = stopping_ = store_closed_ = cut_next_turn_ = asked_ = false;
+  gate_bytes_ = 0;
+  series_ = ticks_ = 0;
+  attempt_at_.reset();
+  ups_.clear();
+  wanted_.clear();
+  state_ = LinkState::idle;
+  book_.ended(end == End::in_order);
+}
+
+void DeviceWorld::stop_in_order() {
+  if (!core_ || stopping_) return;
+  const Duration deadline = config_.timing.stop_deadline;
+  stopping_ = true;
+  const SimTime by = sim_.now + deadline;
+  sim_.agenda.add(by + milliseconds(1), Side::device, [this, run = run_, by] {
+    if (run != run_ || !core_) return;
+    const bool slept = sim_.now > by + milliseconds(1);  // nobody stops while suspended
+    sim_.checks.expect(Check::shutdown_bound, slept,
+                       [] { return std::string("stop() has not ended by its deadline"); });
+  });
+  deliver(device::Stop{deadline});
+}
+
+// ---- events in, actions out ---------------------------------------------------------------------
+
+void DeviceWorld::deliver(device::Event event) {
+  if (!core_ || sim_.checks.failed()) return;
+  ++events_;
+  sim_.note("event kind", {event.index()});
+  book_.sees(event);
+  const bool tick = std::holds_alternative<device::Tick>(event);
+  if (const auto* up = std::get_if<device::EngineUp>(&event)) {
+    book_.connected(up->attempt, up->info.receive_maximum);
+    ups_.push_back(sim_.now);
+    if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
+    up_at_ = sim_.now;
+    if (series_++ == 0) series_since_ = sim_.now;
+  } else if (std::holds_alternative<device::EngineDown>(event)) {
+    book_.disconnected();
+    asked_ = false;
+    if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
+  } else if (std::holds_alternative<device::EngineFailed>(event)) {
+    asked_ = false;
+  } else if (std::holds_alternative<device::EnginePublished>(event)) {
+    answered_at_ = sim_.now;
+  } else if (const auto* appended = std::get_if<device::StoreAppended>(&event)) {
+    for (const auto& item : appended->items) {
+      if (item.gated) gate_bytes_ -= item.message->cost();
+    }
+  }
+  carry_out(core_->step(clock_.now(), std::move(event)));
+  if (core_) after_step(tick);
+}
+
+void DeviceWorld::carry_out(device::Actions actions) {
+  for (device::Action& action : actions) {
+    if (sim_.checks.failed()) return;
+    std::visit([this](auto& a) { act(a); }, action);
+  }
+}
+
+void DeviceWorld::act(device::StoreSettle& action) {
+  sim_.note("settle id delivered reason",
+            {action.id, action.delivered ? 1U : 0U, static_cast<std::uint64_t>(action.reason)});
+  book_.settles(action);
+  to_store(action);
+}
+
+void DeviceWorld::act(device::EngineConnect& action) {
+  sim_.note("connect attempt", {action.request->attempt});
+  if (attempt_at_) {
+    sim_.checks.expect(Check::no_hot_loop, sim_.now - *attempt_at_ >= link::kAttemptGap,
+                       [] { return std::string("two attempts within a second"); });
+  }
+  const bool budget =
+      asked_ || ups_.size() < link::kConnectsPerMinute || sim_.now - ups_.front() >= link::kMinute;
+  sim_.checks.expect(Check::no_hot_loop, budget,
+                     [] { return std::string("more than 10 connects in a minute"); });
+  if (series_ >= kSeries && config_.timing.backoff_cap >= seconds(100)) {
+    // Thirty delays, most of them drawn from [0, cap]: 4 caps are 5 deviations below their mean.
+    const nanoseconds least = 4 * nanoseconds(config_.timing.backoff_cap);
+    sim_.checks.expect(Check::delay_resets_late, sim_.now - series_since_ >= least, [] {
+      return std::string("connections that don't last are renewed without growing delays");
+    });
+    series_ = 0;
+  }
+  attempt_at_ = sim_.now;
+  link_.connect(*action.request);
+}
+
+void DeviceWorld::act(device::EnginePublish& action) {
+  sim_.note("send token", {action.token});
+  book_.sends(action);
+  link_.publish(action.attempt, action.token, action.message);
+}
+
+void DeviceWorld::act(device::EngineDisconnect&) {
+  sim_.note("disconnect");
+  link_.disconnect();
+}
+
+void DeviceWorld::act(device::EngineAbort&) {
+  sim_.note("abort");
+  book_.disconnected();
+  asked_ = false;
+  if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
+  link_.abort();
+}
+
+void DeviceWorld::act(device::GiveReceipt& action) {
+  const Receipt& receipt = action.receipt;
+  sim_.note("receipt ticket kind id", {action.ticket & ~device::kUntilAccepted,
+                                       static_cast<std::uint64_t>(receipt.kind), receipt.id});
+  book_.gives(action);
+}
+
+void DeviceWorld::act(device::GiveMessage& action) {
+  ModelBroker::Command command{0, action.message.topic};
+  for (std::size_t i = 0; i < sizeof(Serial) && i < action.message.payload.size(); ++i) {
+    command.number |= std::to_integer<std::uint64_t>(action.message.payload[i]) << (8 * i);
+  }
+  sim_.note("message number", {command.number});
+  const bool known = broker_.knows(command) &&
+                     std::all_of(action.to.begin(), action.to.end(), [&](SubscriptionId id) {
+                       const auto wish = wanted_.find(id);
+                       return wish != wanted_.end() && wish->second == command.topic;
+                     });
+  sim_.checks.expect(Check::no_forgery, known, [] {
+    return std::string("a message came that nobody sent, or to the wrong");
+  });
+}
+
+void DeviceWorld::act(device::GiveConnection& action) {
+  sim_.note("state state verdict", {static_cast<std::uint64_t>(action.state.state),
+                                    static_cast<std::uint64_t>(action.state.verdict)});
+}
+
+void DeviceWorld::act(device::Stopped&) {
+  sim_.note("stopped");
+  sim_.checks.expect(Check::shutdown_bound, stopping_,
+                     [] { return std::string("stopped without being asked"); });
+  // The driver is not called again; the process ends at its own pace.
+  sim_.agenda.add(sim_.now, Side::device, [this, run = run_] {
+    if (run != run_ || !core_) return;
+    end_process(store_closed_ ? End::in_order : End::killed);
+    boot_after(sim_.faults.healed() ? seconds(1) : sim_.scattered(milliseconds(100), minutes(2)));
+  });
+}
+
+// ---- the storage --------------------------------------------------------------------------------
+
+SimTime DeviceWorld::turn_due() const {
+  if (!outbox_ || in_turn_ || store_closed_) return kSimNever;
+  return clock_.in_sim(queue_.due(last_turn_, outbox_->next_due()));
+}
+
+void DeviceWorld::take_turn() {
+  if (std::exchange(cut_next_turn_, false)) {
+    disk_.faults.cut_at = disk_.operations() + sim_.random.below(6);
+    disk_.faults.kill = sim_.random.below(2) == 0;
+  }
+  device::StoreTurn turn = take_store_turn(*outbox_, config_.lanes.size(), queue_.take());
+  sim_.note("turn events", {turn.events.size()});
+  if (disk_.is_down()) {
+    sim_.trace.line(sim_.now, "cut in this turn");
+    const End end = disk_.faults.kill ? End::killed : End::power_cut;
+    end_process(end);
+    if (end == End::power_cut) clock_.reboot(sim_.random.next());
+    return boot_after(sim_.scattered(seconds(1), minutes(2)));
+  }
+  disk_.faults.cut_at = PowerCutDisk::kNever;
+  disk_.faults.kill = false;
+  in_turn_ = true;
+  nanoseconds takes = sim_.scattered(milliseconds(1), milliseconds(40));
+  if (slow_disk_) takes = sim_.scattered(milliseconds(50), seconds(20));
+  sim_.after(takes, Side::device,
+             [this, run = run_, turn = std::make_shared<device::StoreTurn>(std::move(turn))] {
+               if (run == run_ && core_) answer(std::move(*turn));
+             });
+}
+
+void DeviceWorld::answer(device::StoreTurn turn) {
+  in_turn_ = false;
+  last_turn_ = clock_.now();
+  store_closed_ = turn.closed;
+  for (device::Event& event : turn.events) {
+    if (!core_) return;
+    deliver(std::move(event));
+  }
+}
+
+// ---- after every step ---------------------------------------------------------------------------
+
+void DeviceWorld::after_step(bool tick) {
+  const DeviceState state = core_->state(clock_.now());
+  book_.compare(state);
+  check_pace(tick);
+  check_state(state);
+}
+
+void DeviceWorld::check_pace(bool tick) {
+  sim_.checks.expect(Check::no_hot_loop, core_->next_wake() > clock_.now(),
+                     [] { return std::string("a wake-up is due again at once"); });
+  const SimTime minute = std::chrono::floor<minutes>(sim_.now);
+  if (minute != minute_) ticks_ = 0;
+  minute_ = minute;
+  if (tick) ++ticks_;
+  sim_.checks.expect(Check::no_hot_loop, ticks_ <= kTicksPerMinute,
+                     [&] { return std::to_string(ticks_) + " wake-ups in a minute"; });
+}
+
+void DeviceWorld::check_state(const DeviceState& state) {
+  const LinkState now = state.connection.state;
+  if (now != state_ || sim_.now < suspended_until_) state_since_ = sim_.now;
+  state_ = now;
+  constexpr seconds kMargin(1);
+  const nanoseconds held = sim_.now - state_since_;
+  if (now == LinkState::connecting || now == LinkState::waiting) {
+    const nanoseconds most = now == LinkState::connecting ? longest_attempt() : longest_delay();
+    sim_.checks.expect(Check::progress, held <= most + kMargin, [&] {
+      return std::string(to_string(now)) + " for " +
+             std::to_string(std::chrono::duration_cast<seconds>(held).count()) + " s";
+    });
+  }
+  if (state.in_flight == 0 || now != LinkState::connected) answered_at_ = sim_.now;
+  const nanoseconds most = 2 * nanoseconds(config_.timing.silent_after) +
+                           nanoseconds(config_.timing.health_interval) + kMargin;
+  sim_.checks.expect(Check::progress, sim_.now - answered_at_ <= most,
+                     [] { return std::string("messages in flight, and no answer for too long"); });
+}
+
+}  // namespace holdfast::sim

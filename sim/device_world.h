@@ -1,0 +1,188 @@
+// One run of a simulated device: the real core and the real outbox in a world that a seed decides.
+//
+// Purpose:  lives through a scenario with its faults, checks after every step what must never
+//           happen, then heals everything and demands what must happen.
+// Method:   virtual time; the core and the turns of the storage (device/store_turn.h) are those of
+//           the product, the disk is a PowerCutDisk, network and broker are models.
+// Threads:  one; runs of different worlds may go side by side.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "device/store_turn.h"
+#include "env/clock.h"
+#include "sim/device_context.h"
+#include "sim/device_scenarios.h"
+#include "sim/message_book.h"
+#include "sim/model_broker.h"
+#include "sim/model_link.h"
+#include "sim/power_cut_disk.h"
+
+namespace holdfast::sim {
+
+/// The clocks of the machine.
+class DeviceClock final : public env::Clock {
+ public:
+  explicit DeviceClock(const SimTime& now) : now_(now) {}
+  [[nodiscard]] BootTime now() const override { return BootTime{now_ - booted_}; }
+  [[nodiscard]] WallTime wall() const override;
+  [[nodiscard]] bool wall_synchronized() const override { return synchronized_; }
+  [[nodiscard]] env::BootId boot_id() const override { return boot_id_; }
+
+  void reboot(std::uint64_t id);
+  /// Off by so much, and nobody vouches for it any more.
+  void step_wall(Seconds error);
+  void synchronize();
+  [[nodiscard]] Seconds wall_error() const { return error_; }
+  [[nodiscard]] SimTime in_sim(BootTime at) const;
+
+ private:
+  const SimTime& now_;
+  SimTime booted_ = -std::chrono::seconds(100);
+  Seconds error_{0};
+  bool synchronized_ = true;
+  env::BootId boot_id_{1};
+};
+
+/// What a run has to tell.
+struct DeviceResult {
+  std::optional<DeviceChecks::Failure> failure;
+  SimTime failed_at{};
+  std::uint64_t hash = 0;
+  SimTime lived{};
+  std::uint64_t events = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t arrivals = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t processes = 0;
+  DeviceFaults::Counts faults{};
+  DeviceChecks::Counts checks{};
+};
+
+class DeviceWorld {
+ public:
+  /// `hours` instead of the scenario's duration; 0: as it is.
+  DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std::uint64_t hours, bool print);
+
+  [[nodiscard]] DeviceResult run();
+
+ private:
+  /// How a process ends.
+  enum class End : std::uint8_t { in_order, killed, power_cut };
+
+  // ---- the process (device_world.cpp)
+  // ------------------------------------------------------------
+
+  void draw_config();
+  void boot();
+  void boot_after(std::chrono::nanoseconds delay);
+  void end_process(End end);
+  void deliver(device::Event event);
+  void carry_out(device::Actions actions);
+  void after_step(bool tick);
+  void check_pace(bool tick);
+  void check_state(const DeviceState& state);
+  void check_twin();
+
+  void act(device::StoreAppend& action) { to_store(std::move(action)); }
+  void act(device::StoreFetch& action) { to_store(action); }
+  void act(device::StoreEvict& action) { to_store(action); }
+  void act(device::StoreSettle& action);
+  void act(device::StoreClose& action) { to_store(action); }
+  void act(device::EngineConnect& action);
+  void act(device::EnginePublish& action);
+  void act(device::EngineSubscribe& action) { link_.subscribe(action); }
+  void act(device::EngineUnsubscribe& action) { link_.unsubscribe(action); }
+  void act(device::EngineDisconnect& action);
+  void act(device::EngineAbort& action);
+  void act(device::GiveReceipt& action);
+  void act(device::GiveMessage& action);
+  void act(device::GiveConnection& action);
+  void act(device::Log& action) { sim_.trace.line(sim_.now, action.line); }
+  void act(device::Stopped& action);
+  void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }
+
+  [[nodiscard]] SimTime turn_due() const;
+  void take_turn();
+  void answer(device::StoreTurn turn);
+  void run_until(SimTime end);
+  void stop_in_order();
+
+  // ---- the application and the incidents (device_incidents.cpp)
+  // ----------------------------------
+
+  void plan_publish();
+  void publish_some();
+  void publish_one(device::Publish& batch);
+  void change_subscriptions();
+  void plan_command();
+  void plan_incident();
+  void incident();
+  void strike_process(Fault kind);
+  void strike_machine(Fault kind);
+  void strike_disk(Fault kind);
+  void disk_heals(std::chrono::nanoseconds after);
+  void reload();
+
+  // ---- the judgement (device_judgement.cpp)
+  // ------------------------------------------------------
+
+  void heal();
+  void demand_reconnect();
+  void demand_drain();
+  void demand_subscriptions();
+  void judge();
+  [[nodiscard]] std::chrono::nanoseconds longest_delay() const;
+  [[nodiscard]] std::chrono::nanoseconds longest_attempt() const;
+
+  const DeviceScenario& scenario_;
+  DeviceContext sim_;
+  std::chrono::nanoseconds duration_;
+  Config config_;
+  std::uint64_t segment_bytes_ = 0;
+  DeviceClock clock_;
+  SeededRandom disk_random_;
+  PowerCutDisk disk_;
+  MessageBook book_;
+  ModelBroker broker_;
+  ModelLink link_;
+
+  std::uint64_t run_ = 0;  ///< Of the process.
+  std::unique_ptr<SeededRandom> process_random_;
+  std::unique_ptr<SeededRandom> store_random_;
+  std::unique_ptr<outbox::Outbox> outbox_;
+  std::unique_ptr<device::Core> core_;
+  SimTime boots_at_ = kSimNever;  ///< While there is no process.
+  bool stopping_ = false;
+  bool store_closed_ = false;
+  bool rough_ = false;  ///< The disk was in trouble in this run of the process.
+
+  device::StoreQueue queue_;
+  bool in_turn_ = false;
+  BootTime last_turn_{};
+  bool cut_next_turn_ = false;
+  std::uint64_t disk_trouble_ = 0;  ///< Outdates the end of the trouble before.
+  bool slow_disk_ = false;
+
+  SimTime suspended_until_{};
+  std::map<SubscriptionId, std::string> wanted_;
+  SubscriptionId last_subscription_ = 0;
+  std::size_t gate_bytes_ = 0;  ///< Published, not answered by the store.
+
+  std::uint64_t events_ = 0;
+  LinkState state_ = LinkState::idle;
+  SimTime state_since_{};
+  SimTime answered_at_{};  ///< Last answer, or since when something is in flight.
+  SimTime minute_{};
+  std::uint64_t ticks_ = 0;  ///< In this minute.
+  std::optional<SimTime> attempt_at_;
+  bool asked_ = false;       ///< Somebody asked for an attempt since the last one ended.
+  std::deque<SimTime> ups_;  ///< Of this process, the last ten.
+  SimTime up_at_{};
+  SimTime series_since_{};  ///< Of connections that did not last.
+  std::uint64_t series_ = 0;
+};
+
+}  // namespace holdfast::sim

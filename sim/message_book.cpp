@@ -1,0 +1,486 @@
+#include "sim/message_book.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "flow/reason.h"
+#include "flow/sender.h"
+
+namespace holdfast::sim {
+namespace {
+
+std::size_t index(DropReason reason) { return static_cast<std::size_t>(reason); }
+
+Serial serial_in(const StoredMessage& message) {
+  Serial serial = 0;
+  for (std::size_t i = 0; i < sizeof serial && i < message.payload.size(); ++i) {
+    serial |= std::to_integer<Serial>(message.payload[i]) << (8 * i);
+  }
+  return serial;
+}
+
+std::byte filler(Serial serial, std::size_t at) {
+  return static_cast<std::byte>((serial * 131 + at * 7) & 0xFF);
+}
+
+}  // namespace
+
+Bytes payload_of(Serial serial, std::size_t size) {
+  Bytes payload(std::max(size, sizeof serial));
+  for (std::size_t i = 0; i < sizeof serial; ++i) {
+    payload[i] = static_cast<std::byte>((serial >> (8 * i)) & 0xFF);
+  }
+  for (std::size_t i = sizeof serial; i < payload.size(); ++i) payload[i] = filler(serial, i);
+  return payload;
+}
+
+// ---- finding ------------------------------------------------------------------------------------
+
+MessageBook::Record* MessageBook::record(Serial serial) {
+  if (serial == 0 || serial > records_.size()) return nullptr;
+  return &records_[serial - 1];
+}
+
+MessageBook::Record* MessageBook::by_id(MessageId id) {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : record(found->second);
+}
+
+std::string MessageBook::name(const Record& record) {
+  return "message " + std::to_string(record.serial) + " (id " + std::to_string(record.id) +
+         ", lane " + std::to_string(record.lane) + ", " + std::string(to_string(record.asked)) +
+         ")";
+}
+
+/// It is no longer in flight.
+void MessageBook::land(Record& r) {
+  if (!r.in_flight) return;
+  r.in_flight = false;
+  flight_.erase(r.serial);
+}
+
+bool MessageBook::same_bytes(const StoredMessage& message) {
+  const Record* r = record(serial_in(message));
+  bool same = r != nullptr && r->size == message.payload.size() && r->lane == message.lane &&
+              r->qos == message.qos && message.topic == "t/" + std::to_string(r->lane);
+  for (std::size_t i = sizeof(Serial); same && i < message.payload.size(); ++i) {
+    same = message.payload[i] == filler(serial_in(message), i);
+  }
+  return sim_.checks.expect(Check::no_forgery, same, [&] {
+    return "a message with id " + std::to_string(message.id) + " is not the one published";
+  });
+}
+
+// ---- into the core ------------------------------------------------------------------------------
+
+void MessageBook::published(const StoredMessage& message, Durability durability) {
+  Record fresh;
+  fresh.serial = next_serial();
+  fresh.lane = message.lane;
+  fresh.asked = fresh.kept = durability;
+  fresh.qos = message.qos;
+  fresh.expiry_seconds = message.expiry_seconds.value_or(0);
+  fresh.size = static_cast<std::uint32_t>(message.payload.size());
+  fresh.cost = message.cost();
+  fresh.published_at = sim_.now;
+  largest_ = std::max(largest_, fresh.cost);
+  records_.push_back(fresh);
+}
+
+void MessageBook::sees(const device::Event& event) {
+  cause_ = {};
+  if (const auto* published = std::get_if<device::EnginePublished>(&event)) {
+    if (published->attempt != attempt_) return;
+    cause_ = {published->token, published->reason_code, {}};
+    Record* r = by_id(published->token);
+    if (r == nullptr || !r->in_flight) return;
+    land(*r);
+    r->may_repeat = flow::meaning_of(published->reason_code) == flow::AckMeaning::retry;
+    return;
+  }
+  if (const auto* refused = std::get_if<device::EngineRefused>(&event)) {
+    if (refused->attempt != attempt_) return;
+    cause_ = {refused->token, {}, refused->code};
+    Record* r = by_id(refused->token);
+    if (r == nullptr || !r->in_flight) return;
+    land(*r);
+    r->may_repeat = r->engine_kept = true;
+    return;
+  }
+  std::visit([this](const auto& what) { sees_what(what); }, event);
+}
+
+void MessageBook::sees_what(const device::StoreAppended& appended) {
+  for (const auto& item : appended.items) {
+    const Serial serial = serial_in(*item.message);
+    sim_.note("stored serial id rejected",
+              {serial, item.id, static_cast<std::uint64_t>(item.rejected)});
+    if (item.id == 0 || !same_bytes(*item.message)) continue;
+    Record& r = *record(serial);
+    if (item.message->alias != 0) {  // from RAM to disk
+      by_id_.erase(r.id);
+      volatile_bytes_ -= r.cost;
+    }
+    r.id = item.id;
+    r.on_disk = true;
+    by_id_[item.id] = serial;
+  }
+}
+
+void MessageBook::sees_what(const device::StoreFetched& fetched) {
+  for (const MessagePtr& message : fetched.messages) {
+    if (!same_bytes(*message)) return;
+    Record& r = *record(serial_in(*message));
+    const bool fits = r.state == State::accepted && r.on_disk && r.id == message->id && !r.fetched;
+    if (!sim_.checks.expect(Check::no_forgery, fits,
+                            [&] { return name(r) + " was fetched, but does not wait"; })) {
+      return;
+    }
+    r.fetched = true;
+    durable_bytes_ += r.cost;
+  }
+  const std::size_t most = config_.limits.memory / 2 + config_.lanes.size() * largest_;
+  sim_.checks.expect(Check::bounded_memory, durable_bytes_ <= most, [&] {
+    return std::to_string(durable_bytes_) + " bytes are read ahead, " + std::to_string(most) +
+           " are allowed";
+  });
+}
+
+void MessageBook::sees_what(const device::StoreNews& news) {
+  for (const auto& [id, reason] : news.dropped) {
+    Record* r = by_id(id);
+    if (r == nullptr || r->state != State::accepted) {
+      sim_.checks.expect(Check::no_silent_drop, false, [&, number = id] {
+        return "the store dropped " + std::to_string(number) + ", which does not wait";
+      });
+      return;
+    }
+    check_end(*r, false, reason);
+    count_end(*r, false, reason);
+  }
+}
+
+// ---- out of the core ----------------------------------------------------------------------------
+
+void MessageBook::accept(Record& r, MessageId id) {
+  r.state = State::accepted;
+  r.known_id = id;
+  r.accepted = ++last_accepted_;
+  ++ledger_.accepted;
+  ++ledger_.pending;
+}
+
+void MessageBook::gives(const device::GiveReceipt& give) {
+  const Receipt& receipt = give.receipt;
+  const Serial serial = give.ticket & ~device::kUntilAccepted;
+  Record* r = record(serial);
+  if (r == nullptr) {
+    sim_.checks.expect(Check::ack_owner, false, [] { return "a receipt of nobody"; });
+    return;
+  }
+  const bool end = receipt.kind == ReceiptKind::delivered || receipt.kind == ReceiptKind::dropped;
+  const bool ended = r->state == State::delivered || r->state == State::dropped;
+  const bool due =
+      end ? (r->on_disk ? ended : r->state == State::accepted) && r->known_id == receipt.id
+          : r->state == State::published;
+  if (!sim_.checks.expect(Check::ack_owner, due,
+                          [&] { return name(*r) + " gets a receipt that is not due"; })) {
+    return;
+  }
+  switch (receipt.kind) {
+    case ReceiptKind::accepted:
+      accept(*r, receipt.id);
+      // A spill message that went to disk at once keeps its place among those that did not.
+      r->kept = receipt.kept == Durability::durable ? r->asked : receipt.kept;
+      if (r->on_disk) break;
+      r->id = receipt.id;
+      by_id_[receipt.id] = serial;
+      volatile_bytes_ += r->cost;
+      break;
+    case ReceiptKind::rejected:
+      r->state = State::rejected;
+      r->ended_at = sim_.now;
+      break;
+    case ReceiptKind::delivered:
+    case ReceiptKind::dropped:
+      if (r->on_disk) break;  // settled already
+      check_end(*r, receipt.kind == ReceiptKind::delivered, receipt.dropped);
+      count_end(*r, receipt.kind == ReceiptKind::delivered, receipt.dropped);
+      break;
+  }
+  const std::size_t most = config_.limits.memory / 2 + largest_;
+  sim_.checks.expect(Check::bounded_memory, volatile_bytes_ <= most, [&] {
+    return std::to_string(volatile_bytes_) + " bytes are held in RAM only, " +
+           std::to_string(most) + " are allowed";
+  });
+}
+
+void MessageBook::settles(const device::StoreSettle& settle) {
+  Record* r = by_id(settle.id);
+  if (r == nullptr || r->state != State::accepted) {
+    sim_.checks.expect(Check::ack_owner, false, [&] {
+      return "the store is told the end of " + std::to_string(settle.id) + ", which does not wait";
+    });
+    return;
+  }
+  check_end(*r, settle.delivered, settle.reason);
+  count_end(*r, settle.delivered, settle.reason);
+}
+
+/// Whether what happened in this step is a reason for this end.
+void MessageBook::check_end(const Record& r, bool delivered, DropReason reason) {
+  const bool own = cause_.token != 0 && cause_.token == r.id;
+  if (delivered) {
+    const bool good = own && cause_.code && *cause_.code < 0x80;
+    sim_.checks.expect(Check::ack_owner, good,
+                       [&] { return name(r) + " is called delivered without its PUBACK"; });
+    sim_.checks.expect(Check::no_loss, r.received || r.qos == Qos::at_most_once, [&] {
+      return name(r) + " is called delivered, but the broker never took it";
+    });
+    return;
+  }
+  bool good = true;
+  switch (reason) {
+    case DropReason::refused:
+      good = own && ((cause_.code && *cause_.code >= 0x80) || cause_.refused);
+      break;
+    case DropReason::too_large:
+      good = own && cause_.refused == Errc::too_large;
+      break;
+    case DropReason::volatile_lost:
+      good = !r.on_disk;
+      break;
+    case DropReason::corrupt:
+      good = false;  // nothing here flips bits
+      break;
+    case DropReason::expired: {
+      std::uint64_t least = r.expiry_seconds;
+      const auto rules = config_.lane_rules.find(config_.lanes[r.lane]);
+      if (rules != config_.lane_rules.end() && rules->second.max_age.count() > 0) {
+        const auto age = static_cast<std::uint64_t>(rules->second.max_age.count());
+        least = least == 0 ? age : std::min(least, age);
+      }
+      good = least != 0;
+      const auto waited = std::chrono::duration_cast<Seconds>(sim_.now - r.published_at);
+      sim_.checks.expect(Check::clock_proof, static_cast<std::uint64_t>(waited.count()) >= least,
+                         [&] {
+                           return name(r) + " expired after " + std::to_string(waited.count()) +
+                                  " s of " + std::to_string(least);
+                         });
+      break;
+    }
+    case DropReason::evicted:
+    case DropReason::superseded: {
+      const auto rules = config_.lane_rules.find(config_.lanes[r.lane]);
+      good = rules != config_.lane_rules.end() &&
+             (reason == DropReason::superseded ? rules->second.conflate
+                                               : rules->second.when_full != WhenFull::reject);
+      break;
+    }
+  }
+  sim_.checks.expect(Check::no_silent_drop, good, [&] {
+    return name(r) + " is dropped as " + std::string(to_string(reason)) + " without that reason";
+  });
+}
+
+void MessageBook::count_end(Record& r, bool delivered, DropReason reason) {
+  land(r);
+  if (r.fetched) {
+    r.fetched = false;
+    durable_bytes_ -= r.cost;
+  }
+  if (!r.on_disk) volatile_bytes_ -= r.cost;
+  r.state = delivered ? State::delivered : State::dropped;
+  r.reason = reason;
+  r.ended_at = sim_.now;
+  --ledger_.pending;
+  ++(delivered ? ledger_.delivered : ledger_.dropped.at(index(reason)));
+}
+
+void MessageBook::sends(const device::EnginePublish& publish) {
+  if (publish.token == flow::kBirthToken || !same_bytes(*publish.message)) return;
+  Record& r = *record(serial_in(*publish.message));
+  const bool waits = r.state == State::accepted && r.id == publish.token && !r.in_flight;
+  sim_.checks.expect(Check::dup_bound, waits && (!r.sent || r.may_repeat),
+                     [&] { return name(r) + " is sent again for no reason"; });
+  if (sim_.checks.failed()) return;
+  flight_.insert(r.serial);
+  r.in_flight = true;
+  const std::size_t window = std::min<std::size_t>(config_.max_in_flight, server_window_);
+  sim_.checks.expect(Check::dup_bound, flight_.size() <= window, [&] {
+    return std::to_string(flight_.size()) + " messages in flight, the window is " +
+           std::to_string(window);
+  });
+  if (!r.sent) {
+    Progress& p = progress(r);
+    sim_.checks.expect(Check::order, r.accepted > p.sent, [&] {
+      return name(r) + " is sent behind a later one of its lane, " + std::to_string(p.last_sent);
+    });
+    p.sent = r.accepted;
+    p.last_sent = r.serial;
+  }
+  r.sent = true;
+  r.may_repeat = false;
+}
+
+void MessageBook::disconnected() {
+  attempt_ = 0;
+  for (const Serial serial : std::exchange(flight_, {})) {
+    Record& r = *record(serial);
+    r.in_flight = false;
+    r.may_repeat = true;
+  }
+}
+
+void MessageBook::compare(const DeviceState& state) {
+  const Ledger& shown = state.ledger;
+  const bool same = shown.accepted == ledger_.accepted && shown.delivered == ledger_.delivered &&
+                    shown.pending == ledger_.pending && shown.dropped == ledger_.dropped;
+  sim_.checks.expect(Check::no_silent_drop, same && shown.balanced(), [&] {
+    return "the ledger says accepted " + std::to_string(shown.accepted) + ", delivered " +
+           std::to_string(shown.delivered) + ", pending " + std::to_string(shown.pending) +
+           ", dropped " + std::to_string(shown.dropped_total()) + "; seen were " +
+           std::to_string(ledger_.accepted) + ", " + std::to_string(ledger_.delivered) + ", " +
+           std::to_string(ledger_.pending) + ", " + std::to_string(ledger_.dropped_total());
+  });
+}
+
+// ---- the broker's side --------------------------------------------------------------------------
+
+void MessageBook::arrived(const StoredMessage& message, std::optional<std::uint8_t> code) {
+  if (!same_bytes(message)) return;
+  Record& r = *record(serial_in(message));
+  ++arrivals_;
+  if (r.arrivals++ == 0) {
+    Progress& p = progress(r);
+    sim_.checks.expect(Check::order, r.accepted > p.arrived || r.engine_kept, [&] {
+      return name(r) + " arrives behind a later one of its lane, " + std::to_string(p.last_arrived);
+    });
+    if (r.accepted > p.arrived) p = {p.sent, r.accepted, p.last_sent, r.serial};
+  } else {
+    ++duplicates_;
+  }
+  if (code && *code < 0x80) r.received = true;
+  if (code && flow::meaning_of(*code) == flow::AckMeaning::refused) r.denied = true;
+}
+
+// ---- the process --------------------------------------------------------------------------------
+
+void MessageBook::ended(bool in_order) {
+  disconnected();
+  process_ended_ = sim_.now;
+  for (Record& r : records_) {
+    r.fetched = r.sent = r.may_repeat = false;
+    if (r.on_disk || (r.state != State::published && r.state != State::accepted)) continue;
+    if (r.state == State::accepted) {
+      sim_.checks.expect(Check::no_silent_drop, !in_order,
+                         [&] { return name(r) + " is left in RAM by a stop in order"; });
+    }
+    r.state = State::vanished;
+    r.ended_at = sim_.now;
+  }
+  for (auto& [lane, p] : progress_) p.sent = 0;
+  volatile_bytes_ = durable_bytes_ = 0;
+  server_window_ = 65535;
+}
+
+/// All that waits in the store, by number.
+std::set<Serial> MessageBook::list(outbox::Outbox& box) {
+  std::set<Serial> waiting;
+  outbox::ListCursor cursor;
+  for (;;) {
+    const outbox::Page page = box.list(cursor, {});
+    for (const outbox::ListedMessage& listed : page.messages) {
+      StoredMessage message = listed.message;
+      message.lane = listed.lane;
+      if (!same_bytes(message)) return waiting;
+      const Serial serial = serial_in(message);
+      Record& r = *record(serial);
+      const bool fresh = waiting.insert(serial).second;
+      const bool known = r.id == message.id && r.on_disk;
+      sim_.checks.expect(Check::no_forgery, fresh && (known || !r.on_disk), [&] {
+        return name(r) + " is in the store as " + std::to_string(message.id) + ", or twice";
+      });
+      if (known) continue;
+      // Accepted in a turn whose answer the process did not live to see.
+      r.id = message.id;
+      r.on_disk = true;
+      by_id_[message.id] = serial;
+      if (r.known_id == 0) r.known_id = message.id;
+    }
+    if (!page.next) return waiting;
+    cursor = *page.next;
+  }
+}
+
+void MessageBook::opened(outbox::Outbox& box, bool lenient) {
+  const std::set<Serial> waiting = list(box);
+  if (sim_.checks.failed()) return;
+  ledger_ = {};
+  for (Serial serial = 1; serial <= records_.size(); ++serial) {
+    Record& r = records_[serial - 1];
+    if (r.on_disk) recover(r, waiting.contains(serial), box, lenient);
+    if (sim_.checks.failed()) return;
+  }
+  const Ledger found = box.ledger();
+  const bool same = found.accepted == ledger_.accepted && found.delivered == ledger_.delivered &&
+                    found.dropped == ledger_.dropped;
+  sim_.checks.expect(
+      Check::no_silent_drop,
+      found.balanced() && found.pending == ledger_.pending && (same || lenient), [&] {
+        return "the store's ledger says accepted " + std::to_string(found.accepted) +
+               ", delivered " + std::to_string(found.delivered) + ", pending " +
+               std::to_string(found.pending) + "; known are " + std::to_string(ledger_.accepted) +
+               ", " + std::to_string(ledger_.delivered) + ", " + std::to_string(ledger_.pending);
+      });
+  ledger_ = found;
+  ledger_.rejected = {};
+}
+
+/// What became of a message on disk, by the store that has just been opened.
+void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool lenient) {
+  const bool ended = r.state == State::delivered || r.state == State::dropped;
+  ++ledger_.accepted;
+  if (waits) {
+    // An end is soft for as long as outbox.ack_flush, and a failing disk may keep it so.
+    constexpr Duration kTurn = std::chrono::seconds(2);
+    const bool soft = process_ended_ - r.ended_at <= config_.outbox.ack_flush + kTurn;
+    sim_.checks.expect(Check::dup_bound, !ended || soft || lenient,
+                       [&] { return name(r) + " is back long after its end"; });
+    if (r.accepted == 0) r.accepted = ++last_accepted_;
+    r.state = State::accepted;
+    ++ledger_.pending;
+    return;
+  }
+  if (!ended) {
+    const Fate fate = box.fate(r.id);
+    const bool given_up = fate.kind == FateKind::dropped;
+    sim_.checks.expect(Check::accept_is_durable, given_up, [&] {
+      return name(r) + " was accepted, and is " + std::string(to_string(fate.kind)) + " now";
+    });
+    if (!given_up) return;
+    check_end(r, false, fate.dropped);
+    r.state = State::dropped;
+    r.reason = fate.dropped;
+    r.ended_at = sim_.now;
+  } else {
+    sim_.checks.expect(Check::accept_is_durable, true, [] { return ""; });
+  }
+  ++(r.state == State::delivered ? ledger_.delivered : ledger_.dropped.at(index(r.reason)));
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void MessageBook::judge() {
+  for (const Record& r : records_) {
+    if (r.state == State::rejected || r.state == State::vanished) continue;
+    const bool over = r.state == State::delivered || r.state == State::dropped;
+    const bool there = r.state != State::delivered || r.received || r.qos == Qos::at_most_once;
+    const bool refused =
+        r.state != State::dropped || r.reason != DropReason::refused || r.denied || r.engine_kept;
+    sim_.checks.expect(Check::no_loss, over && there && refused,
+                       [&] { return name(r) + " has no end, or one that did not happen"; });
+  }
+}
+
+}  // namespace holdfast::sim
