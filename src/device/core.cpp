@@ -49,6 +49,8 @@ std::string hex(std::uint8_t code) {
 constexpr Duration kSlowDisk = std::chrono::seconds(2);
 /// Messages that could not be moved to disk are tried again after this.
 constexpr Duration kSpillRetry = std::chrono::seconds(5);
+/// ... while the device stops, after this.
+constexpr Duration kSpillRetryStopping = milliseconds(500);
 
 /// A run of the process counts its volatile ids from the number of its opening, as the store does;
 /// without one from a random place.
@@ -174,6 +176,7 @@ struct Core::Impl {
         HF_CHECK(moving_count > 0 && moving[item.lane] > 0);
         --moving_count;
         --moving[item.lane];
+        sender.spill_left(*item.message);
       } else if (!item.gated) {
         ungated_bytes -= item.message->cost();
       }
@@ -193,8 +196,9 @@ struct Core::Impl {
       }
     }
     if (not_moved.empty()) return;
-    spill_retry = now + kSpillRetry;
+    spill_retry = now + (stopping ? kSpillRetryStopping : kSpillRetry);
     sender.return_spill(now, std::move(not_moved));
+    if (closing) sender.drop_volatile(work);  // it was the last chance
   }
 
   void not_stored(const StoreAppended::Item& item) {
@@ -229,7 +233,7 @@ struct Core::Impl {
   /// Moves what has waited long enough, all of it when RAM runs out or the device stops.
   void spill() {
     const BootTime oldest = sender.oldest_spill();
-    if (oldest == kNever || (now < spill_retry && !stopping)) return;
+    if (oldest == kNever || now < spill_retry || closing) return;
     const bool no_room = sender.volatile_bytes() > config.limits.memory / 4;
     const BootTime since = stopping || no_room ? now : now - config.outbox.spill_after;
     if (oldest > since) return;
@@ -244,8 +248,8 @@ struct Core::Impl {
 
   BootTime next_spill() const {
     const BootTime oldest = sender.oldest_spill();
-    if (oldest == kNever || stopping) return kNever;
-    return std::max(oldest + config.outbox.spill_after, spill_retry);
+    if (oldest == kNever || closing) return kNever;
+    return stopping ? spill_retry : std::max(oldest + config.outbox.spill_after, spill_retry);
   }
 
   void on(StoreFetched& fetched) {
@@ -368,6 +372,7 @@ struct Core::Impl {
     const Duration deadline = std::max(stop.deadline, Duration::zero());
     drain_until = now + std::min(deadline / 2, kDrainTime);
     leave_by = now + deadline / 4 * 3;
+    spill_retry = BootTime::min();  // what was refused before gets another chance
     stop_by = now + deadline;
     supervisor.drain();
     sender.volatile_only();
@@ -487,9 +492,11 @@ struct Core::Impl {
 
   void finish_stop() {
     if (supervisor.stopped() && !closing) {
-      // Appends under way are waited for, so that their receipts come; but not for ever.
+      // Appends under way are waited for, so that their receipts come, and a disk that refuses is
+      // asked again; but not for ever.
       if (now < leave_by) spill();
-      closing = appends_outstanding == 0 || now >= leave_by;
+      const bool safe = appends_outstanding == 0 && sender.oldest_spill() == kNever;
+      closing = safe || now >= leave_by;
       if (!closing) return;
       if (sender.volatile_held() > 0) sender.drop_volatile(work);
       apply(work);

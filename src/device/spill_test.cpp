@@ -107,6 +107,60 @@ TEST(Spill, WhatWasOnTheWayAtTheStopMovesToDiskToo) {
   EXPECT_EQ(bench.state().ledger.dropped_total(), 0U);
 }
 
+// Found by device_sim --scenario flapping --seed 3: while stopping, a message that the disk refused
+// was tried again at once, hundreds of times; and when its last refusal came behind the order to
+// close, it stayed pending in a process that was over, counted nowhere.
+TEST(Spill, StoppingAsksARefusingDiskAgainAtIntervals) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.step(Stop{seconds(5)});
+  std::size_t tries = 0;
+  for (int i = 0; i < 1000 && bench.count<StoreClose>() == 0; ++i) {
+    tries += bench.count<StoreAppend>();
+    take_over(bench, 0, RejectReason::storage_failed);
+    bench.run_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GT(tries, 1U);
+  EXPECT_LT(tries, 10U);
+  EXPECT_EQ(bench.state().ledger.pending, 0U);
+  EXPECT_EQ(bench.state().ledger.dropped.at(static_cast<std::size_t>(DropReason::volatile_lost)),
+            1U);
+}
+
+TEST(Spill, ARefusalBehindTheOrderToCloseIsCounted) {
+  Bench bench;
+  bench.start();
+  bench.publish(1, kSpill);
+  bench.step(Stop{seconds(5)});
+  ASSERT_EQ(bench.count<StoreAppend>(), 1U);
+  bench.run_for(seconds(4));
+  ASSERT_EQ(bench.count<StoreClose>(), 1U) << "the disk hangs";
+  take_over(bench, 0, RejectReason::storage_failed);
+  EXPECT_EQ(bench.count<StoreAppend>(), 0U);
+  EXPECT_EQ(bench.state().ledger.pending, 0U);
+  EXPECT_EQ(bench.state().ledger.dropped.at(static_cast<std::size_t>(DropReason::volatile_lost)),
+            1U);
+}
+
+// Found by device_sim --scenario offline-weeks --seed 13: what was on its way from RAM to disk
+// stood in no budget, so that more than half of limits.memory was taken while the disk was slow.
+TEST(Spill, WhatIsOnItsWayToDiskStillTakesRam) {
+  Config config = make_config();
+  config.limits.memory = 64 * 1024;
+  Bench bench(config);
+  bench.start();
+  for (Ticket ticket = 1; ticket <= 200; ++ticket) {
+    bench.publish(ticket, ticket % 2 == 0 ? kSpill : Durability::memory);
+  }
+  ASSERT_GT(bench.count<StoreAppend>(), 0U);
+  std::size_t held = 0;
+  for (const Receipt& receipt : receipts(bench)) {
+    if (receipt.kind == ReceiptKind::accepted) held += make().cost();
+  }
+  EXPECT_LE(held, config.limits.memory / 2);
+}
+
 TEST(Spill, RamRunningOutMovesItToDiskAtOnce) {
   Config config = make_config();
   config.limits.memory = 64 * 1024;

@@ -45,12 +45,13 @@ bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
   HF_CHECK(is_volatile(message->id) && message->lane < lane_count_);
   const std::size_t cost = message->cost();
   const std::size_t limit = memory_ / 2;
-  if (volatile_bytes_ + cost > limit && now >= purge_at_) {
+  if (volatile_bytes_ + leaving_bytes_ + cost > limit && now >= purge_at_) {
     purge_at_ = now + kPurgeGap;
     purge_expired(now, work);
   }
   // One message is always taken, so that a small limit cannot make a lane unusable.
-  if (volatile_held_ > 0 && volatile_bytes_ + cost > limit) return false;
+  const std::size_t taken = volatile_bytes_ + leaving_bytes_;
+  if (taken > 0 && taken + cost > limit) return false;
   volatile_bytes_ += cost;
   ++volatile_held_;
   if (message->spill) ++lanes_[message->lane].spill_held;
@@ -80,12 +81,18 @@ std::vector<MessagePtr> Sender::take_spill(BootTime since) {
       HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= entry.message->cost());
       --volatile_held_;
       volatile_bytes_ -= entry.message->cost();
+      leaving_bytes_ += entry.message->cost();
       taken.push_back(std::move(entry.message));
     }
     lanes_[i].spill_held -= queue.size();
     queue.clear();
   }
   return taken;
+}
+
+void Sender::spill_left(const StoredMessage& message) {
+  HF_CHECK(leaving_bytes_ >= message.cost());
+  leaving_bytes_ -= message.cost();
 }
 
 void Sender::return_spill(BootTime now, std::vector<MessagePtr> messages) {

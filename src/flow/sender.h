@@ -95,8 +95,10 @@ class Sender {
   /// older one is still in RAM, which would reach the disk behind it.
   [[nodiscard]] bool may_spill_later(LaneIndex lane) const;
   /// Takes back the spill messages that were given to flow before `since` and are not on the way,
-  /// oldest first; they are no longer held here.
+  /// oldest first. They are no longer held here, but stand in RAM's budget until spill_left().
   [[nodiscard]] std::vector<MessagePtr> take_spill(BootTime since);
+  /// One of them is on disk, or is about to be returned.
+  void spill_left(const StoredMessage& message);
   /// What take_spill() gave could not be moved: back to the front, in the order of the ids.
   void return_spill(BootTime now, std::vector<MessagePtr> messages);
   /// When the oldest spill message that waits was given to flow; kNever without any.
@@ -215,6 +217,7 @@ class Sender {
   std::uint64_t volatile_held_ = 0;
   std::uint64_t durable_held_ = 0;
   std::size_t volatile_bytes_ = 0;
+  std::size_t leaving_bytes_ = 0;  ///< On the way from RAM to disk.
   std::uint64_t sends_repeated_ = 0;
   BootTime purge_at_ = BootTime::min();
 };
