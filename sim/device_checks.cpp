@@ -4,9 +4,10 @@ namespace holdfast::sim {
 namespace {
 
 constexpr std::array<std::string_view, kDeviceChecks> kNames{
-    "no-loss",        "no-silent-drop", "accept-is-durable",   "order",          "dup-bound",
-    "ack-owner",      "no-forgery",     "recovery-idempotent", "bounded-memory", "clock-proof",
-    "shutdown-bound", "no-hot-loop",    "delay-resets-late",   "progress",       "reconnect-bound",
+    "no-loss",        "no-silent-drop",    "accept-is-durable", "order",
+    "dup-bound",      "ack-owner",         "no-forgery",        "recovery-idempotent",
+    "bounded-memory", "bounded-disk",      "clock-proof",       "shutdown-bound",
+    "no-hot-loop",    "delay-resets-late", "progress",          "reconnect-bound",
     "drain-bound",    "subscribed"};
 static_assert(!kNames.back().empty());
 

@@ -25,6 +25,7 @@ enum class Check : std::uint8_t {
   no_forgery,           ///< Bytes that arrive are the bytes that were published.
   recovery_idempotent,  ///< What one opening finds the next one finds, too.
   bounded_memory,       ///< Messages in RAM stay within limits.memory.
+  bounded_disk,         ///< The files of the outbox stay within outbox.max_bytes.
   clock_proof,          ///< No message expires early, whatever the wall clock says.
   shutdown_bound,       ///< stop() ends within its deadline.
   no_hot_loop,          ///< At most 10 connects a minute, a second between attempts, no spinning.
@@ -34,7 +35,7 @@ enum class Check : std::uint8_t {
   drain_bound,          ///< Healed: the backlog goes at 80 % of what is allowed, or faster.
   subscribed,           ///< Healed: the broker holds the subscriptions that are wanted.
 };
-inline constexpr std::size_t kDeviceChecks = 17;
+inline constexpr std::size_t kDeviceChecks = 18;
 
 [[nodiscard]] std::string_view to_string(Check check) noexcept;
 

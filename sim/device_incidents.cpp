@@ -31,6 +31,7 @@ constexpr std::array kIncidents{
 /// Ten years, the largest step of the wall clock.
 constexpr std::int64_t kWallStepS = std::int64_t{10} * 365 * 24 * 3600;
 constexpr std::uint64_t kTopics = 8;
+constexpr std::uint64_t kKeys = 20;
 /// The product's smallest segment takes every message; the small ones of a simulation take these.
 constexpr std::uint64_t kLargest = 3000;
 
@@ -70,6 +71,7 @@ void DeviceWorld::publish_one(device::Publish& batch) {
                        : kind == 1 ? Durability::spill
                                    : Durability::durable;
   if (random.below(10) == 0) message.qos = Qos::at_most_once;
+  if (random.below(3) == 0) message.key = "k" + std::to_string(random.below(kKeys));
   if (random.below(20) == 0) message.expiry = seconds(1 + random.below(4000));
   const std::size_t size = random.below(random.below(20) == 0 ? kLargest : 400);
   const Serial serial = book_.next_serial();
@@ -177,6 +179,7 @@ void DeviceWorld::reload() {
 }
 
 void DeviceWorld::strike_machine(Fault kind) {
+  if (kind == Fault::suspend && sim_.now < suspended_until_) return;
   if (!sim_.strikes(kind, 1)) return;
   if (kind == Fault::suspend) {
     suspended_until_ = sim_.now + sim_.scattered(seconds(1), hours(2));

@@ -16,6 +16,8 @@ using std::chrono::seconds;
 constexpr seconds kRetries(61);
 constexpr seconds kFilterRetries(311);
 constexpr seconds kMargin(5);
+/// From the arrival of a message to its PUBACK, and a turn of the storage to get the next ones.
+constexpr std::chrono::milliseconds kAnswer(60);
 
 }  // namespace
 
@@ -33,6 +35,11 @@ nanoseconds DeviceWorld::longest_attempt() const {
          nanoseconds(timing.connack) + link::kAttemptMargin;
 }
 
+/// From the last packet of a peer to the end of its connection.
+nanoseconds DeviceWorld::longest_end() const {
+  return 2 * nanoseconds(config_.timing.silent_after) + nanoseconds(config_.timing.health_interval);
+}
+
 void DeviceWorld::heal() {
   sim_.trace.line(sim_.now, "everything is healed");
   sim_.faults.heal();
@@ -47,10 +54,10 @@ void DeviceWorld::heal() {
 
 void DeviceWorld::demand_reconnect() {
   nanoseconds most = longest_attempt() + longest_delay() + kMargin;
-  if (!core_) most += boots_at_ - sim_.now;
+  if (!core_) most += std::max(boots_at_ - sim_.now, nanoseconds::zero());
   // A stop that is under way ends first, and the process starts again.
   if (stopping_) most += config_.timing.stop_deadline + seconds(2);
-  if (link_.up() && !link_.sound()) most += 2 * config_.timing.silent_after + seconds(10);
+  if (link_.up() && !link_.sound()) most += longest_end();
   const SimTime by = sim_.now + most;
   while (!sim_.checks.failed() && !(core_ && !stopping_ && link_.sound()) && sim_.now < by) {
     run_until(std::min(by, sim_.now + seconds(1)));
@@ -66,20 +73,23 @@ void DeviceWorld::demand_reconnect() {
 void DeviceWorld::demand_drain() {
   if (sim_.checks.failed()) return;
   // What may go: the pace of the configuration, or a window for each way there and back.
-  constexpr double kWayThereAndBack = 0.7;
-  const double window = std::min<double>(config_.max_in_flight, 1);
-  double rate = window / kWayThereAndBack;
+  const nanoseconds way = 2 * link_.latency() + kAnswer;
+  double rate = static_cast<double>(book_.window()) / std::chrono::duration<double>(way).count();
   if (config_.messages_per_second > 0) rate = std::min<double>(rate, config_.messages_per_second);
   const auto pending = static_cast<double>(book_.ledger().pending);
-  const auto takes = static_cast<std::int64_t>(pending / (0.8 * rate));
-  const SimTime by = sim_.now + kRetries + seconds(takes) + kMargin;
+  nanoseconds takes = seconds(static_cast<std::int64_t>(pending / (0.8 * rate))) + kMargin;
+  // Messages that were told to come later; and those that nobody will answer, which end the
+  // connection first.
+  takes += kRetries;
+  if (broker_.withheld() > 0) takes += longest_end() + longest_delay() + longest_attempt();
+  const SimTime by = sim_.now + takes;
   while (!sim_.checks.failed() && book_.ledger().pending > 0 && sim_.now < by) {
     run_until(std::min(by, sim_.now + seconds(1)));
   }
   sim_.checks.expect(Check::drain_bound, book_.ledger().pending == 0, [&] {
     return std::to_string(book_.ledger().pending) + " of " +
            std::to_string(static_cast<std::uint64_t>(pending)) + " still wait after " +
-           std::to_string(takes) + " s";
+           std::to_string(std::chrono::duration_cast<seconds>(takes).count()) + " s";
   });
 }
 

@@ -24,10 +24,78 @@ DeviceScenario field() {
   return s;
 }
 
+DeviceScenario flapping() {
+  DeviceScenario s = field();
+  s.name = "flapping";
+  s.what = "a link that comes and goes by the minute";
+  s.duration = hours(6);
+  s.incident_gap = seconds(40);
+  s.longest_outage = seconds(30);
+  s.link.attempt_fails = 3;
+  s.link.kick = 4;
+  s.link.kick_within_s = 120;
+  s.always = {Fault::reset, Fault::stall, Fault::black_hole, Fault::kick, Fault::link_down};
+  return s;
+}
+
+DeviceScenario kick() {
+  DeviceScenario s = field();
+  s.name = "kick";
+  s.what = "a broker that accepts each connection and drops it a moment later";
+  s.duration = hours(12);
+  s.incident_gap = hours(1);
+  s.link.attempt_fails = 50;
+  s.link.kick = 1;
+  s.always = {Fault::kick};
+  return s;
+}
+
+DeviceScenario never_acks() {
+  DeviceScenario s = field();
+  s.name = "never-acks";
+  s.what = "a broker that takes messages and never sends a PUBACK";
+  s.duration = hours(3);
+  s.incident_gap = minutes(30);
+  s.broker.acks_none = 1;
+  s.always = {Fault::puback_withheld};
+  return s;
+}
+
+DeviceScenario session_lost() {
+  DeviceScenario s = field();
+  s.name = "session-lost";
+  s.what = "a broker that forgets the session at every point, and a device that is cut often";
+  s.duration = hours(6);
+  s.incident_gap = minutes(2);
+  s.longest_outage = minutes(1);
+  s.link.kick = 3;
+  s.link.kick_within_s = 300;
+  s.broker.session_lost = 1;
+  s.broker.per_message = 300;
+  s.always = {Fault::session_lost, Fault::kick, Fault::kill, Fault::power_cut, Fault::cut_in_turn};
+  return s;
+}
+
+DeviceScenario offline_weeks() {
+  DeviceScenario s = field();
+  s.name = "offline-weeks";
+  s.what = "three weeks, most of them offline, and storms of messages";
+  s.duration = hours(24 * 21);
+  s.publish_gap = minutes(20);
+  s.burst_one_in = 8;
+  s.burst = 400;
+  s.incident_gap = hours(3);
+  s.longest_outage = hours(24 * 7);
+  s.outbox_bytes = 4096 * kKiB;
+  s.always = {Fault::dns_fails, Fault::tcp_refused, Fault::link_down, Fault::connack_refused};
+  return s;
+}
+
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
-  static const std::vector<DeviceScenario> all{field()};
+  static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
+                                               never_acks(), session_lost(), offline_weeks()};
   return all;
 }
 

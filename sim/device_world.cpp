@@ -2,6 +2,7 @@
 #include "sim/device_world.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
@@ -15,8 +16,11 @@ using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-/// What the wall clock shows when a run begins; any day does.
-constexpr std::int64_t kWallBeginMs = 1'750'000'000'000;
+/// A run begins on some day of the 2020s; with ten years more, 2038 is within reach.
+constexpr std::int64_t kWallBeginMs = 1'577'836'800'000;
+constexpr std::uint64_t kDecadeMs = std::uint64_t{10} * 365 * 24 * 3600 * 1000;
+/// ... and up to 100 days after a boot: 2^32 ms are within reach, too.
+constexpr std::chrono::hours kUpMax(24 * 100);
 /// The process manager starts what ended again after this.
 constexpr seconds kRestartDelay(2);
 /// Beyond what flow needs at its fastest: a message takes a few ticks at most.
@@ -30,7 +34,12 @@ constexpr std::uint64_t kSeries = 30;
 
 WallTime DeviceClock::wall() const {
   const auto ms = std::chrono::duration_cast<milliseconds>(now_ + error_);
-  return WallTime{kWallBeginMs + ms.count()};
+  return WallTime{wall_begin_ms_ + ms.count()};
+}
+
+void DeviceClock::begin(std::int64_t wall_ms, nanoseconds up) {
+  wall_begin_ms_ = wall_ms;
+  booted_ = now_ - up;
 }
 
 void DeviceClock::reboot(std::uint64_t id) {
@@ -68,6 +77,8 @@ DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std
       link_(sim_, broker_, scenario_.link, [this](device::Event e) { deliver(std::move(e)); }) {
   sim_.faults.draw(sim_.random);
   for (const Fault fault : scenario.always) sim_.faults.enable(fault);
+  const std::uint64_t day = sim_.random.below(kDecadeMs);
+  clock_.begin(kWallBeginMs + static_cast<std::int64_t>(day), sim_.scattered(seconds(10), kUpMax));
   draw_config();
 }
 
@@ -86,7 +97,20 @@ void DeviceWorld::draw_config() {
   config_.outbox.preallocate = random.below(4) == 0;
   if (random.below(3) == 0) config_.outbox.on_fault = OnFault::memory;
   if (random.below(2) == 0) config_.birth = StatusMessage{"s", "b", Qos::at_least_once, true};
+  if (random.below(2) == 0) draw_rules();
   segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
+}
+
+void DeviceWorld::draw_rules() {
+  SeededRandom& random = sim_.random;
+  LaneRules& urgent = config_.lane_rules[config_.lanes[0]];
+  if (random.below(2) == 0) urgent.max_age = seconds(60 + random.below(7200));
+  LaneRules& normal = config_.lane_rules[config_.lanes[1]];
+  normal.conflate = random.below(2) == 0;
+  LaneRules& bulk = config_.lane_rules[config_.lanes[2]];
+  bulk.max_messages = 20 + random.below(200);
+  constexpr std::array kRules{WhenFull::reject, WhenFull::drop_oldest, WhenFull::drop_newest};
+  bulk.when_full = kRules.at(random.below(kRules.size()));
 }
 
 DeviceResult DeviceWorld::run() {
@@ -146,7 +170,7 @@ void DeviceWorld::boot_after(nanoseconds delay) {
   });
 }
 
-void DeviceWorld::boot() {
+outbox::Options DeviceWorld::store_options() const {
   outbox::Options options;
   options.max_bytes = config_.outbox.max_bytes;
   options.segment_bytes = segment_bytes_;
@@ -159,10 +183,14 @@ void DeviceWorld::boot() {
   options.always_pad = config_.outbox.always_pad;
   options.preallocate = config_.outbox.preallocate;
   options.ack_flush = config_.outbox.ack_flush;
+  return options;
+}
+
+void DeviceWorld::boot() {
   process_random_ = std::make_unique<SeededRandom>(sim_.random.next());
   store_random_ = std::make_unique<SeededRandom>(sim_.random.next());
   outbox::RecoveryReport report;
-  auto opened = outbox::Outbox::open(disk_, clock_, *store_random_, options, report);
+  auto opened = outbox::Outbox::open(disk_, clock_, *store_random_, store_options(), report);
   sim_.note("boot opened pending epoch", {opened.ok() ? 1U : 0U, report.pending, report.epoch});
   if (!opened.ok()) {
     // Only a disk in trouble may refuse; the process ends and is started again.
@@ -191,11 +219,8 @@ void DeviceWorld::check_twin() {
   const std::unique_ptr<PowerCutDisk> image = disk_.image(random);
   const Ledger mine = outbox_->ledger();
   for (int i = 0; i < 2; ++i) {
-    outbox::Options options;
-    options.max_bytes = config_.outbox.max_bytes;
-    options.segment_bytes = segment_bytes_;
     outbox::RecoveryReport report;
-    auto twin = outbox::Outbox::open(*image, clock_, random, options, report);
+    auto twin = outbox::Outbox::open(*image, clock_, random, store_options(), report);
     const bool same = twin.ok() && (*twin)->ledger().accepted == mine.accepted &&
                       (*twin)->ledger().delivered == mine.delivered &&
                       (*twin)->ledger().pending == mine.pending &&
@@ -303,7 +328,7 @@ void DeviceWorld::act(device::EngineConnect& action) {
     });
     series_ = 0;
   }
-  attempt_at_ = sim_.now;
+  attempt_at_ = state_since_ = sim_.now;
   link_.connect(*action.request);
 }
 
@@ -389,6 +414,7 @@ void DeviceWorld::take_turn() {
   }
   disk_.faults.cut_at = PowerCutDisk::kNever;
   disk_.faults.kill = false;
+  check_disk();
   in_turn_ = true;
   nanoseconds takes = sim_.scattered(milliseconds(1), milliseconds(40));
   if (slow_disk_) takes = sim_.scattered(milliseconds(50), seconds(20));
@@ -396,6 +422,17 @@ void DeviceWorld::take_turn() {
              [this, run = run_, turn = std::make_shared<device::StoreTurn>(std::move(turn))] {
                if (run == run_ && core_) answer(std::move(*turn));
              });
+}
+
+void DeviceWorld::check_disk() {
+  if (disk_.faults.capacity != PowerCutDisk::kNever) return;  // then nothing grows anyway
+  const auto free = disk_.free_bytes();
+  if (!free.ok()) return;
+  const std::uint64_t used = PowerCutDisk::kNever - *free;
+  sim_.checks.expect(Check::bounded_disk, used <= config_.outbox.max_bytes, [&] {
+    return std::to_string(used) + " bytes on disk, " + std::to_string(config_.outbox.max_bytes) +
+           " are allowed";
+  });
 }
 
 void DeviceWorld::answer(device::StoreTurn turn) {
@@ -442,8 +479,7 @@ void DeviceWorld::check_state(const DeviceState& state) {
     });
   }
   if (state.in_flight == 0 || now != LinkState::connected) answered_at_ = sim_.now;
-  const nanoseconds most = 2 * nanoseconds(config_.timing.silent_after) +
-                           nanoseconds(config_.timing.health_interval) + kMargin;
+  const nanoseconds most = longest_end() + kMargin;
   sim_.checks.expect(Check::progress, sim_.now - answered_at_ <= most,
                      [] { return std::string("messages in flight, and no answer for too long"); });
 }

@@ -31,6 +31,8 @@ class DeviceClock final : public env::Clock {
   [[nodiscard]] bool wall_synchronized() const override { return synchronized_; }
   [[nodiscard]] env::BootId boot_id() const override { return boot_id_; }
 
+  /// When a run begins: today, and for how long the machine has been up.
+  void begin(std::int64_t wall_ms, std::chrono::nanoseconds up);
   void reboot(std::uint64_t id);
   /// Off by so much, and nobody vouches for it any more.
   void step_wall(Seconds error);
@@ -40,7 +42,8 @@ class DeviceClock final : public env::Clock {
 
  private:
   const SimTime& now_;
-  SimTime booted_ = -std::chrono::seconds(100);
+  SimTime booted_{};
+  std::int64_t wall_begin_ms_ = 0;
   Seconds error_{0};
   bool synchronized_ = true;
   env::BootId boot_id_{1};
@@ -76,6 +79,9 @@ class DeviceWorld {
   // ------------------------------------------------------------
 
   void draw_config();
+  void draw_rules();
+  [[nodiscard]] outbox::Options store_options() const;
+  void check_disk();
   void boot();
   void boot_after(std::chrono::nanoseconds delay);
   void end_process(End end);
@@ -136,6 +142,7 @@ class DeviceWorld {
   void judge();
   [[nodiscard]] std::chrono::nanoseconds longest_delay() const;
   [[nodiscard]] std::chrono::nanoseconds longest_attempt() const;
+  [[nodiscard]] std::chrono::nanoseconds longest_end() const;
 
   const DeviceScenario& scenario_;
   DeviceContext sim_;

@@ -9,6 +9,9 @@
 namespace holdfast::sim {
 namespace {
 
+/// What the store has refused may be tried again after this, not sooner.
+constexpr std::chrono::milliseconds kStoreAgain(100);
+
 std::size_t index(DropReason reason) { return static_cast<std::size_t>(reason); }
 
 Serial serial_in(const StoredMessage& message) {
@@ -115,7 +118,14 @@ void MessageBook::sees_what(const device::StoreAppended& appended) {
     const Serial serial = serial_in(*item.message);
     sim_.note("stored serial id rejected",
               {serial, item.id, static_cast<std::uint64_t>(item.rejected)});
-    if (item.id == 0 || !same_bytes(*item.message)) continue;
+    if (!same_bytes(*item.message)) continue;
+    if (item.id == 0) {
+      SimTime& last = record(serial)->refused_at;
+      sim_.checks.expect(Check::no_hot_loop, sim_.now - last >= kStoreAgain,
+                         [&] { return name(*record(serial)) + " is stored again at once"; });
+      last = sim_.now;
+      continue;
+    }
     Record& r = *record(serial);
     if (item.message->alias != 0) {  // from RAM to disk
       by_id_.erase(r.id);
@@ -208,11 +218,6 @@ void MessageBook::gives(const device::GiveReceipt& give) {
       count_end(*r, receipt.kind == ReceiptKind::delivered, receipt.dropped);
       break;
   }
-  const std::size_t most = config_.limits.memory / 2 + largest_;
-  sim_.checks.expect(Check::bounded_memory, volatile_bytes_ <= most, [&] {
-    return std::to_string(volatile_bytes_) + " bytes are held in RAM only, " +
-           std::to_string(most) + " are allowed";
-  });
 }
 
 void MessageBook::settles(const device::StoreSettle& settle) {
@@ -306,10 +311,9 @@ void MessageBook::sends(const device::EnginePublish& publish) {
   if (sim_.checks.failed()) return;
   flight_.insert(r.serial);
   r.in_flight = true;
-  const std::size_t window = std::min<std::size_t>(config_.max_in_flight, server_window_);
-  sim_.checks.expect(Check::dup_bound, flight_.size() <= window, [&] {
+  sim_.checks.expect(Check::dup_bound, flight_.size() <= window(), [&] {
     return std::to_string(flight_.size()) + " messages in flight, the window is " +
-           std::to_string(window);
+           std::to_string(window());
   });
   if (!r.sent) {
     Progress& p = progress(r);
@@ -343,6 +347,11 @@ void MessageBook::compare(const DeviceState& state) {
            std::to_string(ledger_.accepted) + ", " + std::to_string(ledger_.delivered) + ", " +
            std::to_string(ledger_.pending) + ", " + std::to_string(ledger_.dropped_total());
   });
+  const std::size_t most = config_.limits.memory / 2 + largest_;
+  sim_.checks.expect(Check::bounded_memory, volatile_bytes_ <= most, [&] {
+    return std::to_string(volatile_bytes_) + " bytes are held in RAM only, " +
+           std::to_string(most) + " are allowed";
+  });
 }
 
 // ---- the broker's side --------------------------------------------------------------------------
@@ -353,7 +362,8 @@ void MessageBook::arrived(const StoredMessage& message, std::optional<std::uint8
   ++arrivals_;
   if (r.arrivals++ == 0) {
     Progress& p = progress(r);
-    sim_.checks.expect(Check::order, r.accepted > p.arrived || r.engine_kept, [&] {
+    const bool late = r.engine_kept || r.revived;
+    sim_.checks.expect(Check::order, r.accepted > p.arrived || late, [&] {
       return name(r) + " arrives behind a later one of its lane, " + std::to_string(p.last_arrived);
     });
     if (r.accepted > p.arrived) p = {p.sent, r.accepted, p.last_sent, r.serial};
@@ -423,8 +433,12 @@ void MessageBook::opened(outbox::Outbox& box, bool lenient) {
     if (sim_.checks.failed()) return;
   }
   const Ledger found = box.ledger();
-  const bool same = found.accepted == ledger_.accepted && found.delivered == ledger_.delivered &&
-                    found.dropped == ledger_.dropped;
+  // A turn that the process did not live to see the answers of may have taken messages in and given
+  // them up for others, where lanes have rules.
+  const std::uint64_t unseen = found.accepted - ledger_.accepted;
+  const bool same = found.delivered == ledger_.delivered &&
+                    found.dropped_total() == ledger_.dropped_total() + unseen &&
+                    (unseen == 0 ? found.dropped == ledger_.dropped : !config_.lane_rules.empty());
   sim_.checks.expect(
       Check::no_silent_drop,
       found.balanced() && found.pending == ledger_.pending && (same || lenient), [&] {
@@ -448,6 +462,7 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     sim_.checks.expect(Check::dup_bound, !ended || soft || lenient,
                        [&] { return name(r) + " is back long after its end"; });
     if (r.accepted == 0) r.accepted = ++last_accepted_;
+    if (r.state == State::dropped) r.revived = true;
     r.state = State::accepted;
     ++ledger_.pending;
     return;

@@ -8,6 +8,7 @@
 // Threads:  one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -76,6 +77,10 @@ class MessageBook {
   /// Everything must be over.
   void judge();
 
+  /// How many messages may be in flight.
+  [[nodiscard]] std::size_t window() const {
+    return std::min<std::size_t>(config_.max_in_flight, server_window_);
+  }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   [[nodiscard]] std::uint64_t messages() const { return records_.size(); }
   [[nodiscard]] std::uint64_t arrivals() const { return arrivals_; }
@@ -104,6 +109,7 @@ class MessageBook {
     bool sent = false;         ///< In this run of the process.
     bool may_repeat = false;   ///< Sent before, and its fate is unknown, or it was asked for later.
     bool engine_kept = false;  ///< The library once refused it: its arrival may be late.
+    bool revived = false;      ///< A cut undid its drop: its place in the order has been passed.
     bool received = false;     ///< The broker has taken it.
     bool denied = false;       ///< The broker has refused it for good.
     std::uint32_t arrivals = 0;
@@ -115,6 +121,7 @@ class MessageBook {
     std::uint64_t accepted = 0;  ///< Its place in the order of acceptance.
     SimTime published_at{};
     SimTime ended_at{};
+    SimTime refused_at = -std::chrono::seconds(1);  ///< By the store, the last time.
   };
   struct Cause {
     env::Token token = 0;

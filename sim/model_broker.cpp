@@ -34,7 +34,7 @@ env::UpInfo ModelBroker::connect(const env::ConnectRequest& request) {
   session_until_ = kSimNever;
   connected_ = true;
   resumed_ = false;
-  unanswered_ = 0;
+  unanswered_ = withheld_ = 0;
   return info;
 }
 
@@ -70,6 +70,7 @@ ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& mes
   });
   if (over_rate()) {
     if (!birth) book_.arrived(message, std::nullopt);
+    ++withheld_;
     return {};
   }
   Ack ack{std::uint8_t{0}, sim_.between(milliseconds(1), milliseconds(20))};
@@ -84,6 +85,7 @@ ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& mes
   }
   if (sim_.strikes(Fault::puback_withheld, rates_.acks_none > 0 ? 1 : rates_.per_message)) {
     ack.code.reset();
+    ++withheld_;
   }
   return ack;
 }

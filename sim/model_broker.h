@@ -60,6 +60,8 @@ class ModelBroker {
   void command_taken(std::uint64_t number);
 
   [[nodiscard]] const std::set<std::string>& filters() const { return filters_; }
+  /// Messages of this connection that will never be answered.
+  [[nodiscard]] std::size_t withheld() const { return withheld_; }
   [[nodiscard]] bool knows(const Command& command) const;
 
  private:
@@ -80,6 +82,7 @@ class ModelBroker {
   bool resumed_ = false;
   std::uint16_t receive_maximum_ = 0;
   std::size_t unanswered_ = 0;
+  std::size_t withheld_ = 0;
   SimTime second_{};  ///< The second that messages are counted in.
   std::uint64_t in_second_ = 0;
 };

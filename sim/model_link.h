@@ -60,6 +60,10 @@ class ModelLink {
   void set_wall_error(Seconds error) { wall_error_ = error; }
 
   [[nodiscard]] bool up() const { return wire_ && wire_->up; }
+  /// One way, of the present connection.
+  [[nodiscard]] std::chrono::nanoseconds latency() const {
+    return wire_ ? wire_->latency : std::chrono::nanoseconds::zero();
+  }
   /// Nothing that was done to the present connection keeps it from working.
   [[nodiscard]] bool sound() const {
     return wire_ && wire_->up && wire_->server && !wire_->lost_up && !wire_->lost_down;
