@@ -23,7 +23,8 @@ void on_abort(int) {
 }  // namespace
 
 CommandLine::CommandLine(std::string program, CampaignOptions& options)
-    : program_(std::move(program)), list_(options.list) {
+    : program_(std::move(program)) {
+  add_flag("--list", options.list, "name what there is to choose from");
   add_number("--seed", options.seed, "the first seed (default 1); the same seed does the same");
   add_number("--seeds", options.seeds, "how many seeds, one after the other (default 1)");
   add_number("--jobs", options.jobs, "how many at once (default 1)", 1, kJobsMax);
@@ -31,14 +32,18 @@ CommandLine::CommandLine(std::string program, CampaignOptions& options)
 
 void CommandLine::add_number(const std::string& option, std::uint64_t& value,
                              const std::string& help, std::uint64_t least, std::uint64_t most) {
-  options_.push_back({option, help, &value, least, most, nullptr, {}});
+  options_.push_back({option, help, &value, least, most, nullptr, {}, nullptr});
+}
+
+void CommandLine::add_flag(const std::string& option, bool& value, const std::string& help) {
+  options_.push_back({option, help, nullptr, 0, kAny, nullptr, {}, &value});
 }
 
 void CommandLine::add_choice(const std::string& option, std::string& value,
                              std::vector<std::string> names) {
   names.emplace_back("all");
   options_.push_back({option, "which; --list names them (default: all)", nullptr, 0, kAny, &value,
-                      std::move(names)});
+                      std::move(names), nullptr});
 }
 
 void CommandLine::help() const {
@@ -46,7 +51,6 @@ void CommandLine::help() const {
   for (const Option& option : options_) {
     std::printf("  %-14s %s\n", option.name.c_str(), option.help.c_str());
   }
-  std::printf("  %-14s %s\n", "--list", "name what there is to choose from");
 }
 
 int CommandLine::refuse(const std::string& what) const {
@@ -73,13 +77,13 @@ std::optional<int> CommandLine::parse(int argc, char** argv) const {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     if (name == "--help" || name == "-h") return help(), 0;
-    if (name == "--list") {
-      list_ = true;
-      continue;
-    }
     const auto option = std::find_if(options_.begin(), options_.end(),
                                      [&](const Option& o) { return o.name == name; });
     if (option == options_.end()) return refuse(name);
+    if (option->flag != nullptr) {
+      *option->flag = true;
+      continue;
+    }
     if (i + 1 == argc) return refuse(name + " needs a value");
     const std::string wrong = take(*option, argv[++i]);
     if (!wrong.empty()) return refuse(wrong);

@@ -27,6 +27,8 @@ class CommandLine {
 
   void add_number(const std::string& option, std::uint64_t& value, const std::string& help,
                   std::uint64_t least = 0, std::uint64_t most = kAny);
+  /// True when it is given; it takes no value.
+  void add_flag(const std::string& option, bool& value, const std::string& help);
   /// One of `names`, or "all", which is the default.
   void add_choice(const std::string& option, std::string& value, std::vector<std::string> names);
 
@@ -44,6 +46,7 @@ class CommandLine {
     std::uint64_t most = kAny;
     std::string* choice = nullptr;
     std::vector<std::string> names;
+    bool* flag = nullptr;
   };
 
   void help() const;
@@ -52,7 +55,6 @@ class CommandLine {
   [[nodiscard]] static std::string take(const Option& option, const char* text);
 
   std::string program_;
-  bool& list_;
   std::vector<Option> options_;
 };
 

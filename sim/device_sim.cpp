@@ -1,7 +1,7 @@
 // Simulated devices: the real core and outbox on virtual time, in a world full of faults.
 //
 //   device_sim [--scenario NAME|all] [--seed N] [--seeds COUNT | --minutes M] [--hours H]
-//              [--jobs J] [--trace 1] [--hashes 1] [--list]
+//              [--jobs J] [--trace] [--hashes] [--list]
 //
 // Prints what was injected and what was checked; for a failure the checker, the time, and the
 // command that repeats it. Exit: 0 nothing wrong, 1 something was, or a kind of fault or a checker
@@ -23,16 +23,16 @@ namespace {
 using namespace holdfast::sim;
 using Clock = std::chrono::steady_clock;
 
-/// A campaign with fewer runs may miss a kind of fault by chance; only a longer one must not.
-constexpr std::uint64_t kRunsForAll = 100;
+/// Fewer runs may miss a kind of fault by chance; so many must not.
+constexpr std::uint64_t kRunsForAll = 60;
 constexpr std::size_t kFailuresShown = 10;
 
 struct Options : CampaignOptions {
   std::string scenario = "all";
   std::uint64_t minutes = 0;
   std::uint64_t hours = 0;
-  std::uint64_t trace = 0;
-  std::uint64_t hashes = 0;
+  bool trace = false;
+  bool hashes = false;
 };
 
 CommandLine command_line(Options& options) {
@@ -40,8 +40,8 @@ CommandLine command_line(Options& options) {
   line.add_choice("--scenario", options.scenario, device_scenario_names());
   line.add_number("--minutes", options.minutes, "as many seeds as fit in this time instead");
   line.add_number("--hours", options.hours, "simulated hours of a run (default: the scenario's)");
-  line.add_number("--trace", options.trace, "1: print all that happens", 0, 1);
-  line.add_number("--hashes", options.hashes, "1: print the trace hash of each run", 0, 1);
+  line.add_flag("--trace", options.trace, "print all that happens");
+  line.add_flag("--hashes", options.hashes, "print the trace hash of each run");
   return line;
 }
 
@@ -98,17 +98,17 @@ class Campaign {
         "device_sim --scenario " + std::string(scenario.name) + " --seed " + std::to_string(seed);
     if (options_.hours > 0) command += " --hours " + std::to_string(options_.hours);
     set_under_way(command);
-    DeviceWorld world(scenario, seed, options_.hours, options_.trace == 1);
+    DeviceWorld world(scenario, seed, options_.hours, options_.trace);
     const DeviceResult result = world.run();
     const std::lock_guard lock(mutex_);
     add(result);
     last_seed_ = std::max(last_seed_, seed);
-    if (options_.hashes == 1) {
-      std::printf("%s %" PRIu64 " %016" PRIx64 "\n", std::string(scenario.name).c_str(), seed,
-                  result.hash);
+    if (options_.hashes) {
+      std::printf("%s seed %" PRIu64 " hash %016" PRIx64 "\n", std::string(scenario.name).c_str(),
+                  seed, result.hash);
     }
     if (!result.failure || ++failed_ > kFailuresShown) return;
-    std::printf("FAILED %s at %.6f s: %s\n  to repeat: %s --trace 1\n",
+    std::printf("FAILED %s at %.6f s: %s\n  to repeat: %s --trace\n",
                 std::string(to_string(result.failure->check)).c_str(),
                 std::chrono::duration<double>(result.failed_at).count(),
                 result.failure->what.c_str(), command.c_str());

@@ -1,0 +1,80 @@
+// Goal: one seed, one run: with every compiler and at every optimization a run is the same to the
+//       last event, and nothing is wrong in it; a checker that is broken is seen.
+// Method: short runs of each scenario; their trace hashes stand here. Where a change of the product
+//         or of the simulation changes them, device_sim --hours 3 --hashes prints the new ones.
+#include "sim/device_world.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace holdfast::sim {
+namespace {
+
+struct Known {
+  std::string_view scenario;
+  std::uint64_t seed;
+  std::uint64_t hash;
+};
+constexpr std::uint64_t kHours = 3;
+constexpr Known kKnown[] = {
+    {"field", 1, 0x86F769080776D75AU},        {"flapping", 1, 0xE2746440FB6032DCU},
+    {"kick", 1, 0x501A654739A53AECU},         {"never-acks", 1, 0x44D0CB51CD26ABC6U},
+    {"session-lost", 1, 0x5E0C104CB4A1AAC1U}, {"offline-weeks", 1, 0x8A141178895038BEU},
+};
+
+const DeviceScenario& scenario_of(std::string_view name) {
+  const auto& all = device_scenarios();
+  return *std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name; });
+}
+
+TEST(DeviceWorld, TheSameSeedIsTheSameRunEverywhere) {
+  for (const Known& known : kKnown) {
+    SCOPED_TRACE(std::string(known.scenario) + " seed " + std::to_string(known.seed));
+    DeviceWorld world(scenario_of(known.scenario), known.seed, kHours, false);
+    const DeviceResult result = world.run();
+    EXPECT_FALSE(result.failure) << to_string(result.failure->check) << ": "
+                                 << result.failure->what;
+    EXPECT_EQ(result.hash, known.hash) << std::hex << result.hash;
+  }
+}
+
+TEST(DeviceWorld, AnotherSeedIsAnotherRun) {
+  DeviceWorld one(scenario_of("field"), 1, 1, false);
+  DeviceWorld other(scenario_of("field"), 2, 1, false);
+  EXPECT_NE(one.run().hash, other.run().hash);
+}
+
+TEST(DeviceChecks, TheFirstWrongAnswerIsKeptAndAllAreCounted) {
+  DeviceChecks checks;
+  EXPECT_TRUE(checks.expect(Check::order, true, [] { return std::string("not asked for"); }));
+  EXPECT_FALSE(checks.failed());
+  EXPECT_FALSE(checks.expect(Check::order, false, [] { return std::string("first"); }));
+  EXPECT_FALSE(checks.expect(Check::no_loss, false, [] { return std::string("second"); }));
+  ASSERT_TRUE(checks.failed());
+  EXPECT_EQ(checks.failure()->what, "first");
+  EXPECT_EQ(checks.counts().at(static_cast<std::size_t>(Check::order)), 2U);
+}
+
+TEST(DeviceFaults, HealedTheyNoLongerStrike) {
+  SeededRandom random(1);
+  DeviceFaults faults;
+  faults.enable(Fault::kill);
+  EXPECT_TRUE(faults.strikes(Fault::kill, random, 1));
+  EXPECT_FALSE(faults.strikes(Fault::reset, random, 1)) << "not enabled";
+  faults.heal();
+  EXPECT_FALSE(faults.strikes(Fault::kill, random, 1));
+  EXPECT_EQ(faults.counts().at(static_cast<std::size_t>(Fault::kill)), 1U);
+}
+
+TEST(DeviceFaults, EveryKindHasANameOfItsOwn) {
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < kDeviceFaults; ++i) names.insert(to_string(static_cast<Fault>(i)));
+  EXPECT_EQ(names.size(), kDeviceFaults);
+  std::set<std::string_view> checks;
+  for (std::size_t i = 0; i < kDeviceChecks; ++i) checks.insert(to_string(static_cast<Check>(i)));
+  EXPECT_EQ(checks.size(), kDeviceChecks);
+}
+
+}  // namespace
+}  // namespace holdfast::sim
