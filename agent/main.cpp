@@ -3,6 +3,7 @@
 // Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again. They are blocked before
 //          the first thread exists and fetched by this one, so no handler runs anywhere.
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -150,6 +151,10 @@ int run(const Options& options, const sigset_t& signals) {
   Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), log, signals);
   if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
   Device& device = **opened;
+  // What the handshake needed goes back to the system; nobody waits for it here.
+  device.on_connection([](const ConnectionState& now) {
+    if (now.state == LinkState::connected) ::malloc_trim(0);
+  });
   log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
   int signal = 0;
   while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
@@ -174,5 +179,6 @@ int main(int argc, char** argv) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::mallopt(M_ARENA_MAX, 2);  // two threads are busy; each further pool of memory would stay
   return run(options, signals);
 }
