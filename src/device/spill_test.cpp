@@ -143,7 +143,7 @@ TEST(Spill, ARefusalBehindTheOrderToCloseIsCounted) {
             1U);
 }
 
-// Found by device_sim --scenario offline-weeks --seed 13: what was on its way from RAM to disk
+// Found by reading, after an alarm of device_sim: what was on its way from RAM to disk
 // stood in no budget, so that more than half of limits.memory was taken while the disk was slow.
 TEST(Spill, WhatIsOnItsWayToDiskStillTakesRam) {
   Config config = make_config();
