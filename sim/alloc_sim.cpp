@@ -10,7 +10,6 @@
 //
 // Prints a table of totals and, for each workload that failed, what was wrong and the command that
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -199,7 +198,7 @@ struct Options : CampaignOptions {
 
 CommandLine command_line(Options& options) {
   CommandLine line("alloc_sim", options);
-  line.add_choice("--workload", options.workload, workload_names());
+  line.add_choice("--workload", options.workload, names_of(outbox_workloads()));
   line.add_number("--every", options.every, "only each Kth allocation (default 1: all)", 1);
   line.add_number("--allocation", options.only, "only this one, as a failure names it");
   return line;
@@ -223,14 +222,14 @@ Totals explore(const Workload& workload, std::uint64_t seed, const Options& opti
 class Campaign {
  public:
   explicit Campaign(const Options& options)
-      : options_(options), chosen_(chosen_workloads(options.workload)) {}
+      : options_(options),
+        chosen_(chosen_of(outbox_workloads(), options.workload)),
+        tasks_(options, chosen_.size()) {}
 
   void work() {
-    for (;;) {
-      const std::uint64_t task = next_++;
-      if (task / chosen_.size() >= options_.seeds) return;
-      const Workload& workload = *chosen_[task % chosen_.size()];
-      const Totals totals = explore(workload, options_.seed + task / chosen_.size(), options_);
+    while (const auto task = tasks_.next()) {
+      const Workload& workload = *chosen_[task->choice];
+      const Totals totals = explore(workload, task->seed, options_);
       const std::lock_guard lock(mutex_);
       by_name_[workload.name].add(totals);
     }
@@ -269,7 +268,7 @@ class Campaign {
 
   const Options& options_;
   std::vector<const Workload*> chosen_;
-  std::atomic<std::uint64_t> next_{0};
+  Tasks tasks_;
   std::mutex mutex_;
   std::map<std::string_view, Totals> by_name_;
 };
@@ -277,5 +276,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_campaign<Campaign, Options>(argc, argv, list_workloads);
+  return run_campaign<Campaign, Options>(argc, argv, [] { list(outbox_workloads()); });
 }

@@ -91,6 +91,20 @@ std::optional<int> CommandLine::parse(int argc, char** argv) const {
   return std::nullopt;
 }
 
+Tasks::Tasks(const CampaignOptions& options, std::size_t choices, std::uint64_t minutes)
+    : options_(options), choices_(choices) {
+  if (minutes > 0) end_ = std::chrono::steady_clock::now() + std::chrono::minutes(minutes);
+}
+
+std::optional<Tasks::Task> Tasks::next() {
+  const std::uint64_t number = given_++;
+  const std::uint64_t round = number / choices_;
+  const bool over =
+      end_ ? round > 0 && std::chrono::steady_clock::now() >= *end_ : round >= options_.seeds;
+  if (over) return std::nullopt;
+  return Task{number % choices_, options_.seed + round};
+}
+
 void run_jobs(std::uint64_t jobs, const std::function<void()>& work) {
   static_cast<void>(std::signal(SIGABRT, on_abort));
   std::vector<std::thread> others;

@@ -4,11 +4,15 @@
 // Threads:  set_under_way() and under_way() are of the calling thread.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace holdfast::sim {
@@ -57,6 +61,53 @@ class CommandLine {
   std::string program_;
   std::vector<Option> options_;
 };
+
+/// Hands out the pairs of `choices` and seeds, all choices of a seed first: as many seeds as the
+/// options say, or as many as are begun within `minutes`, one at least. Any thread.
+class Tasks {
+ public:
+  struct Task {
+    std::size_t choice = 0;
+    std::uint64_t seed = 0;
+  };
+
+  Tasks(const CampaignOptions& options, std::size_t choices, std::uint64_t minutes = 0);
+  [[nodiscard]] std::optional<Task> next();
+
+ private:
+  const CampaignOptions& options_;
+  std::size_t choices_;
+  std::optional<std::chrono::steady_clock::time_point> end_;
+  std::atomic<std::uint64_t> given_{0};
+};
+
+// What there is to choose from: anything with a `name`, and with a word on `what` it is.
+
+template <typename Named>
+[[nodiscard]] std::vector<std::string> names_of(const std::vector<Named>& all) {
+  std::vector<std::string> names;
+  for (const Named& one : all) names.emplace_back(one.name);
+  return names;
+}
+
+/// The one of this name, or every one for "all".
+template <typename Named>
+[[nodiscard]] std::vector<const Named*> chosen_of(const std::vector<Named>& all,
+                                                  std::string_view name) {
+  std::vector<const Named*> chosen;
+  for (const Named& one : all) {
+    if (name == "all" || name == one.name) chosen.push_back(&one);
+  }
+  return chosen;
+}
+
+/// Prints them.
+template <typename Named>
+void list(const std::vector<Named>& all) {
+  for (const Named& one : all) {
+    std::printf("%-18s %s\n", std::string(one.name).c_str(), std::string(one.what).c_str());
+  }
+}
 
 /// Calls `work` on so many threads at once, and waits for them. From then on an abort of any thread
 /// tells what was under way in it.

@@ -58,7 +58,7 @@ class Explorer {
         inner_random_(seed) {}
 
   CrashTotals run() {
-    rig_.options.always_pad = rig_.disk().spoils_pages = budget_.spoil != 0;
+    rig_.options.always_pad = rig_.disk().spoils_pages = budget_.spoil;
     rig_.disk().before = [this](PowerCutDisk::Call call) -> std::optional<Error> {
       if (call <= PowerCutDisk::Call::sync_directory) at_operation(rig_.disk(), false);
       return std::nullopt;
@@ -77,7 +77,7 @@ class Explorer {
  private:
   void note(std::uint64_t image) const {
     set_under_way("crash_sim --workload " + std::string(workload_.name) + " --seed " +
-                  std::to_string(seed_) + (budget_.spoil != 0 ? " --spoil 1" : "") + " --image " +
+                  std::to_string(seed_) + (budget_.spoil ? " --spoil" : "") + " --image " +
                   std::to_string(image));
   }
 

@@ -45,7 +45,7 @@ struct CrashBudget {
   std::size_t again = 2;          ///< Of one operation of a recovery.
   std::uint64_t again_every = 1;  ///< Every so many recoveries are crashed in turn.
   std::uint64_t on_every = 8;     ///< Every so many images the twin works on and crashes again.
-  std::uint64_t spoil = 0;        ///< 1: cuts spoil pages, and each commit ends its page.
+  bool spoil = false;             ///< Cuts spoil pages, and each commit ends its page.
   std::uint64_t only = 0;         ///< Try this image only; 0: all.
 };
 

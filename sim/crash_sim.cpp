@@ -1,12 +1,10 @@
 // Simulated crashes of the outbox: every named workload, cut at every operation of its disk.
 //
 //   crash_sim [--workload NAME|all] [--seed N] [--seeds COUNT | --minutes M] [--jobs J]
-//             [--images K] [--again-every K] [--spoil 1] [--image N] [--list]
+//             [--images K] [--again-every K] [--spoil] [--image N] [--list]
 //
 // Prints a table of totals and, for each workload that failed, what was wrong and the command that
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
-#include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -18,7 +16,6 @@
 namespace {
 
 using namespace holdfast::sim;
-using Clock = std::chrono::steady_clock;
 
 struct Options : CampaignOptions {
   std::string workload = "all";
@@ -28,14 +25,13 @@ struct Options : CampaignOptions {
 
 CommandLine command_line(Options& options) {
   CommandLine line("crash_sim", options);
-  line.add_choice("--workload", options.workload, workload_names());
+  line.add_choice("--workload", options.workload, names_of(outbox_workloads()));
   line.add_number("--minutes", options.minutes, "as many seeds as fit in this time instead");
   line.add_number("--images", options.budget.images, "images of each operation (default 16)", 1);
   line.add_number("--again-every", options.budget.again_every,
                   "crash every so many recoveries in turn (default 1: all)", 1);
-  line.add_number("--spoil", options.budget.spoil,
-                  "1: cuts spoil pages that were being written, each commit has its own pages", 0,
-                  1);
+  line.add_flag("--spoil", options.budget.spoil,
+                "cuts spoil pages that were being written, each commit has its own pages");
   line.add_number("--image", options.budget.only, "only this one, as a failure names it");
   return line;
 }
@@ -45,19 +41,16 @@ class Campaign {
  public:
   explicit Campaign(const Options& options)
       : options_(options),
-        end_(Clock::now() + std::chrono::minutes(options.minutes)),
-        chosen_(chosen_workloads(options.workload)) {}
+        chosen_(chosen_of(outbox_workloads(), options.workload)),
+        tasks_(options, chosen_.size(), options.minutes) {}
 
   void work() {
-    for (;;) {
-      const std::uint64_t task = next_++;
-      const std::uint64_t seed = task / chosen_.size();
-      if (options_.minutes == 0 ? seed >= options_.seeds : seed > 0 && Clock::now() >= end_) return;
-      const Workload& workload = *chosen_[task % chosen_.size()];
-      const CrashTotals totals = explore(workload, options_.seed + seed, options_.budget);
+    while (const auto task = tasks_.next()) {
+      const Workload& workload = *chosen_[task->choice];
+      const CrashTotals totals = explore(workload, task->seed, options_.budget);
       const std::lock_guard lock(mutex_);
       by_name_[workload.name].add(totals);
-      last_seed_ = std::max(last_seed_, options_.seed + seed);
+      last_seed_ = std::max(last_seed_, task->seed);
     }
   }
 
@@ -102,9 +95,8 @@ class Campaign {
   }
 
   const Options& options_;
-  Clock::time_point end_;
   std::vector<const Workload*> chosen_;
-  std::atomic<std::uint64_t> next_{0};
+  Tasks tasks_;
   std::mutex mutex_;
   std::map<std::string_view, CrashTotals> by_name_;
   std::uint64_t last_seed_ = 0;
@@ -113,5 +105,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_campaign<Campaign, Options>(argc, argv, list_workloads);
+  return run_campaign<Campaign, Options>(argc, argv, [] { list(outbox_workloads()); });
 }

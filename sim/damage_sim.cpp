@@ -5,7 +5,6 @@
 //
 // Prints a table of totals and, for each kind of damage that failed, what was wrong and the command
 // that repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
-#include <atomic>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -25,15 +24,9 @@ struct Options : CampaignOptions {
   DamageBudget budget;
 };
 
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const DamageCase& c : damage_cases()) names.emplace_back(c.name);
-  return names;
-}
-
 CommandLine command_line(Options& options) {
   CommandLine line("damage_sim", options);
-  line.add_choice("--case", options.chosen, case_names());
+  line.add_choice("--case", options.chosen, names_of(damage_cases()));
   line.add_number("--every", options.budget.every,
                   "only each Kth bit and length, and fewer swaps (default 1: all)", 1);
   line.add_number("--damage", options.budget.only, "only this one, as a failure names it");
@@ -43,23 +36,19 @@ CommandLine command_line(Options& options) {
 /// Hands out parts of cases, and sums up.
 class Campaign {
  public:
-  explicit Campaign(const Options& options) : options_(options) {
-    for (const DamageCase& c : damage_cases()) {
-      if (options.chosen == "all" || options.chosen == c.name) chosen_.push_back(&c);
-    }
-  }
+  explicit Campaign(const Options& options)
+      : options_(options),
+        parts_(options.budget.only != 0 ? 1 : kParts),
+        chosen_(chosen_of(damage_cases(), options.chosen)),
+        tasks_(options, chosen_.size() * parts_) {}
 
   void work() {
-    const std::uint64_t parts = options_.budget.only != 0 ? 1 : kParts;
-    for (;;) {
-      const std::uint64_t task = next_++;
-      const std::uint64_t seed = task / parts / chosen_.size();
-      if (seed >= options_.seeds) return;
-      const DamageCase& chosen = *chosen_[task / parts % chosen_.size()];
+    while (const auto task = tasks_.next()) {
+      const DamageCase& chosen = *chosen_[task->choice / parts_];
       DamageBudget budget = options_.budget;
-      budget.part = task % parts;
-      budget.parts = parts;
-      const DamageTable table = explore_damage(chosen, options_.seed + seed, budget);
+      budget.part = task->choice % parts_;
+      budget.parts = parts_;
+      const DamageTable table = explore_damage(chosen, task->seed, budget);
       const std::lock_guard lock(mutex_);
       for (std::size_t k = 0; k < kDamageKinds; ++k) by_name_[chosen.name][k].add(table[k]);
     }
@@ -111,8 +100,9 @@ class Campaign {
   }
 
   const Options& options_;
+  std::uint64_t parts_;
   std::vector<const DamageCase*> chosen_;
-  std::atomic<std::uint64_t> next_{0};
+  Tasks tasks_;
   std::mutex mutex_;
   std::map<std::string_view, DamageTable> by_name_;
 };
@@ -120,9 +110,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_campaign<Campaign, Options>(argc, argv, [] {
-    for (const DamageCase& c : damage_cases()) {
-      std::printf("%-10s %s\n", std::string(c.name).c_str(), std::string(c.what).c_str());
-    }
-  });
+  return run_campaign<Campaign, Options>(argc, argv, [] { list(damage_cases()); });
 }

@@ -71,6 +71,8 @@ enum class Fault : std::uint8_t {
   disk_slow,        ///< A turn of the storage takes up to 20 s.
 };
 inline constexpr std::size_t kDeviceFaults = 47;
+/// The first so many keep an attempt from becoming a connection.
+inline constexpr std::size_t kAttemptFaults = static_cast<std::size_t>(Fault::engine_hangs) + 1;
 
 [[nodiscard]] std::string_view to_string(Fault fault) noexcept;
 

@@ -150,7 +150,6 @@ void DeviceWorld::strike_process(Fault kind) {
       return boot_after(sim_.scattered(milliseconds(100), minutes(2)));
     case Fault::power_cut:
       end_process(End::power_cut);
-      clock_.reboot(sim_.random.next());
       return boot_after(sim_.scattered(seconds(5), minutes(10)));
     case Fault::cut_in_turn:
       cut_next_turn_ = true;
@@ -160,10 +159,15 @@ void DeviceWorld::strike_process(Fault kind) {
     case Fault::reload:
       return reload();
     default:  // reconnect_now
-      asked_ = true;
-      series_ = 0;
+      attempt_asked_for();
       return deliver(device::ReconnectNow{});
   }
+}
+
+/// Such an attempt is made at once, whatever the delays.
+void DeviceWorld::attempt_asked_for() {
+  asked_ = true;
+  series_ = 0;
 }
 
 void DeviceWorld::reload() {
@@ -173,8 +177,7 @@ void DeviceWorld::reload() {
   } else {
     config_.host = config_.host == "broker.example" ? "other.example" : "broker.example";
   }
-  asked_ = true;
-  series_ = 0;
+  attempt_asked_for();
   deliver(device::Reload{std::make_shared<const Config>(config_)});
 }
 

@@ -1,6 +1,8 @@
 // See device_world.h. Here: everything is healed, and what must happen then.
 #include <algorithm>
 
+#include "flow/sender.h"
+#include "flow/subscriptions.h"
 #include "link/policy.h"
 #include "link/supervisor.h"
 #include "sim/device_world.h"
@@ -11,10 +13,9 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-/// A broker that asked for later is asked again after at most this (flow::kRetryCap), and for a
-/// filter after at most five minutes (flow::kSubscribeRetryCap).
-constexpr seconds kRetries(61);
-constexpr seconds kFilterRetries(311);
+/// A broker that asked for later is asked again after at most this; for a filter, after that.
+constexpr nanoseconds kRetries = flow::kRetryCap + seconds(1);
+constexpr nanoseconds kFilterRetries = flow::kSubscribeRetryCap + seconds(11);
 constexpr seconds kMargin(5);
 /// From the arrival of a message to its PUBACK, and a turn of the storage to get the next ones.
 constexpr std::chrono::milliseconds kAnswer(60);

@@ -1,7 +1,5 @@
 #include "sim/device_scenarios.h"
 
-#include <cstdio>
-
 namespace holdfast::sim {
 namespace {
 
@@ -97,19 +95,6 @@ const std::vector<DeviceScenario>& device_scenarios() {
   static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
                                                never_acks(), session_lost(), offline_weeks()};
   return all;
-}
-
-std::vector<std::string> device_scenario_names() {
-  std::vector<std::string> names;
-  for (const DeviceScenario& scenario : device_scenarios()) names.emplace_back(scenario.name);
-  return names;
-}
-
-void list_device_scenarios() {
-  for (const DeviceScenario& scenario : device_scenarios()) {
-    std::printf("%-14s %s\n", std::string(scenario.name).c_str(),
-                std::string(scenario.what).c_str());
-  }
 }
 
 }  // namespace holdfast::sim

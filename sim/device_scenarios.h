@@ -29,7 +29,5 @@ struct DeviceScenario {
 };
 
 [[nodiscard]] const std::vector<DeviceScenario>& device_scenarios();
-[[nodiscard]] std::vector<std::string> device_scenario_names();
-void list_device_scenarios();
 
 }  // namespace holdfast::sim

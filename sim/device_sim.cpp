@@ -7,7 +7,6 @@
 // command that repeats it. Exit: 0 nothing wrong, 1 something was, or a kind of fault or a checker
 // was never used, 2 wrong option.
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -37,7 +36,7 @@ struct Options : CampaignOptions {
 
 CommandLine command_line(Options& options) {
   CommandLine line("device_sim", options);
-  line.add_choice("--scenario", options.scenario, device_scenario_names());
+  line.add_choice("--scenario", options.scenario, names_of(device_scenarios()));
   line.add_number("--minutes", options.minutes, "as many seeds as fit in this time instead");
   line.add_number("--hours", options.hours, "simulated hours of a run (default: the scenario's)");
   line.add_flag("--trace", options.trace, "print all that happens");
@@ -45,29 +44,16 @@ CommandLine command_line(Options& options) {
   return line;
 }
 
-std::vector<const DeviceScenario*> chosen_scenarios(const std::string& name) {
-  std::vector<const DeviceScenario*> chosen;
-  for (const DeviceScenario& scenario : device_scenarios()) {
-    if (name == "all" || name == scenario.name) chosen.push_back(&scenario);
-  }
-  return chosen;
-}
-
 class Campaign {
  public:
   explicit Campaign(const Options& options)
       : options_(options),
         begin_(Clock::now()),
-        end_(begin_ + std::chrono::minutes(options.minutes)),
-        chosen_(chosen_scenarios(options.scenario)) {}
+        chosen_(chosen_of(device_scenarios(), options.scenario)),
+        tasks_(options, chosen_.size(), options.minutes) {}
 
   void work() {
-    for (;;) {
-      const std::uint64_t task = next_++;
-      const std::uint64_t seed = task / chosen_.size();
-      if (options_.minutes == 0 ? seed >= options_.seeds : seed > 0 && Clock::now() >= end_) return;
-      one(*chosen_[task % chosen_.size()], options_.seed + seed);
-    }
+    while (const auto task = tasks_.next()) one(*chosen_[task->choice], task->seed);
   }
 
   int report() const {
@@ -136,9 +122,8 @@ class Campaign {
 
   const Options& options_;
   Clock::time_point begin_;
-  Clock::time_point end_;
   std::vector<const DeviceScenario*> chosen_;
-  std::atomic<std::uint64_t> next_{0};
+  Tasks tasks_;
   std::mutex mutex_;
   DeviceResult sum_;
   std::uint64_t runs_ = 0;
@@ -149,5 +134,5 @@ class Campaign {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_campaign<Campaign, Options>(argc, argv, list_device_scenarios);
+  return run_campaign<Campaign, Options>(argc, argv, [] { list(device_scenarios()); });
 }

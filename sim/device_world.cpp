@@ -171,18 +171,8 @@ void DeviceWorld::boot_after(nanoseconds delay) {
 }
 
 outbox::Options DeviceWorld::store_options() const {
-  outbox::Options options;
-  options.max_bytes = config_.outbox.max_bytes;
+  outbox::Options options = device::store_options(config_);
   options.segment_bytes = segment_bytes_;
-  options.lanes.clear();
-  for (const std::string& lane : config_.lanes) {
-    const auto rules = config_.lane_rules.find(lane);
-    options.lanes.emplace_back(lane,
-                               rules == config_.lane_rules.end() ? LaneRules{} : rules->second);
-  }
-  options.always_pad = config_.outbox.always_pad;
-  options.preallocate = config_.outbox.preallocate;
-  options.ack_flush = config_.outbox.ack_flush;
   return options;
 }
 
@@ -249,6 +239,7 @@ void DeviceWorld::end_process(End end) {
   wanted_.clear();
   state_ = LinkState::idle;
   book_.ended(end == End::in_order);
+  if (end == End::power_cut) clock_.reboot(sim_.random.next());
 }
 
 void DeviceWorld::stop_in_order() {
@@ -280,9 +271,7 @@ void DeviceWorld::deliver(device::Event event) {
     up_at_ = sim_.now;
     if (series_++ == 0) series_since_ = sim_.now;
   } else if (std::holds_alternative<device::EngineDown>(event)) {
-    book_.disconnected();
-    asked_ = false;
-    if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
+    connection_over();
   } else if (std::holds_alternative<device::EngineFailed>(event)) {
     asked_ = false;
   } else if (std::holds_alternative<device::EnginePublished>(event)) {
@@ -294,6 +283,12 @@ void DeviceWorld::deliver(device::Event event) {
   }
   carry_out(core_->step(clock_.now(), std::move(event)));
   if (core_) after_step(tick);
+}
+
+void DeviceWorld::connection_over() {
+  book_.disconnected();
+  asked_ = false;
+  if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
 }
 
 void DeviceWorld::carry_out(device::Actions actions) {
@@ -345,9 +340,7 @@ void DeviceWorld::act(device::EngineDisconnect&) {
 
 void DeviceWorld::act(device::EngineAbort&) {
   sim_.note("abort");
-  book_.disconnected();
-  asked_ = false;
-  if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
+  connection_over();
   link_.abort();
 }
 
@@ -359,10 +352,7 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 }
 
 void DeviceWorld::act(device::GiveMessage& action) {
-  ModelBroker::Command command{0, action.message.topic};
-  for (std::size_t i = 0; i < sizeof(Serial) && i < action.message.payload.size(); ++i) {
-    command.number |= std::to_integer<std::uint64_t>(action.message.payload[i]) << (8 * i);
-  }
+  const ModelBroker::Command command{serial_of(action.message.payload), action.message.topic};
   sim_.note("message number", {command.number});
   const bool known = broker_.knows(command) &&
                      std::all_of(action.to.begin(), action.to.end(), [&](SubscriptionId id) {
@@ -409,7 +399,6 @@ void DeviceWorld::take_turn() {
     sim_.trace.line(sim_.now, "cut in this turn");
     const End end = disk_.faults.kill ? End::killed : End::power_cut;
     end_process(end);
-    if (end == End::power_cut) clock_.reboot(sim_.random.next());
     return boot_after(sim_.scattered(seconds(1), minutes(2)));
   }
   disk_.faults.cut_at = PowerCutDisk::kNever;

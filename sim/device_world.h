@@ -75,8 +75,7 @@ class DeviceWorld {
   /// How a process ends.
   enum class End : std::uint8_t { in_order, killed, power_cut };
 
-  // ---- the process (device_world.cpp)
-  // ------------------------------------------------------------
+  // ---- the process (device_world.cpp) ----------------------------------------------------------
 
   void draw_config();
   void draw_rules();
@@ -86,6 +85,7 @@ class DeviceWorld {
   void boot_after(std::chrono::nanoseconds delay);
   void end_process(End end);
   void deliver(device::Event event);
+  void connection_over();
   void carry_out(device::Actions actions);
   void after_step(bool tick);
   void check_pace(bool tick);
@@ -116,8 +116,7 @@ class DeviceWorld {
   void run_until(SimTime end);
   void stop_in_order();
 
-  // ---- the application and the incidents (device_incidents.cpp)
-  // ----------------------------------
+  // ---- the application and the incidents (device_incidents.cpp) --------------------------------
 
   void plan_publish();
   void publish_some();
@@ -131,9 +130,9 @@ class DeviceWorld {
   void strike_disk(Fault kind);
   void disk_heals(std::chrono::nanoseconds after);
   void reload();
+  void attempt_asked_for();
 
-  // ---- the judgement (device_judgement.cpp)
-  // ------------------------------------------------------
+  // ---- the judgement (device_judgement.cpp) ----------------------------------------------------
 
   void heal();
   void demand_reconnect();

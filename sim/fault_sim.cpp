@@ -5,7 +5,6 @@
 //
 // Prints a table of totals and, for each workload that failed, what was wrong and the command that
 // repeats it. Exit: 0 nothing wrong, 1 something was, 2 wrong option.
-#include <atomic>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -32,9 +31,18 @@ std::vector<std::string> fault_names() {
   return names;
 }
 
+std::vector<FaultKind> chosen_kinds(std::string_view name) {
+  std::vector<FaultKind> kinds;
+  for (std::size_t k = 0; k < kFaultKinds; ++k) {
+    const auto kind = static_cast<FaultKind>(k);
+    if (name == "all" || name == to_string(kind)) kinds.push_back(kind);
+  }
+  return kinds;
+}
+
 CommandLine command_line(Options& options) {
   CommandLine line("fault_sim", options);
-  line.add_choice("--workload", options.workload, workload_names());
+  line.add_choice("--workload", options.workload, names_of(outbox_workloads()));
   line.add_choice("--fault", options.fault, fault_names());
   line.add_number("--every", options.budget.every, "only at each Kth call (default 1: all)", 1);
   line.add_number("--call", options.budget.only, "only at this call, as a failure names it");
@@ -45,22 +53,16 @@ CommandLine command_line(Options& options) {
 class Campaign {
  public:
   explicit Campaign(const Options& options)
-      : options_(options), workloads_(chosen_workloads(options.workload)) {
-    for (std::size_t k = 0; k < kFaultKinds; ++k) {
-      const auto kind = static_cast<FaultKind>(k);
-      if (options.fault == "all" || options.fault == to_string(kind)) kinds_.push_back(kind);
-    }
-  }
+      : options_(options),
+        workloads_(chosen_of(outbox_workloads(), options.workload)),
+        kinds_(chosen_kinds(options.fault)),
+        tasks_(options, workloads_.size() * kinds_.size()) {}
 
   void work() {
-    for (;;) {
-      const std::uint64_t task = next_++;
-      const std::uint64_t each = kinds_.size() * workloads_.size();
-      if (task / each >= options_.seeds) return;
-      const FaultKind kind = kinds_[task % kinds_.size()];
-      const Workload& workload = *workloads_[task % each / kinds_.size()];
-      const FaultTotals totals =
-          explore_faults(workload, options_.seed + task / each, kind, options_.budget);
+    while (const auto task = tasks_.next()) {
+      const FaultKind kind = kinds_[task->choice % kinds_.size()];
+      const Workload& workload = *workloads_[task->choice / kinds_.size()];
+      const FaultTotals totals = explore_faults(workload, task->seed, kind, options_.budget);
       const std::lock_guard lock(mutex_);
       by_kind_[kind].add(totals);
       by_workload_[workload.name].add(totals);
@@ -109,7 +111,7 @@ class Campaign {
   const Options& options_;
   std::vector<const Workload*> workloads_;
   std::vector<FaultKind> kinds_;
-  std::atomic<std::uint64_t> next_{0};
+  Tasks tasks_;
   std::mutex mutex_;
   std::map<FaultKind, FaultTotals> by_kind_;
   std::map<std::string_view, FaultTotals> by_workload_;
@@ -119,7 +121,7 @@ class Campaign {
 
 int main(int argc, char** argv) {
   return run_campaign<Campaign, Options>(argc, argv, [] {
-    list_workloads();
+    list(outbox_workloads());
     for (const std::string& name : fault_names()) std::printf("fault: %s\n", name.c_str());
   });
 }

@@ -14,13 +14,7 @@ constexpr std::chrono::milliseconds kStoreAgain(100);
 
 std::size_t index(DropReason reason) { return static_cast<std::size_t>(reason); }
 
-Serial serial_in(const StoredMessage& message) {
-  Serial serial = 0;
-  for (std::size_t i = 0; i < sizeof serial && i < message.payload.size(); ++i) {
-    serial |= std::to_integer<Serial>(message.payload[i]) << (8 * i);
-  }
-  return serial;
-}
+Serial serial_in(const StoredMessage& message) { return serial_of(message.payload); }
 
 std::byte filler(Serial serial, std::size_t at) {
   return static_cast<std::byte>((serial * 131 + at * 7) & 0xFF);
@@ -35,6 +29,14 @@ Bytes payload_of(Serial serial, std::size_t size) {
   }
   for (std::size_t i = sizeof serial; i < payload.size(); ++i) payload[i] = filler(serial, i);
   return payload;
+}
+
+Serial serial_of(const Bytes& payload) {
+  Serial serial = 0;
+  for (std::size_t i = 0; i < sizeof serial && i < payload.size(); ++i) {
+    serial |= std::to_integer<Serial>(payload[i]) << (8 * i);
+  }
+  return serial;
 }
 
 // ---- finding ------------------------------------------------------------------------------------
@@ -467,19 +469,18 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     ++ledger_.pending;
     return;
   }
+  const Fate fate = box.fate(r.id);
+  const bool given_up = fate.kind == FateKind::dropped;
+  if (!sim_.checks.expect(Check::accept_is_durable, ended || given_up, [&] {
+        return name(r) + " was accepted, and is " + std::string(to_string(fate.kind)) + " now";
+      })) {
+    return;
+  }
   if (!ended) {
-    const Fate fate = box.fate(r.id);
-    const bool given_up = fate.kind == FateKind::dropped;
-    sim_.checks.expect(Check::accept_is_durable, given_up, [&] {
-      return name(r) + " was accepted, and is " + std::string(to_string(fate.kind)) + " now";
-    });
-    if (!given_up) return;
     check_end(r, false, fate.dropped);
     r.state = State::dropped;
     r.reason = fate.dropped;
     r.ended_at = sim_.now;
-  } else {
-    sim_.checks.expect(Check::accept_is_durable, true, [] { return ""; });
   }
   ++(r.state == State::delivered ? ledger_.delivered : ledger_.dropped.at(index(r.reason)));
 }

@@ -30,12 +30,14 @@ using Serial = std::uint64_t;
 /// The payload of a message: its number, then bytes that follow from it.
 [[nodiscard]] Bytes payload_of(Serial serial, std::size_t size);
 
+/// The number that a payload begins with.
+[[nodiscard]] Serial serial_of(const Bytes& payload);
+
 class MessageBook {
  public:
   MessageBook(DeviceContext& context, const Config& config) : sim_(context), config_(config) {}
 
-  // ---- into the core
-  // -----------------------------------------------------------------------------
+  // ---- into the core ---------------------------------------------------------------------------
 
   /// A new message of the application; its payload is payload_of() the answer.
   Serial next_serial() { return static_cast<Serial>(records_.size()) + 1; }
@@ -45,8 +47,7 @@ class MessageBook {
   /// Before the core sees it.
   void sees(const device::Event& event);
 
-  // ---- out of the core
-  // ---------------------------------------------------------------------------
+  // ---- out of the core -------------------------------------------------------------------------
 
   void gives(const device::GiveReceipt& give);
   void settles(const device::StoreSettle& settle);
@@ -60,14 +61,12 @@ class MessageBook {
   /// After a step: the ledger that the core shows against the one kept here.
   void compare(const DeviceState& state);
 
-  // ---- the broker's side
-  // -------------------------------------------------------------------------
+  // ---- the broker's side -----------------------------------------------------------------------
 
   /// A PUBLISH has arrived, with this answer (reason code) or none.
   void arrived(const StoredMessage& message, std::optional<std::uint8_t> code);
 
-  // ---- the process
-  // -------------------------------------------------------------------------------
+  // ---- the process -----------------------------------------------------------------------------
 
   /// The process is gone. In order: nothing volatile may be left.
   void ended(bool in_order);

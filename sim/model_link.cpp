@@ -11,11 +11,6 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr std::array kAttemptTroubles{
-    Fault::no_credentials,  Fault::link_down,     Fault::dns_fails,   Fault::dns_hangs,
-    Fault::dns_lies,        Fault::tcp_refused,   Fault::tls_fails,   Fault::tls_hangs,
-    Fault::connack_refused, Fault::connack_hangs, Fault::engine_hangs};
-
 struct Coded {
   std::uint8_t code;
   Verdict verdict;
@@ -87,7 +82,7 @@ std::optional<Fault> ModelLink::draw_trouble() {
   }
   outage_.reset();
   if (sim_.random.below(rates_.attempt_fails) != 0) return std::nullopt;
-  const Fault kind = kAttemptTroubles.at(sim_.random.below(kAttemptTroubles.size()));
+  const auto kind = static_cast<Fault>(sim_.random.below(kAttemptFaults));
   return sim_.strikes(kind, 1) ? std::optional(kind) : std::nullopt;
 }
 

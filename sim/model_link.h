@@ -3,11 +3,9 @@
 // Purpose:  plays env::Engine at the core's actions and events: every stage of an attempt with its
 //           deadline and verdict, then a connection whose packets take their time or never come.
 // Network:  as TCP gives it: in order and whole for as long as the connection lasts. What is lost
-// is
-//           lost to the end of the connection, in one direction or both.
+//           is lost to the end of the connection, in one direction or both.
 // Threads:  one.
-// Not here: the MQTT library itself and the bytes of its packets (src/engines has tests of its
-// own).
+// Not here: the MQTT library itself and the bytes of its packets (src/engines has its own tests).
 #pragma once
 
 #include <cstdint>
@@ -35,8 +33,7 @@ class ModelLink {
 
   ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRates& rates, Deliver deliver);
 
-  // ---- as an engine
-  // ------------------------------------------------------------------------------
+  // ---- as an engine ----------------------------------------------------------------------------
 
   void connect(const env::ConnectRequest& request);
   void publish(env::AttemptId attempt, env::Token token, MessagePtr message);
@@ -45,8 +42,7 @@ class ModelLink {
   void disconnect();
   void abort();
 
-  // ---- what happens to it
-  // ------------------------------------------------------------------------
+  // ---- what happens to it ----------------------------------------------------------------------
 
   /// All attempts fail so for a while.
   void begin_outage(Fault kind, std::chrono::nanoseconds duration);

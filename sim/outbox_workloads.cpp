@@ -1,7 +1,6 @@
 #include "sim/outbox_workloads.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "outbox/slots.h"
 #include "sim/toy_key_ring.h"
@@ -487,26 +486,6 @@ const std::vector<Workload>& outbox_workloads() {
       {"max-age", "lanes whose messages expire by themselves", aging, expiry},
   };
   return all;
-}
-
-std::vector<const Workload*> chosen_workloads(std::string_view name) {
-  std::vector<const Workload*> chosen;
-  for (const Workload& w : outbox_workloads()) {
-    if (name == "all" || name == w.name) chosen.push_back(&w);
-  }
-  return chosen;
-}
-
-void list_workloads() {
-  for (const Workload& w : outbox_workloads()) {
-    std::printf("%-16s %s\n", std::string(w.name).c_str(), std::string(w.what).c_str());
-  }
-}
-
-std::vector<std::string> workload_names() {
-  std::vector<std::string> names;
-  for (const Workload& w : outbox_workloads()) names.emplace_back(w.name);
-  return names;
 }
 
 }  // namespace holdfast::sim

@@ -20,10 +20,5 @@ struct Workload {
 };
 
 [[nodiscard]] const std::vector<Workload>& outbox_workloads();
-/// The one of this name, or every one for "all".
-[[nodiscard]] std::vector<const Workload*> chosen_workloads(std::string_view name);
-/// Prints their names and what they do.
-void list_workloads();
-[[nodiscard]] std::vector<std::string> workload_names();
 
 }  // namespace holdfast::sim

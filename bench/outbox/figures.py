@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -299,6 +300,7 @@ class Reader(threading.Thread):
     def run(self):
         while not self.over.is_set():
             if not begun(self.first):
+                time.sleep(0.01)
                 continue
             done = subprocess.run(self.command, capture_output=True, text=True)
             self.times += 1

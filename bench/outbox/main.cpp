@@ -117,6 +117,18 @@ void print(const Job& job, const std::string& fields) {
             << ",\"batch\":" << job.batch << "," << fields << "}" << std::endl;
 }
 
+/// Puts and commits a batch; `meter`, if any, gets its times.
+void store_batch(const Job& job, Candidate& store, Feed& feed, Meter* meter) {
+  const double begin = now_seconds();
+  for (std::uint64_t i = 0; i < job.batch; ++i) {
+    if (!feed.put(store)) die(job.candidate + ": put was refused");
+  }
+  const double put = now_seconds();
+  if (!store.commit()) die(job.candidate + ": commit failed");
+  const double end = now_seconds();
+  if (meter != nullptr) meter->sample((end - put) * 1e6, (end - begin) * 1e6);
+}
+
 /// Steady state: put and commit a batch, read it, end as many messages somewhere in the window.
 /// With --keep N each N-th message never ends.
 void mixed(const Job& job) {
@@ -127,14 +139,7 @@ void mixed(const Job& job) {
   std::uint64_t random = 1;
   bool measuring = false;
   const auto round = [&] {
-    const double begin = now_seconds();
-    for (std::uint64_t i = 0; i < job.batch; ++i) {
-      if (!feed.put(*store)) die(job.candidate + ": put was refused");
-    }
-    const double put = now_seconds();
-    if (!store->commit()) die(job.candidate + ": commit failed");
-    const double end = now_seconds();
-    if (measuring) meter.sample((end - put) * 1e6, (end - begin) * 1e6);
+    store_batch(job, *store, feed, measuring ? &meter : nullptr);
     const std::uint64_t first = feed.next() - job.batch;
     const std::size_t got = store->fetch(job.batch, [](std::uint64_t, auto) {});
     if (got != job.batch) die(job.candidate + ": what was put cannot be read");
@@ -164,16 +169,7 @@ void append(const Job& job) {
   Feed feed(job);
   Meter meter(job.store.directory, job.device);
   bool measuring = false;
-  const auto round = [&] {
-    const double begin = now_seconds();
-    for (std::uint64_t i = 0; i < job.batch; ++i) {
-      if (!feed.put(*store)) die(job.candidate + ": put was refused");
-    }
-    const double put = now_seconds();
-    if (!store->commit()) die(job.candidate + ": commit failed");
-    const double end = now_seconds();
-    if (measuring) meter.sample((end - put) * 1e6, (end - begin) * 1e6);
-  };
+  const auto round = [&] { store_batch(job, *store, feed, measuring ? &meter : nullptr); };
   for (std::uint64_t n = 0; n < job.warm; n += job.batch) round();
   meter.start();
   measuring = true;

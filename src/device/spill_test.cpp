@@ -13,7 +13,6 @@ using std::chrono::seconds;
 using test::Bench;
 using test::make;
 using test::make_config;
-using test::share;
 
 constexpr auto kSpill = Durability::spill;
 

@@ -112,6 +112,21 @@ BootTime StoreQueue::due(BootTime last_turn, BootTime store_due) const {
   return commands_.empty() ? store_due : std::min<BootTime>(store_due, last_turn + kSettlePause);
 }
 
+outbox::Options store_options(const Config& config) {
+  outbox::Options options;
+  options.max_bytes = config.outbox.max_bytes;
+  options.lanes.clear();
+  for (const std::string& lane : config.lanes) {
+    const auto rules = config.lane_rules.find(lane);
+    options.lanes.emplace_back(lane,
+                               rules == config.lane_rules.end() ? LaneRules{} : rules->second);
+  }
+  options.ack_flush = config.outbox.ack_flush;
+  options.always_pad = config.outbox.always_pad;
+  options.preallocate = config.outbox.preallocate;
+  return options;
+}
+
 StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes) {
   StoreReport report{outbox.ledger(), outbox.health(), {}};
   for (std::size_t lane = 0; lane < lanes; ++lane) {

@@ -13,6 +13,7 @@
 
 #include "base/time.h"
 #include "device/events.h"
+#include "holdfast/config.h"
 #include "outbox/outbox.h"
 
 namespace holdfast::device {
@@ -40,6 +41,9 @@ class StoreQueue {
   std::vector<StoreCommand> commands_;
   bool urgent_ = false;  ///< They must not wait for kSettlePause.
 };
+
+/// The store's options as the configuration has them; keys are the caller's.
+[[nodiscard]] outbox::Options store_options(const Config& config);
 
 /// How the store stands.
 [[nodiscard]] StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes);

@@ -96,13 +96,13 @@ void Sender::spill_left(const StoredMessage& message) {
 }
 
 void Sender::return_spill(BootTime now, std::vector<MessagePtr> messages) {
-  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+  std::for_each(messages.rbegin(), messages.rend(), [&](MessagePtr& message) {
     ++volatile_held_;
-    volatile_bytes_ += (*message)->cost();
-    ++lanes_[(*message)->lane].spill_held;
-    auto& queue = lanes_[(*message)->lane].spill;
-    queue.push_front({std::move(*message), now, false, 0});
-  }
+    volatile_bytes_ += message->cost();
+    Lane& lane = lanes_[message->lane];
+    ++lane.spill_held;
+    lane.spill.push_front({std::move(message), now, false, 0});
+  });
 }
 
 BootTime Sender::oldest_spill() const {

@@ -93,7 +93,7 @@ class Sender {
   [[nodiscard]] bool add_volatile(BootTime now, MessagePtr message, Work& work);
   /// Whether a spill message of this lane may wait in RAM: not behind others on disk, unless an
   /// older one is still in RAM, which would reach the disk behind it.
-  [[nodiscard]] bool may_spill_later(LaneIndex lane) const;
+  [[nodiscard]] bool may_spill_later(LaneIndex index) const;
   /// Takes back the spill messages that were given to flow before `since` and are not on the way,
   /// oldest first. They are no longer held here, but stand in RAM's budget until spill_left().
   [[nodiscard]] std::vector<MessagePtr> take_spill(BootTime since);
@@ -111,7 +111,7 @@ class Sender {
 
   /// Gives up the oldest messages read ahead in this lane, not those that were sent. Returns how
   /// many there were.
-  std::uint64_t evict(LaneIndex lane, std::uint64_t count, Work& work);
+  std::uint64_t evict(LaneIndex index, std::uint64_t count, Work& work);
   /// A newer message has taken this one's place: it is given up unless it is on the way.
   void supersede(MessageId id);
 

@@ -323,14 +323,13 @@ void Store::remember_settled(const Range& range, bool delivered) {
       std::upper_bound(settled_.begin(), settled_.end(), range.first,
                        [](MessageId id, const auto& settled) { return id < settled.first.first; });
   at = settled_.emplace(at, range, delivered);
-  const auto joined = [this](auto first, auto next) {
-    if (first->second != next->second || !first->first.continued_by(next->first)) return false;
+  const auto join = [this](auto first, auto next) {
+    if (first->second != next->second || !first->first.continued_by(next->first)) return;
     first->first.join(next->first);
     settled_.erase(next);
-    return true;
   };
-  if (std::next(at) != settled_.end()) joined(at, std::next(at));
-  if (at != settled_.begin()) joined(std::prev(at), at);
+  if (std::next(at) != settled_.end()) join(at, std::next(at));
+  if (at != settled_.begin()) join(std::prev(at), at);
 }
 
 void Store::tick() {

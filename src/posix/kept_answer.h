@@ -4,9 +4,9 @@
 // Threads:  one at a time.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "base/time.h"
 
@@ -24,20 +24,18 @@ class KeptAnswer {
         wall.ms -
         std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
     const bool stepped = apart < apart_ - kStepMs || apart > apart_ + kStepMs;
-    if (now < asked_ || now >= asked_ + kFor || stepped || !known_) {
+    if (now < asked_ || now >= asked_ + kFor || stepped || !answer_) {
       answer_ = ask();
       asked_ = now;
       apart_ = apart;
-      known_ = true;
     }
-    return answer_;
+    return *answer_;
   }
 
  private:
   BootTime asked_{};
   std::int64_t apart_ = 0;  // of the wall clock from the other
-  bool known_ = false;
-  bool answer_ = false;
+  std::optional<bool> answer_;
 };
 
 }  // namespace holdfast::posix

@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "device/store_turn.h"
 #include "env/disk.h"
 #include "holdfast/device.h"
 #include "outbox/outbox.h"
@@ -81,18 +82,8 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
   auto keys = runtime::load_outbox_keys(config);
   if (!keys.ok()) return std::move(keys).error();
   parts.keys = std::move(keys).value();
-  outbox::Options options;
+  outbox::Options options = device::store_options(config);
   options.keys = parts.keys.get();
-  options.max_bytes = config.outbox.max_bytes;
-  options.lanes.clear();
-  for (const std::string& lane : config.lanes) {
-    const auto rules = config.lane_rules.find(lane);
-    options.lanes.emplace_back(lane,
-                               rules == config.lane_rules.end() ? LaneRules{} : rules->second);
-  }
-  options.always_pad = config.outbox.always_pad;
-  options.preallocate = config.outbox.preallocate;
-  options.ack_flush = config.outbox.ack_flush;
   auto outbox = outbox::Outbox::open_patiently(*parts.disk, *parts.clock, *parts.random,
                                                std::move(options), report, Patience(log));
   if (!outbox.ok()) return std::move(outbox).error().with("outbox");
