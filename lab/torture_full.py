@@ -5,6 +5,7 @@ grows until 0 bytes are free, and the agent must say so. It may be killed there.
 bytes free: start, drain all, accept again. At last the room comes back, and it accepts more.
 """
 
+import errno
 import os
 import time
 
@@ -27,23 +28,34 @@ class Victim(torture_agent.Victim):
                                          self.folder / f"{self.name}.mnt", size=24 << 20)
         self.mount.mount()
         self.agent.set_outbox(self.mount.point / "outbox", "64MiB")
-        self.filler = self.mount.point / "filler"
+        self.fillers = []
 
     def free(self):
         about = os.statvfs(self.mount.point)
         return about.f_bavail * about.f_bsize     # the rest is a reserve that no file gets
 
     def fill(self, leave):
-        """Takes room until `leave` bytes are free, in file or in part of a file."""
-        fd = os.open(self.filler, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        """Takes room until `leave` bytes are free, in files or in part of a file."""
+        for chunk in (1 << 18, 1 << 14, BLOCK):
+            self.fill_with(chunk, leave)
+        if self.free() - leave >= BLOCK:    # not room for a block and for what ext4 notes of it:
+            self.fillers.append(self.new_filler())          # of a new file it notes that elsewhere
+            self.fill_with(BLOCK, leave)
+
+    def new_filler(self):
+        return self.mount.point / f"filler-{len(self.fillers)}"
+
+    def fill_with(self, chunk, leave):
+        if not self.fillers:
+            self.fillers.append(self.new_filler())
+        fd = os.open(self.fillers[-1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            for chunk in (1 << 18, 1 << 14, BLOCK):
-                while self.free() - leave >= chunk:
-                    try:
-                        os.write(fd, bytes(chunk))
-                        os.fsync(fd)
-                    except OSError:
-                        break
+            while self.free() - leave >= chunk:
+                os.write(fd, bytes(chunk))
+                os.fsync(fd)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
         finally:
             os.close(fd)
 
@@ -107,7 +119,8 @@ class Victim(torture_agent.Victim):
                                   "accepts again on a full disk that was drained")
 
     def room_again(self):
-        self.filler.unlink()
+        while self.fillers:
+            self.fillers.pop().unlink()
         accepted = self.accepted()
         self.publish_until(lambda: self.accepted() > accepted + 1000, "accepts with room again")
         # A slot that could not be made is tried again a second later; until then it may say "full".
