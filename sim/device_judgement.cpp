@@ -73,16 +73,18 @@ void DeviceWorld::demand_reconnect() {
 
 void DeviceWorld::demand_drain() {
   if (sim_.checks.failed()) return;
-  // What may go: the pace of the configuration, or a window for each way there and back.
-  const nanoseconds way = 2 * link_.latency() + kAnswer;
-  double rate = static_cast<double>(book_.window()) / std::chrono::duration<double>(way).count();
+  // What may go: the pace of the configuration, or a window for each way there and back. Messages
+  // that nobody will answer end the connection, and the next one may be the worst there is.
+  const bool unanswered = broker_.withheld() > 0;
+  const nanoseconds latency = unanswered ? ModelLink::kLatencyMost : link_.latency();
+  const nanoseconds way = 2 * latency + kAnswer;
+  const double window = unanswered ? 1 : static_cast<double>(book_.window());
+  double rate = window / std::chrono::duration<double>(way).count();
   if (config_.messages_per_second > 0) rate = std::min<double>(rate, config_.messages_per_second);
   const auto pending = static_cast<double>(book_.ledger().pending);
   nanoseconds takes = seconds(static_cast<std::int64_t>(pending / (0.8 * rate))) + kMargin;
-  // Messages that were told to come later; and those that nobody will answer, which end the
-  // connection first.
-  takes += kRetries;
-  if (broker_.withheld() > 0) takes += longest_end() + longest_delay() + longest_attempt();
+  takes += kRetries;  // of messages that were told to come later
+  if (unanswered) takes += longest_end() + longest_delay() + longest_attempt();
   const SimTime by = sim_.now + takes;
   while (!sim_.checks.failed() && book_.ledger().pending > 0 && sim_.now < by) {
     run_until(std::min(by, sim_.now + seconds(1)));

@@ -194,8 +194,8 @@ void DeviceWorld::boot() {
   ++run_;
   boots_at_ = kSimNever;
   last_turn_ = clock_.now();
-  core_ = std::make_unique<device::Core>(config_, *process_random_,
-                                         report.read_only ? 0 : report.epoch);
+  const device::Opening opening{report.read_only ? 0 : report.epoch, report.last_id};
+  core_ = std::make_unique<device::Core>(config_, *process_random_, opening);
   state_since_ = sim_.now;
   carry_out(core_->start(clock_.now()));
   deliver(device::store_report(*outbox_, config_.lanes.size()));
@@ -253,6 +253,7 @@ void DeviceWorld::stop_in_order() {
     sim_.checks.expect(Check::shutdown_bound, slept,
                        [] { return std::string("stop() has not ended by its deadline"); });
   });
+  book_.stops();
   deliver(device::Stop{deadline});
 }
 

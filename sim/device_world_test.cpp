@@ -19,7 +19,7 @@ struct Known {
 constexpr std::uint64_t kHours = 3;
 constexpr Known kKnown[] = {
     {"field", 1, 0x86F769080776D75AU},        {"flapping", 1, 0xE2746440FB6032DCU},
-    {"kick", 1, 0x501A654739A53AECU},         {"never-acks", 1, 0x44D0CB51CD26ABC6U},
+    {"kick", 1, 0xBEA5FB5F657D5295U},         {"never-acks", 1, 0x44D0CB51CD26ABC6U},
     {"session-lost", 1, 0x5E0C104CB4A1AAC1U}, {"offline-weeks", 1, 0x8A141178895038BEU},
 };
 

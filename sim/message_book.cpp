@@ -116,6 +116,7 @@ void MessageBook::sees(const device::Event& event) {
 }
 
 void MessageBook::sees_what(const device::StoreAppended& appended) {
+  std::vector<Record*> left;  // of those that were to move from RAM to disk
   for (const auto& item : appended.items) {
     const Serial serial = serial_in(*item.message);
     sim_.note("stored serial id rejected",
@@ -126,10 +127,12 @@ void MessageBook::sees_what(const device::StoreAppended& appended) {
       sim_.checks.expect(Check::no_hot_loop, sim_.now - last >= kStoreAgain,
                          [&] { return name(*record(serial)) + " is stored again at once"; });
       last = sim_.now;
+      if (item.message->alias != 0) left.push_back(record(serial));
       continue;
     }
     Record& r = *record(serial);
     if (item.message->alias != 0) {  // from RAM to disk
+      for (Record* other : left) other->overtaken = other->overtaken || other->lane == r.lane;
       by_id_.erase(r.id);
       volatile_bytes_ -= r.cost;
     }
@@ -319,11 +322,14 @@ void MessageBook::sends(const device::EnginePublish& publish) {
   });
   if (!r.sent) {
     Progress& p = progress(r);
-    sim_.checks.expect(Check::order, r.accepted > p.sent, [&] {
+    const bool late = r.on_disk && r.overtaken;
+    sim_.checks.expect(Check::order, r.accepted > p.sent || late, [&] {
       return name(r) + " is sent behind a later one of its lane, " + std::to_string(p.last_sent);
     });
-    p.sent = r.accepted;
-    p.last_sent = r.serial;
+    if (r.accepted > p.sent) {
+      p.sent = r.accepted;
+      p.last_sent = r.serial;
+    }
   }
   r.sent = true;
   r.may_repeat = false;
@@ -364,7 +370,7 @@ void MessageBook::arrived(const StoredMessage& message, std::optional<std::uint8
   ++arrivals_;
   if (r.arrivals++ == 0) {
     Progress& p = progress(r);
-    const bool late = r.engine_kept || r.revived;
+    const bool late = r.engine_kept || r.revived || (r.on_disk && r.overtaken);
     sim_.checks.expect(Check::order, r.accepted > p.arrived || late, [&] {
       return name(r) + " arrives behind a later one of its lane, " + std::to_string(p.last_arrived);
     });
@@ -377,6 +383,10 @@ void MessageBook::arrived(const StoredMessage& message, std::optional<std::uint8
 }
 
 // ---- the process --------------------------------------------------------------------------------
+
+void MessageBook::stops() {
+  for (Record& r : records_) r.refused_at = kLongAgo;
+}
 
 void MessageBook::ended(bool in_order) {
   disconnected();
@@ -464,7 +474,7 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     sim_.checks.expect(Check::dup_bound, !ended || soft || lenient,
                        [&] { return name(r) + " is back long after its end"; });
     if (r.accepted == 0) r.accepted = ++last_accepted_;
-    if (r.state == State::dropped) r.revived = true;
+    if (ended) r.revived = true;
     r.state = State::accepted;
     ++ledger_.pending;
     return;

@@ -68,6 +68,8 @@ class MessageBook {
 
   // ---- the process -----------------------------------------------------------------------------
 
+  /// stop() is called: what the disk has refused gets another chance at once.
+  void stops();
   /// The process is gone. In order: nothing volatile may be left.
   void ended(bool in_order);
   /// A store has been opened again; from now on its ledger is the truth. `lenient`: syncs have
@@ -94,6 +96,7 @@ class MessageBook {
     dropped,
     vanished,  ///< In RAM when the process was killed, or published but not accepted by then.
   };
+  static constexpr SimTime kLongAgo = -std::chrono::seconds(1);
   struct Record {
     Serial serial = 0;
     State state = State::published;
@@ -108,7 +111,8 @@ class MessageBook {
     bool sent = false;         ///< In this run of the process.
     bool may_repeat = false;   ///< Sent before, and its fate is unknown, or it was asked for later.
     bool engine_kept = false;  ///< The library once refused it: its arrival may be late.
-    bool revived = false;      ///< A cut undid its drop: its place in the order has been passed.
+    bool revived = false;      ///< A cut undid its end: its place in the order has been passed.
+    bool overtaken = false;    ///< A full lane took a later one, when both were to move to disk.
     bool received = false;     ///< The broker has taken it.
     bool denied = false;       ///< The broker has refused it for good.
     std::uint32_t arrivals = 0;
@@ -120,7 +124,7 @@ class MessageBook {
     std::uint64_t accepted = 0;  ///< Its place in the order of acceptance.
     SimTime published_at{};
     SimTime ended_at{};
-    SimTime refused_at = -std::chrono::seconds(1);  ///< By the store, the last time.
+    SimTime refused_at = kLongAgo;  ///< By the store, the last time.
   };
   struct Cause {
     env::Token token = 0;

@@ -54,7 +54,7 @@ ModelLink::ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRate
 void ModelLink::connect(const env::ConnectRequest& request) {
   wire_ = std::make_shared<Wire>();
   wire_->request = request;
-  wire_->latency = sim_.scattered(milliseconds(2), milliseconds(300));
+  wire_->latency = sim_.scattered(kLatencyLeast, kLatencyMost);
   if (const auto trouble = draw_trouble()) return fail(wire_, *trouble);
   // A wrong calendar is no fault of this attempt, but it fails all the same.
   if (wall_error_ > kCertificate)
@@ -294,10 +294,12 @@ void ModelLink::end_client(const WirePtr& wire, Verdict verdict, std::uint8_t co
   }
 }
 
-/// The event loop may still hold an answer of a connection whose end came in the same moment.
+/// The event loop may still hold an answer of a connection whose end came in the same moment; an
+/// engine with a thread of its own may give it when the next connection is up already.
 void ModelLink::maybe_answer_late(const Wire& wire) {
   if (wire.last_token == 0 || !sim_.strikes(Fault::late_answer, 4)) return;
-  sim_.after({}, Side::device,
+  const bool later = sim_.random.below(2) == 0;
+  sim_.after(later ? sim_.scattered(milliseconds(1), seconds(8)) : nanoseconds(0), Side::device,
              [this, process = process_, attempt = wire.request.attempt, token = wire.last_token] {
                if (process == process_) deliver_(device::EnginePublished{attempt, token, 0});
              });

@@ -56,6 +56,9 @@ class ModelLink {
   void set_wall_error(Seconds error) { wall_error_ = error; }
 
   [[nodiscard]] bool up() const { return wire_ && wire_->up; }
+  /// One way, of any connection.
+  static constexpr std::chrono::milliseconds kLatencyLeast{2};
+  static constexpr std::chrono::milliseconds kLatencyMost{300};
   /// One way, of the present connection.
   [[nodiscard]] std::chrono::nanoseconds latency() const {
     return wire_ ? wire_->latency : std::chrono::nanoseconds::zero();

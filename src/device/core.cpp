@@ -63,12 +63,14 @@ MessageId first_volatile_id(std::uint32_t epoch, env::Random& random) {
 }  // namespace
 
 struct Core::Impl {
-  Impl(Config config_in, env::Random& random, std::uint32_t epoch)
+  Impl(Config config_in, env::Random& random, const Opening& opening)
       : config(std::move(config_in)),
         supervisor(config, random),
         sender(config),
         subscriptions(flow::kBirthToken),
-        last_volatile(first_volatile_id(epoch, random)) {}
+        last_volatile(first_volatile_id(opening.epoch, random)) {
+    sender.ids_up_to(opening.last_id);
+  }
 
   // ---- messages --------------------------------------------------------------------------------
 
@@ -93,14 +95,18 @@ struct Core::Impl {
 
   /// Into RAM if it may wait there, else to the disk, else into RAM after all.
   void publish_spill(Publish::Item& item, StoreAppend& append) {
-    if (spill_later(item.message.lane) && hold(item.ticket, item.message, true)) return;
+    const LaneIndex lane = item.message.lane;
+    const bool movable = on_the_way[lane] == 0;
+    const bool later = movable && sender.may_spill_later(lane);
+    if (later && hold(item.ticket, item.message, true)) return;
     const std::size_t cost = item.message.cost();
     const bool disk = !slow && storage == StorageHealth::ok;
     if (disk && ungated_bytes + cost <= config.limits.memory / 2) {
       ungated_bytes += cost;
+      ++on_the_way[lane];
       auto message = std::make_shared<const StoredMessage>(std::move(item.message));
       append.items.push_back({item.ticket, std::move(message), false});
-    } else if (!hold(item.ticket, item.message, false)) {
+    } else if (!hold(item.ticket, item.message, movable)) {
       reject(item.ticket, RejectReason::queue_full);
     }
   }
@@ -169,35 +175,30 @@ struct Core::Impl {
     HF_CHECK(appends_outstanding >= appended.items.size());
     appends_outstanding -= appended.items.size();
     note_answers(appended.items.size());
-    std::vector<MessagePtr> not_moved;
+    bool returned = false;
     for (const StoreAppended::Item& item : appended.items) {
       const bool moved = item.message->alias != 0;
-      if (moved) {
-        HF_CHECK(moving_count > 0 && moving[item.lane] > 0);
-        --moving_count;
-        --moving[item.lane];
-        sender.spill_left(*item.message);
-      } else if (!item.gated) {
-        ungated_bytes -= item.message->cost();
+      if (!item.gated) {
+        HF_CHECK(on_the_way[item.lane] > 0);
+        --on_the_way[item.lane];
       }
-      if (item.id == 0) {
-        if (moved) {
-          not_moved.push_back(item.message);
-        } else {
-          not_stored(item);
-        }
+      if (item.id != 0) sender.stored(item.lane, item.id);
+      if (moved) {
+        sender.spill_left(*item.message, item.id);
+        if (item.id != 0) accounts.move(item.message->alias, item.id);
+        returned = returned || item.id == 0;
         continue;
       }
-      sender.set_stored(item.lane, true);
-      if (moved) {
-        accounts.move(item.message->alias, item.id);
-      } else {
+      if (!item.gated) ungated_bytes -= item.message->cost();
+      if (item.id != 0) {
         accept(item.ticket, item.id, Durability::durable);
+      } else {
+        not_stored(item);
       }
     }
-    if (not_moved.empty()) return;
+    if (!returned) return;
     spill_retry = now + (stopping ? kSpillRetryStopping : kSpillRetry);
-    sender.return_spill(now, std::move(not_moved));
+    sender.return_spill(now);
     if (closing) sender.drop_volatile(work);  // it was the last chance
   }
 
@@ -207,7 +208,7 @@ struct Core::Impl {
     if (disk && config.outbox.on_fault == OnFault::memory && !stopping) {
       StoredMessage copy = *item.message;
       spill_retry = std::max(spill_retry, now + kSpillRetry);
-      if (hold(item.ticket, copy, spill_later(item.lane))) return;
+      if (hold(item.ticket, copy, on_the_way[item.lane] == 0)) return;
     }
     reject(item.ticket, item.rejected);
   }
@@ -225,11 +226,6 @@ struct Core::Impl {
 
   // ---- spill: in RAM while all goes well, then on disk -----------------------------------------
 
-  /// A spill message may stay in RAM while nothing of its lane is on disk or on the way there.
-  bool spill_later(LaneIndex lane) const {
-    return moving[lane] == 0 && sender.may_spill_later(lane);
-  }
-
   /// Moves what has waited long enough, all of it when RAM runs out or the device stops.
   void spill() {
     const BootTime oldest = sender.oldest_spill();
@@ -239,8 +235,7 @@ struct Core::Impl {
     if (oldest > since) return;
     StoreAppend append;
     for (MessagePtr& message : sender.take_spill(since)) {
-      ++moving_count;
-      ++moving[message->lane];
+      ++on_the_way[message->lane];
       append.items.push_back({0, std::move(message), false});
     }
     append_to_store(std::move(append));
@@ -383,17 +378,17 @@ struct Core::Impl {
   void run() {
     apply(work);
     watch_disk();
-    spill();
     decide_leaving();
     link::Orders orders = supervisor.service(now, answer_due());
     carry_out(orders);
     flow_on();
+    spill();  // behind all that may bring messages back into RAM
     if (stopping) finish_stop();
     if (supervisor.version() != version_given) {
       version_given = supervisor.version();
       emit(GiveConnection{supervisor.connection(now)});
     }
-    accounts.check(sender.volatile_held() + moving_count, sender.durable_held());
+    accounts.check(sender.volatile_held() + sender.leaving(), sender.durable_held());
     HF_CHECK(!attached || supervisor.attached());
   }
 
@@ -403,7 +398,6 @@ struct Core::Impl {
       attached = false;
       sender.disconnected();
       subscriptions.disconnected();
-      spill();  // what came back may have waited long enough
     }
     if (orders.disconnect) emit(EngineDisconnect{});
     for (link::Orders::Line& line : orders.log) {
@@ -548,8 +542,9 @@ struct Core::Impl {
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
   std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
-  std::uint64_t moving_count = 0;                              ///< On the way from RAM to disk.
-  std::array<std::uint64_t, limits::kLanesMax> moving{};       ///< The same by lane.
+  /// By lane: spill messages on the way to disk, from RAM or not. One held in RAM meanwhile could
+  /// not know its place behind them: it stays there to its end.
+  std::array<std::uint64_t, limits::kLanesMax> on_the_way{};
   BootTime spill_retry = BootTime::min();
   bool slow = false;
   StorageHealth storage = StorageHealth::ok;
@@ -564,8 +559,8 @@ struct Core::Impl {
   BootTime stop_by = kNever;
 };
 
-Core::Core(Config config, env::Random& random, std::uint32_t epoch)
-    : impl_(std::make_unique<Impl>(std::move(config), random, epoch)) {}
+Core::Core(Config config, env::Random& random, Opening opening)
+    : impl_(std::make_unique<Impl>(std::move(config), random, opening)) {}
 
 Core::~Core() = default;
 

@@ -16,11 +16,17 @@
 
 namespace holdfast::device {
 
+/// What the core must know of the outbox as it was opened.
+struct Opening {
+  /// Numbers the openings: messages in RAM get ids that no earlier run has given. 0 if not known.
+  std::uint32_t epoch = 0;
+  MessageId last_id = 0;  ///< All that waits has this id or a lower one.
+};
+
 class Core {
  public:
-  /// `config` has been checked. `random` must outlive the core. `epoch` numbers the openings of the
-  /// store: messages in RAM get ids that no earlier run has given; 0 if it is not known.
-  Core(Config config, env::Random& random, std::uint32_t epoch = 0);
+  /// `config` has been checked. `random` must outlive the core.
+  Core(Config config, env::Random& random, Opening opening = {});
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;

@@ -39,7 +39,8 @@ inline MessagePtr share(StoredMessage message) {
 
 class Bench {
  public:
-  explicit Bench(Config config = make_config()) : core(std::move(config), random_) {}
+  explicit Bench(Config config = make_config(), Opening opening = {})
+      : core(std::move(config), random_, opening) {}
 
   void take(Actions done) {
     for (Action& action : done) actions.push_back(std::move(action));
@@ -47,9 +48,12 @@ class Bench {
     ASSERT_TRUE(state.ledger.balanced());
     ASSERT_GT(core.next_wake(), now) << "a wake-up without progress would spin";
   }
-  void start() {
+  void start(std::vector<std::uint64_t> unfetched = {0, 0, 0}) {
     take(core.start(now));
-    step(StoreReport{{}, StorageHealth::ok, {0, 0, 0}});
+    Ledger ledger;
+    for (const std::uint64_t count : unfetched) ledger.pending += count;
+    ledger.accepted = ledger.pending;
+    step(StoreReport{ledger, StorageHealth::ok, std::move(unfetched)});
   }
   void step(Event event) { take(core.step(now, std::move(event))); }
   void run_for(Duration time) {

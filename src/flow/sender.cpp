@@ -54,9 +54,13 @@ bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
   if (taken > 0 && taken + cost > limit) return false;
   volatile_bytes_ += cost;
   ++volatile_held_;
-  if (message->spill) ++lanes_[message->lane].spill_held;
-  auto& queue = queue_of(lanes_[message->lane], *message);
-  queue.push_back({std::move(message), now, false, 0});
+  Entry entry{std::move(message), now};
+  Lane& lane = lanes_[entry.message->lane];
+  if (entry.message->spill) {
+    ++lane.spill_held;
+    entry.after = last_stored_;
+  }
+  queue_of(lane, *entry.message).push_back(std::move(entry));
   return true;
 }
 
@@ -74,35 +78,51 @@ bool Sender::may_spill_later(LaneIndex index) const {
 std::vector<MessagePtr> Sender::take_spill(BootTime since) {
   std::vector<MessagePtr> taken;
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    auto& queue = lanes_[i].spill;
+    Lane& lane = lanes_[i];
     // The first decides: what came later has waited less, but would be written soon after.
-    if (queue.empty() || queue.front().since > since) continue;
-    for (Entry& entry : queue) {
-      HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= entry.message->cost());
+    if (lane.spill.empty() || lane.spill.front().since > since) continue;
+    if (lane.leaving == 0) lane.moved = 0;
+    lane.leaving += lane.spill.size();
+    for (Entry& entry : std::exchange(lane.spill, {})) {
+      const std::size_t cost = entry.message->cost();
+      HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= cost && lane.spill_held > 0);
       --volatile_held_;
-      volatile_bytes_ -= entry.message->cost();
-      leaving_bytes_ += entry.message->cost();
-      taken.push_back(std::move(entry.message));
+      --lane.spill_held;
+      volatile_bytes_ -= cost;
+      leaving_bytes_ += cost;
+      taken.push_back(entry.message);
+      leaving_.push_back(std::move(entry));
     }
-    lanes_[i].spill_held -= queue.size();
-    queue.clear();
   }
   return taken;
 }
 
-void Sender::spill_left(const StoredMessage& message) {
-  HF_CHECK(leaving_bytes_ >= message.cost());
+void Sender::spill_left(const StoredMessage& message, MessageId id) {
+  HF_CHECK(!leaving_.empty() && leaving_.front().message->id == message.id);
+  Lane& lane = lanes_[message.lane];
+  HF_CHECK(leaving_bytes_ >= message.cost() && lane.leaving > 0);
   leaving_bytes_ -= message.cost();
+  --lane.leaving;
+  if (id != 0) {
+    lane.moved = id;
+  } else {
+    Entry& entry = leaving_.front();
+    entry.after = std::max(entry.after, lane.moved);
+    returning_.push_back(std::move(entry));
+  }
+  leaving_.pop_front();
 }
 
-void Sender::return_spill(BootTime now, std::vector<MessagePtr> messages) {
-  std::for_each(messages.rbegin(), messages.rend(), [&](MessagePtr& message) {
+void Sender::return_spill(BootTime now) {
+  std::for_each(returning_.rbegin(), returning_.rend(), [&](Entry& entry) {
     ++volatile_held_;
-    volatile_bytes_ += message->cost();
-    Lane& lane = lanes_[message->lane];
+    volatile_bytes_ += entry.message->cost();
+    entry.since = now;
+    Lane& lane = lanes_[entry.message->lane];
     ++lane.spill_held;
-    lane.spill.push_front({std::move(message), now, false, 0});
+    lane.spill.push_front(std::move(entry));
   });
+  returning_.clear();
 }
 
 BootTime Sender::oldest_spill() const {
@@ -111,6 +131,14 @@ BootTime Sender::oldest_spill() const {
     if (!lanes_[i].spill.empty()) oldest = std::min(oldest, lanes_[i].spill.front().since);
   }
   return oldest;
+}
+
+void Sender::ids_up_to(MessageId id) { last_stored_ = std::max(last_stored_, id); }
+
+void Sender::stored(LaneIndex lane, MessageId id) {
+  HF_CHECK(id > last_stored_);
+  last_stored_ = id;
+  set_stored(lane, true);
 }
 
 void Sender::set_stored(LaneIndex lane, bool more) {
@@ -132,7 +160,7 @@ void Sender::fetched(BootTime now, LaneIndex index, std::vector<MessagePtr> mess
     lane.last_fetched = message->id;
     lane.durable_bytes += message->cost();
     ++durable_held_;
-    lane.durable.push_back({std::move(message), now, false, 0});
+    lane.durable.push_back({std::move(message), now});
   }
 }
 
@@ -180,7 +208,7 @@ void Sender::disconnected() {
 
 void Sender::send_birth(BootTime now, MessagePtr message, Work& work) {
   HF_CHECK(connected_ && !by_token_.contains(kBirthToken));
-  transmit(now, kBirthToken, {std::move(message), now, false, 0}, work);
+  transmit(now, kBirthToken, {std::move(message), now}, work);
 }
 
 std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
@@ -272,12 +300,24 @@ std::optional<DropReason> Sender::useless(const Entry& entry, BootTime now) cons
 }
 
 std::deque<Sender::Entry>* Sender::pick_from(Lane& lane) {
-  auto* safe = &lane.spill;
-  if (safe->empty()) safe = &lane.durable;
-  const bool durable = !safe->empty() && (!volatile_only_ || safe == &lane.spill);
-  const bool memory = !lane.memory.empty();
-  if (memory && (lane.memory_next || !durable)) return &lane.memory;
-  return durable ? safe : nullptr;
+  auto* safe = &lane.durable;
+  if (spill_is_next(lane)) {
+    safe = &lane.spill;
+  } else if (volatile_only_ || lane.durable.empty()) {
+    safe = nullptr;
+  }
+  if (!lane.memory.empty() && (lane.memory_next || safe == nullptr)) return &lane.memory;
+  return safe;
+}
+
+/// Whether the oldest message in RAM that may be moved to disk has its turn: all on disk that is
+/// older was sent. What is not read ahead yet is waited for.
+bool Sender::spill_is_next(const Lane& lane) const {
+  if (lane.spill.empty()) return false;
+  const Entry& first = lane.spill.front();
+  if (volatile_only_ || first.sent) return true;
+  if (!lane.durable.empty()) return lane.durable.front().message->id > first.after;
+  return lane.last_fetched >= first.after || (!lane.stored && !lane.fetching);
 }
 
 void Sender::fetch(Work& work) {
@@ -329,7 +369,7 @@ BootTime Sender::pace_at() const { return std::max(messages_.ready_at(), bytes_.
 bool Sender::sendable() const {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     const Lane& lane = lanes_[i];
-    if (!lane.memory.empty() || !lane.spill.empty()) return true;
+    if (!lane.memory.empty() || spill_is_next(lane)) return true;
     if (!volatile_only_ && !lane.durable.empty()) return true;
   }
   return false;

@@ -5,8 +5,10 @@
 //           the outbox in small portions (durable) or straight from the application (volatile).
 // Order:    within a lane, durable messages are sent for the first time in the order of their ids,
 //           and so are volatile ones; the two kinds take turns. A message sent before (its
-//           connection was lost, or the broker asked for later) goes ahead of new ones. Messages
-//           that may be moved to disk (spill) are older than all on disk, and go before them.
+//           connection was lost, or the broker asked for later) goes ahead of new ones. A message
+//           in RAM that may be moved to disk (spill) takes its place among the durable ones: behind
+//           those that were on disk when it came, before later ones. Only a device that stops sends
+//           it ahead of what is safe on disk.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
 // Memory:   Config::Limits::memory, one half for volatile messages, the other for durable ones
@@ -95,15 +97,20 @@ class Sender {
   /// older one is still in RAM, which would reach the disk behind it.
   [[nodiscard]] bool may_spill_later(LaneIndex index) const;
   /// Takes back the spill messages that were given to flow before `since` and are not on the way,
-  /// oldest first. They are no longer held here, but stand in RAM's budget until spill_left().
+  /// oldest first, by lane. They stand in RAM's budget until spill_left().
   [[nodiscard]] std::vector<MessagePtr> take_spill(BootTime since);
-  /// One of them is on disk, or is about to be returned.
-  void spill_left(const StoredMessage& message);
-  /// What take_spill() gave could not be moved: back to the front, in the order of the ids.
-  void return_spill(BootTime now, std::vector<MessagePtr> messages);
+  /// The answer to one of them, in their order: it is on disk with this id, or could not be moved
+  /// (0) and waits for return_spill().
+  void spill_left(const StoredMessage& message, MessageId id);
+  /// Those that could not be moved are held here again, ahead of all that came later.
+  void return_spill(BootTime now);
   /// When the oldest spill message that waits was given to flow; kNever without any.
   [[nodiscard]] BootTime oldest_spill() const;
 
+  /// No id that the outbox has given to a message so far is above this one.
+  void ids_up_to(MessageId id);
+  /// A message of this lane is in the outbox.
+  void stored(LaneIndex lane, MessageId id);
   /// The outbox has (or hasn't) messages of this lane that were not fetched.
   void set_stored(LaneIndex lane, bool more);
   /// The answer to a fetch, ids growing within the lane.
@@ -150,6 +157,7 @@ class Sender {
   /// When the oldest message in flight was sent; kNever without any.
   [[nodiscard]] BootTime oldest_sent() const;
   [[nodiscard]] std::uint64_t volatile_held() const { return volatile_held_; }
+  [[nodiscard]] std::uint64_t leaving() const { return leaving_.size(); }
   [[nodiscard]] std::uint64_t durable_held() const { return durable_held_; }
   [[nodiscard]] std::size_t volatile_bytes() const { return volatile_bytes_; }
   [[nodiscard]] std::size_t durable_bytes() const;
@@ -161,6 +169,7 @@ class Sender {
     BootTime since{};         ///< Accepted (volatile) or fetched (durable).
     bool sent = false;        ///< Sent before, so that sending it again is a repeat.
     std::uint8_t delays = 0;  ///< How often the broker asked for later.
+    MessageId after = 0;      ///< Spill: the last id on disk that goes before it.
   };
   struct InFlight {
     env::Token token = 0;
@@ -178,11 +187,14 @@ class Sender {
     std::size_t asked_bytes = 0;    ///< Of the fetch under way.
     std::uint64_t spill_held = 0;   ///< Ready, in flight or delayed.
     MessageId last_fetched = 0;
+    std::size_t leaving = 0;  ///< Spill, on its way to disk.
+    MessageId moved = 0;      ///< Of those, the last that is on disk.
   };
   using Flight = std::list<InFlight>;
 
   [[nodiscard]] std::deque<Entry>* pick(BootTime now, Work& work);
   [[nodiscard]] std::deque<Entry>* pick_from(Lane& lane);
+  [[nodiscard]] bool spill_is_next(const Lane& lane) const;
   [[nodiscard]] std::optional<DropReason> useless(const Entry& entry, BootTime now) const;
   [[nodiscard]] static std::deque<Entry>& queue_of(Lane& lane, const StoredMessage& message);
   [[nodiscard]] BootTime pace_at() const;
@@ -213,11 +225,14 @@ class Sender {
   std::unordered_map<env::Token, Flight::iterator> by_token_;
   std::multimap<BootTime, Entry> delayed_;
   std::unordered_set<MessageId> superseded_;  ///< Held here, durable.
+  MessageId last_stored_ = 0;
+  std::deque<Entry> leaving_;     ///< On the way from RAM to disk, in the order of the answers.
+  std::vector<Entry> returning_;  ///< Of those, what could not be moved.
 
   std::uint64_t volatile_held_ = 0;
   std::uint64_t durable_held_ = 0;
   std::size_t volatile_bytes_ = 0;
-  std::size_t leaving_bytes_ = 0;  ///< On the way from RAM to disk.
+  std::size_t leaving_bytes_ = 0;
   std::uint64_t sends_repeated_ = 0;
   BootTime purge_at_ = BootTime::min();
 };

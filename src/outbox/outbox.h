@@ -66,6 +66,7 @@ struct RecoveryReport {
   std::uint32_t set_aside = 0;   ///< Files of another store or format version, left as they are.
   std::uint32_t unreadable = 0;  ///< Of these: files that could not be read.
   std::uint32_t epoch = 0;       ///< Numbers the openings of this store; never given twice.
+  MessageId last_id = 0;         ///< All found have this id or a lower one; new ones a higher.
   std::uint32_t store = 0;       ///< The first four bytes of the store's UUID.
 };
 

@@ -63,6 +63,7 @@ Result<std::unique_ptr<Store>> Store::open_store(env::Disk& disk, env::Clock& cl
     if (store->seals_.locked(segment)) report.locked += segment.live_count();
   }
   report.epoch = store->state_.session.epoch;
+  report.last_id = store->state_.next_id - 1;
   report.store = load_le<std::uint32_t>(std::as_bytes(std::span(store->store_)).data());
   return store;
 }
