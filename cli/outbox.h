@@ -66,7 +66,7 @@ class OutboxSource {
 /// A line of `ls`; `now_ms` is the wall clock.
 [[nodiscard]] std::string render_listed(const nlohmann::json& message, std::int64_t now_ms);
 [[nodiscard]] std::string render_outbox(const nlohmann::json& stat);
-[[nodiscard]] std::string render_verification(const nlohmann::json& verification);
+[[nodiscard]] std::string render_verification(const nlohmann::json& result);
 [[nodiscard]] std::string render_repair(const nlohmann::json& repair, const std::string& directory);
 /// The publish request that would hand this message over again.
 [[nodiscard]] nlohmann::ordered_json export_request(const nlohmann::json& message);

@@ -95,14 +95,15 @@ std::string cost(const json& finding) {
     ids = " (id " + finding["first_message_id"].dump() + (messages > 1 ? " and others)" : ")");
   }
   if (lost > 0) return counted(lost, "waiting message") + " lost" + ids;
-  if (messages > 0)
+  if (messages > 0) {
     return "no waiting message lost; " + counted(messages, "message") + ids +
            " had come to an end or been counted before";
+  }
   return "no message lost";
 }
 
 std::string explain_finding(const json& finding) {
-  const std::string kind = finding.value("kind", "?");
+  std::string kind = finding.value("kind", "?");
   if (kind == "records") return "damaged: " + cost(finding);
   if (kind == "torn") return "a commit that was cut or is under way; nothing accepted is in it";
   if (kind == "header") return "a header copy is damaged; the other one is used, no message lost";

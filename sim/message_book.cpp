@@ -133,6 +133,7 @@ void MessageBook::sees_what(const device::StoreAppended& appended) {
     Record& r = *record(serial);
     if (item.message->alias != 0) {  // from RAM to disk
       for (Record* other : left) other->overtaken = other->overtaken || other->lane == r.lane;
+      r.overtaken = r.overtaken || r.sent;
       by_id_.erase(r.id);
       volatile_bytes_ -= r.cost;
     }

@@ -112,7 +112,8 @@ class MessageBook {
     bool may_repeat = false;   ///< Sent before, and its fate is unknown, or it was asked for later.
     bool engine_kept = false;  ///< The library once refused it: its arrival may be late.
     bool revived = false;      ///< A cut undid its end: its place in the order has been passed.
-    bool overtaken = false;    ///< A full lane took a later one, when both were to move to disk.
+    bool overtaken = false;    ///< A later one reached the disk before it moved there; see
+                               ///< docs/accounting.md, spill.
     bool received = false;     ///< The broker has taken it.
     bool denied = false;       ///< The broker has refused it for good.
     std::uint32_t arrivals = 0;

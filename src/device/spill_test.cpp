@@ -281,6 +281,25 @@ TEST(Spill, WhatMovedInPartIsSentInItsOrder) {
   }
 }
 
+// Found by device_sim --scenario flapping --seed 1342: back from a lost connection, one in RAM was
+// sent again before an older one from disk.
+TEST(Spill, WhatWasOnTheWayIsSentAgainInItsOrder) {
+  Config config = make_config();
+  config.outbox.on_fault = OnFault::memory;
+  Bench bench(config, {.epoch = 0, .last_id = 900});
+  bench.start({0, 1, 0});
+  bench.publish(1);
+  take_over(bench, 0, RejectReason::storage_failed);
+  bench.up();
+  bench.step(fetched({900}));
+  const auto first = tokens(bench);
+  ASSERT_EQ(first.size(), 2U);
+  bench.down(Verdict::server_gone);
+  bench.run_for(seconds(5));
+  bench.up();
+  EXPECT_EQ(tokens(bench), first);
+}
+
 // Found by device_sim --scenario flapping --seed 30: what the disk had refused and RAM kept was
 // sent before what waited on disk since an earlier run of the process.
 TEST(Spill, WhatTheDiskRefusedGoesBehindWhatIsThereFromEarlier) {

@@ -315,7 +315,7 @@ std::deque<Sender::Entry>* Sender::pick_from(Lane& lane) {
 bool Sender::spill_is_next(const Lane& lane) const {
   if (lane.spill.empty()) return false;
   const Entry& first = lane.spill.front();
-  if (volatile_only_ || first.sent) return true;
+  if (volatile_only_) return true;
   if (!lane.durable.empty()) return lane.durable.front().message->id > first.after;
   return lane.last_fetched >= first.after || (!lane.stored && !lane.fetching);
 }

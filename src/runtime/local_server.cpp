@@ -111,7 +111,7 @@ class LocalServer::Hub::Mailbox : public std::enable_shared_from_this<Mailbox> {
       const std::lock_guard lock(mutex_);
       mail.swap(mail_);
     }
-    hub_.deliver(std::move(mail));
+    hub_.deliver(mail);
   }
 
   /// From here on neither loop nor hub is touched. Loop thread.
