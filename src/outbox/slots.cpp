@@ -84,8 +84,15 @@ std::vector<std::uint32_t> Slots::existing() const {
 }
 
 Status Slots::write_again(const Extent& extent) {
-  if (!writable(extent.slot)) return Error{Errc::read_only, "the slot cannot be written", 0};
-  env::File& file = *slots_[extent.slot].file;
+  const Slot& slot = slots_[extent.slot];
+  if (slot.bad) return Error{Errc::io, "the slot has failed before", 0};
+  std::unique_ptr<env::File> other;
+  if (!slot.writable) {
+    auto opened = disk_.open(slot_name(extent.slot), env::OpenMode::read_write);
+    if (!opened) return std::move(opened).error();
+    other = std::move(opened).value();
+  }
+  env::File& file = other ? *other : *slot.file;
   std::vector<std::byte> bytes(kChunk);
   for (std::uint32_t at = extent.from; at < extent.to;) {
     const auto part = std::span(bytes).first(std::min<std::size_t>(kChunk, extent.to - at));

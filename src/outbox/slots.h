@@ -47,7 +47,7 @@ class Slots {
 
   /// Writes bytes again as they are read, and syncs. A process of this boot may have ended on a
   /// failed sync: its pages stay in the cache, pass as written, and no later sync writes them
-  /// (ATC'20, Rebello et al.).
+  /// (ATC'20, Rebello et al.). Works for a slot that was found on a disk that was read-only then.
   Status write_again(const Extent& extent);
 
   void mark_used(std::uint32_t slot);

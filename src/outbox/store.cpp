@@ -77,6 +77,11 @@ Status Store::begin(Recovered recovered) {
   map_lanes();
   count_totals();
   reader_.forget();
+  // What a process of this boot wrote last may be in the page cache only.
+  if (recovered.newest_commit.to != 0 && !recovered.report.clean &&
+      state_.session.boot == clock_.boot_id()) {
+    doubtful_ = recovered.newest_commit;
+  }
   if (recovered.report.read_only) {
     if (recovered.report.created) {
       return Error{Errc::read_only, "the directory is read-only and holds no outbox", 0};
@@ -85,10 +90,7 @@ Status Store::begin(Recovered recovered) {
     fail(Error{Errc::read_only, "the file system is read-only", 0});
     return {};
   }
-  const bool doubtful = recovered.newest_commit.to != 0 && !recovered.report.clean &&
-                        state_.session.boot == clock_.boot_id();
-  const Status written = doubtful ? slots_.write_again(recovered.newest_commit) : Status{};
-  if (!written) slots_.mark_bad(recovered.newest_commit.slot);
+  const Status written = write_doubtful();
   begin_session();
   if (!written || recovered.append_to == 0) {
     Status started = start_segment();
@@ -98,6 +100,15 @@ Status Store::begin(Recovered recovered) {
   active_ = recovered.append_to;
   append_session(batch_, state_.session, state_.next_id);
   return flush();
+}
+
+Status Store::write_doubtful() {
+  if (!doubtful_) return {};
+  Status written = slots_.write_again(*doubtful_);
+  if (!written && written.error().code == Errc::read_only) return written;  // later
+  if (!written) slots_.mark_bad(doubtful_->slot);
+  doubtful_.reset();
+  return written;
 }
 
 // Names are what lanes are; indices in the store outlive the configuration that gave them. A name
@@ -338,7 +349,9 @@ void Store::tick() {
   read_again();
   if (mode_ != Mode::ok) {
     if (now < retry_at_) return;
-    if (Status started = start_segment(); !started) fail(started.error());
+    Status status = write_doubtful();
+    if (status.ok() || status.error().code != Errc::read_only) status = start_segment();
+    if (!status) fail(status.error());
     return;
   }
   if (make_failing_ != 0) static_cast<void>(make_slots(make_failing_));

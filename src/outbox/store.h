@@ -126,6 +126,7 @@ class Store final : public Outbox {
 
   // store.cpp
   Status begin(Recovered recovered);
+  Status write_doubtful();
   void map_lanes();
   void count_totals();
   void begin_session();
@@ -229,6 +230,8 @@ class Store final : public Outbox {
   State state_;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t active_ = 0;  // sequence; 0 while nothing can be written
+
+  std::optional<Extent> doubtful_;  // a commit that may be in the page cache only
 
   Mode mode_ = Mode::ok;
   bool full_ = false;

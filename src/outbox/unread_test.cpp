@@ -248,5 +248,48 @@ TEST_F(Unread, APromiseBehindAFailedSyncIsKept) {
   EXPECT_GT(failed, 0U);
 }
 
+// Found by device_sim --scenario flapping --seed 1167: the same, opened on a disk that was
+// read-only and became writable later.
+TEST_F(Unread, WhatAReadOnlyOpeningBelievedIsWrittenOnceItCanBe) {
+  std::uint64_t believed = 0;
+  for (std::uint64_t run = 0; run < 20; ++run) {
+    SeededRandom random(run);
+    sim::PowerCutDisk disk(random);
+    RecoveryReport report;
+    std::vector<MessageId> lost;
+    auto first = Outbox::open(disk, clock_, random, options_, report);
+    ASSERT_TRUE(first.ok());
+    static_cast<void>((*first)->put(make_message(0, "promised", 20)));
+    ASSERT_TRUE((*first)->commit(lost).ok());
+    ASSERT_NE((*first)->put(make_message(0, "not promised", 20)).id, 0U);
+    bool failed = false;  // the sync, and all that is tried after it
+    disk.before = [&](Call call) -> std::optional<Error> {
+      failed = failed || call == Call::sync;
+      if (!failed || call == Call::read) return std::nullopt;
+      return Error{Errc::io, "input/output error", 5};
+    };
+    ASSERT_FALSE((*first)->commit(lost).ok());
+    first = Error{};
+    disk.before = nullptr;
+    disk.kill();
+    disk.faults.read_only = true;
+    auto second = Outbox::open(disk, clock_, random, options_, report);
+    ASSERT_TRUE(second.ok());
+    believed += report.pending - 1;
+    const std::uint64_t pending = report.pending;
+    disk.faults.read_only = false;
+    clock_.boot = (*second)->next_due();
+    (*second)->tick();
+    ASSERT_EQ((*second)->health(), StorageHealth::ok);
+    second = Error{};
+    disk.cut(std::vector<bool>(disk.undecided()));
+    auto third = Outbox::open(disk, clock_, random, options_, report);
+    ASSERT_TRUE(third.ok());
+    EXPECT_EQ((*third)->fetch(0, 10, 10'000).messages.size(), pending) << "run " << run;
+    EXPECT_EQ((*third)->ledger().dropped_total(), 0U) << "run " << run;
+  }
+  EXPECT_GT(believed, 0U);
+}
+
 }  // namespace
 }  // namespace holdfast::outbox::test
