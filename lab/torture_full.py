@@ -35,19 +35,13 @@ class Victim(torture_agent.Victim):
         return about.f_bavail * about.f_bsize     # the rest is a reserve that no file gets
 
     def fill(self, leave):
-        """Takes room until `leave` bytes are free, in files or in part of a file."""
-        for chunk in (1 << 18, 1 << 14, BLOCK):
+        """Takes room until `leave` bytes are free, in files or in parts of files."""
+        # Single blocks twice: a file in many pieces needs a block to note one more, a new one none.
+        for chunk in (1 << 18, 1 << 14, BLOCK, BLOCK):
             self.fill_with(chunk, leave)
-        if self.free() - leave >= BLOCK:    # not room for a block and for what ext4 notes of it:
-            self.fillers.append(self.new_filler())          # of a new file it notes that elsewhere
-            self.fill_with(BLOCK, leave)
-
-    def new_filler(self):
-        return self.mount.point / f"filler-{len(self.fillers)}"
 
     def fill_with(self, chunk, leave):
-        if not self.fillers:
-            self.fillers.append(self.new_filler())
+        self.fillers.append(self.mount.point / f"filler-{len(self.fillers)}")
         fd = os.open(self.fillers[-1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             while self.free() - leave >= chunk:

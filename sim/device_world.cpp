@@ -194,8 +194,7 @@ void DeviceWorld::boot() {
   ++run_;
   boots_at_ = kSimNever;
   last_turn_ = clock_.now();
-  const device::Opening opening{report.read_only ? 0 : report.epoch, report.last_id};
-  core_ = std::make_unique<device::Core>(config_, *process_random_, opening);
+  core_ = std::make_unique<device::Core>(config_, *process_random_, device::opening_of(report));
   state_since_ = sim_.now;
   carry_out(core_->start(clock_.now()));
   deliver(device::store_report(*outbox_, config_.lanes.size()));

@@ -127,6 +127,10 @@ outbox::Options store_options(const Config& config) {
   return options;
 }
 
+Opening opening_of(const outbox::RecoveryReport& report) {
+  return {report.read_only ? 0 : report.epoch, report.last_id};
+}
+
 StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes) {
   StoreReport report{outbox.ledger(), outbox.health(), {}};
   for (std::size_t lane = 0; lane < lanes; ++lane) {

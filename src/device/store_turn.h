@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "device/core.h"
 #include "device/events.h"
 #include "holdfast/config.h"
 #include "outbox/outbox.h"
@@ -44,6 +45,10 @@ class StoreQueue {
 
 /// The store's options as the configuration has them; keys are the caller's.
 [[nodiscard]] outbox::Options store_options(const Config& config);
+
+/// What the core must know of the opening. A store that could not be written to has not noted its
+/// epoch: it may be given again, and counts as unknown.
+[[nodiscard]] Opening opening_of(const outbox::RecoveryReport& report);
 
 /// How the store stands.
 [[nodiscard]] StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes);

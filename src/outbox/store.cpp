@@ -90,13 +90,8 @@ Status Store::begin(Recovered recovered) {
     fail(Error{Errc::read_only, "the file system is read-only", 0});
     return {};
   }
-  const Status written = write_doubtful();
   begin_session();
-  if (!written || recovered.append_to == 0) {
-    Status started = start_segment();
-    if (!started) fail(started.error());
-    return started;
-  }
+  if (recovered.append_to == 0 || !write_doubtful()) return start_anew();
   active_ = recovered.append_to;
   append_session(batch_, state_.session, state_.next_id);
   return flush();
@@ -109,6 +104,14 @@ Status Store::write_doubtful() {
   if (!written) slots_.mark_bad(doubtful_->slot);
   doubtful_.reset();
   return written;
+}
+
+// Nothing is put before what is in doubt was written again: while mode_ is ok there is no doubt.
+Status Store::start_anew() {
+  Status status = write_doubtful();
+  if (!doubtful_) status = start_segment();
+  if (!status) fail(status.error());
+  return status;
 }
 
 // Names are what lanes are; indices in the store outlive the configuration that gave them. A name
@@ -348,10 +351,7 @@ void Store::tick() {
   const BootTime now = clock_.now();
   read_again();
   if (mode_ != Mode::ok) {
-    if (now < retry_at_) return;
-    Status status = write_doubtful();
-    if (status.ok() || status.error().code != Errc::read_only) status = start_segment();
-    if (!status) fail(status.error());
+    if (now >= retry_at_) static_cast<void>(start_anew());  // a failure shows in health()
     return;
   }
   if (make_failing_ != 0) static_cast<void>(make_slots(make_failing_));

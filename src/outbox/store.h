@@ -127,6 +127,7 @@ class Store final : public Outbox {
   // store.cpp
   Status begin(Recovered recovered);
   Status write_doubtful();
+  Status start_anew();
   void map_lanes();
   void count_totals();
   void begin_session();

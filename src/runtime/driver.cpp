@@ -32,8 +32,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      // A store that could not be written to has not noted its epoch: it may be given again.
-      core_(std::move(config), random, {store.read_only ? 0 : store.epoch, store.last_id}) {
+      core_(std::move(config), random, device::opening_of(store)) {
   make_engine();
 }
 
