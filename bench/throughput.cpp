@@ -19,7 +19,7 @@ namespace holdfast::bench {
 namespace {
 
 struct Options {
-  std::size_t messages = 50'000;
+  std::size_t messages = 200'000;
   std::size_t ones = 500;
   std::size_t repeats = 5;
   std::size_t payload = 256;

@@ -12,8 +12,8 @@
 
 namespace holdfast::runtime {
 
-/// Null when nothing is, or was, encrypted as far as the configuration tells and the key of the
-/// identity cannot be read.
+/// A device that does not encrypt, but may have, gets a ring that reads the key of its identity
+/// only when it is asked for one.
 [[nodiscard]] Result<std::unique_ptr<env::KeyRing>> load_outbox_keys(const Config& config);
 
 /// One key, only for reading.

@@ -13,4 +13,4 @@ set(SURFACE_SOURCES
     outbox_repair.cpp
     stderr_log.cpp)
 set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp
-                  outbox_files_test.cpp)
+                  outbox_files_test.cpp outbox_keys_test.cpp)
