@@ -39,6 +39,10 @@ void CommandLine::add_flag(const std::string& option, bool& value, const std::st
   options_.push_back({option, help, nullptr, 0, kAny, nullptr, {}, &value});
 }
 
+void CommandLine::add_text(const std::string& option, std::string& value, const std::string& help) {
+  options_.push_back({option, help, nullptr, 0, kAny, &value, {}, nullptr});
+}
+
 void CommandLine::add_choice(const std::string& option, std::string& value,
                              std::vector<std::string> names) {
   names.emplace_back("all");
@@ -61,8 +65,8 @@ int CommandLine::refuse(const std::string& what) const {
 std::string CommandLine::take(const Option& option, const char* text) {
   if (option.choice != nullptr) {
     *option.choice = text;
-    const bool known =
-        std::find(option.names.begin(), option.names.end(), text) != option.names.end();
+    const bool known = option.names.empty() || std::find(option.names.begin(), option.names.end(),
+                                                         text) != option.names.end();
     return known ? "" : option.name + " does not know " + text;
   }
   char* end = nullptr;

@@ -33,6 +33,8 @@ class CommandLine {
                   std::uint64_t least = 0, std::uint64_t most = kAny);
   /// True when it is given; it takes no value.
   void add_flag(const std::string& option, bool& value, const std::string& help);
+  /// Any words.
+  void add_text(const std::string& option, std::string& value, const std::string& help);
   /// One of `names`, or "all", which is the default.
   void add_choice(const std::string& option, std::string& value, std::vector<std::string> names);
 
@@ -49,7 +51,7 @@ class CommandLine {
     std::uint64_t least = 0;
     std::uint64_t most = kAny;
     std::string* choice = nullptr;
-    std::vector<std::string> names;
+    std::vector<std::string> names;  ///< What `choice` may be; none: anything.
     bool* flag = nullptr;
   };
 

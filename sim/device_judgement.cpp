@@ -26,7 +26,8 @@ constexpr std::chrono::milliseconds kAnswer(60);
 nanoseconds DeviceWorld::longest_delay() const {
   const nanoseconds hold_off = 2 * link::policy_of(Verdict::id_taken_over).at_least;
   const nanoseconds cap = config_.timing.backoff_cap;
-  return std::max(cap, hold_off) + link::kMinute;
+  const nanoseconds paced = std::min<nanoseconds>(too_many_for_, link::kPacedMost);
+  return std::max({cap, hold_off, paced}) + link::kMinute;
 }
 
 /// From its beginning to its end.
@@ -72,6 +73,11 @@ void DeviceWorld::demand_reconnect() {
 }
 
 void DeviceWorld::demand_drain() {
+  // What a turn on the slow disk has begun stands in no account before it ends, and what was
+  // published meanwhile goes into the next one.
+  const SimTime turn_over = sim_.now + kSlowestTurn;
+  while (in_turn_ && sim_.now < turn_over) run_until(sim_.now + kLongestTurn);
+  run_until(sim_.now + 2 * kLongestTurn);
   if (sim_.checks.failed()) return;
   // What may go: the pace of the configuration, or a window for each way there and back. Messages
   // that nobody will answer end the connection, and the next one may be the worst there is.

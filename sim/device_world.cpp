@@ -235,6 +235,9 @@ void DeviceWorld::end_process(End end) {
   series_ = ticks_ = 0;
   attempt_at_.reset();
   ups_.clear();
+  up_at_.reset();
+  too_many_since_.reset();
+  too_many_for_ = nanoseconds::zero();
   wanted_.clear();
   state_ = LinkState::idle;
   book_.ended(end == End::in_order);
@@ -270,10 +273,12 @@ void DeviceWorld::deliver(device::Event event) {
     if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
     up_at_ = sim_.now;
     if (series_++ == 0) series_since_ = sim_.now;
-  } else if (std::holds_alternative<device::EngineDown>(event)) {
+  } else if (const auto* down = std::get_if<device::EngineDown>(&event)) {
     connection_over();
-  } else if (std::holds_alternative<device::EngineFailed>(event)) {
+    note_end(down->failure.verdict);
+  } else if (const auto* failed = std::get_if<device::EngineFailed>(&event)) {
     asked_ = false;
+    note_end(failed->failure.verdict);
   } else if (std::holds_alternative<device::EnginePublished>(event)) {
     answered_at_ = sim_.now;
   } else if (const auto* appended = std::get_if<device::StoreAppended>(&event)) {
@@ -288,7 +293,18 @@ void DeviceWorld::deliver(device::Event event) {
 void DeviceWorld::connection_over() {
   book_.disconnected();
   asked_ = false;
-  if (sim_.now - up_at_ >= config_.timing.stable_after) series_ = 0;
+  if (up_at_ && sim_.now - *up_at_ >= config_.timing.stable_after) {
+    series_ = 0;
+    too_many_since_.reset();
+  }
+  up_at_.reset();
+  note_end(Verdict::none);
+}
+
+void DeviceWorld::note_end(Verdict verdict) {
+  const bool too_many = verdict == Verdict::throttled || verdict == Verdict::quota_exceeded;
+  if (too_many && !too_many_since_) too_many_since_ = sim_.now;
+  too_many_for_ = too_many_since_ ? sim_.now - *too_many_since_ : nanoseconds::zero();
 }
 
 void DeviceWorld::carry_out(device::Actions actions) {
@@ -405,8 +421,8 @@ void DeviceWorld::take_turn() {
   disk_.faults.kill = false;
   check_disk();
   in_turn_ = true;
-  nanoseconds takes = sim_.scattered(milliseconds(1), milliseconds(40));
-  if (slow_disk_) takes = sim_.scattered(milliseconds(50), seconds(20));
+  nanoseconds takes = sim_.scattered(milliseconds(1), kLongestTurn);
+  if (slow_disk_) takes = sim_.scattered(milliseconds(50), kSlowestTurn);
   sim_.after(takes, Side::device,
              [this, run = run_, turn = std::make_shared<device::StoreTurn>(std::move(turn))] {
                if (run == run_ && core_) answer(std::move(*turn));

@@ -86,6 +86,8 @@ class DeviceWorld {
   void end_process(End end);
   void deliver(device::Event event);
   void connection_over();
+  /// An attempt or a connection is over.
+  void note_end(Verdict verdict);
   void carry_out(device::Actions actions);
   void after_step(bool tick);
   void check_pace(bool tick);
@@ -110,6 +112,9 @@ class DeviceWorld {
   void act(device::Stopped& action);
   void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }
 
+  /// On a slow disk, and on any other.
+  static constexpr std::chrono::seconds kSlowestTurn{20};
+  static constexpr std::chrono::milliseconds kLongestTurn{40};
   [[nodiscard]] SimTime turn_due() const;
   void take_turn();
   void answer(device::StoreTurn turn);
@@ -186,8 +191,10 @@ class DeviceWorld {
   std::optional<SimTime> attempt_at_;
   bool asked_ = false;       ///< Somebody asked for an attempt since the last one ended.
   std::deque<SimTime> ups_;  ///< Of this process, the last ten.
-  SimTime up_at_{};
-  SimTime series_since_{};  ///< Of connections that did not last.
+  std::optional<SimTime> up_at_;
+  std::optional<SimTime> too_many_since_;     ///< The first such refusal since a stable connection.
+  std::chrono::nanoseconds too_many_for_{0};  ///< From that to the last end of an attempt.
+  SimTime series_since_{};                    ///< Of connections that did not last.
   std::uint64_t series_ = 0;
 };
 

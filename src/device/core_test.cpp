@@ -186,7 +186,7 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.state().ledger.accepted, 1U);
   EXPECT_EQ(bench.state().ledger.delivered, 0U);
   bench.down(Verdict::server_gone);
-  bench.run_for(seconds(2));
+  bench.run_for(seconds(15));
   bench.up();
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
@@ -247,7 +247,7 @@ TEST(Core, LateEventsOfAnOldAttemptChangeNothing) {
   bench.send_durable(1, 1);
   const env::AttemptId old = bench.attempt();
   bench.down(Verdict::server_gone);
-  bench.run_for(seconds(2));
+  bench.run_for(seconds(15));
   bench.step(EnginePublished{old, 1, 0});
   bench.step(EngineRefused{old, 1, Errc::too_large});
   bench.step(EngineMessage{old, {}});

@@ -295,7 +295,7 @@ TEST(Spill, WhatWasOnTheWayIsSentAgainInItsOrder) {
   const auto first = tokens(bench);
   ASSERT_EQ(first.size(), 2U);
   bench.down(Verdict::server_gone);
-  bench.run_for(seconds(5));
+  bench.run_for(seconds(15));
   bench.up();
   EXPECT_EQ(tokens(bench), first);
 }

@@ -232,7 +232,8 @@ void Supervisor::fail(BootTime now, const env::Failure& failure) {
   note_stable(now);
   // A peer that says goodbye without being asked is gone, however politely.
   const Verdict verdict = failure.verdict == Verdict::none ? Verdict::server_gone : failure.verdict;
-  if (state_ == State::connected) attempts_ = 0;
+  const bool was_up = state_ == State::connected;
+  if (was_up) attempts_ = 0;
   verdict_ = verdict;
   detail_ = failure.detail.substr(0, limits::kErrorDetailMax);
   ++verdicts_[static_cast<std::size_t>(verdict)];
@@ -241,19 +242,35 @@ void Supervisor::fail(BootTime now, const env::Failure& failure) {
   if (renew) {
     wait_until(std::max(now, earliest_attempt()));
   } else {
-    wait_until(std::max({now + delay_for(verdict), earliest_attempt(), connect_budget()}));
+    wait_until(std::max({now + delay_for(verdict, was_up), earliest_attempt(), connect_budget()}));
   }
   say_offline(now, failure);
 }
 
-Duration Supervisor::delay_for(Verdict verdict) {
+Duration Supervisor::delay_for(Verdict verdict, bool was_up) {
   const Policy& policy = policy_of(verdict);
+  if (policy.retry == Retry::paced) {
+    const Duration delay = paced_delay(policy.at_least);
+    paced_ += delay;
+    return delay;
+  }
   if (policy.retry != Retry::ordinary) backoff_.raise_to(policy.at_least);
-  const Duration delay = backoff_.next(random_);
-  if (policy.retry != Retry::hold_off) return delay;
-  // Both ends stay spread: the hold-off is a floor, the cap (if above it) still the ceiling.
-  const Duration most = std::max<Duration>(config_.timing.backoff_cap, policy.at_least * 2);
-  return std::min(policy.at_least + delay, most);
+  Duration delay = backoff_.next(random_);
+  if (policy.retry == Retry::hold_off) {
+    // Both ends stay spread: the hold-off is a floor, the cap (if above it) still the ceiling.
+    const Duration most = std::max<Duration>(config_.timing.backoff_cap, policy.at_least * 2);
+    delay = std::min(policy.at_least + delay, most);
+  }
+  // Let in and thrown out again: whoever comes back sooner than before takes the place of others.
+  if (was_up && paced_ > Duration::zero()) delay = std::max(delay, paced_delay(Duration::zero()));
+  return delay;
+}
+
+Duration Supervisor::paced_delay(Duration at_least) {
+  const Duration range = std::clamp<Duration>(paced_, at_least, kPacedMost);
+  const Duration half = range / 2;
+  return half + Duration(static_cast<Duration::rep>(
+                    random_.below(static_cast<std::uint64_t>((range - half).count()) + 1)));
 }
 
 void Supervisor::after_leaving(BootTime now) {
@@ -282,6 +299,7 @@ void Supervisor::note_stable(BootTime now) {
   if (state_ != State::connected || stable_ || now < up_at_ + config_.timing.stable_after) return;
   stable_ = true;
   backoff_.reset();
+  paced_ = Duration::zero();
   said_.reset();
 }
 

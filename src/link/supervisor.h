@@ -36,6 +36,8 @@ inline constexpr Duration kMinute = std::chrono::seconds(60);
 inline constexpr Duration kAttemptMargin = std::chrono::seconds(5);
 /// Longest wait for a DISCONNECT to be written.
 inline constexpr Duration kLeaveTime = std::chrono::milliseconds(300);
+/// However long a peer has made us wait because too many come at once: no single wait is longer.
+inline constexpr Duration kPacedMost = std::chrono::hours(1);
 /// While offline with nothing new to say, one line so often (144 a day).
 inline constexpr Duration kLogAgain = std::chrono::minutes(10);
 
@@ -132,7 +134,7 @@ class Supervisor {
     /// Interrupted by: down, an answer overdue, leave(), changed settings.
     /// Next: waiting (down, overdue), leaving (told to leave, changed settings).
     connected,
-    /// Waits for: retry_at_, at most the backoff cap or a verdict's hold-off.
+    /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost.
     /// Interrupted by: reconnect_now(), changed settings (both bring retry_at_ forward), drain(),
     /// leave(). Next: connecting (time has come), stopped.
     waiting,
@@ -153,7 +155,8 @@ class Supervisor {
   void enter(State state);
   void note_stable(BootTime now);
   void say_offline(BootTime now, const env::Failure& failure);
-  [[nodiscard]] Duration delay_for(Verdict verdict);
+  [[nodiscard]] Duration delay_for(Verdict verdict, bool was_up);
+  [[nodiscard]] Duration paced_delay(Duration at_least);
   [[nodiscard]] BootTime earliest_attempt() const;
   [[nodiscard]] BootTime connect_budget() const;
   [[nodiscard]] Duration attempt_bound() const;
@@ -172,6 +175,7 @@ class Supervisor {
   BootTime up_at_{};       ///< Of the present connection.
   bool stable_ = false;
   BootTime retry_at_ = kNever;          ///< While waiting.
+  Duration paced_{};                    ///< Waited since last stable because too many came.
   BootTime leave_until_ = kNever;       ///< While leaving.
   BootTime leave_by_ = kNever;          ///< The limit given to leave().
   BootTime health_at_ = kNever;         ///< The next check that no event asked for.

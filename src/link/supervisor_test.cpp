@@ -162,7 +162,7 @@ TEST(Supervisor, DelaysGrowWithTheRangeAndNeverExceedTheCap) {
   bench.start();
   const int ranges[] = {1, 2, 4, 8, 16, 32, 64, 120, 120, 120};
   for (const int range : ranges) {
-    bench.fail(Verdict::tcp_refused);
+    bench.fail(Verdict::no_route);
     EXPECT_LE(bench.view().retry_in, seconds(range) + milliseconds(1));
     bench.run_until_attempt();
   }
@@ -195,7 +195,7 @@ TEST(Supervisor, BackoffStartsOverOnlyAfterAStableConnection) {
   }
   bench.up();
   bench.run_for(seconds(29));  // stable_after is 30 s
-  bench.down(Verdict::server_gone);
+  bench.down(Verdict::silent_peer);
   // Over a fresh range of 1 s the delay could not be this long; seeds where it is short by chance
   // would prove nothing, so look at several drops.
   Duration longest{};
@@ -204,13 +204,13 @@ TEST(Supervisor, BackoffStartsOverOnlyAfterAStableConnection) {
     bench.run_until_attempt();
     bench.up();
     bench.run_for(seconds(20));
-    bench.down(Verdict::server_gone);
+    bench.down(Verdict::silent_peer);
   }
   EXPECT_GT(longest, seconds(10));
   bench.run_until_attempt();
   bench.up();
   bench.run_for(seconds(30));
-  bench.down(Verdict::server_gone);
+  bench.down(Verdict::silent_peer);
   EXPECT_LE(bench.view().retry_in, seconds(1) + milliseconds(1));
 }
 
@@ -257,16 +257,61 @@ TEST(Supervisor, TakeOverHoldsOffForLong) {
   }
 }
 
-TEST(Supervisor, ThrottlingWidensTheRangeAtOnce) {
-  Duration longest{};
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    Bench bench(make_config(), seed);
-    bench.start();
-    bench.fail(Verdict::throttled);
-    longest = std::max<Duration>(longest, bench.view().retry_in);
-    EXPECT_LE(bench.view().retry_in, seconds(15) + milliseconds(1));
+TEST(Supervisor, WhoIsThrownOutWithAllOthersComesBackSpread) {
+  for (const Verdict verdict : {Verdict::server_gone, Verdict::tcp_refused}) {
+    Duration longest{};
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      Bench bench(make_config(), seed);
+      bench.start();
+      bench.fail(verdict);
+      longest = std::max<Duration>(longest, bench.view().retry_in);
+      EXPECT_LE(bench.view().retry_in, seconds(15) + milliseconds(1));
+    }
+    EXPECT_GT(longest, seconds(12));
   }
-  EXPECT_GT(longest, seconds(8));
+}
+
+TEST(Supervisor, TooManyMeansHalfToAllOfTheWaitSoFar) {
+  for (const Verdict verdict : {Verdict::throttled, Verdict::quota_exceeded}) {
+    Bench bench;
+    bench.start();
+    Duration waited{};
+    for (int i = 0; i < 20; ++i) {
+      bench.fail(verdict);
+      const Duration range = std::clamp<Duration>(waited, seconds(4), kPacedMost);
+      const Duration wait = bench.view().retry_in;
+      EXPECT_GE(wait, range / 2);
+      EXPECT_LE(wait, range + milliseconds(1)) << "and never longer than an hour";
+      waited += wait - milliseconds(1);
+      bench.run_until_attempt();
+    }
+    EXPECT_GT(waited, 2 * kPacedMost) << "or the limit was not reached";
+    bench.up();
+    bench.run_for(seconds(30));
+    bench.down(verdict);
+    EXPECT_LE(bench.view().retry_in, seconds(4) + milliseconds(1)) << "stable: it starts over";
+  }
+}
+
+TEST(Supervisor, LetInAndThrownOutItComesBackNoSoonerThanWhenRefused) {
+  Bench bench;
+  bench.start();
+  Duration waited{};
+  while (waited < minutes(30)) {
+    bench.fail(Verdict::quota_exceeded);
+    waited += bench.view().retry_in;
+    bench.run_until_attempt();
+  }
+  const Duration slack = milliseconds(100);  // times are shown in whole milliseconds
+  for (int i = 0; i < 10; ++i) {
+    bench.up();
+    bench.down(Verdict::server_gone);
+    EXPECT_GE(bench.view().retry_in, std::min<Duration>(waited, kPacedMost) / 2 - slack);
+    EXPECT_LE(bench.view().retry_in, waited + slack) << "it was let in: the wait grows no more";
+    bench.run_until_attempt();
+  }
+  bench.fail(Verdict::no_route);
+  EXPECT_LE(bench.view().retry_in, seconds(120) + slack) << "another trouble has its own delay";
 }
 
 TEST(Supervisor, ReconnectNowEndsAWaitAndNothingElse) {
