@@ -292,7 +292,7 @@ def commit_of(root):
         return done.stdout.strip() if done.returncode == 0 else ""
     commit = git("rev-parse", "--short", "HEAD")
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "agent", "include",
-                  "lab", "cmake", "CMakeLists.txt")
+                  "lab", "sim", "cmake", "CMakeLists.txt")
     return (commit or "unknown") + ("+" if changed else "")
 
 
