@@ -169,9 +169,10 @@ def read_outbox(directory):
             epoch, lanes, table = checkpoint(first[5])
             break
     seen = {n for _, _, _, _, ids in table.values() for n in ids}
+    lacking = set()
     for slot in replayed:
         if slot.carried:
-            take_over(slot, uuid, table, ours)
+            take_over(slot, uuid, table, ours, lacking)
             continue
         waiting = set()
         table[slot.sequence] = (slot.sequence, slot.salt, slot.number, slot.size, waiting)
@@ -189,7 +190,7 @@ def read_outbox(directory):
                 c = Cursor(body)
                 while c.at < len(body):
                     first, count, _, _, _, _ = c.get("QIIBBH")
-                    for *_, ids in table.values():
+                    for ids in (lacking, *(entry[4] for entry in table.values())):
                         ids.difference_update(range(first, first + count))
     out = []
     for _, (sequence, salt, slot, end, waiting) in sorted(table.items()):
@@ -201,23 +202,30 @@ def read_outbox(directory):
     return out
 
 
-def take_over(slot, uuid, table, ours):
-    """A carried segment behind the checkpoint replaces its sources if all of them is in it."""
+def take_over(slot, uuid, table, ours, lacking):
+    """A carried segment behind the checkpoint replaces its sources if all of them is in it.
+
+    `lacking`: what earlier ones did not have of sources that were not there any more.
+    """
     copies = {number for _, kind, _, number, _, _ in
               records(slot.data, uuid, slot.sequence, slot.salt, slot.size) if kind == PUT}
     sources = sorted(place for place, (*_, ids) in table.items() if ids & copies)
     there = {(s.number, s.sequence) for s in ours}
-    waiting = set()
+    waiting, missing = lacking & copies, set()
     for place in sources:
         sequence, _, number, _, ids = table[place]
         waiting |= ids & copies
+        missing |= ids - copies
         if ids - copies and (number, sequence) in there:
             return
     if not waiting:
         return
+    lacking -= copies
+    lacking |= missing
     for place in sources:
         del table[place]
-    table[sources[0]] = (slot.sequence, slot.salt, slot.number, slot.size, waiting)
+    place = sources[0] if sources else slot.sequence
+    table[place] = (slot.sequence, slot.salt, slot.number, slot.size, waiting)
 
 
 # ---- the comparison -------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ bool Replay::carried(Segment segment, env::File& file,
                      bool durable) {
   std::uint32_t at = kDataStart;
   std::vector<std::uint64_t> sources;  // places, ascending
+  std::vector<MessageId> found;        // of those that an earlier one lacks
   std::uint64_t unknown = 0;
   while (auto record = reader_.next(file, segment.key, segment.sequence, at, segment_bytes_)) {
     at = record->next;
@@ -62,18 +63,21 @@ bool Replay::carried(Segment segment, env::File& file,
     if (record->header.type != RecordType::put) continue;
     const auto from = std::find_if(state_.segments.begin(), state_.segments.end(),
                                    [id](const auto& entry) { return entry.second.live(id); });
-    if (from == state_.segments.end() && !rebuild) continue;
+    const bool lacked = from == state_.segments.end() && lacking_.contains(id);
+    if (from == state_.segments.end() && !lacked && !rebuild) continue;
     const auto lane = static_cast<StoreLane>(std::min<std::size_t>(
         put_lane(record->header), std::max<std::size_t>(state_.session.lanes.size(), 1) - 1));
     if (!segment.add(id, lane, stride(record->header.length))) continue;
-    if (from == state_.segments.end()) {
+    if (lacked) {
+      found.push_back(id);
+    } else if (from == state_.segments.end()) {
       ++unknown;
     } else if (sources.empty() || sources.back() != from->first) {
       sources.push_back(from->first);
     }
   }
   // Neighbours were copied: one between them of which nothing is here is missing, too.
-  std::uint64_t missing = 0;
+  std::vector<MessageId> missing;
   if (!sources.empty()) {
     const auto behind = state_.segments.upper_bound(sources.back());
     if (!durable && std::all_of(state_.segments.find(sources.front()), behind,
@@ -85,7 +89,7 @@ bool Replay::carried(Segment segment, env::File& file,
       for (std::uint32_t i = from.next_live(0); i < from.size(); i = from.next_live(i + 1)) {
         if (segment.live(from.id_at(i))) continue;
         if (exists(from)) return false;
-        ++missing;
+        missing.push_back(from.id_at(i));
       }
     }
     std::erase_if(state_.segments, [&](const auto& entry) {
@@ -95,7 +99,8 @@ bool Replay::carried(Segment segment, env::File& file,
   }
   if (segment.live_count() == 0) return false;
   state_.counters.accepted += unknown;
-  state_.counters.add_drops(DropReason::corrupt, missing);
+  lacking_.insert(missing.begin(), missing.end());
+  for (const MessageId id : found) lacking_.erase(id);
   if (!sources.empty()) segment.place = sources.front();
   HF_CHECK(state_.segments.emplace(segment.place, std::move(segment)).second);
   return true;
@@ -108,6 +113,9 @@ void Replay::finish() {
   }
   torn_ += broken_.count;
   gaps_.clear();
+  state_.counters.add_drops(DropReason::corrupt, lacking_.size());
+  for (const MessageId id : lacking_) end(id, 1, EndKind::dropped, DropReason::corrupt);
+  lacking_.clear();
 }
 
 std::uint64_t Replay::new_corrupt() const {
@@ -232,6 +240,14 @@ std::uint64_t Replay::take_range(std::vector<Gap>& gaps, const Range& range) {
   return taken;
 }
 
+std::uint64_t Replay::take_lacking(const Range& range) {
+  const auto from = lacking_.lower_bound(range.first);
+  const auto to = lacking_.lower_bound(range.first + range.count);
+  const auto taken = static_cast<std::uint64_t>(std::distance(from, to));
+  lacking_.erase(from, to);
+  return taken;
+}
+
 void Replay::session(const RecordView& record) {
   auto info = decode_session(record.bytes);
   if (!info || info->epoch != epoch_of(record.header.id)) {
@@ -290,7 +306,7 @@ void Replay::settle(const Range& range, bool delivered, Segment& current) {
   std::uint64_t& corrupt = state_.counters.dropped[kCorrupt];
   const std::uint64_t not_lost = std::min(take_range(lost_, range), corrupt);
   corrupt -= not_lost;
-  settled += undecided + not_lost;
+  settled += undecided + not_lost + take_lacking(range);
   if (delivered) {
     state_.counters.delivered += settled;
     if (not_lost > 0) end(range.first, range.count, EndKind::delivered, {});

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "outbox/reader.h"
@@ -27,13 +28,15 @@ class Replay {
   bool segment(Segment segment, env::File& file, bool with_checkpoint);
 
   /// A segment into which older ones were copied. Counts only if it is whole: if nothing of those
-  /// that still exist (`exists`) is missing in it. Without any checkpoint (`rebuild`) its messages
-  /// may be known from nowhere else. One that is not `durable` counts only if older ones are gone.
+  /// that still exist (`exists`) is missing in it. What is missing of others may be in one that was
+  /// carried later, since its own slot may have been used again. Without any checkpoint (`rebuild`)
+  /// its messages may be known from nowhere else. One that is not `durable` counts only if older
+  /// ones are gone.
   /// Returns whether it counts.
   bool carried(Segment segment, env::File& file, const std::function<bool(const Segment&)>& exists,
                bool rebuild, bool durable);
 
-  /// After the last segment: what is still missing was torn.
+  /// After the last segment: what is still missing was torn, or is lost with what carried it.
   void finish();
 
   [[nodiscard]] std::uint64_t torn() const { return torn_; }
@@ -63,13 +66,16 @@ class Replay {
   bool take_from_gap(MessageId id);
   /// Takes the ids of a range out of gaps; gives how many there were.
   static std::uint64_t take_range(std::vector<Gap>& gaps, const Range& range);
+  /// The same for what carried segments lack.
+  std::uint64_t take_lacking(const Range& range);
 
   State& state_;
   SegmentReader& reader_;
   const StoreUuid& store_;
   std::uint32_t segment_bytes_;
-  std::vector<Gap> gaps_;  // missing, not yet decided
-  std::vector<Gap> lost_;  // missing and counted as corrupt
+  std::vector<Gap> gaps_;        // missing, not yet decided
+  std::vector<Gap> lost_;        // missing and counted as corrupt
+  std::set<MessageId> lacking_;  // accepted, in no segment, and not decided
   std::uint64_t known_corrupt_ = 0;
   std::uint64_t torn_ = 0;
   BrokenPuts broken_;  // in the last segment; remains of earlier openings do not count
