@@ -388,6 +388,7 @@ struct Core::Impl {
       version_given = supervisor.version();
       emit(GiveConnection{supervisor.connection(now)});
     }
+    if (finished) emit(Stopped{});  // the last word, also when one step does all
     accounts.check(sender.volatile_held() + sender.leaving(), sender.durable_held());
     HF_CHECK(!attached || supervisor.attached());
   }
@@ -499,7 +500,6 @@ struct Core::Impl {
     if (!(closing && store_closed) && now < stop_by) return;
     finished = true;
     if (!store_closed) log(LogLevel::warning, "stopped at the deadline, before the store answered");
-    emit(Stopped{});
   }
 
   BootTime next_wake() const {
@@ -553,7 +553,7 @@ struct Core::Impl {
   bool left = false;          ///< Draining is over.
   bool closing = false;       ///< StoreClose was sent.
   bool store_closed = false;  ///< ... and answered.
-  bool finished = false;      ///< Stopped was sent; nothing happens any more.
+  bool finished = false;      ///< Stopped goes with this step; nothing happens any more.
   BootTime drain_until = kNever;
   BootTime leave_by = kNever;
   BootTime stop_by = kNever;

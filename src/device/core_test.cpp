@@ -437,6 +437,15 @@ TEST(CoreStop, IdleAndConnectedLeavesAtOnce) {
   EXPECT_EQ(bench.count<EngineAbort>(), 0U);
 }
 
+TEST(CoreStop, NothingComesBehindStopped) {
+  Bench bench;
+  bench.start();
+  bench.actions.clear();
+  bench.step(Stop{Duration::zero()});  // one step goes from connecting to the end
+  ASSERT_EQ(bench.count<GiveConnection>(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Stopped>(bench.actions.back()));
+}
+
 TEST(CoreStop, AnswersUnderWayAreStillCountedBeforeTheStoreCloses) {
   Bench bench;
   bench.start();

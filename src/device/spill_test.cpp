@@ -160,6 +160,35 @@ TEST(Spill, WhatIsOnItsWayToDiskStillTakesRam) {
   EXPECT_LE(held, config.limits.memory / 2);
 }
 
+// Found by core_fuzz: what the disk had just refused, on its way back into RAM, stood in no budget
+// while the rest of the same answer was looked at, and RAM took twice its limit.
+TEST(Spill, WhatTheDiskRefusesStillTakesRamForTheRestOfTheAnswer) {
+  Config config = make_config();
+  config.limits.memory = 64 * 1024;  // half of it is for messages like these
+  config.outbox.on_fault = OnFault::memory;
+  Bench bench(config);
+  bench.start();
+  Publish both;
+  both.items.push_back({1, kSpill, make()});
+  both.items.push_back({2, Durability::durable, make()});
+  for (Publish::Item& item : both.items) item.message.payload.resize(20 * 1024);
+  bench.step(std::move(both));
+  StoreAppended refused;
+  for (const StoreAppend& append : bench.take_all<StoreAppend>()) {
+    for (const auto& item : append.items) {
+      refused.items.push_back(
+          {item.ticket, 0, 1, RejectReason::storage_failed, item.gated, item.message});
+    }
+  }
+  ASSERT_EQ(refused.items.size(), 2U);
+  std::swap(refused.items[0], refused.items[1]);  // the one from RAM first
+  ASSERT_NE(refused.items[0].message->alias, 0U);
+  receipts(bench);
+  bench.step(std::move(refused));
+  EXPECT_EQ(receipts(bench).at(0).rejected, RejectReason::storage_failed);
+  EXPECT_EQ(bench.state().ledger.pending, 1U);
+}
+
 TEST(Spill, RamRunningOutMovesItToDiskAtOnce) {
   Config config = make_config();
   config.limits.memory = 64 * 1024;

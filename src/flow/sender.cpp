@@ -101,9 +101,9 @@ void Sender::spill_left(const StoredMessage& message, MessageId id) {
   HF_CHECK(!leaving_.empty() && leaving_.front().message->id == message.id);
   Lane& lane = lanes_[message.lane];
   HF_CHECK(leaving_bytes_ >= message.cost() && lane.leaving > 0);
-  leaving_bytes_ -= message.cost();
   --lane.leaving;
   if (id != 0) {
+    leaving_bytes_ -= message.cost();
     lane.moved = id;
   } else {
     Entry& entry = leaving_.front();
@@ -115,8 +115,10 @@ void Sender::spill_left(const StoredMessage& message, MessageId id) {
 
 void Sender::return_spill(BootTime now) {
   std::for_each(returning_.rbegin(), returning_.rend(), [&](Entry& entry) {
+    const std::size_t cost = entry.message->cost();
     ++volatile_held_;
-    volatile_bytes_ += entry.message->cost();
+    leaving_bytes_ -= cost;
+    volatile_bytes_ += cost;
     entry.since = now;
     Lane& lane = lanes_[entry.message->lane];
     ++lane.spill_held;

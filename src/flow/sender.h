@@ -232,7 +232,7 @@ class Sender {
   std::uint64_t volatile_held_ = 0;
   std::uint64_t durable_held_ = 0;
   std::size_t volatile_bytes_ = 0;
-  std::size_t leaving_bytes_ = 0;  ///< Of leaving_.
+  std::size_t leaving_bytes_ = 0;  ///< Of leaving_ and returning_.
   std::uint64_t sends_repeated_ = 0;
   BootTime purge_at_ = BootTime::min();
 };
