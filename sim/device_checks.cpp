@@ -8,7 +8,7 @@ constexpr std::array<std::string_view, kDeviceChecks> kNames{
     "dup-bound",      "ack-owner",         "no-forgery",        "recovery-idempotent",
     "bounded-memory", "bounded-disk",      "clock-proof",       "shutdown-bound",
     "no-hot-loop",    "delay-resets-late", "progress",          "reconnect-bound",
-    "drain-bound",    "subscribed"};
+    "drain-bound",    "subscribed",        "will-after-loss",   "retained-last"};
 static_assert(!kNames.back().empty());
 
 }  // namespace

@@ -65,17 +65,22 @@ void DeviceWorld::publish_one(device::Publish& batch) {
   Message message;
   const std::uint64_t lane = random.below(config_.lanes.size());
   message.lane = config_.lanes[lane];
-  message.topic = "t/" + std::to_string(lane);
+  message.retain = random.below(8) == 0;
+  message.topic = topic_of(static_cast<LaneIndex>(lane), message.retain);
   const std::uint64_t kind = random.below(10);
   message.durability = kind == 0   ? Durability::memory
                        : kind == 1 ? Durability::spill
                                    : Durability::durable;
-  if (random.below(10) == 0) message.qos = Qos::at_most_once;
+  if (random.below(10) == 0 && !message.retain) message.qos = Qos::at_most_once;
   if (random.below(3) == 0) message.key = "k" + std::to_string(random.below(kKeys));
   if (random.below(20) == 0) message.expiry = seconds(1 + random.below(4000));
   const std::size_t size = random.below(random.below(20) == 0 ? kLargest : 400);
   const Serial serial = book_.next_serial();
-  message.payload = payload_of(serial, size);
+  if (message.retain && random.below(8) == 0) {
+    message.content_type = std::to_string(serial);  // empty: it deletes what is retained
+  } else {
+    message.payload = payload_of(serial, size);
+  }
   const Durability durability = message.durability;
   device::Admission admitted = device::admit(std::move(message), config_);
   if (!sim_.checks.expect(Check::no_loss, admitted.rejected == RejectReason::none,
@@ -172,10 +177,22 @@ void DeviceWorld::attempt_asked_for() {
 
 void DeviceWorld::reload() {
   if (stopping_) return;
-  if (sim_.random.below(2) == 0) {
-    config_.max_in_flight = static_cast<std::uint16_t>(1 + sim_.random.below(100));
-  } else {
-    config_.host = config_.host == "broker.example" ? "other.example" : "broker.example";
+  switch (sim_.random.below(5)) {
+    case 0:
+    case 1:
+      config_.max_in_flight = static_cast<std::uint16_t>(1 + sim_.random.below(100));
+      break;
+    case 2: {
+      const bool v5 = config_.mqtt_version == MqttVersion::v5;
+      config_.mqtt_version = v5 ? MqttVersion::v311 : MqttVersion::v5;
+      break;
+    }
+    case 3:
+      if (config_.will) config_.will->payload += '!';
+      break;
+    default:
+      config_.host = config_.host == "broker.example" ? "other.example" : "broker.example";
+      break;
   }
   attempt_asked_for();
   deliver(device::Reload{std::make_shared<const Config>(config_)});

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "flow/sender.h"
 #include "link/supervisor.h"
 
 namespace holdfast::sim {
@@ -73,8 +74,12 @@ DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std
       disk_random_(seed ^ 0xD15C),
       disk_(disk_random_),
       book_(sim_, config_),
-      broker_(sim_, book_, scenario_.broker),
+      observer_(sim_, config_),
+      broker_(sim_, book_, observer_, scenario_.broker),
       link_(sim_, broker_, scenario_.link, [this](device::Event e) { deliver(std::move(e)); }) {
+  link_.on_refusal = [this](env::Token token) {
+    if (token == flow::kBirthToken) observer_.put_off();
+  };
   sim_.faults.draw(sim_.random);
   for (const Fault fault : scenario.always) sim_.faults.enable(fault);
   const std::uint64_t day = sim_.random.below(kDecadeMs);
@@ -96,9 +101,20 @@ void DeviceWorld::draw_config() {
   config_.outbox.always_pad = random.below(4) == 0;
   config_.outbox.preallocate = random.below(4) == 0;
   if (random.below(3) == 0) config_.outbox.on_fault = OnFault::memory;
-  if (random.below(2) == 0) config_.birth = StatusMessage{"s", "b", Qos::at_least_once, true};
+  if (random.below(3) == 0) config_.mqtt_version = MqttVersion::v311;
+  draw_status();
   if (random.below(2) == 0) draw_rules();
   segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
+}
+
+/// Birth and will, on one topic.
+void DeviceWorld::draw_status() {
+  SeededRandom& random = sim_.random;
+  StatusMessage status{"s/device-1", "online", Qos::at_least_once, true};
+  status.retain = random.below(4) != 0;
+  if (random.below(4) != 0) config_.birth = status;
+  status.payload = "offline";
+  if (random.below(4) != 0) config_.will = status;
 }
 
 void DeviceWorld::draw_rules() {
@@ -253,6 +269,7 @@ void DeviceWorld::stop_in_order() {
                        [] { return std::string("stop() has not ended by its deadline"); });
   });
   book_.stops();
+  leaves_well_ = link_.undisturbed();
   deliver(device::Stop{deadline});
 }
 
@@ -265,11 +282,7 @@ void DeviceWorld::deliver(device::Event event) {
   book_.sees(event);
   const bool tick = std::holds_alternative<device::Tick>(event);
   if (const auto* up = std::get_if<device::EngineUp>(&event)) {
-    book_.connected(up->attempt, up->info.receive_maximum);
-    ups_.push_back(sim_.now);
-    if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
-    up_at_ = sim_.now;
-    if (series_++ == 0) series_since_ = sim_.now;
+    connection_up(*up);
   } else if (std::holds_alternative<device::EngineDown>(event)) {
     connection_over();
   } else if (std::holds_alternative<device::EngineFailed>(event)) {
@@ -283,6 +296,16 @@ void DeviceWorld::deliver(device::Event event) {
   }
   carry_out(core_->step(clock_.now(), std::move(event)));
   if (core_) after_step(tick);
+}
+
+void DeviceWorld::connection_up(const device::EngineUp& up) {
+  book_.connected(up.attempt, up.info.receive_maximum);
+  observer_.connected();
+  demand_birth(up.attempt);
+  ups_.push_back(sim_.now);
+  if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
+  up_at_ = sim_.now;
+  if (series_++ == 0) series_since_ = sim_.now;
 }
 
 void DeviceWorld::connection_over() {
@@ -324,12 +347,14 @@ void DeviceWorld::act(device::EngineConnect& action) {
     series_ = 0;
   }
   attempt_at_ = state_since_ = sim_.now;
+  observer_.asks(*action.request);
   link_.connect(*action.request);
 }
 
 void DeviceWorld::act(device::EnginePublish& action) {
   sim_.note("send token", {action.token});
   book_.sends(action);
+  observer_.sends(action.token);
   link_.publish(action.attempt, action.token, action.message);
 }
 
@@ -352,7 +377,10 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 }
 
 void DeviceWorld::act(device::GiveMessage& action) {
-  const ModelBroker::Command command{serial_of(action.message.payload), action.message.topic};
+  const InboundMessage& message = action.message;
+  ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
+  if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
+  if (message.retain) got_retained_[message.topic] = command.number;
   sim_.note("message number", {command.number});
   const bool known = broker_.knows(command) &&
                      std::all_of(action.to.begin(), action.to.end(), [&](SubscriptionId id) {
@@ -373,6 +401,9 @@ void DeviceWorld::act(device::Stopped&) {
   sim_.note("stopped");
   sim_.checks.expect(Check::shutdown_bound, stopping_,
                      [] { return std::string("stopped without being asked"); });
+  const bool well = leaves_well_ && link_.undisturbed_to_the_end() && !broker_.dawdled();
+  sim_.checks.expect(Check::will_after_loss, !well || link_.said_goodbye(),
+                     [] { return "stopped without a DISCONNECT on a good connection"; });
   // The driver is not called again; the process ends at its own pace.
   sim_.agenda.add(sim_.now, Side::device, [this, run = run_] {
     if (run != run_ || !core_) return;

@@ -18,6 +18,7 @@
 #include "sim/message_book.h"
 #include "sim/model_broker.h"
 #include "sim/model_link.h"
+#include "sim/observer.h"
 #include "sim/power_cut_disk.h"
 
 namespace holdfast::sim {
@@ -78,6 +79,7 @@ class DeviceWorld {
   // ---- the process (device_world.cpp) ----------------------------------------------------------
 
   void draw_config();
+  void draw_status();
   void draw_rules();
   [[nodiscard]] outbox::Options store_options() const;
   void check_disk();
@@ -85,6 +87,7 @@ class DeviceWorld {
   void boot_after(std::chrono::nanoseconds delay);
   void end_process(End end);
   void deliver(device::Event event);
+  void connection_up(const device::EngineUp& up);
   void connection_over();
   void carry_out(device::Actions actions);
   void after_step(bool tick);
@@ -138,6 +141,11 @@ class DeviceWorld {
   void demand_reconnect();
   void demand_drain();
   void demand_subscriptions();
+  void demand_birth(env::AttemptId attempt);
+  void demand_will();
+  void demand_status(const StatusMessage& status);
+  void demand_retained();
+  [[nodiscard]] bool heard_within(std::chrono::nanoseconds most, Observer::Heard wanted);
   void judge();
   [[nodiscard]] std::chrono::nanoseconds longest_delay() const;
   [[nodiscard]] std::chrono::nanoseconds longest_attempt() const;
@@ -152,6 +160,7 @@ class DeviceWorld {
   SeededRandom disk_random_;
   PowerCutDisk disk_;
   MessageBook book_;
+  Observer observer_;
   ModelBroker broker_;
   ModelLink link_;
 
@@ -163,7 +172,8 @@ class DeviceWorld {
   SimTime boots_at_ = kSimNever;  ///< While there is no process.
   bool stopping_ = false;
   bool store_closed_ = false;
-  bool rough_ = false;  ///< The disk was in trouble in this run of the process.
+  bool leaves_well_ = false;  ///< Stopping began on a connection that nothing had happened to.
+  bool rough_ = false;        ///< The disk was in trouble in this run of the process.
 
   device::StoreQueue queue_;
   bool in_turn_ = false;
@@ -175,6 +185,8 @@ class DeviceWorld {
   SimTime suspended_until_{};
   std::map<SubscriptionId, std::string> wanted_;
   SubscriptionId last_subscription_ = 0;
+  /// The last retained message of a topic that the application got because it subscribed.
+  std::map<std::string, std::uint64_t> got_retained_;
   std::size_t gate_bytes_ = 0;  ///< Published, not answered by the store.
 
   std::uint64_t events_ = 0;

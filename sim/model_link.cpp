@@ -25,6 +25,11 @@ constexpr std::array kFarewells{
     Coded{0x8B, Verdict::server_gone},    Coded{0x97, Verdict::quota_exceeded},
     Coded{0x96, Verdict::throttled},      Coded{0x98, Verdict::server_gone},
     Coded{0x87, Verdict::not_authorized}, Coded{0x82, Verdict::protocol_error}};
+/// CONNACK's return codes (MQTT 3.1.1 section 3.2.2.3), and one that AWS IoT Core made up.
+constexpr std::array kRefusalsV311{
+    Coded{1, Verdict::protocol_error}, Coded{2, Verdict::bad_credentials},
+    Coded{3, Verdict::server_gone},    Coded{4, Verdict::bad_credentials},
+    Coded{5, Verdict::not_authorized}, Coded{7, Verdict::not_authorized}};
 constexpr std::uint8_t kTakenOver = 0x8E;
 constexpr std::uint8_t kKeepAliveTimeout = 0x8D;
 
@@ -109,7 +114,9 @@ void ModelLink::fail(const WirePtr& wire, Fault kind) {
     case Fault::tls_hangs:
       return fail_after(wire, request.connect_timeout, Verdict::tls_timeout);
     case Fault::connack_refused: {
-      const Coded& refusal = kRefusals.at(sim_.random.below(kRefusals.size()));
+      const bool v5 = request.version == MqttVersion::v5;
+      const std::uint64_t row = sim_.random.below(kRefusals.size());
+      const Coded& refusal = v5 ? kRefusals.at(row) : kRefusalsV311.at(row);
       return fail_after(wire, soon, refusal.verdict, refusal.code);
     }
     case Fault::connack_hangs:
@@ -196,6 +203,7 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
   }
   const WirePtr wire = wire_;
   if (sim_.strikes(Fault::engine_refuses, rates_.per_message)) {
+    if (on_refusal) on_refusal(token);
     constexpr std::array kCodes{Errc::too_large, Errc::unsupported, Errc::closed, Errc::full,
                                 Errc::io};
     const Errc code = kCodes.at(sim_.random.below(kCodes.size()));
@@ -218,6 +226,7 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
 
 void ModelLink::arrive(const WirePtr& wire, env::Token token, const MessagePtr& message) {
   const ModelBroker::Ack ack = broker_.publish(token, *message);
+  if (ack.hang_up) return server_ends(wire, 0);
   if (!ack.code) return;
   sim_.after(ack.after, Side::world, [this, wire, token, code = *ack.code] {
     if (!wire->server) return;
@@ -256,7 +265,12 @@ void ModelLink::send_command(const ModelBroker::Command& command) {
     InboundMessage message;
     message.topic = command.topic;
     message.qos = Qos::at_least_once;
-    message.payload = payload_of(command.number, sizeof(Serial));
+    message.retain = command.retain;
+    if (command.empty) {
+      message.content_type = std::to_string(command.number);
+    } else {
+      message.payload = payload_of(command.number, sizeof(Serial));
+    }
     wire->said = sim_.now;
     up(wire, kSmallPacket, [this, number = command.number] { broker_.command_taken(number); });
     deliver_(device::EngineMessage{wire->request.attempt, std::move(message)});
@@ -265,17 +279,19 @@ void ModelLink::send_command(const ModelBroker::Command& command) {
 
 // ---- the end of a connection --------------------------------------------------------------------
 
-void ModelLink::close_server(const WirePtr& wire) {
+void ModelLink::close_server(const WirePtr& wire, bool politely) {
   if (!wire->server) return;
   wire->server = false;
   if (server_wire_ != wire) return;
   server_wire_.reset();
-  broker_.disconnected();
+  broker_.disconnected(politely);
 }
 
-/// DISCONNECT by the broker; code 0: it closes without a word.
+/// DISCONNECT by the broker; code 0: it closes without a word, as it always does in MQTT 3.1.1.
 void ModelLink::server_ends(const WirePtr& wire, std::uint8_t code) {
   if (!wire->server) return;
+  if (wire->request.version != MqttVersion::v5) code = 0;
+  wire->disturbed = true;
   close_server(wire);
   down(wire, kSmallPacket,
        [this, wire, code] { end_client(wire, verdict_of_farewell(code), code); });
@@ -306,9 +322,14 @@ void ModelLink::maybe_answer_late(const Wire& wire) {
 }
 
 void ModelLink::disconnect() {
-  if (!up() || sim_.strikes(Fault::leave_unheard, 4)) return;
+  if (!up()) return;
   const WirePtr wire = wire_;
-  up(wire, kSmallPacket, [this, wire] { close_server(wire); });
+  if (sim_.strikes(Fault::leave_unheard, 4)) {
+    wire->disturbed = true;
+    return;
+  }
+  wire->goodbye = true;
+  up(wire, kSmallPacket, [this, wire] { close_server(wire, true); });
   sim_.after(milliseconds(1), Side::device, [this, wire] { end_client(wire, Verdict::none, 0); });
 }
 
@@ -328,8 +349,8 @@ void ModelLink::process_died(bool power) {
   if (!wire_) return;
   const WirePtr wire = std::exchange(wire_, nullptr);
   wire->client = wire->up = false;
-  if (power || wire->lost_up) return;
-  sim_.after(wire->latency, Side::world, [this, wire] { close_server(wire); });
+  if (power) return;
+  up(wire, 0, [this, wire] { close_server(wire); });  // behind what was sent
 }
 
 // ---- who is silent ------------------------------------------------------------------------------
@@ -387,6 +408,7 @@ void ModelLink::strike(Fault kind) {
   if (!up()) return;
   const WirePtr wire = wire_;
   if (!sim_.strikes(kind, 1)) return;
+  wire->disturbed = true;
   switch (kind) {
     case Fault::black_hole:
       wire->lost_up = wire->lost_down = true;

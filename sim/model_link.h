@@ -33,6 +33,9 @@ class ModelLink {
 
   ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRates& rates, Deliver deliver);
 
+  /// The library does not take this one.
+  std::function<void(env::Token)> on_refusal;
+
   // ---- as an engine ----------------------------------------------------------------------------
 
   void connect(const env::ConnectRequest& request);
@@ -56,6 +59,13 @@ class ModelLink {
   void set_wall_error(Seconds error) { wall_error_ = error; }
 
   [[nodiscard]] bool up() const { return wire_ && wire_->up; }
+  [[nodiscard]] env::AttemptId attempt() const { return wire_ ? wire_->request.attempt : 0; }
+  /// The present connection is sound, and nothing has happened to it yet.
+  [[nodiscard]] bool undisturbed() const { return sound() && !wire_->disturbed; }
+  /// Nothing had happened to the last connection when it ended.
+  [[nodiscard]] bool undisturbed_to_the_end() const { return wire_ && !wire_->disturbed; }
+  /// DISCONNECT was sent on the last connection.
+  [[nodiscard]] bool said_goodbye() const { return wire_ && wire_->goodbye; }
   /// One way, of any connection.
   static constexpr std::chrono::milliseconds kLatencyLeast{2};
   static constexpr std::chrono::milliseconds kLatencyMost{300};
@@ -77,6 +87,8 @@ class ModelLink {
     bool up = false;      ///< CONNACK has reached us.
     bool lost_up = false;
     bool lost_down = false;
+    bool disturbed = false;  ///< Something has happened to it.
+    bool goodbye = false;    ///< DISCONNECT was sent.
     std::chrono::nanoseconds latency{};
     std::chrono::nanoseconds jitter{};
     std::uint64_t bytes_per_second = 0;  ///< 0: as many as there are.
@@ -103,7 +115,7 @@ class ModelLink {
   [[nodiscard]] SimTime arrival(Wire& wire, SimTime& last, std::size_t bytes);
   void arrive(const WirePtr& wire, env::Token token, const MessagePtr& message);
   void send_command(const ModelBroker::Command& command);
-  void close_server(const WirePtr& wire);
+  void close_server(const WirePtr& wire, bool politely = false);
   void server_ends(const WirePtr& wire, std::uint8_t code);
   void end_client(const WirePtr& wire, Verdict verdict, std::uint8_t code);
   void watch_peer(const WirePtr& wire);

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "device/accounts.h"
+#include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
 #include "link/supervisor.h"
@@ -302,6 +303,10 @@ struct Core::Impl {
 
   void on(const EnginePublished& published) {
     if (!answer_of(published.attempt)) return;
+    const bool birth = published.token == flow::kBirthToken;
+    if (birth && flow::meaning_of(published.reason_code) == flow::AckMeaning::refused) {
+      log(LogLevel::warning, "birth message refused (" + hex(published.reason_code) + ")");
+    }
     sender.published(now, published.token, published.reason_code, work);
   }
 

@@ -191,6 +191,23 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
 
+TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
+  Config config = make_config();
+  config.birth = StatusMessage{"status", "here", Qos::at_least_once, true};
+  Bench bench(config);
+  bench.start();
+  bench.up();
+  bench.take_all<EnginePublish>();
+  bench.published(flow::kBirthToken, 0x97);
+  bench.run_for(seconds(2));
+  EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken);
+  bench.lines();
+  bench.published(flow::kBirthToken, 0x87);
+  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x87)"});
+  bench.run_for(seconds(5));
+  EXPECT_EQ(bench.count<EnginePublish>(), 0U);
+}
+
 TEST(Core, AnUnansweredMessageEndsTheConnectionInTime) {
   Bench bench;
   bench.start();
