@@ -8,7 +8,8 @@ constexpr std::array<std::string_view, kDeviceChecks> kNames{
     "dup-bound",      "ack-owner",         "no-forgery",        "recovery-idempotent",
     "bounded-memory", "bounded-disk",      "clock-proof",       "shutdown-bound",
     "no-hot-loop",    "delay-resets-late", "progress",          "reconnect-bound",
-    "drain-bound",    "subscribed",        "will-after-loss",   "retained-last"};
+    "drain-bound",    "subscribed",        "will-after-loss",   "retained-last",
+    "verdict-named",  "hold-off"};
 static_assert(!kNames.back().empty());
 
 }  // namespace

@@ -36,8 +36,10 @@ enum class Check : std::uint8_t {
   subscribed,           ///< Healed: the broker holds the subscriptions that are wanted.
   will_after_loss,      ///< Outside: the will after an unclean end only; birth at each connect.
   retained_last,        ///< Retained is the newest one delivered, and comes with a subscription.
+  verdict_named,        ///< Whatever ends an attempt or a connection is shown by its own verdict.
+  hold_off,             ///< Nobody who took our id over is thrown out again at once.
 };
-inline constexpr std::size_t kDeviceChecks = 20;
+inline constexpr std::size_t kDeviceChecks = 22;
 
 [[nodiscard]] std::string_view to_string(Check check) noexcept;
 

@@ -137,7 +137,8 @@ bool DeviceWorld::heard_within(nanoseconds most, Observer::Heard wanted) {
 /// and a half keep-alives, and its birth message when it is back.
 void DeviceWorld::demand_will() {
   if (sim_.checks.failed()) return;
-  const nanoseconds missed = nanoseconds(config_.keep_alive) * 3 / 2 + kMargin;
+  const nanoseconds late = std::max(link_.last_arrival() - sim_.now, nanoseconds::zero());
+  const nanoseconds missed = late + nanoseconds(config_.keep_alive) * 3 / 2 + kMargin;
   end_process(End::power_cut);
   boot_after(missed + kMargin);
   if (config_.will) {
@@ -188,9 +189,15 @@ void DeviceWorld::demand_retained() {
 void DeviceWorld::judge() {
   heal();
   demand_reconnect();
-  demand_will();
+  if (scenario_.link.rival && !sim_.checks.failed()) {
+    link_.rival_connects();  // a last time, so that nobody has to guess whose session is there
+    run_until(sim_.now + kMargin);
+    demand_reconnect();
+  }
   demand_drain();
   demand_subscriptions();
+  demand_will();
+  demand_drain();  // a cut may undo ends that were not written yet
   demand_retained();
   if (sim_.checks.failed()) return;
   // A last stop in order, and a look at what it left.

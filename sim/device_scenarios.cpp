@@ -89,11 +89,24 @@ DeviceScenario offline_weeks() {
   return s;
 }
 
+DeviceScenario take_over() {
+  DeviceScenario s = field();
+  s.name = "take-over";
+  s.what = "a second device with the same client id, which comes back whenever it is thrown out";
+  s.duration = hours(12);
+  s.incident_gap = hours(1);
+  s.longest_outage = minutes(5);
+  s.link.attempt_fails = 50;
+  s.link.rival = true;
+  s.always = {Fault::take_over};
+  return s;
+}
+
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
-  static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
-                                               never_acks(), session_lost(), offline_weeks()};
+  static const std::vector<DeviceScenario> all{
+      field(), flapping(), kick(), never_acks(), session_lost(), offline_weeks(), take_over()};
   return all;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "flow/sender.h"
+#include "link/policy.h"
 #include "link/supervisor.h"
 
 namespace holdfast::sim {
@@ -77,8 +78,10 @@ DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std
       observer_(sim_, config_),
       broker_(sim_, book_, observer_, scenario_.broker),
       link_(sim_, broker_, scenario_.link, [this](device::Event e) { deliver(std::move(e)); }) {
-  link_.on_refusal = [this](env::Token token) {
-    if (token == flow::kBirthToken) observer_.put_off();
+  link_.on_refusal = [this](env::Token token, Errc code) {
+    if (token != flow::kBirthToken) return;
+    const bool for_good = code == Errc::too_large || code == Errc::unsupported;
+    for_good ? observer_.birth_denied() : observer_.put_off();
   };
   sim_.faults.draw(sim_.random);
   for (const Fault fault : scenario.always) sim_.faults.enable(fault);
@@ -219,7 +222,7 @@ void DeviceWorld::boot() {
 
 /// Opens an image of the disk twice more: the next recovery finds what this one found.
 void DeviceWorld::check_twin() {
-  SeededRandom random(run_);
+  SeededRandom random(sim_.random.next());
   if (random.below(4) != 0 || sim_.checks.failed() || disk_.is_down()) return;
   const std::unique_ptr<PowerCutDisk> image = disk_.image(random);
   const Ledger mine = outbox_->ledger();
@@ -250,6 +253,7 @@ void DeviceWorld::end_process(End end) {
   gate_bytes_ = 0;
   series_ = ticks_ = 0;
   attempt_at_.reset();
+  taken_over_at_.reset();
   ups_.clear();
   wanted_.clear();
   state_ = LinkState::idle;
@@ -281,11 +285,15 @@ void DeviceWorld::deliver(device::Event event) {
   sim_.note("event kind", {event.index()});
   book_.sees(event);
   const bool tick = std::holds_alternative<device::Tick>(event);
+  std::optional<env::Failure> failure;
   if (const auto* up = std::get_if<device::EngineUp>(&event)) {
     connection_up(*up);
-  } else if (std::holds_alternative<device::EngineDown>(event)) {
+  } else if (const auto* down = std::get_if<device::EngineDown>(&event)) {
+    failure = down->failure;
     connection_over();
-  } else if (std::holds_alternative<device::EngineFailed>(event)) {
+    if (down->failure.verdict == Verdict::id_taken_over) taken_over_at_ = sim_.now;
+  } else if (const auto* failed = std::get_if<device::EngineFailed>(&event)) {
+    failure = failed->failure;
     asked_ = false;
   } else if (std::holds_alternative<device::EnginePublished>(event)) {
     answered_at_ = sim_.now;
@@ -294,8 +302,19 @@ void DeviceWorld::deliver(device::Event event) {
       if (item.gated) gate_bytes_ -= item.message->cost();
     }
   }
+  const bool counts = state_ == LinkState::connecting || state_ == LinkState::connected;
   carry_out(core_->step(clock_.now(), std::move(event)));
-  if (core_) after_step(tick);
+  if (!core_) return;
+  if (failure && counts) check_verdict(*failure);
+  after_step(tick);
+}
+
+void DeviceWorld::check_verdict(const env::Failure& failure) {
+  const Verdict shown = core_->state(clock_.now()).connection.verdict;
+  sim_.checks.expect(Check::verdict_named, shown == failure.verdict, [&] {
+    return "the connection ended as " + std::string(to_string(failure.verdict)) + ", and " +
+           std::string(to_string(shown)) + " is shown";
+  });
 }
 
 void DeviceWorld::connection_up(const device::EngineUp& up) {
@@ -333,6 +352,11 @@ void DeviceWorld::act(device::EngineConnect& action) {
   if (attempt_at_) {
     sim_.checks.expect(Check::no_hot_loop, sim_.now - *attempt_at_ >= link::kAttemptGap,
                        [] { return std::string("two attempts within a second"); });
+  }
+  if (const auto since = std::exchange(taken_over_at_, std::nullopt); since && !asked_) {
+    const nanoseconds least = link::policy_of(Verdict::id_taken_over).at_least;
+    sim_.checks.expect(Check::hold_off, sim_.now - *since >= least,
+                       [] { return "back at once, though another device has our id"; });
   }
   const bool budget =
       asked_ || ups_.size() < link::kConnectsPerMinute || sim_.now - ups_.front() >= link::kMinute;

@@ -89,6 +89,7 @@ class DeviceWorld {
   void deliver(device::Event event);
   void connection_up(const device::EngineUp& up);
   void connection_over();
+  void check_verdict(const env::Failure& failure);
   void carry_out(device::Actions actions);
   void after_step(bool tick);
   void check_pace(bool tick);
@@ -199,7 +200,8 @@ class DeviceWorld {
   bool asked_ = false;       ///< Somebody asked for an attempt since the last one ended.
   std::deque<SimTime> ups_;  ///< Of this process, the last ten.
   SimTime up_at_{};
-  SimTime series_since_{};  ///< Of connections that did not last.
+  std::optional<SimTime> taken_over_at_;  ///< The last connection ended so.
+  SimTime series_since_{};                ///< Of connections that did not last.
   std::uint64_t series_ = 0;
 };
 

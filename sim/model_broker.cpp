@@ -70,6 +70,15 @@ void ModelBroker::disconnected(bool politely) {
   session_until_ = sim_.now + session_expiry_;
 }
 
+/// What a new client began under our id is there when we come back, without our subscriptions; only
+/// MQTT 3.1.1 ends a clean session with its connection.
+void ModelBroker::intruded(bool clean) {
+  if (clean) forget();
+  waiting_.clear();
+  session_ = !clean || v5();
+  session_until_ = sim_.now + session_expiry_;
+}
+
 bool ModelBroker::over_rate() {
   const SimTime second = std::chrono::floor<seconds>(sim_.now);
   if (second != second_) in_second_ = 0;

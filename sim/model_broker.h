@@ -56,6 +56,8 @@ class ModelBroker {
   void resume();
   /// `politely`: it said DISCONNECT, so that nobody hears its will.
   void disconnected(bool politely);
+  /// Another client has used our session; `clean`: for one of its own.
+  void intruded(bool clean);
   /// PUBLISH. The caller calls answered() when it sends the PUBACK.
   Ack publish(env::Token token, const StoredMessage& message);
   void answered() { --unanswered_; }

@@ -52,6 +52,10 @@ ModelLink::ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRate
                      Deliver deliver)
     : sim_(context), broker_(broker), rates_(rates), deliver_(std::move(deliver)) {
   broker_.to_client = [this](const ModelBroker::Command& command) { send_command(command); };
+  if (!rates_.rival) return;
+  constexpr std::array kPatience{1, 3, 30, 120};
+  rival_most_ = seconds(kPatience.at(sim_.random.below(kPatience.size())));
+  rival_there_ = true;
 }
 
 // ---- an attempt ---------------------------------------------------------------------------------
@@ -142,6 +146,7 @@ void ModelLink::greet(const WirePtr& wire) {
   wire->server = true;
   wire->broker_heard = sim_.now;
   watch_client(wire);
+  rival_thrown_out();
   down(wire, kSmallPacket, [this, wire, info] { welcome(wire, info); });
   if (sim_.strikes(Fault::kick, rates_.kick)) {
     const nanoseconds stay = sim_.between(milliseconds(1), seconds(rates_.kick_within_s));
@@ -203,10 +208,10 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
   }
   const WirePtr wire = wire_;
   if (sim_.strikes(Fault::engine_refuses, rates_.per_message)) {
-    if (on_refusal) on_refusal(token);
     constexpr std::array kCodes{Errc::too_large, Errc::unsupported, Errc::closed, Errc::full,
                                 Errc::io};
     const Errc code = kCodes.at(sim_.random.below(kCodes.size()));
+    if (on_refusal) on_refusal(token, code);
     sim_.after({}, Side::device, [this, wire, attempt, token, code] {
       if (wire->client) deliver_(device::EngineRefused{attempt, token, code});
     });
@@ -388,6 +393,26 @@ void ModelLink::watch_client(const WirePtr& wire) {
   const SimTime due = wire->broker_heard + nanoseconds(wire->request.keep_alive) * 3 / 2;
   if (sim_.now >= due) return server_ends(wire, kKeepAliveTimeout);
   sim_.agenda.add(due, Side::world, [this, wire] { watch_client(wire); });
+}
+
+// ---- a device with the same id ------------------------------------------------------------------
+
+/// It waits a bit, as we do, and never less than a second: so many CONNECTs a broker allows.
+void ModelLink::rival_thrown_out() {
+  if (!std::exchange(rival_there_, false)) return;
+  const nanoseconds patience = sim_.between(seconds(1), rival_most_);
+  sim_.after(patience, Side::world, [this] {
+    if (!sim_.faults.healed()) rival_connects();
+  });
+}
+
+void ModelLink::rival_connects() {
+  if (!sim_.strikes(Fault::take_over, 1) && !sim_.faults.healed()) return;
+  const bool clean = sim_.random.below(2) == 0;
+  sim_.note("rival clean", {clean ? 1U : 0U});
+  if (const WirePtr wire = server_wire_) server_ends(wire, kTakenOver);
+  broker_.intruded(clean);
+  rival_there_ = !sim_.faults.healed();
 }
 
 // ---- what happens to it -------------------------------------------------------------------------

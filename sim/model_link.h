@@ -25,6 +25,7 @@ struct LinkRates {
   std::uint64_t kick = 40;          ///< One connection in so many is dropped soon.
   std::uint64_t kick_within_s = 25;
   std::uint64_t per_message = 3000;  ///< The engine refuses one message in so many.
+  bool rival = false;  ///< Another device has our client id, and comes back when thrown out.
 };
 
 class ModelLink {
@@ -34,7 +35,7 @@ class ModelLink {
   ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRates& rates, Deliver deliver);
 
   /// The library does not take this one.
-  std::function<void(env::Token)> on_refusal;
+  std::function<void(env::Token, Errc)> on_refusal;
 
   // ---- as an engine ----------------------------------------------------------------------------
 
@@ -53,6 +54,8 @@ class ModelLink {
   void strike(Fault kind);
   /// The process is gone; the kernel says goodbye for it unless the power went.
   void process_died(bool power);
+  /// Where there is a rival: it comes back now.
+  void rival_connects();
   /// Every fault is over; what it did to a connection beyond repair stays done.
   void heal();
   /// How far the device's calendar is off; judges certificates.
@@ -62,6 +65,8 @@ class ModelLink {
   [[nodiscard]] env::AttemptId attempt() const { return wire_ ? wire_->request.attempt : 0; }
   /// The present connection is sound, and nothing has happened to it yet.
   [[nodiscard]] bool undisturbed() const { return sound() && !wire_->disturbed; }
+  /// What was sent, and waits in the network, arrives until then.
+  [[nodiscard]] SimTime last_arrival() const { return wire_ ? wire_->last_up : SimTime{}; }
   /// Nothing had happened to the last connection when it ended.
   [[nodiscard]] bool undisturbed_to_the_end() const { return wire_ && !wire_->disturbed; }
   /// DISCONNECT was sent on the last connection.
@@ -120,6 +125,7 @@ class ModelLink {
   void end_client(const WirePtr& wire, Verdict verdict, std::uint8_t code);
   void watch_peer(const WirePtr& wire);
   void watch_client(const WirePtr& wire);
+  void rival_thrown_out();
   void maybe_answer_late(const Wire& wire);
 
   DeviceContext& sim_;
@@ -131,6 +137,8 @@ class ModelLink {
   std::optional<Fault> outage_;
   SimTime outage_until_{};
   Seconds wall_error_{0};
+  std::chrono::nanoseconds rival_most_{};  ///< It waits so long at most.
+  bool rival_there_ = false;
   std::uint64_t process_ = 0;
 };
 

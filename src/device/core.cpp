@@ -299,7 +299,10 @@ struct Core::Impl {
     supervisor.on_up(now, up.attempt, up.info);
   }
   void on(const EngineFailed& failed) { supervisor.on_failed(now, failed.attempt, failed.failure); }
-  void on(const EngineDown& down) { supervisor.on_down(now, down.attempt, down.failure); }
+  void on(const EngineDown& down) {
+    if (down.failure.verdict == Verdict::id_taken_over) subscriptions.distrust_sessions();
+    supervisor.on_down(now, down.attempt, down.failure);
+  }
 
   void on(const EnginePublished& published) {
     if (!answer_of(published.attempt)) return;

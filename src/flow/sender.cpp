@@ -233,22 +233,12 @@ std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
   return entry;
 }
 
-void Sender::birth_later(BootTime now, Entry entry) {
-  if (entry.delays < 255) ++entry.delays;
-  birth_at_ = now + retry_delay(entry.delays);
-  birth_ = std::move(entry);
-}
-
 void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& work) {
   const AckMeaning meaning = meaning_of(code);
   const auto found = by_token_.find(token);
   if (found != by_token_.end() && meaning == AckMeaning::delivered) overtake(found->second);
   std::optional<Entry> entry = take_answered(token);
   if (!entry) return;
-  if (token == kBirthToken) {
-    if (meaning == AckMeaning::retry) birth_later(now, std::move(*entry));
-    return;
-  }
   switch (meaning) {
     case AckMeaning::delivered:
       return settle(*entry, true, DropReason::refused, code, work);
@@ -262,18 +252,14 @@ void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& 
 void Sender::refused(BootTime now, env::Token token, Errc code, Work& work) {
   std::optional<Entry> entry = take_answered(token);
   if (!entry) return;
-  const bool birth = token == kBirthToken;
   switch (code) {
     case Errc::too_large:
+      return settle(*entry, false, DropReason::too_large, 0, work);
     case Errc::unsupported:
     case Errc::protocol:
-    case Errc::invalid_argument: {
-      const bool large = code == Errc::too_large;
-      if (birth) return;
-      return settle(*entry, false, large ? DropReason::too_large : DropReason::refused, 0, work);
-    }
+    case Errc::invalid_argument:
+      return settle(*entry, false, DropReason::refused, 0, work);
     default:
-      if (birth) return birth_later(now, std::move(*entry));
       return delay(now, std::move(*entry));
   }
 }
@@ -485,6 +471,11 @@ void Sender::release_delayed(BootTime now) {
 void Sender::delay(BootTime now, Entry entry) {
   if (entry.delays < 255) ++entry.delays;
   const BootTime at = now + retry_delay(entry.delays);
+  if (entry.message->id == kBirthToken) {
+    birth_at_ = at;
+    birth_ = std::move(entry);
+    return;
+  }
   delayed_.emplace(at, std::move(entry));
 }
 
@@ -495,6 +486,7 @@ void Sender::put_back(Entry entry) {
 
 void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code,
                     Work& work) {
+  if (entry.message->id == kBirthToken) return;  // no message of the ledger
   const std::size_t cost = entry.message->cost();
   if (is_volatile(entry.message->id)) {
     HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= cost);

@@ -212,7 +212,6 @@ class Sender {
   void yield(Entry& entry) const;
   /// This one is delivered: earlier ones of its topic give up being retained.
   void overtake(Flight::iterator delivered);
-  void birth_later(BootTime now, Entry entry);
   /// Takes a message out of flight for its answer; nothing for unknown tokens.
   [[nodiscard]] std::optional<Entry> take_answered(env::Token token);
   void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code, Work& work);
