@@ -116,8 +116,8 @@ void DeviceWorld::demand_subscriptions() {
 /// A connection that nothing happens to brings the birth message soon, or after what kept it.
 void DeviceWorld::demand_birth(env::AttemptId attempt) {
   if (!config_.birth || stopping_) return;
-  const auto look = [this, attempt] {
-    if (link_.attempt() != attempt || !link_.undisturbed() || broker_.dawdled()) return;
+  const auto look = [this, attempt, run = run_] {
+    if (run != run_ || link_.attempt() != attempt || !link_.undisturbed() || broker_.dawdled()) return;
     sim_.checks.expect(Check::will_after_loss, observer_.born(),
                        [] { return "connected, and no birth message"; });
   };
@@ -139,6 +139,7 @@ void DeviceWorld::demand_will() {
   if (sim_.checks.failed()) return;
   const nanoseconds late = std::max(link_.last_arrival() - sim_.now, nanoseconds::zero());
   const nanoseconds missed = late + nanoseconds(config_.keep_alive) * 3 / 2 + kMargin;
+  observer_.listen_anew();
   end_process(End::power_cut);
   boot_after(missed + kMargin);
   if (config_.will) {

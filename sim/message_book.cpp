@@ -407,7 +407,14 @@ void MessageBook::disconnected() {
   }
 }
 
+/// The storage is well: what an opening found is on disk.
+void MessageBook::end_doubts() {
+  if (!std::exchange(doubts_, false)) return;
+  for (Record& r : records_) r.doubtful = false;
+}
+
 void MessageBook::compare(const DeviceState& state) {
+  if (state.storage == StorageHealth::ok) end_doubts();
   const Ledger& shown = state.ledger;
   const bool same = shown.accepted == ledger_.accepted && shown.delivered == ledger_.delivered &&
                     shown.pending == ledger_.pending && shown.dropped == ledger_.dropped;
@@ -541,6 +548,7 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     sim_.checks.expect(Check::dup_bound, !ended || soft || lenient,
                        [&] { return name(r) + " is back long after its end"; });
     if (r.accepted == 0) r.accepted = ++last_accepted_;
+    if (lenient && r.state != State::accepted && !ended) r.doubtful = doubts_ = true;
     if (ended) {
       r.revived = true;
       r.turn = 0;
@@ -550,6 +558,12 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     return;
   }
   const Fate fate = box.fate(r.id);
+  if (r.doubtful && r.state == State::accepted && fate.kind == FateKind::unknown) {
+    --ledger_.accepted;
+    r.state = State::vanished;
+    r.on_disk = r.doubtful = false;
+    return;
+  }
   const bool given_up = fate.kind == FateKind::dropped;
   if (!sim_.checks.expect(Check::accept_is_durable, ended || given_up, [&] {
         return name(r) + " was accepted, and is " + std::string(to_string(fate.kind)) + " now";

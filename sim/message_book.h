@@ -122,6 +122,8 @@ class MessageBook {
                                ///< docs/accounting.md, spill.
     bool received = false;     ///< The broker has taken it.
     bool denied = false;       ///< The broker has refused it for good.
+    bool doubtful = false;     ///< Refused, and found on a failing disk all the same; until the
+                               ///< storage is `ok`, nobody promises that it stays.
     std::uint32_t arrivals = 0;
     std::uint32_t expiry_seconds = 0;  ///< 0: none.
     std::uint32_t size = 0;            ///< Of the payload.
@@ -177,6 +179,7 @@ class MessageBook {
   void count_end(Record& record, bool delivered, DropReason reason);
   void check_end(const Record& record, bool delivered, DropReason reason);
   Progress& progress(const Record& record) { return progress_[{record.lane, record.kept}]; }
+  void end_doubts();
   std::set<Serial> list(outbox::Outbox& box);
   void recover(Record& record, bool waits, const outbox::Outbox& box, bool lenient);
   void judge(const Record& record);
@@ -198,6 +201,7 @@ class MessageBook {
   std::size_t volatile_bytes_ = 0;
   std::size_t durable_bytes_ = 0;
   std::size_t largest_ = 0;
+  bool doubts_ = false;  ///< Some are doubtful.
   std::uint64_t turned_away_ = 0;
   std::uint64_t arrivals_ = 0;
   std::uint64_t duplicates_ = 0;

@@ -44,6 +44,7 @@ class Observer {
   /// What was heard last of the device.
   enum class Heard : std::uint8_t { nothing, birth, will };
   [[nodiscard]] Heard heard() const { return heard_; }
+  void listen_anew() { heard_ = Heard::nothing; }
 
  private:
   DeviceContext& sim_;
