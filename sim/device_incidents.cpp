@@ -115,10 +115,30 @@ void DeviceWorld::change_subscriptions() {
 }
 
 void DeviceWorld::plan_command() {
-  sim_.after(sim_.between({}, minutes(20)), Side::world, [this] {
+  sim_.after(sim_.between({}, 2 * scenario_.command_gap), Side::world, [this] {
     if (sim_.faults.healed()) return;
     broker_.command("c/" + std::to_string(sim_.random.below(kTopics)));
     plan_command();
+  });
+}
+
+// ---- the device's certificate -------------------------------------------------------------------
+
+/// It is renewed up to four weeks late; whoever brings the new files asks for an attempt.
+void DeviceWorld::plan_certificate() {
+  if (scenario_.certificate_life == hours(0)) return;
+  sim_.after(scenario_.certificate_life, Side::world, [this] {
+    if (sim_.faults.healed()) return;
+    const nanoseconds late = sim_.between({}, hours(24 * 28));
+    link_.expire_certificate(late);
+    if (sim_.random.below(2) == 0) link_.strike(Fault::reset);
+    sim_.after(late, Side::device, [this] {
+      sim_.trace.line(sim_.now, "the certificate is renewed");
+      if (!core_) return;
+      attempt_asked_for();
+      deliver(device::ReconnectNow{});
+    });
+    plan_certificate();
   });
 }
 
@@ -236,7 +256,7 @@ void DeviceWorld::strike_disk(Fault kind) {
       slow_disk_ = true;
       break;
   }
-  disk_heals(sim_.scattered(seconds(1), hours(1)));
+  disk_heals(sim_.scattered(seconds(1), scenario_.longest_disk_trouble));
 }
 
 void DeviceWorld::disk_heals(nanoseconds after) {

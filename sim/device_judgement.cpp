@@ -117,7 +117,8 @@ void DeviceWorld::demand_subscriptions() {
 void DeviceWorld::demand_birth(env::AttemptId attempt) {
   if (!config_.birth || stopping_) return;
   const auto look = [this, attempt, run = run_] {
-    if (run != run_ || link_.attempt() != attempt || !link_.undisturbed() || broker_.dawdled()) return;
+    if (run != run_ || link_.attempt() != attempt || !link_.undisturbed() || broker_.dawdled())
+      return;
     sim_.checks.expect(Check::will_after_loss, observer_.born(),
                        [] { return "connected, and no birth message"; });
   };

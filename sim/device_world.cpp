@@ -18,10 +18,7 @@ using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-/// A run begins on some day of the 2020s; with ten years more, 2038 is within reach.
-constexpr std::int64_t kWallBeginMs = 1'577'836'800'000;
-constexpr std::uint64_t kDecadeMs = std::uint64_t{10} * 365 * 24 * 3600 * 1000;
-/// ... and up to 100 days after a boot: 2^32 ms are within reach, too.
+/// A run begins up to 100 days after a boot: 2^32 ms are within reach.
 constexpr std::chrono::hours kUpMax(24 * 100);
 /// The process manager starts what ended again after this.
 constexpr seconds kRestartDelay(2);
@@ -45,7 +42,8 @@ void DeviceClock::begin(std::int64_t wall_ms, nanoseconds up) {
 }
 
 void DeviceClock::reboot(std::uint64_t id) {
-  booted_ = now_ - seconds(5);
+  longest_up_ = longest_up();
+  booted_ = now_;  // not before the power went
   for (std::size_t i = 0; i < 8; ++i) boot_id_[i] = static_cast<std::uint8_t>(id >> (8 * i));
 }
 
@@ -85,8 +83,10 @@ DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std
   };
   sim_.faults.draw(sim_.random);
   for (const Fault fault : scenario.always) sim_.faults.enable(fault);
-  const std::uint64_t day = sim_.random.below(kDecadeMs);
-  clock_.begin(kWallBeginMs + static_cast<std::int64_t>(day), sim_.scattered(seconds(10), kUpMax));
+  const milliseconds within = scenario_.begins_within;
+  const std::uint64_t day = sim_.random.below(static_cast<std::uint64_t>(within.count()));
+  clock_.begin(scenario_.begins.ms + static_cast<std::int64_t>(day),
+               sim_.scattered(seconds(10), kUpMax));
   draw_config();
 }
 
@@ -99,6 +99,7 @@ void DeviceWorld::draw_config() {
   config_.limits.memory = (256 * std::size_t{1024}) << random.below(3);
   constexpr std::array kCaps{8, 30, 120, 120};
   config_.timing.backoff_cap = seconds(kCaps.at(random.below(kCaps.size())));
+  if (scenario_.sparse) draw_timers();
   config_.outbox.max_bytes = scenario_.outbox_bytes;
   config_.outbox.ack_flush = milliseconds(100 + random.below(5000));
   config_.outbox.always_pad = random.below(4) == 0;
@@ -120,6 +121,15 @@ void DeviceWorld::draw_status() {
   if (random.below(4) != 0) config_.will = status;
 }
 
+/// So that ten years are few events.
+void DeviceWorld::draw_timers() {
+  Config::Timing& timing = config_.timing;
+  config_.keep_alive = Seconds(1200);
+  timing.silent_after = sim_.random.below(4) == 0 ? minutes(20) : minutes(60);
+  timing.health_interval = minutes(60);
+  timing.backoff_cap = timing.backoff_cap * 15;
+}
+
 void DeviceWorld::draw_rules() {
   SeededRandom& random = sim_.random;
   LaneRules& urgent = config_.lane_rules[config_.lanes[0]];
@@ -133,13 +143,17 @@ void DeviceWorld::draw_rules() {
 }
 
 DeviceResult DeviceWorld::run() {
+  DeviceResult result;
+  result.wall_begin = clock_.wall();
   boot();
   plan_publish();
   plan_command();
+  plan_certificate();
   plan_incident();
   run_until(duration_);
   if (!sim_.checks.failed()) judge();
-  DeviceResult result;
+  result.wall_end = clock_.wall();
+  result.longest_up = clock_.longest_up();
   result.failure = sim_.checks.failure();
   result.failed_at = result.lived = sim_.now;
   result.hash = sim_.trace.hash();

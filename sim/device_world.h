@@ -40,10 +40,15 @@ class DeviceClock final : public env::Clock {
   void synchronize();
   [[nodiscard]] Seconds wall_error() const { return error_; }
   [[nodiscard]] SimTime in_sim(BootTime at) const;
+  /// The longest time between two boots.
+  [[nodiscard]] std::chrono::nanoseconds longest_up() const {
+    return std::max(longest_up_, now_ - booted_);
+  }
 
  private:
   const SimTime& now_;
   SimTime booted_{};
+  std::chrono::nanoseconds longest_up_{};
   std::int64_t wall_begin_ms_ = 0;
   Seconds error_{0};
   bool synchronized_ = true;
@@ -56,6 +61,9 @@ struct DeviceResult {
   SimTime failed_at{};
   std::uint64_t hash = 0;
   SimTime lived{};
+  std::chrono::nanoseconds longest_up{};  ///< Between two boots.
+  WallTime wall_begin{};
+  WallTime wall_end{};
   std::uint64_t events = 0;
   std::uint64_t messages = 0;
   std::uint64_t arrivals = 0;
@@ -81,6 +89,7 @@ class DeviceWorld {
   void draw_config();
   void draw_status();
   void draw_rules();
+  void draw_timers();
   [[nodiscard]] outbox::Options store_options() const;
   void check_disk();
   void boot();
@@ -127,6 +136,7 @@ class DeviceWorld {
   void publish_one(device::Publish& batch);
   void change_subscriptions();
   void plan_command();
+  void plan_certificate();
   void plan_incident();
   void incident();
   void strike_process(Fault kind);

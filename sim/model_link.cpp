@@ -90,6 +90,10 @@ std::optional<Fault> ModelLink::draw_trouble() {
     return outage_;
   }
   outage_.reset();
+  if (sim_.now < certificate_until_) {
+    sim_.faults.count(Fault::certificate_expired);
+    return Fault::certificate_expired;
+  }
   if (sim_.random.below(rates_.attempt_fails) != 0) return std::nullopt;
   const auto kind = static_cast<Fault>(sim_.random.below(kAttemptFaults));
   return sim_.strikes(kind, 1) ? std::optional(kind) : std::nullopt;
@@ -115,6 +119,8 @@ void ModelLink::fail(const WirePtr& wire, Fault kind) {
       return fail_after(wire, soon, Verdict::tcp_refused);
     case Fault::tls_fails:
       return fail_after(wire, soon, kTls.at(sim_.random.below(kTls.size())));
+    case Fault::certificate_expired:
+      return fail_after(wire, soon, Verdict::tls_client_refused);
     case Fault::tls_hangs:
       return fail_after(wire, request.connect_timeout, Verdict::tls_timeout);
     case Fault::connack_refused: {
@@ -427,6 +433,10 @@ void ModelLink::heal() {
 void ModelLink::begin_outage(Fault kind, nanoseconds duration) {
   outage_ = kind;
   outage_until_ = sim_.now + duration;
+}
+
+void ModelLink::expire_certificate(nanoseconds duration) {
+  certificate_until_ = sim_.now + duration;
 }
 
 void ModelLink::strike(Fault kind) {

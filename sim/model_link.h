@@ -50,6 +50,8 @@ class ModelLink {
 
   /// All attempts fail so for a while.
   void begin_outage(Fault kind, std::chrono::nanoseconds duration);
+  /// For a while TLS refuses our certificate.
+  void expire_certificate(std::chrono::nanoseconds duration);
   /// One of the faults of a connection; no effect without one.
   void strike(Fault kind);
   /// The process is gone; the kernel says goodbye for it unless the power went.
@@ -136,6 +138,7 @@ class ModelLink {
   WirePtr server_wire_;  ///< Whom the broker thinks to be connected.
   std::optional<Fault> outage_;
   SimTime outage_until_{};
+  SimTime certificate_until_{};
   Seconds wall_error_{0};
   std::chrono::nanoseconds rival_most_{};  ///< It waits so long at most.
   bool rival_there_ = false;
