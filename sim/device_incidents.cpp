@@ -142,6 +142,18 @@ void DeviceWorld::plan_certificate() {
   });
 }
 
+// ---- the endpoint's region ----------------------------------------------------------------------
+
+void DeviceWorld::plan_region_loss() {
+  if (scenario_.region_gap == hours(0)) return;
+  sim_.after(sim_.between({}, 2 * scenario_.region_gap), Side::world, [this] {
+    if (sim_.faults.healed()) return;
+    const nanoseconds gone = sim_.scattered(minutes(15), hours(8));
+    link_.lose_region(gone, sim_.between(minutes(1), minutes(15)));
+    plan_region_loss();
+  });
+}
+
 // ---- incidents ----------------------------------------------------------------------------------
 
 void DeviceWorld::plan_incident() {

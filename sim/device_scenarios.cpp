@@ -122,12 +122,27 @@ DeviceScenario ten_years() {
   return s;
 }
 
+DeviceScenario region_loss() {
+  DeviceScenario s = field();
+  s.name = "region-loss";
+  s.what = "an endpoint that is gone for hours, and comes back without sessions and with quotas";
+  s.duration = hours(24 * 4);
+  s.publish_gap = minutes(2);
+  s.incident_gap = hours(2);
+  s.longest_outage = minutes(5);
+  s.region_gap = hours(12);
+  s.link.attempt_fails = 50;
+  s.outbox_bytes = 1024 * kKiB;
+  s.always = {Fault::region_lost, Fault::quota_refused};
+  return s;
+}
+
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
   static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
                                                never_acks(), session_lost(), offline_weeks(),
-                                               take_over(),  ten_years()};
+                                               take_over(),  ten_years(),    region_loss()};
   return all;
 }
 

@@ -32,6 +32,8 @@ struct DeviceScenario {
   std::chrono::hours begins_within{24 * 365 * 10};
   /// The device's certificate expires so often, and is renewed too late; 0: it never does.
   std::chrono::hours certificate_life{0};
+  /// Mean time between two losses of the whole endpoint; 0: there are none.
+  std::chrono::hours region_gap{0};
   LinkRates link;
   BrokerRates broker;
   std::vector<Fault> always;  ///< Enabled in every run, besides the random half.

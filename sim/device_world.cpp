@@ -24,6 +24,9 @@ constexpr std::chrono::hours kUpMax(24 * 100);
 constexpr seconds kRestartDelay(2);
 /// Beyond what flow needs at its fastest: a message takes a few ticks at most.
 constexpr std::uint64_t kTicksPerMinute = 30'000;
+/// Delays are drawn from [0, range], and the least cap is 8 s: so many attempts in a minute are
+/// almost five deviations away.
+constexpr std::size_t kAttemptsPerMinute = 30;
 /// Connections that did not last, one behind the other, until their pace is judged.
 constexpr std::uint64_t kSeries = 30;
 
@@ -149,6 +152,7 @@ DeviceResult DeviceWorld::run() {
   plan_publish();
   plan_command();
   plan_certificate();
+  plan_region_loss();
   plan_incident();
   run_until(duration_);
   if (!sim_.checks.failed()) judge();
@@ -269,6 +273,7 @@ void DeviceWorld::end_process(End end) {
   attempt_at_.reset();
   taken_over_at_.reset();
   ups_.clear();
+  attempts_.clear();
   wanted_.clear();
   state_ = LinkState::idle;
   book_.ended(end == End::in_order);
@@ -361,12 +366,22 @@ void DeviceWorld::act(device::StoreSettle& action) {
   to_store(action);
 }
 
-void DeviceWorld::act(device::EngineConnect& action) {
-  sim_.note("connect attempt", {action.request->attempt});
+void DeviceWorld::check_attempts() {
   if (attempt_at_) {
     sim_.checks.expect(Check::no_hot_loop, sim_.now - *attempt_at_ >= link::kAttemptGap,
                        [] { return std::string("two attempts within a second"); });
   }
+  if (asked_) return;
+  attempts_.push_back(sim_.now);
+  if (attempts_.size() <= kAttemptsPerMinute) return;
+  sim_.checks.expect(Check::no_hot_loop, sim_.now - attempts_.front() >= link::kMinute,
+                     [] { return std::string("more than 30 attempts in a minute"); });
+  attempts_.pop_front();
+}
+
+void DeviceWorld::act(device::EngineConnect& action) {
+  sim_.note("connect attempt", {action.request->attempt});
+  check_attempts();
   if (const auto since = std::exchange(taken_over_at_, std::nullopt); since && !asked_) {
     const nanoseconds least = link::policy_of(Verdict::id_taken_over).at_least;
     sim_.checks.expect(Check::hold_off, sim_.now - *since >= least,

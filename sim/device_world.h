@@ -98,6 +98,7 @@ class DeviceWorld {
   void deliver(device::Event event);
   void connection_up(const device::EngineUp& up);
   void connection_over();
+  void check_attempts();
   void check_verdict(const env::Failure& failure);
   void carry_out(device::Actions actions);
   void after_step(bool tick);
@@ -137,6 +138,7 @@ class DeviceWorld {
   void change_subscriptions();
   void plan_command();
   void plan_certificate();
+  void plan_region_loss();
   void plan_incident();
   void incident();
   void strike_process(Fault kind);
@@ -207,8 +209,9 @@ class DeviceWorld {
   SimTime minute_{};
   std::uint64_t ticks_ = 0;  ///< In this minute.
   std::optional<SimTime> attempt_at_;
-  bool asked_ = false;       ///< Somebody asked for an attempt since the last one ended.
-  std::deque<SimTime> ups_;  ///< Of this process, the last ten.
+  std::deque<SimTime> attempts_;  ///< The last ones that nobody asked for.
+  bool asked_ = false;            ///< Somebody asked for an attempt since the last one ended.
+  std::deque<SimTime> ups_;       ///< Of this process, the last ten.
   SimTime up_at_{};
   std::optional<SimTime> taken_over_at_;  ///< The last connection ended so.
   SimTime series_since_{};                ///< Of connections that did not last.

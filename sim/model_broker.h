@@ -56,6 +56,8 @@ class ModelBroker {
   void resume();
   /// `politely`: it said DISCONNECT, so that nobody hears its will.
   void disconnected(bool politely);
+  /// The session is gone.
+  void forget();
   /// Another client has used our session; `clean`: for one of its own.
   void intruded(bool clean);
   /// PUBLISH. The caller calls answered() when it sends the PUBACK.
@@ -80,7 +82,6 @@ class ModelBroker {
   [[nodiscard]] bool knows(const Command& command) const;
 
  private:
-  void forget();
   void issue(const Command& command);
   void send_retained(const std::string& filter);
   void retain(const std::string& topic, const Bytes& payload);

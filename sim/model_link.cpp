@@ -90,6 +90,7 @@ std::optional<Fault> ModelLink::draw_trouble() {
     return outage_;
   }
   outage_.reset();
+  if (const auto trouble = draw_region_trouble()) return trouble;
   if (sim_.now < certificate_until_) {
     sim_.faults.count(Fault::certificate_expired);
     return Fault::certificate_expired;
@@ -97,6 +98,23 @@ std::optional<Fault> ModelLink::draw_trouble() {
   if (sim_.random.below(rates_.attempt_fails) != 0) return std::nullopt;
   const auto kind = static_cast<Fault>(sim_.random.below(kAttemptFaults));
   return sim_.strikes(kind, 1) ? std::optional(kind) : std::nullopt;
+}
+
+std::optional<Fault> ModelLink::draw_region_trouble() {
+  if (sim_.now < region_until_) {
+    sim_.faults.count(Fault::region_lost);
+    return Fault::region_lost;
+  }
+  if (sim_.now >= quota_until_ || sim_.random.below(4) == 0) return std::nullopt;
+  sim_.faults.count(Fault::quota_refused);
+  return Fault::quota_refused;
+}
+
+/// Names without addresses, with those of somebody else, or name servers and hosts that hang.
+void ModelLink::fail_without_region(const WirePtr& wire) {
+  constexpr std::array kWays{Fault::dns_fails, Fault::dns_hangs,   Fault::dns_lies,
+                             Fault::tls_fails, Fault::tcp_refused, Fault::connack_hangs};
+  fail(wire, kWays.at(sim_.random.below(kWays.size())));
 }
 
 void ModelLink::fail(const WirePtr& wire, Fault kind) {
@@ -119,6 +137,13 @@ void ModelLink::fail(const WirePtr& wire, Fault kind) {
       return fail_after(wire, soon, Verdict::tcp_refused);
     case Fault::tls_fails:
       return fail_after(wire, soon, kTls.at(sim_.random.below(kTls.size())));
+    case Fault::region_lost:
+      return fail_without_region(wire);
+    case Fault::quota_refused: {
+      const bool v5 = request.version == MqttVersion::v5;
+      const Coded refusal = v5 ? Coded{0x97, Verdict::quota_exceeded} : kRefusalsV311[2];
+      return fail_after(wire, soon, refusal.verdict, refusal.code);
+    }
     case Fault::certificate_expired:
       return fail_after(wire, soon, Verdict::tls_client_refused);
     case Fault::tls_hangs:
@@ -146,6 +171,7 @@ void ModelLink::fail_after(const WirePtr& wire, nanoseconds delay, Verdict verdi
 }
 
 void ModelLink::greet(const WirePtr& wire) {
+  if (sim_.now < region_until_) return end_client(wire, Verdict::server_gone, 0);
   if (server_wire_) close_server(server_wire_);
   const env::UpInfo info = broker_.connect(wire->request);
   server_wire_ = wire;
@@ -425,6 +451,7 @@ void ModelLink::rival_connects() {
 
 void ModelLink::heal() {
   outage_.reset();
+  certificate_until_ = region_until_ = quota_until_ = {};
   if (!wire_) return;
   wire_->bytes_per_second = 0;
   wire_->jitter = {};
@@ -437,6 +464,16 @@ void ModelLink::begin_outage(Fault kind, nanoseconds duration) {
 
 void ModelLink::expire_certificate(nanoseconds duration) {
   certificate_until_ = sim_.now + duration;
+}
+
+void ModelLink::lose_region(nanoseconds gone, nanoseconds refuses) {
+  region_until_ = sim_.now + gone;
+  quota_until_ = region_until_ + refuses;
+  sim_.trace.line(sim_.now, "the region is lost");
+  constexpr std::array kEnds{Fault::reset, Fault::black_hole, Fault::half_open};
+  strike(kEnds.at(sim_.random.below(kEnds.size())));
+  if (const WirePtr wire = server_wire_) close_server(wire);
+  broker_.forget();
 }
 
 void ModelLink::strike(Fault kind) {

@@ -52,6 +52,8 @@ class ModelLink {
   void begin_outage(Fault kind, std::chrono::nanoseconds duration);
   /// For a while TLS refuses our certificate.
   void expire_certificate(std::chrono::nanoseconds duration);
+  /// The endpoint is gone, and its connections with it; then it refuses most attempts for a while.
+  void lose_region(std::chrono::nanoseconds gone, std::chrono::nanoseconds refuses);
   /// One of the faults of a connection; no effect without one.
   void strike(Fault kind);
   /// The process is gone; the kernel says goodbye for it unless the power went.
@@ -111,7 +113,9 @@ class ModelLink {
   using WirePtr = std::shared_ptr<Wire>;
 
   [[nodiscard]] std::optional<Fault> draw_trouble();
+  [[nodiscard]] std::optional<Fault> draw_region_trouble();
   void fail(const WirePtr& wire, Fault kind);
+  void fail_without_region(const WirePtr& wire);
   void fail_after(const WirePtr& wire, std::chrono::nanoseconds delay, Verdict verdict,
                   std::uint8_t code = 0);
   void greet(const WirePtr& wire);
@@ -139,6 +143,8 @@ class ModelLink {
   std::optional<Fault> outage_;
   SimTime outage_until_{};
   SimTime certificate_until_{};
+  SimTime region_until_{};
+  SimTime quota_until_{};
   Seconds wall_error_{0};
   std::chrono::nanoseconds rival_most_{};  ///< It waits so long at most.
   bool rival_there_ = false;
