@@ -34,8 +34,13 @@ enum class Check : std::uint8_t {
   reconnect_bound,      ///< Healed: connected within the longest delay and one attempt.
   drain_bound,          ///< Healed: the backlog goes at 80 % of what is allowed, or faster.
   subscribed,           ///< Healed: the broker holds the subscriptions that are wanted.
+  will_after_loss,      ///< Outside: the will after an unclean end only; birth at each connect.
+  retained_last,        ///< Retained is the newest one delivered, and comes with a subscription.
+  verdict_named,        ///< Whatever ends an attempt or a connection is shown by its own verdict.
+  hold_off,             ///< Nobody who took our id over is thrown out again at once.
+  secrets,              ///< No log line and no detail of the state shows a payload.
 };
-inline constexpr std::size_t kDeviceChecks = 18;
+inline constexpr std::size_t kDeviceChecks = 23;
 
 [[nodiscard]] std::string_view to_string(Check check) noexcept;
 

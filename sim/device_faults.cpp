@@ -15,7 +15,8 @@ constexpr std::array<std::string_view, kDeviceFaults> kNames{
     "late-answer",     "leave-unheard",    "kill",         "power-cut",
     "cut-in-turn",     "clean-restart",    "reload",       "reconnect-now",
     "suspend",         "wall-step",        "disk-full",    "disk-read-only",
-    "disk-error",      "disk-unwritable",  "disk-slow"};
+    "disk-error",      "disk-unwritable",  "disk-slow",    "certificate-expired",
+    "region-lost",     "quota-refused"};
 static_assert(!kNames.back().empty());
 
 }  // namespace

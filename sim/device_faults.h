@@ -69,8 +69,12 @@ enum class Fault : std::uint8_t {
   disk_error,       ///< EIO, once.
   disk_unwritable,  ///< EIO of all that writes, for a while.
   disk_slow,        ///< A turn of the storage takes up to 20 s.
+  // Years, and regions.
+  certificate_expired,  ///< TLS refuses the device until its certificate is renewed, weeks later.
+  region_lost,          ///< The endpoint is gone for hours, in changing ways, with all sessions.
+  quota_refused,        ///< Back again, it refuses most of its devices: there are too many.
 };
-inline constexpr std::size_t kDeviceFaults = 47;
+inline constexpr std::size_t kDeviceFaults = 50;
 /// The first so many keep an attempt from becoming a connection.
 inline constexpr std::size_t kAttemptFaults = static_cast<std::size_t>(Fault::engine_hangs) + 1;
 

@@ -65,17 +65,22 @@ void DeviceWorld::publish_one(device::Publish& batch) {
   Message message;
   const std::uint64_t lane = random.below(config_.lanes.size());
   message.lane = config_.lanes[lane];
-  message.topic = "t/" + std::to_string(lane);
+  message.retain = random.below(8) == 0;
+  message.topic = topic_of(static_cast<LaneIndex>(lane), message.retain);
   const std::uint64_t kind = random.below(10);
   message.durability = kind == 0   ? Durability::memory
                        : kind == 1 ? Durability::spill
                                    : Durability::durable;
-  if (random.below(10) == 0) message.qos = Qos::at_most_once;
+  if (random.below(10) == 0 && !message.retain) message.qos = Qos::at_most_once;
   if (random.below(3) == 0) message.key = "k" + std::to_string(random.below(kKeys));
   if (random.below(20) == 0) message.expiry = seconds(1 + random.below(4000));
   const std::size_t size = random.below(random.below(20) == 0 ? kLargest : 400);
   const Serial serial = book_.next_serial();
-  message.payload = payload_of(serial, size);
+  if (message.retain && random.below(8) == 0) {
+    message.content_type = std::to_string(serial);  // empty: it deletes what is retained
+  } else {
+    message.payload = payload_of(serial, size);
+  }
   const Durability durability = message.durability;
   device::Admission admitted = device::admit(std::move(message), config_);
   if (!sim_.checks.expect(Check::no_loss, admitted.rejected == RejectReason::none,
@@ -110,10 +115,42 @@ void DeviceWorld::change_subscriptions() {
 }
 
 void DeviceWorld::plan_command() {
-  sim_.after(sim_.between({}, minutes(20)), Side::world, [this] {
+  sim_.after(sim_.between({}, 2 * scenario_.command_gap), Side::world, [this] {
     if (sim_.faults.healed()) return;
     broker_.command("c/" + std::to_string(sim_.random.below(kTopics)));
     plan_command();
+  });
+}
+
+// ---- the device's certificate -------------------------------------------------------------------
+
+/// It is renewed up to four weeks late; whoever brings the new files asks for an attempt.
+void DeviceWorld::plan_certificate() {
+  if (scenario_.certificate_life == hours(0)) return;
+  sim_.after(scenario_.certificate_life, Side::world, [this] {
+    if (sim_.faults.healed()) return;
+    const nanoseconds late = sim_.between({}, hours(24 * 28));
+    link_.expire_certificate(late);
+    if (sim_.random.below(2) == 0) link_.strike(Fault::reset);
+    sim_.after(late, Side::device, [this] {
+      sim_.trace.line(sim_.now, "the certificate is renewed");
+      if (!core_) return;
+      attempt_asked_for();
+      deliver(device::ReconnectNow{});
+    });
+    plan_certificate();
+  });
+}
+
+// ---- the endpoint's region ----------------------------------------------------------------------
+
+void DeviceWorld::plan_region_loss() {
+  if (scenario_.region_gap == hours(0)) return;
+  sim_.after(sim_.between({}, 2 * scenario_.region_gap), Side::world, [this] {
+    if (sim_.faults.healed()) return;
+    const nanoseconds gone = sim_.scattered(minutes(15), hours(8));
+    link_.lose_region(gone, sim_.between(minutes(1), minutes(15)));
+    plan_region_loss();
   });
 }
 
@@ -172,10 +209,22 @@ void DeviceWorld::attempt_asked_for() {
 
 void DeviceWorld::reload() {
   if (stopping_) return;
-  if (sim_.random.below(2) == 0) {
-    config_.max_in_flight = static_cast<std::uint16_t>(1 + sim_.random.below(100));
-  } else {
-    config_.host = config_.host == "broker.example" ? "other.example" : "broker.example";
+  switch (sim_.random.below(5)) {
+    case 0:
+    case 1:
+      config_.max_in_flight = static_cast<std::uint16_t>(1 + sim_.random.below(100));
+      break;
+    case 2: {
+      const bool v5 = config_.mqtt_version == MqttVersion::v5;
+      config_.mqtt_version = v5 ? MqttVersion::v311 : MqttVersion::v5;
+      break;
+    }
+    case 3:
+      if (config_.will) config_.will->payload += '!';
+      break;
+    default:
+      config_.host = config_.host == "broker.example" ? "other.example" : "broker.example";
+      break;
   }
   attempt_asked_for();
   deliver(device::Reload{std::make_shared<const Config>(config_)});
@@ -219,7 +268,7 @@ void DeviceWorld::strike_disk(Fault kind) {
       slow_disk_ = true;
       break;
   }
-  disk_heals(sim_.scattered(seconds(1), hours(1)));
+  disk_heals(sim_.scattered(seconds(1), scenario_.longest_disk_trouble));
 }
 
 void DeviceWorld::disk_heals(nanoseconds after) {

@@ -1,5 +1,6 @@
 // See device_world.h. Here: everything is healed, and what must happen then.
 #include <algorithm>
+#include <span>
 
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
@@ -17,6 +18,8 @@ using std::chrono::seconds;
 constexpr nanoseconds kRetries = flow::kRetryCap + seconds(1);
 constexpr nanoseconds kFilterRetries = flow::kSubscribeRetryCap + seconds(11);
 constexpr seconds kMargin(5);
+/// From CONNACK to the birth message at the broker.
+constexpr seconds kBirth(2);
 /// From the arrival of a message to its PUBACK, and a turn of the storage to get the next ones.
 constexpr std::chrono::milliseconds kAnswer(60);
 
@@ -116,11 +119,94 @@ void DeviceWorld::demand_subscriptions() {
                      [] { return std::string("the broker lacks a filter that is wanted"); });
 }
 
+/// A connection that nothing happens to brings the birth message soon, or after what kept it.
+void DeviceWorld::demand_birth(env::AttemptId attempt) {
+  if (!config_.birth || stopping_) return;
+  const auto look = [this, attempt, run = run_] {
+    if (run != run_ || link_.attempt() != attempt || !link_.undisturbed() || broker_.dawdled())
+      return;
+    sim_.checks.expect(Check::will_after_loss, observer_.born(),
+                       [] { return "connected, and no birth message"; });
+  };
+  sim_.after(kBirth, Side::world, look);
+  sim_.after(kBirth + kRetries + kMargin, Side::world, look);
+}
+
+bool DeviceWorld::heard_within(nanoseconds most, Observer::Heard wanted) {
+  const SimTime by = sim_.now + most;
+  while (!sim_.checks.failed() && observer_.heard() != wanted && sim_.now < by) {
+    run_until(std::min(by, sim_.now + seconds(1)));
+  }
+  return observer_.heard() == wanted;
+}
+
+/// The power goes: whoever watches the device hears its will once the broker has missed it for one
+/// and a half keep-alives, and its birth message when it is back.
+void DeviceWorld::demand_will() {
+  if (sim_.checks.failed()) return;
+  const nanoseconds late = std::max(link_.last_arrival() - sim_.now, nanoseconds::zero());
+  const nanoseconds missed = late + nanoseconds(config_.keep_alive) * 3 / 2 + kMargin;
+  observer_.listen_anew();
+  end_process(End::power_cut);
+  boot_after(missed + kMargin);
+  if (config_.will) {
+    sim_.checks.expect(Check::will_after_loss, heard_within(missed, Observer::Heard::will),
+                       [] { return "the device is gone, and its will was not heard"; });
+    demand_status(*config_.will);
+  }
+  demand_reconnect();
+  if (!config_.birth) return;
+  sim_.checks.expect(Check::will_after_loss, heard_within(kRetries, Observer::Heard::birth),
+                     [] { return "the device is back, and its birth message was not heard"; });
+  demand_status(*config_.birth);
+}
+
+/// Whoever comes later learns the same.
+void DeviceWorld::demand_status(const StatusMessage& status) {
+  if (!status.retain) return;
+  const Bytes kept = broker_.retained(status.topic);
+  const auto text = std::as_bytes(std::span(status.payload));
+  sim_.checks.expect(Check::retained_last,
+                     std::equal(kept.begin(), kept.end(), text.begin(), text.end()),
+                     [] { return "what is retained of the device's status is not the last"; });
+}
+
+/// Each topic retains the newest, in both directions.
+void DeviceWorld::demand_retained() {
+  if (sim_.checks.failed()) return;
+  for (std::size_t lane = 0; lane < config_.lanes.size(); ++lane) {
+    const std::string topic = topic_of(static_cast<LaneIndex>(lane), true);
+    const std::optional<Bytes> wanted = book_.retained_on(topic);
+    sim_.checks.expect(Check::retained_last, !wanted || *wanted == broker_.retained(topic), [&] {
+      return topic + " retains " + std::to_string(serial_of(broker_.retained(topic))) +
+             ", not the newest one delivered, " + std::to_string(serial_of(*wanted));
+    });
+  }
+  const std::string topic = "c/retained";
+  broker_.command_retained(topic, false);
+  const std::uint64_t newest = broker_.command_retained(topic, false);
+  const SubscriptionId id = ++last_subscription_;
+  wanted_[id] = topic;
+  deliver(device::Subscribe{id, topic, Qos::at_least_once});
+  run_until(sim_.now + kFilterRetries);
+  sim_.checks.expect(Check::retained_last, got_retained_[topic] == newest, [&] {
+    return "subscribed, and the retained message " + std::to_string(newest) + " did not come";
+  });
+}
+
 void DeviceWorld::judge() {
   heal();
   demand_reconnect();
+  if (scenario_.link.rival && !sim_.checks.failed()) {
+    link_.rival_connects();  // a last time, so that nobody has to guess whose session is there
+    run_until(sim_.now + kMargin);
+    demand_reconnect();
+  }
   demand_drain();
   demand_subscriptions();
+  demand_will();
+  demand_drain();  // a cut may undo ends that were not written yet
+  demand_retained();
   if (sim_.checks.failed()) return;
   // A last stop in order, and a look at what it left.
   const std::uint64_t last = run_;
@@ -129,6 +215,9 @@ void DeviceWorld::judge() {
   if (sim_.checks.failed()) return;
   sim_.checks.expect(Check::shutdown_bound, run_ == last + 1,
                      [] { return std::string("the last stop did not end"); });
+  sim_.checks.expect(Check::will_after_loss,
+                     !config_.birth || observer_.heard() == Observer::Heard::birth,
+                     [] { return "after a stop in order the will was heard"; });
   sim_.checks.expect(Check::no_loss, book_.ledger().pending == 0,
                      [] { return std::string("something waits after all was delivered"); });
   book_.judge();

@@ -9,6 +9,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint64_t kKiB = 1024;
+constexpr hours kYear(24 * 365);
 
 DeviceScenario field() {
   DeviceScenario s;
@@ -89,11 +90,59 @@ DeviceScenario offline_weeks() {
   return s;
 }
 
+DeviceScenario take_over() {
+  DeviceScenario s = field();
+  s.name = "take-over";
+  s.what = "a second device with the same client id, which comes back whenever it is thrown out";
+  s.duration = hours(12);
+  s.incident_gap = hours(1);
+  s.longest_outage = minutes(5);
+  s.link.attempt_fails = 50;
+  s.link.rival = true;
+  s.always = {Fault::take_over};
+  return s;
+}
+
+DeviceScenario ten_years() {
+  DeviceScenario s = field();
+  s.name = "ten-years";
+  s.what = "ten years with few messages: 2038, certificates that expire, a disk full for weeks";
+  s.duration = kYear * 10;
+  s.publish_gap = hours(6);
+  s.command_gap = hours(12);
+  s.incident_gap = hours(48);
+  s.longest_outage = hours(24 * 7);
+  s.longest_disk_trouble = hours(24 * 21);
+  s.link.attempt_fails = 20;
+  s.sparse = true;
+  s.begins = WallTime{1'838'160'000'000};  // spring 2028, so that 2038-01-19 is always within
+  s.begins_within = hours(24 * 365 * 9);
+  s.certificate_life = kYear;
+  s.always = {Fault::certificate_expired, Fault::disk_full};
+  return s;
+}
+
+DeviceScenario region_loss() {
+  DeviceScenario s = field();
+  s.name = "region-loss";
+  s.what = "an endpoint that is gone for hours, and comes back without sessions and with quotas";
+  s.duration = hours(24 * 4);
+  s.publish_gap = minutes(2);
+  s.incident_gap = hours(2);
+  s.longest_outage = minutes(5);
+  s.region_gap = hours(12);
+  s.link.attempt_fails = 50;
+  s.outbox_bytes = 1024 * kKiB;
+  s.always = {Fault::region_lost, Fault::quota_refused};
+  return s;
+}
+
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
   static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
-                                               never_acks(), session_lost(), offline_weeks()};
+                                               never_acks(), session_lost(), offline_weeks(),
+                                               take_over(),  ten_years(),    region_loss()};
   return all;
 }
 

@@ -23,6 +23,17 @@ struct DeviceScenario {
   std::uint64_t burst_one_in = 50;  ///< A publish is a burst of up to `burst` messages.
   std::uint64_t burst = 60;
   std::uint64_t outbox_bytes = 0;
+  std::chrono::nanoseconds command_gap = std::chrono::minutes(10);
+  std::chrono::nanoseconds longest_disk_trouble = std::chrono::hours(1);
+  /// Timers as of a device that says little: pings and checks every quarter of an hour or rarer.
+  bool sparse = false;
+  /// The wall clock at the beginning is drawn from here on, over `begins_within`.
+  WallTime begins{1'577'836'800'000};  // 2020
+  std::chrono::hours begins_within{24 * 365 * 10};
+  /// The device's certificate expires so often, and is renewed too late; 0: it never does.
+  std::chrono::hours certificate_life{0};
+  /// Mean time between two losses of the whole endpoint; 0: there are none.
+  std::chrono::hours region_gap{0};
   LinkRates link;
   BrokerRates broker;
   std::vector<Fault> always;  ///< Enabled in every run, besides the random half.

@@ -66,7 +66,7 @@ class Campaign {
     }
     if (vain) std::printf("FAILED: a kind of fault was never injected, or a checker never ran\n");
     const double took = std::chrono::duration<double>(Clock::now() - begin_).count();
-    const double days = std::chrono::duration<double>(sum_.lived).count() / 86400;
+    const double days = static_cast<double>(lived_.count()) / 86400;
     std::uint64_t faults = 0;
     for (const std::uint64_t n : sum_.faults) faults += n;
     std::printf(
@@ -102,7 +102,7 @@ class Campaign {
 
   void add(const DeviceResult& result) {
     ++runs_;
-    sum_.lived += result.lived;
+    lived_ += std::chrono::duration_cast<std::chrono::seconds>(result.lived);
     sum_.events += result.events;
     sum_.messages += result.messages;
     sum_.arrivals += result.arrivals;
@@ -126,6 +126,7 @@ class Campaign {
   Tasks tasks_;
   std::mutex mutex_;
   DeviceResult sum_;
+  std::chrono::seconds lived_{};  ///< Of all; thirty lives of ten years are too many nanoseconds.
   std::uint64_t runs_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t last_seed_ = 0;

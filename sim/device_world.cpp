@@ -3,28 +3,39 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
+#include <variant>
 
 #include "base/check.h"
+#include "flow/sender.h"
+#include "link/policy.h"
 #include "link/supervisor.h"
 
 namespace holdfast::sim {
 namespace {
+
+/// In the order of device::Event.
+constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
+    "> tick",          "> publish",    "> subscribe",    "> unsubscribe", "> stored",
+    "> fetched",       "> store-news", "> store-report", "> engine-up",   "> engine-failed",
+    "> engine-down",   "> published",  "> refused",      "> subscribed",  "> message",
+    "> reconnect-now", "> reload",     "> stop",         "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-/// A run begins on some day of the 2020s; with ten years more, 2038 is within reach.
-constexpr std::int64_t kWallBeginMs = 1'577'836'800'000;
-constexpr std::uint64_t kDecadeMs = std::uint64_t{10} * 365 * 24 * 3600 * 1000;
-/// ... and up to 100 days after a boot: 2^32 ms are within reach, too.
+/// A run begins up to 100 days after a boot: 2^32 ms are within reach.
 constexpr std::chrono::hours kUpMax(24 * 100);
 /// The process manager starts what ended again after this.
 constexpr seconds kRestartDelay(2);
 /// Beyond what flow needs at its fastest: a message takes a few ticks at most.
 constexpr std::uint64_t kTicksPerMinute = 30'000;
+/// Delays are drawn from [0, range], and the least cap is 8 s: so many attempts in a minute are
+/// almost five deviations away.
+constexpr std::size_t kAttemptsPerMinute = 30;
 /// Connections that did not last, one behind the other, until their pace is judged.
 constexpr std::uint64_t kSeries = 30;
 
@@ -43,7 +54,8 @@ void DeviceClock::begin(std::int64_t wall_ms, nanoseconds up) {
 }
 
 void DeviceClock::reboot(std::uint64_t id) {
-  booted_ = now_ - seconds(5);
+  longest_up_ = longest_up();
+  booted_ = now_;  // not before the power went
   for (std::size_t i = 0; i < 8; ++i) boot_id_[i] = static_cast<std::uint8_t>(id >> (8 * i));
 }
 
@@ -73,12 +85,20 @@ DeviceWorld::DeviceWorld(const DeviceScenario& scenario, std::uint64_t seed, std
       disk_random_(seed ^ 0xD15C),
       disk_(disk_random_),
       book_(sim_, config_),
-      broker_(sim_, book_, scenario_.broker),
+      observer_(sim_, config_),
+      broker_(sim_, book_, observer_, scenario_.broker),
       link_(sim_, broker_, scenario_.link, [this](device::Event e) { deliver(std::move(e)); }) {
+  link_.on_refusal = [this](env::Token token, Errc code) {
+    if (token != flow::kBirthToken) return;
+    const bool for_good = code == Errc::too_large || code == Errc::unsupported;
+    for_good ? observer_.birth_denied() : observer_.put_off();
+  };
   sim_.faults.draw(sim_.random);
   for (const Fault fault : scenario.always) sim_.faults.enable(fault);
-  const std::uint64_t day = sim_.random.below(kDecadeMs);
-  clock_.begin(kWallBeginMs + static_cast<std::int64_t>(day), sim_.scattered(seconds(10), kUpMax));
+  const milliseconds within = scenario_.begins_within;
+  const std::uint64_t day = sim_.random.below(static_cast<std::uint64_t>(within.count()));
+  clock_.begin(scenario_.begins.ms + static_cast<std::int64_t>(day),
+               sim_.scattered(seconds(10), kUpMax));
   draw_config();
 }
 
@@ -91,14 +111,35 @@ void DeviceWorld::draw_config() {
   config_.limits.memory = (256 * std::size_t{1024}) << random.below(3);
   constexpr std::array kCaps{8, 30, 120, 120};
   config_.timing.backoff_cap = seconds(kCaps.at(random.below(kCaps.size())));
+  if (scenario_.sparse) draw_timers();
   config_.outbox.max_bytes = scenario_.outbox_bytes;
   config_.outbox.ack_flush = milliseconds(100 + random.below(5000));
   config_.outbox.always_pad = random.below(4) == 0;
   config_.outbox.preallocate = random.below(4) == 0;
   if (random.below(3) == 0) config_.outbox.on_fault = OnFault::memory;
-  if (random.below(2) == 0) config_.birth = StatusMessage{"s", "b", Qos::at_least_once, true};
+  if (random.below(3) == 0) config_.mqtt_version = MqttVersion::v311;
+  draw_status();
   if (random.below(2) == 0) draw_rules();
   segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
+}
+
+/// Birth and will, on one topic.
+void DeviceWorld::draw_status() {
+  SeededRandom& random = sim_.random;
+  StatusMessage status{"s/device-1", "online", Qos::at_least_once, true};
+  status.retain = random.below(4) != 0;
+  if (random.below(4) != 0) config_.birth = status;
+  status.payload = "offline";
+  if (random.below(4) != 0) config_.will = status;
+}
+
+/// So that ten years are few events.
+void DeviceWorld::draw_timers() {
+  Config::Timing& timing = config_.timing;
+  config_.keep_alive = Seconds(1200);
+  timing.silent_after = sim_.random.below(4) == 0 ? minutes(20) : minutes(60);
+  timing.health_interval = minutes(60);
+  timing.backoff_cap = timing.backoff_cap * 15;
 }
 
 void DeviceWorld::draw_rules() {
@@ -114,13 +155,18 @@ void DeviceWorld::draw_rules() {
 }
 
 DeviceResult DeviceWorld::run() {
+  DeviceResult result;
+  result.wall_begin = clock_.wall();
   boot();
   plan_publish();
   plan_command();
+  plan_certificate();
+  plan_region_loss();
   plan_incident();
   run_until(duration_);
   if (!sim_.checks.failed()) judge();
-  DeviceResult result;
+  result.wall_end = clock_.wall();
+  result.longest_up = clock_.longest_up();
   result.failure = sim_.checks.failure();
   result.failed_at = result.lived = sim_.now;
   result.hash = sim_.trace.hash();
@@ -203,7 +249,7 @@ void DeviceWorld::boot() {
 
 /// Opens an image of the disk twice more: the next recovery finds what this one found.
 void DeviceWorld::check_twin() {
-  SeededRandom random(run_);
+  SeededRandom random(sim_.random.next());
   if (random.below(4) != 0 || sim_.checks.failed() || disk_.is_down()) return;
   const std::unique_ptr<PowerCutDisk> image = disk_.image(random);
   const Ledger mine = outbox_->ledger();
@@ -234,10 +280,12 @@ void DeviceWorld::end_process(End end) {
   gate_bytes_ = 0;
   series_ = ticks_ = 0;
   attempt_at_.reset();
+  taken_over_at_.reset();
   ups_.clear();
   up_at_.reset();
   too_many_since_.reset();
   too_many_for_ = nanoseconds::zero();
+  attempts_.clear();
   wanted_.clear();
   state_ = LinkState::idle;
   book_.ended(end == End::in_order);
@@ -256,6 +304,7 @@ void DeviceWorld::stop_in_order() {
                        [] { return std::string("stop() has not ended by its deadline"); });
   });
   book_.stops();
+  leaves_well_ = link_.undisturbed();
   deliver(device::Stop{deadline});
 }
 
@@ -264,19 +313,19 @@ void DeviceWorld::stop_in_order() {
 void DeviceWorld::deliver(device::Event event) {
   if (!core_ || sim_.checks.failed()) return;
   ++events_;
-  sim_.note("event kind", {event.index()});
+  sim_.note(kEventNames.at(event.index()));
   book_.sees(event);
   const bool tick = std::holds_alternative<device::Tick>(event);
+  std::optional<env::Failure> failure;
   if (const auto* up = std::get_if<device::EngineUp>(&event)) {
-    book_.connected(up->attempt, up->info.receive_maximum);
-    ups_.push_back(sim_.now);
-    if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
-    up_at_ = sim_.now;
-    if (series_++ == 0) series_since_ = sim_.now;
+    connection_up(*up);
   } else if (const auto* down = std::get_if<device::EngineDown>(&event)) {
+    failure = down->failure;
     connection_over();
     note_end(down->failure.verdict);
+    if (down->failure.verdict == Verdict::id_taken_over) taken_over_at_ = sim_.now;
   } else if (const auto* failed = std::get_if<device::EngineFailed>(&event)) {
+    failure = failed->failure;
     asked_ = false;
     note_end(failed->failure.verdict);
   } else if (std::holds_alternative<device::EnginePublished>(event)) {
@@ -286,8 +335,29 @@ void DeviceWorld::deliver(device::Event event) {
       if (item.gated) gate_bytes_ -= item.message->cost();
     }
   }
+  const bool counts = state_ == LinkState::connecting || state_ == LinkState::connected;
   carry_out(core_->step(clock_.now(), std::move(event)));
-  if (core_) after_step(tick);
+  if (!core_) return;
+  if (failure && counts) check_verdict(*failure);
+  after_step(tick);
+}
+
+void DeviceWorld::check_verdict(const env::Failure& failure) {
+  const Verdict shown = core_->state(clock_.now()).connection.verdict;
+  sim_.checks.expect(Check::verdict_named, shown == failure.verdict, [&] {
+    return "the connection ended as " + std::string(to_string(failure.verdict)) + ", and " +
+           std::string(to_string(shown)) + " is shown";
+  });
+}
+
+void DeviceWorld::connection_up(const device::EngineUp& up) {
+  book_.connected(up.attempt, up.info.receive_maximum);
+  observer_.connected();
+  demand_birth(up.attempt);
+  ups_.push_back(sim_.now);
+  if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
+  up_at_ = sim_.now;
+  if (series_++ == 0) series_since_ = sim_.now;
 }
 
 void DeviceWorld::connection_over() {
@@ -321,11 +391,26 @@ void DeviceWorld::act(device::StoreSettle& action) {
   to_store(action);
 }
 
-void DeviceWorld::act(device::EngineConnect& action) {
-  sim_.note("connect attempt", {action.request->attempt});
+void DeviceWorld::check_attempts() {
   if (attempt_at_) {
     sim_.checks.expect(Check::no_hot_loop, sim_.now - *attempt_at_ >= link::kAttemptGap,
                        [] { return std::string("two attempts within a second"); });
+  }
+  if (asked_) return;
+  attempts_.push_back(sim_.now);
+  if (attempts_.size() <= kAttemptsPerMinute) return;
+  sim_.checks.expect(Check::no_hot_loop, sim_.now - attempts_.front() >= link::kMinute,
+                     [] { return std::string("more than 30 attempts in a minute"); });
+  attempts_.pop_front();
+}
+
+void DeviceWorld::act(device::EngineConnect& action) {
+  sim_.note("connect attempt", {action.request->attempt});
+  check_attempts();
+  if (const auto since = std::exchange(taken_over_at_, std::nullopt); since && !asked_) {
+    const nanoseconds least = link::policy_of(Verdict::id_taken_over).at_least;
+    sim_.checks.expect(Check::hold_off, sim_.now - *since >= least,
+                       [] { return "back at once, though another device has our id"; });
   }
   const bool budget =
       asked_ || ups_.size() < link::kConnectsPerMinute || sim_.now - ups_.front() >= link::kMinute;
@@ -340,12 +425,14 @@ void DeviceWorld::act(device::EngineConnect& action) {
     series_ = 0;
   }
   attempt_at_ = state_since_ = sim_.now;
+  observer_.asks(*action.request);
   link_.connect(*action.request);
 }
 
 void DeviceWorld::act(device::EnginePublish& action) {
   sim_.note("send token", {action.token});
   book_.sends(action);
+  observer_.sends(action.token);
   link_.publish(action.attempt, action.token, action.message);
 }
 
@@ -362,13 +449,16 @@ void DeviceWorld::act(device::EngineAbort&) {
 
 void DeviceWorld::act(device::GiveReceipt& action) {
   const Receipt& receipt = action.receipt;
-  sim_.note("receipt ticket kind id", {action.ticket & ~device::kUntilAccepted,
-                                       static_cast<std::uint64_t>(receipt.kind), receipt.id});
+  sim_.note("receipt-" + std::string(to_string(receipt.kind)) + " ticket id",
+            {action.ticket & ~device::kUntilAccepted, receipt.id});
   book_.gives(action);
 }
 
 void DeviceWorld::act(device::GiveMessage& action) {
-  const ModelBroker::Command command{serial_of(action.message.payload), action.message.topic};
+  const InboundMessage& message = action.message;
+  ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
+  if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
+  if (message.retain) got_retained_[message.topic] = command.number;
   sim_.note("message number", {command.number});
   const bool known = broker_.knows(command) &&
                      std::all_of(action.to.begin(), action.to.end(), [&](SubscriptionId id) {
@@ -380,15 +470,29 @@ void DeviceWorld::act(device::GiveMessage& action) {
   });
 }
 
+void DeviceWorld::act(device::Log& action) {
+  sim_.trace.line(sim_.now, action.line);
+  check_secrets(action.line);
+}
+
+void DeviceWorld::check_secrets(std::string_view shown) {
+  sim_.checks.expect(Check::secrets, shown.find(kSecret) == std::string_view::npos,
+                     [&] { return "a payload is shown: " + std::string(shown); });
+}
+
 void DeviceWorld::act(device::GiveConnection& action) {
-  sim_.note("state state verdict", {static_cast<std::uint64_t>(action.state.state),
-                                    static_cast<std::uint64_t>(action.state.verdict)});
+  sim_.note("state " + std::string(to_string(action.state.state)) + ' ' +
+            std::string(to_string(action.state.verdict)));
+  check_secrets(action.state.detail);
 }
 
 void DeviceWorld::act(device::Stopped&) {
   sim_.note("stopped");
   sim_.checks.expect(Check::shutdown_bound, stopping_,
                      [] { return std::string("stopped without being asked"); });
+  const bool well = leaves_well_ && link_.undisturbed_to_the_end() && !broker_.dawdled();
+  sim_.checks.expect(Check::will_after_loss, !well || link_.said_goodbye(),
+                     [] { return "stopped without a DISCONNECT on a good connection"; });
   // The driver is not called again; the process ends at its own pace.
   sim_.agenda.add(sim_.now, Side::device, [this, run = run_] {
     if (run != run_ || !core_) return;

@@ -18,6 +18,7 @@
 #include "sim/message_book.h"
 #include "sim/model_broker.h"
 #include "sim/model_link.h"
+#include "sim/observer.h"
 #include "sim/power_cut_disk.h"
 
 namespace holdfast::sim {
@@ -39,10 +40,15 @@ class DeviceClock final : public env::Clock {
   void synchronize();
   [[nodiscard]] Seconds wall_error() const { return error_; }
   [[nodiscard]] SimTime in_sim(BootTime at) const;
+  /// The longest time between two boots.
+  [[nodiscard]] std::chrono::nanoseconds longest_up() const {
+    return std::max(longest_up_, now_ - booted_);
+  }
 
  private:
   const SimTime& now_;
   SimTime booted_{};
+  std::chrono::nanoseconds longest_up_{};
   std::int64_t wall_begin_ms_ = 0;
   Seconds error_{0};
   bool synchronized_ = true;
@@ -55,6 +61,9 @@ struct DeviceResult {
   SimTime failed_at{};
   std::uint64_t hash = 0;
   SimTime lived{};
+  std::chrono::nanoseconds longest_up{};  ///< Between two boots.
+  WallTime wall_begin{};
+  WallTime wall_end{};
   std::uint64_t events = 0;
   std::uint64_t messages = 0;
   std::uint64_t arrivals = 0;
@@ -78,16 +87,21 @@ class DeviceWorld {
   // ---- the process (device_world.cpp) ----------------------------------------------------------
 
   void draw_config();
+  void draw_status();
   void draw_rules();
+  void draw_timers();
   [[nodiscard]] outbox::Options store_options() const;
   void check_disk();
   void boot();
   void boot_after(std::chrono::nanoseconds delay);
   void end_process(End end);
   void deliver(device::Event event);
+  void connection_up(const device::EngineUp& up);
   void connection_over();
   /// An attempt or a connection is over.
   void note_end(Verdict verdict);
+  void check_attempts();
+  void check_verdict(const env::Failure& failure);
   void carry_out(device::Actions actions);
   void after_step(bool tick);
   void check_pace(bool tick);
@@ -108,7 +122,8 @@ class DeviceWorld {
   void act(device::GiveReceipt& action);
   void act(device::GiveMessage& action);
   void act(device::GiveConnection& action);
-  void act(device::Log& action) { sim_.trace.line(sim_.now, action.line); }
+  void act(device::Log& action);
+  void check_secrets(std::string_view shown);
   void act(device::Stopped& action);
   void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }
 
@@ -128,6 +143,8 @@ class DeviceWorld {
   void publish_one(device::Publish& batch);
   void change_subscriptions();
   void plan_command();
+  void plan_certificate();
+  void plan_region_loss();
   void plan_incident();
   void incident();
   void strike_process(Fault kind);
@@ -143,6 +160,11 @@ class DeviceWorld {
   void demand_reconnect();
   void demand_drain();
   void demand_subscriptions();
+  void demand_birth(env::AttemptId attempt);
+  void demand_will();
+  void demand_status(const StatusMessage& status);
+  void demand_retained();
+  [[nodiscard]] bool heard_within(std::chrono::nanoseconds most, Observer::Heard wanted);
   void judge();
   [[nodiscard]] std::chrono::nanoseconds longest_delay() const;
   [[nodiscard]] std::chrono::nanoseconds longest_attempt() const;
@@ -157,6 +179,7 @@ class DeviceWorld {
   SeededRandom disk_random_;
   PowerCutDisk disk_;
   MessageBook book_;
+  Observer observer_;
   ModelBroker broker_;
   ModelLink link_;
 
@@ -168,7 +191,8 @@ class DeviceWorld {
   SimTime boots_at_ = kSimNever;  ///< While there is no process.
   bool stopping_ = false;
   bool store_closed_ = false;
-  bool rough_ = false;  ///< The disk was in trouble in this run of the process.
+  bool leaves_well_ = false;  ///< Stopping began on a connection that nothing had happened to.
+  bool rough_ = false;        ///< The disk was in trouble in this run of the process.
 
   device::StoreQueue queue_;
   bool in_turn_ = false;
@@ -180,6 +204,8 @@ class DeviceWorld {
   SimTime suspended_until_{};
   std::map<SubscriptionId, std::string> wanted_;
   SubscriptionId last_subscription_ = 0;
+  /// The last retained message of a topic that the application got because it subscribed.
+  std::map<std::string, std::uint64_t> got_retained_;
   std::size_t gate_bytes_ = 0;  ///< Published, not answered by the store.
 
   std::uint64_t events_ = 0;
@@ -189,11 +215,13 @@ class DeviceWorld {
   SimTime minute_{};
   std::uint64_t ticks_ = 0;  ///< In this minute.
   std::optional<SimTime> attempt_at_;
-  bool asked_ = false;       ///< Somebody asked for an attempt since the last one ended.
-  std::deque<SimTime> ups_;  ///< Of this process, the last ten.
+  std::deque<SimTime> attempts_;  ///< The last ones that nobody asked for.
+  bool asked_ = false;            ///< Somebody asked for an attempt since the last one ended.
+  std::deque<SimTime> ups_;       ///< Of this process, the last ten.
   std::optional<SimTime> up_at_;
   std::optional<SimTime> too_many_since_;     ///< The first such refusal since a stable connection.
   std::chrono::nanoseconds too_many_for_{0};  ///< From that to the last end of an attempt.
+  std::optional<SimTime> taken_over_at_;      ///< The last connection ended so.
   SimTime series_since_{};                    ///< Of connections that did not last.
   std::uint64_t series_ = 0;
 };

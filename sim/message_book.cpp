@@ -1,6 +1,7 @@
 #include "sim/message_book.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "flow/reason.h"
@@ -14,9 +15,19 @@ constexpr std::chrono::milliseconds kStoreAgain(100);
 
 std::size_t index(DropReason reason) { return static_cast<std::size_t>(reason); }
 
-Serial serial_in(const StoredMessage& message) { return serial_of(message.payload); }
+/// An empty message, which deletes what is retained, has its number elsewhere.
+Serial serial_in(const StoredMessage& message) {
+  if (!message.payload.empty()) return serial_of(message.payload);
+  Serial serial = 0;
+  const std::string& text = message.content_type;
+  std::from_chars(text.data(), text.data() + text.size(), serial);
+  return serial;
+}
 
 std::byte filler(Serial serial, std::size_t at) {
+  if (const std::size_t i = at - sizeof serial; i < kSecret.size()) {
+    return static_cast<std::byte>(kSecret[i]);
+  }
   return static_cast<std::byte>((serial * 131 + at * 7) & 0xFF);
 }
 
@@ -37,6 +48,10 @@ Serial serial_of(const Bytes& payload) {
     serial |= std::to_integer<Serial>(payload[i]) << (8 * i);
   }
   return serial;
+}
+
+std::string topic_of(LaneIndex lane, bool retain) {
+  return (retain ? "r/" : "t/") + std::to_string(lane);
 }
 
 // ---- finding ------------------------------------------------------------------------------------
@@ -67,7 +82,7 @@ void MessageBook::land(Record& r) {
 bool MessageBook::same_bytes(const StoredMessage& message) {
   const Record* r = record(serial_in(message));
   bool same = r != nullptr && r->size == message.payload.size() && r->lane == message.lane &&
-              r->qos == message.qos && message.topic == "t/" + std::to_string(r->lane);
+              r->qos == message.qos && message.topic == topic_of(r->lane, r->retain);
   for (std::size_t i = sizeof(Serial); same && i < message.payload.size(); ++i) {
     same = message.payload[i] == filler(serial_in(message), i);
   }
@@ -84,6 +99,7 @@ void MessageBook::published(const StoredMessage& message, Durability durability)
   fresh.lane = message.lane;
   fresh.asked = fresh.kept = durability;
   fresh.qos = message.qos;
+  fresh.retain = message.retain;
   fresh.expiry_seconds = message.expiry_seconds.value_or(0);
   fresh.size = static_cast<std::uint32_t>(message.payload.size());
   fresh.cost = message.cost();
@@ -132,8 +148,11 @@ void MessageBook::sees_what(const device::StoreAppended& appended) {
     }
     Record& r = *record(serial);
     if (item.message->alias != 0) {  // from RAM to disk
+      sim_.checks.expect(Check::retained_last, item.message->retain == r.retain || gives_way(r),
+                         [&] { return name(r) + " is stored as not retained"; });
       for (Record* other : left) other->overtaken = other->overtaken || other->lane == r.lane;
       r.overtaken = r.overtaken || r.sent;
+      r.turn = 0;  // it begins anew from there, also as one to be retained
       by_id_.erase(r.id);
       volatile_bytes_ -= r.cost;
     }
@@ -304,6 +323,7 @@ void MessageBook::count_end(Record& r, bool delivered, DropReason reason) {
   r.state = delivered ? State::delivered : State::dropped;
   r.reason = reason;
   r.ended_at = sim_.now;
+  note_retained(r, delivered);
   --ledger_.pending;
   ++(delivered ? ledger_.delivered : ledger_.dropped.at(index(reason)));
 }
@@ -321,6 +341,8 @@ void MessageBook::sends(const device::EnginePublish& publish) {
     return std::to_string(flight_.size()) + " messages in flight, the window is " +
            std::to_string(window());
   });
+  if (r.turn == 0) r.turn = ++last_turn_;
+  check_retain(r, *publish.message);
   if (!r.sent) {
     Progress& p = progress(r);
     const bool late = r.on_disk && r.overtaken;
@@ -336,6 +358,49 @@ void MessageBook::sends(const device::EnginePublish& publish) {
   r.may_repeat = false;
 }
 
+bool MessageBook::gives_way(Record& r) {
+  const bool later = r.sent && retained_[topic_of(r.lane, true)].sent > r.turn;
+  return r.retain_over = r.retain_over || later;
+}
+
+/// A repeat must not take the place of a later one, and nothing else gives up being retained.
+void MessageBook::check_retain(Record& r, const StoredMessage& message) {
+  if (!r.retain) return;
+  Retention& topic = retained_[topic_of(r.lane, true)];
+  if (message.retain) {
+    sim_.checks.expect(Check::retained_last, r.turn > topic.delivered, [&] {
+      return name(r) + " is retained again, behind message " + std::to_string(topic.last);
+    });
+  } else {
+    sim_.checks.expect(Check::retained_last, gives_way(r),
+                       [&] { return name(r) + " is not retained any more"; });
+  }
+  topic.sent = std::max(topic.sent, r.turn);
+  r.retain_sent = message.retain;
+}
+
+/// A message has its end: does its topic retain it now?
+void MessageBook::note_retained(const Record& r, bool delivered) {
+  if (!r.retain) return;
+  Retention& topic = retained_[topic_of(r.lane, true)];
+  if (!delivered) {
+    topic.unsure = topic.unsure || r.received;
+  } else if (r.turn > topic.delivered) {
+    topic.delivered = r.turn;
+    topic.last = r.serial;
+    topic.unsure = !r.retain_sent;
+  }
+}
+
+std::optional<Bytes> MessageBook::retained_on(const std::string& topic) const {
+  const auto found = retained_.find(topic);
+  if (found == retained_.end()) return Bytes{};
+  if (found->second.unsure) return std::nullopt;
+  if (found->second.last == 0) return Bytes{};
+  const Record& r = records_[found->second.last - 1];
+  return r.size == 0 ? Bytes{} : payload_of(r.serial, r.size);
+}
+
 void MessageBook::disconnected() {
   attempt_ = 0;
   for (const Serial serial : std::exchange(flight_, {})) {
@@ -345,7 +410,14 @@ void MessageBook::disconnected() {
   }
 }
 
+/// The storage is well: what an opening found is on disk.
+void MessageBook::end_doubts() {
+  if (!std::exchange(doubts_, false)) return;
+  for (Record& r : records_) r.doubtful = false;
+}
+
 void MessageBook::compare(const DeviceState& state) {
+  if (state.storage == StorageHealth::ok) end_doubts();
   const Ledger& shown = state.ledger;
   const bool same = shown.accepted == ledger_.accepted && shown.delivered == ledger_.delivered &&
                     shown.pending == ledger_.pending && shown.dropped == ledger_.dropped;
@@ -401,6 +473,10 @@ void MessageBook::ended(bool in_order) {
     }
     r.state = State::vanished;
     r.ended_at = sim_.now;
+    note_retained(r, false);
+  }
+  for (Record& r : records_) {
+    if (r.state != State::delivered) r.turn = 0;
   }
   for (auto& [lane, p] : progress_) p.sent = 0;
   volatile_bytes_ = durable_bytes_ = 0;
@@ -475,12 +551,22 @@ void MessageBook::recover(Record& r, bool waits, const outbox::Outbox& box, bool
     sim_.checks.expect(Check::dup_bound, !ended || soft || lenient,
                        [&] { return name(r) + " is back long after its end"; });
     if (r.accepted == 0) r.accepted = ++last_accepted_;
-    if (ended) r.revived = true;
+    if (lenient && r.state != State::accepted && !ended) r.doubtful = doubts_ = true;
+    if (ended) {
+      r.revived = true;
+      r.turn = 0;
+    }
     r.state = State::accepted;
     ++ledger_.pending;
     return;
   }
   const Fate fate = box.fate(r.id);
+  if (r.doubtful && r.state == State::accepted && fate.kind == FateKind::unknown) {
+    --ledger_.accepted;
+    r.state = State::vanished;
+    r.on_disk = r.doubtful = false;
+    return;
+  }
   const bool given_up = fate.kind == FateKind::dropped;
   if (!sim_.checks.expect(Check::accept_is_durable, ended || given_up, [&] {
         return name(r) + " was accepted, and is " + std::string(to_string(fate.kind)) + " now";

@@ -4,7 +4,7 @@
 // Purpose:  the book sees what goes into the core and what comes out of it, and what reaches the
 //           broker. It works out from that alone what the ledger must say.
 // Checks:   no-loss, no-silent-drop, accept-is-durable, order, dup-bound, ack-owner, no-forgery,
-//           bounded-memory, clock-proof.
+//           bounded-memory, clock-proof, retained-last.
 // Threads:  one.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -27,11 +28,17 @@ namespace holdfast::sim {
 /// Numbers the messages of a run; the ticket and the beginning of the payload.
 using Serial = std::uint64_t;
 
-/// The payload of a message: its number, then bytes that follow from it.
+/// Stands in every payload that has room for it, and must stand nowhere else.
+inline constexpr std::string_view kSecret = "s3cret";
+
+/// The payload of a message: its number, the secret, then bytes that follow from the number.
 [[nodiscard]] Bytes payload_of(Serial serial, std::size_t size);
 
 /// The number that a payload begins with.
 [[nodiscard]] Serial serial_of(const Bytes& payload);
+
+/// The topic of a message: retained ones have topics of their own.
+[[nodiscard]] std::string topic_of(LaneIndex lane, bool retain);
 
 class MessageBook {
  public:
@@ -77,6 +84,9 @@ class MessageBook {
   void opened(outbox::Outbox& box, bool lenient);
   /// Everything must be over.
   void judge();
+  /// What the broker must retain on a topic; empty: nothing. None: a copy of a message without a
+  /// good end may have taken the place.
+  [[nodiscard]] std::optional<Bytes> retained_on(const std::string& topic) const;
 
   /// How many messages may be in flight.
   [[nodiscard]] std::size_t window() const {
@@ -116,6 +126,8 @@ class MessageBook {
                                ///< docs/accounting.md, spill.
     bool received = false;     ///< The broker has taken it.
     bool denied = false;       ///< The broker has refused it for good.
+    bool doubtful = false;     ///< Refused, and found on a failing disk all the same; until the
+                               ///< storage is `ok`, nobody promises that it stays.
     std::uint32_t arrivals = 0;
     std::uint32_t expiry_seconds = 0;  ///< 0: none.
     std::uint32_t size = 0;            ///< Of the payload.
@@ -123,6 +135,11 @@ class MessageBook {
     MessageId id = 0;            ///< The current one.
     MessageId known_id = 0;      ///< The receipt's.
     std::uint64_t accepted = 0;  ///< Its place in the order of acceptance.
+    std::uint64_t turn = 0;      ///< Its place in the order of first sends, as this process, or the
+                                 ///< one that saw its end, knows it.
+    bool retain = false;
+    bool retain_sent = false;  ///< The last time.
+    bool retain_over = false;  ///< A later one of its topic was on its way, or delivered.
     SimTime published_at{};
     SimTime ended_at{};
     SimTime refused_at = kLongAgo;  ///< By the store, the last time.
@@ -140,6 +157,17 @@ class MessageBook {
     Serial last_arrived = 0;
   };
 
+  /// The messages of one topic that were to be retained.
+  struct Retention {
+    std::uint64_t sent = 0;       ///< The turn of the newest that was sent ...
+    std::uint64_t delivered = 0;  ///< ... and delivered.
+    Serial last = 0;              ///< That one.
+    bool unsure = false;          ///< Behind it came one that is not delivered, but was taken.
+  };
+
+  void note_retained(const Record& record, bool delivered);
+  [[nodiscard]] bool gives_way(Record& record);
+  void check_retain(Record& record, const StoredMessage& message);
   Record* record(Serial serial);
   Record* by_id(MessageId id);
   [[nodiscard]] static std::string name(const Record& record);
@@ -155,6 +183,7 @@ class MessageBook {
   void count_end(Record& record, bool delivered, DropReason reason);
   void check_end(const Record& record, bool delivered, DropReason reason);
   Progress& progress(const Record& record) { return progress_[{record.lane, record.kept}]; }
+  void end_doubts();
   std::set<Serial> list(outbox::Outbox& box);
   void recover(Record& record, bool waits, const outbox::Outbox& box, bool lenient);
   void judge(const Record& record);
@@ -164,6 +193,8 @@ class MessageBook {
   std::deque<Record> records_;
   std::unordered_map<MessageId, Serial> by_id_;
   std::map<std::pair<LaneIndex, Durability>, Progress> progress_;
+  std::map<std::string, Retention> retained_;
+  std::uint64_t last_turn_ = 0;
   Ledger ledger_;
   Cause cause_;
   std::uint64_t last_accepted_ = 0;
@@ -174,6 +205,7 @@ class MessageBook {
   std::size_t volatile_bytes_ = 0;
   std::size_t durable_bytes_ = 0;
   std::size_t largest_ = 0;
+  bool doubts_ = false;  ///< Some are doubtful.
   std::uint64_t turned_away_ = 0;
   std::uint64_t arrivals_ = 0;
   std::uint64_t duplicates_ = 0;

@@ -1,5 +1,7 @@
 #include "sim/model_broker.h"
 
+#include <span>
+
 #include "flow/sender.h"
 
 namespace holdfast::sim {
@@ -12,6 +14,17 @@ using std::chrono::seconds;
 constexpr std::uint64_t kPublishesPerSecond = 100;
 /// AWS IoT Core's own words for a session that is full, made small.
 constexpr std::size_t kWaitingMax = 50;
+/// Where MQTT 3.1.1 cannot say for how long, the account does (AWS IoT Core's default).
+constexpr Seconds kSessionExpiryV311{3600};
+/// PUBACK and SUBACK.
+constexpr std::uint8_t kDenied = 0x87;
+constexpr std::uint8_t kQuota = 0x97;
+constexpr std::uint8_t kFailureV311 = 0x80;
+
+Bytes bytes_of(const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
 
 }  // namespace
 
@@ -22,19 +35,23 @@ void ModelBroker::forget() {
 }
 
 env::UpInfo ModelBroker::connect(const env::ConnectRequest& request) {
-  if (sim_.now >= session_until_ || request.clean_start) forget();
+  // A session of one version of MQTT cannot go on in the other.
+  const bool other = request.version != request_.version;
+  if (sim_.now >= session_until_ || request.clean_start || other) forget();
+  request_ = request;
   if (session_ && sim_.strikes(Fault::session_lost, rates_.session_lost)) forget();
   env::UpInfo info;
   info.session_present = session_;
   const std::uint64_t window = sim_.random.below(4) == 0 ? 1 + sim_.random.below(20) : 100;
-  info.receive_maximum = static_cast<std::uint16_t>(window);
+  if (v5()) info.receive_maximum = static_cast<std::uint16_t>(window);
   receive_maximum_ = info.receive_maximum;
   session_ = true;
-  session_expiry_ = request.session_expiry;
+  session_expiry_ = v5() ? request.session_expiry : kSessionExpiryV311;
   session_until_ = kSimNever;
   connected_ = true;
   resumed_ = false;
   unanswered_ = withheld_ = 0;
+  dawdled_ = false;
   return info;
 }
 
@@ -44,8 +61,21 @@ void ModelBroker::resume() {
   for (const Command& command : waiting) send(command);
 }
 
-void ModelBroker::disconnected() {
+void ModelBroker::disconnected(bool politely) {
   connected_ = resumed_ = false;
+  observer_.sees_end(request_.will, politely);
+  if (!politely && request_.will && request_.will->retain) {
+    retain(request_.will->topic, bytes_of(request_.will->payload));
+  }
+  session_until_ = sim_.now + session_expiry_;
+}
+
+/// What a new client began under our id is there when we come back, without our subscriptions; only
+/// MQTT 3.1.1 ends a clean session with its connection.
+void ModelBroker::intruded(bool clean) {
+  if (clean) forget();
+  waiting_.clear();
+  session_ = !clean || v5();
   session_until_ = sim_.now + session_expiry_;
 }
 
@@ -57,10 +87,32 @@ bool ModelBroker::over_rate() {
   return sim_.strikes(Fault::rate_drop, 1);
 }
 
+void ModelBroker::retain(const std::string& topic, const Bytes& payload) {
+  if (payload.empty()) {
+    retained_.erase(topic);
+  } else {
+    retained_[topic] = payload;
+  }
+}
+
+Bytes ModelBroker::retained(const std::string& topic) const {
+  const auto found = retained_.find(topic);
+  return found == retained_.end() ? Bytes{} : found->second;
+}
+
+void ModelBroker::take(env::Token token, const StoredMessage& message,
+                       std::optional<std::uint8_t> code) {
+  const bool taken = code && *code < 0x80;
+  if (taken && message.retain) retain(message.topic, message.payload);
+  if (token != flow::kBirthToken) return book_.arrived(message, code);
+  if (taken) return observer_.sees_birth(message);
+  if (code == kDenied) return observer_.birth_denied();
+  if (code) observer_.put_off();
+}
+
 ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& message) {
-  const bool birth = token == flow::kBirthToken;
   if (message.qos == Qos::at_most_once) {
-    if (!birth) book_.arrived(message, over_rate() ? std::nullopt : std::optional{std::uint8_t{0}});
+    take(token, message, over_rate() ? std::nullopt : std::optional{std::uint8_t{0}});
     return {};
   }
   ++unanswered_;
@@ -69,16 +121,21 @@ ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& mes
            std::to_string(receive_maximum_);
   });
   if (over_rate()) {
-    if (!birth) book_.arrived(message, std::nullopt);
+    take(token, message, std::nullopt);
     ++withheld_;
     return {};
   }
   Ack ack{std::uint8_t{0}, sim_.between(milliseconds(1), milliseconds(20))};
-  if (sim_.strikes(Fault::puback_quota, rates_.per_message)) ack.code = 0x97;
-  if (sim_.strikes(Fault::puback_denied, rates_.per_message)) ack.code = 0x87;
-  if (!birth) book_.arrived(message, ack.code);
+  if (v5() && sim_.strikes(Fault::puback_quota, rates_.per_message)) ack.code = kQuota;
+  if (sim_.strikes(Fault::puback_denied, rates_.per_message)) {
+    ack.code = kDenied;
+    ack.hang_up = !v5();
+  }
+  take(token, message, ack.hang_up ? std::nullopt : ack.code);
+  if (ack.hang_up) return ack;
   if (sim_.strikes(Fault::puback_late, rates_.per_message)) {
     ack.after = sim_.between(seconds(1), seconds(25));
+    dawdled_ = true;
   }
   if (sim_.strikes(Fault::puback_reordered, rates_.per_message / 8 + 1)) {
     ack.after = sim_.between(milliseconds(20), seconds(2));
@@ -94,13 +151,24 @@ std::vector<std::uint8_t> ModelBroker::subscribe(const std::vector<env::FilterRe
   std::vector<std::uint8_t> codes;
   for (const env::FilterRequest& filter : filters) {
     if (sim_.strikes(Fault::suback_refused, 10)) {
-      codes.push_back(0x87);
+      codes.push_back(v5() ? kDenied : kFailureV311);
       continue;
     }
     codes.push_back(static_cast<std::uint8_t>(filter.qos));
     filters_.insert(filter.filter);
+    send_retained(filter.filter);
   }
   return codes;
+}
+
+/// What a topic retains comes with every subscription to it, before its SUBACK or a bit later.
+void ModelBroker::send_retained(const std::string& filter) {
+  if (!retained_.contains(filter)) return;
+  sim_.after(sim_.scattered(milliseconds(1), seconds(1)), Side::world, [this, filter] {
+    const Bytes payload = retained(filter);
+    if (!connected_ || !filters_.contains(filter) || payload.empty()) return;
+    issue({serial_of(payload), filter, true, false});
+  });
 }
 
 std::vector<std::uint8_t> ModelBroker::unsubscribe(const std::vector<std::string>& filters) {
@@ -108,11 +176,30 @@ std::vector<std::uint8_t> ModelBroker::unsubscribe(const std::vector<std::string
   return std::vector<std::uint8_t>(filters.size(), 0);
 }
 
-void ModelBroker::command(std::string topic) {
+void ModelBroker::command(const std::string& topic) {
+  const std::uint64_t kind = sim_.random.below(12);
+  if (kind < 3) {
+    command_retained(topic, kind == 0);
+    return;
+  }
+  issued_.push_back({topic});
+  issue({issued_.size(), topic, false, false});
+}
+
+std::uint64_t ModelBroker::command_retained(const std::string& topic, bool empty) {
+  issued_.push_back({topic});
+  const std::uint64_t number = issued_.size();
+  retain(topic, empty ? Bytes{} : payload_of(number, sizeof(Serial)));
+  issue({number, topic, false, empty});
+  return number;
+}
+
+void ModelBroker::issue(const Command& command) {
   if (!connected_ && sim_.now >= session_until_) forget();
-  if (!filters_.contains(topic) || waiting_.size() >= kWaitingMax) return;
-  topics_.push_back(topic);
-  waiting_.push_back({topics_.size(), std::move(topic)});
+  if (!filters_.contains(command.topic) || waiting_.size() >= kWaitingMax) return;
+  Issued& issued = issued_[command.number - 1];
+  (command.retain ? issued.retained : issued.live) = true;
+  waiting_.push_back(command);
   if (resumed_) send(waiting_.back());
 }
 
@@ -132,8 +219,9 @@ void ModelBroker::command_taken(std::uint64_t number) {
 }
 
 bool ModelBroker::knows(const Command& command) const {
-  return command.number >= 1 && command.number <= topics_.size() &&
-         topics_[command.number - 1] == command.topic;
+  if (command.number < 1 || command.number > issued_.size()) return false;
+  const Issued& issued = issued_[command.number - 1];
+  return issued.topic == command.topic && (command.retain ? issued.retained : issued.live);
 }
 
 }  // namespace holdfast::sim

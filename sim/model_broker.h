@@ -1,5 +1,5 @@
-// The broker as one client sees it: session, subscriptions, window, acknowledgements, and what it
-// does wrong.
+// The broker as one client sees it: session, subscriptions, window, acknowledgements, retained
+// messages, the will, and what it does wrong. MQTT 5 or 3.1.1, as the client says.
 //
 // Purpose:  decides at once; the link (sim/model_link.h) brings its answers over the network.
 // Threads:  one.
@@ -17,6 +17,7 @@
 #include "env/engine.h"
 #include "sim/device_context.h"
 #include "sim/message_book.h"
+#include "sim/observer.h"
 
 namespace holdfast::sim {
 
@@ -33,14 +34,18 @@ class ModelBroker {
   struct Command {
     std::uint64_t number = 0;
     std::string topic;
+    bool retain = false;  ///< Kept from before, and sent because of a subscription.
+    bool empty = false;   ///< It deletes what is retained.
   };
   struct Ack {
     std::optional<std::uint8_t> code;  ///< None: it never comes.
     std::chrono::nanoseconds after{};
+    bool hang_up = false;  ///< The connection is closed instead: MQTT 3.1.1 knows no refusal.
   };
 
-  ModelBroker(DeviceContext& context, MessageBook& book, const BrokerRates& rates)
-      : sim_(context), book_(book), rates_(rates) {}
+  ModelBroker(DeviceContext& context, MessageBook& book, Observer& observer,
+              const BrokerRates& rates)
+      : sim_(context), book_(book), observer_(observer), rates_(rates) {}
 
   /// Where commands go while a client is there.
   std::function<void(const Command&)> to_client;
@@ -49,40 +54,66 @@ class ModelBroker {
   env::UpInfo connect(const env::ConnectRequest& request);
   /// The client has its CONNACK; what waits for it may go.
   void resume();
-  void disconnected();
+  /// `politely`: it said DISCONNECT, so that nobody hears its will.
+  void disconnected(bool politely);
+  /// The session is gone.
+  void forget();
+  /// Another client has used our session; `clean`: for one of its own.
+  void intruded(bool clean);
   /// PUBLISH. The caller calls answered() when it sends the PUBACK.
   Ack publish(env::Token token, const StoredMessage& message);
   void answered() { --unanswered_; }
   std::vector<std::uint8_t> subscribe(const std::vector<env::FilterRequest>& filters);
   std::vector<std::uint8_t> unsubscribe(const std::vector<std::string>& filters);
-  /// Somebody publishes to a topic that the device may have subscribed to.
-  void command(std::string topic);
+  /// Somebody publishes to a topic that the device may have subscribed to; retained or not.
+  void command(const std::string& topic);
+  /// The same, retained; answers its number.
+  std::uint64_t command_retained(const std::string& topic, bool empty);
   void command_taken(std::uint64_t number);
 
   [[nodiscard]] const std::set<std::string>& filters() const { return filters_; }
   /// Messages of this connection that will never be answered.
   [[nodiscard]] std::size_t withheld() const { return withheld_; }
+  /// ... or whose answer was kept back for seconds.
+  [[nodiscard]] bool dawdled() const { return dawdled_ || withheld_ > 0; }
+  /// What a topic retains; empty: nothing.
+  [[nodiscard]] Bytes retained(const std::string& topic) const;
+  /// Whether such a command was sent: its topic, and its mark as a retained one.
   [[nodiscard]] bool knows(const Command& command) const;
 
  private:
-  void forget();
+  void issue(const Command& command);
+  void send_retained(const std::string& filter);
+  void retain(const std::string& topic, const Bytes& payload);
+  /// What the broker does with a message that it takes.
+  void take(env::Token token, const StoredMessage& message, std::optional<std::uint8_t> code);
+  [[nodiscard]] bool v5() const { return request_.version == MqttVersion::v5; }
   void send(const Command& command);
   bool over_rate();
 
   DeviceContext& sim_;
   MessageBook& book_;
+  Observer& observer_;
   const BrokerRates& rates_;
+  env::ConnectRequest request_;  ///< The last one.
   bool session_ = false;
   SimTime session_until_ = kSimNever;  ///< While nobody is connected.
   Seconds session_expiry_{0};
   std::set<std::string> filters_;
-  std::deque<Command> waiting_;      ///< Not acknowledged by the client.
-  std::vector<std::string> topics_;  ///< Of every command, by number.
+  std::deque<Command> waiting_;  ///< Not acknowledged by the client.
+  struct Issued {
+    std::string topic;
+    bool live = false;      ///< Sent as it came in ...
+    bool retained = false;  ///< ... and because of a subscription.
+  };
+  std::vector<Issued> issued_;             ///< Every command, by number.
+  std::map<std::string, Bytes> retained_;  ///< By topic.
   bool connected_ = false;
   bool resumed_ = false;
   std::uint16_t receive_maximum_ = 0;
   std::size_t unanswered_ = 0;
   std::size_t withheld_ = 0;
+  bool dawdled_ = false;
   SimTime second_{};  ///< The second that messages are counted in.
   std::uint64_t in_second_ = 0;
 };

@@ -25,6 +25,11 @@ constexpr std::array kFarewells{
     Coded{0x8B, Verdict::server_gone},    Coded{0x97, Verdict::quota_exceeded},
     Coded{0x96, Verdict::throttled},      Coded{0x98, Verdict::server_gone},
     Coded{0x87, Verdict::not_authorized}, Coded{0x82, Verdict::protocol_error}};
+/// CONNACK's return codes (MQTT 3.1.1 section 3.2.2.3), and one that AWS IoT Core made up.
+constexpr std::array kRefusalsV311{
+    Coded{1, Verdict::protocol_error}, Coded{2, Verdict::bad_credentials},
+    Coded{3, Verdict::server_gone},    Coded{4, Verdict::bad_credentials},
+    Coded{5, Verdict::not_authorized}, Coded{7, Verdict::not_authorized}};
 constexpr std::uint8_t kTakenOver = 0x8E;
 constexpr std::uint8_t kKeepAliveTimeout = 0x8D;
 
@@ -47,6 +52,10 @@ ModelLink::ModelLink(DeviceContext& context, ModelBroker& broker, const LinkRate
                      Deliver deliver)
     : sim_(context), broker_(broker), rates_(rates), deliver_(std::move(deliver)) {
   broker_.to_client = [this](const ModelBroker::Command& command) { send_command(command); };
+  if (!rates_.rival) return;
+  constexpr std::array kPatience{1, 3, 30, 120};
+  rival_most_ = seconds(kPatience.at(sim_.random.below(kPatience.size())));
+  rival_there_ = true;
 }
 
 // ---- an attempt ---------------------------------------------------------------------------------
@@ -81,9 +90,31 @@ std::optional<Fault> ModelLink::draw_trouble() {
     return outage_;
   }
   outage_.reset();
+  if (const auto trouble = draw_region_trouble()) return trouble;
+  if (sim_.now < certificate_until_) {
+    sim_.faults.count(Fault::certificate_expired);
+    return Fault::certificate_expired;
+  }
   if (sim_.random.below(rates_.attempt_fails) != 0) return std::nullopt;
   const auto kind = static_cast<Fault>(sim_.random.below(kAttemptFaults));
   return sim_.strikes(kind, 1) ? std::optional(kind) : std::nullopt;
+}
+
+std::optional<Fault> ModelLink::draw_region_trouble() {
+  if (sim_.now < region_until_) {
+    sim_.faults.count(Fault::region_lost);
+    return Fault::region_lost;
+  }
+  if (sim_.now >= quota_until_ || sim_.random.below(4) == 0) return std::nullopt;
+  sim_.faults.count(Fault::quota_refused);
+  return Fault::quota_refused;
+}
+
+/// Names without addresses, with those of somebody else, or name servers and hosts that hang.
+void ModelLink::fail_without_region(const WirePtr& wire) {
+  constexpr std::array kWays{Fault::dns_fails, Fault::dns_hangs,   Fault::dns_lies,
+                             Fault::tls_fails, Fault::tcp_refused, Fault::connack_hangs};
+  fail(wire, kWays.at(sim_.random.below(kWays.size())));
 }
 
 void ModelLink::fail(const WirePtr& wire, Fault kind) {
@@ -106,10 +137,21 @@ void ModelLink::fail(const WirePtr& wire, Fault kind) {
       return fail_after(wire, soon, Verdict::tcp_refused);
     case Fault::tls_fails:
       return fail_after(wire, soon, kTls.at(sim_.random.below(kTls.size())));
+    case Fault::region_lost:
+      return fail_without_region(wire);
+    case Fault::quota_refused: {
+      const bool v5 = request.version == MqttVersion::v5;
+      const Coded refusal = v5 ? Coded{0x97, Verdict::quota_exceeded} : kRefusalsV311[2];
+      return fail_after(wire, soon, refusal.verdict, refusal.code);
+    }
+    case Fault::certificate_expired:
+      return fail_after(wire, soon, Verdict::tls_client_refused);
     case Fault::tls_hangs:
       return fail_after(wire, request.connect_timeout, Verdict::tls_timeout);
     case Fault::connack_refused: {
-      const Coded& refusal = kRefusals.at(sim_.random.below(kRefusals.size()));
+      const bool v5 = request.version == MqttVersion::v5;
+      const std::uint64_t row = sim_.random.below(kRefusals.size());
+      const Coded& refusal = v5 ? kRefusals.at(row) : kRefusalsV311.at(row);
       return fail_after(wire, soon, refusal.verdict, refusal.code);
     }
     case Fault::connack_hangs:
@@ -129,12 +171,14 @@ void ModelLink::fail_after(const WirePtr& wire, nanoseconds delay, Verdict verdi
 }
 
 void ModelLink::greet(const WirePtr& wire) {
+  if (sim_.now < region_until_) return end_client(wire, Verdict::server_gone, 0);
   if (server_wire_) close_server(server_wire_);
   const env::UpInfo info = broker_.connect(wire->request);
   server_wire_ = wire;
   wire->server = true;
   wire->broker_heard = sim_.now;
   watch_client(wire);
+  rival_thrown_out();
   down(wire, kSmallPacket, [this, wire, info] { welcome(wire, info); });
   if (sim_.strikes(Fault::kick, rates_.kick)) {
     const nanoseconds stay = sim_.between(milliseconds(1), seconds(rates_.kick_within_s));
@@ -199,6 +243,7 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
     constexpr std::array kCodes{Errc::too_large, Errc::unsupported, Errc::closed, Errc::full,
                                 Errc::io};
     const Errc code = kCodes.at(sim_.random.below(kCodes.size()));
+    if (on_refusal) on_refusal(token, code);
     sim_.after({}, Side::device, [this, wire, attempt, token, code] {
       if (wire->client) deliver_(device::EngineRefused{attempt, token, code});
     });
@@ -218,6 +263,7 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
 
 void ModelLink::arrive(const WirePtr& wire, env::Token token, const MessagePtr& message) {
   const ModelBroker::Ack ack = broker_.publish(token, *message);
+  if (ack.hang_up) return server_ends(wire, 0);
   if (!ack.code) return;
   sim_.after(ack.after, Side::world, [this, wire, token, code = *ack.code] {
     if (!wire->server) return;
@@ -256,7 +302,12 @@ void ModelLink::send_command(const ModelBroker::Command& command) {
     InboundMessage message;
     message.topic = command.topic;
     message.qos = Qos::at_least_once;
-    message.payload = payload_of(command.number, sizeof(Serial));
+    message.retain = command.retain;
+    if (command.empty) {
+      message.content_type = std::to_string(command.number);
+    } else {
+      message.payload = payload_of(command.number, sizeof(Serial));
+    }
     wire->said = sim_.now;
     up(wire, kSmallPacket, [this, number = command.number] { broker_.command_taken(number); });
     deliver_(device::EngineMessage{wire->request.attempt, std::move(message)});
@@ -265,17 +316,19 @@ void ModelLink::send_command(const ModelBroker::Command& command) {
 
 // ---- the end of a connection --------------------------------------------------------------------
 
-void ModelLink::close_server(const WirePtr& wire) {
+void ModelLink::close_server(const WirePtr& wire, bool politely) {
   if (!wire->server) return;
   wire->server = false;
   if (server_wire_ != wire) return;
   server_wire_.reset();
-  broker_.disconnected();
+  broker_.disconnected(politely);
 }
 
-/// DISCONNECT by the broker; code 0: it closes without a word.
+/// DISCONNECT by the broker; code 0: it closes without a word, as it always does in MQTT 3.1.1.
 void ModelLink::server_ends(const WirePtr& wire, std::uint8_t code) {
   if (!wire->server) return;
+  if (wire->request.version != MqttVersion::v5) code = 0;
+  wire->disturbed = true;
   close_server(wire);
   down(wire, kSmallPacket,
        [this, wire, code] { end_client(wire, verdict_of_farewell(code), code); });
@@ -306,9 +359,14 @@ void ModelLink::maybe_answer_late(const Wire& wire) {
 }
 
 void ModelLink::disconnect() {
-  if (!up() || sim_.strikes(Fault::leave_unheard, 4)) return;
+  if (!up()) return;
   const WirePtr wire = wire_;
-  up(wire, kSmallPacket, [this, wire] { close_server(wire); });
+  if (sim_.strikes(Fault::leave_unheard, 4)) {
+    wire->disturbed = true;
+    return;
+  }
+  wire->goodbye = true;
+  up(wire, kSmallPacket, [this, wire] { close_server(wire, true); });
   sim_.after(milliseconds(1), Side::device, [this, wire] { end_client(wire, Verdict::none, 0); });
 }
 
@@ -328,8 +386,8 @@ void ModelLink::process_died(bool power) {
   if (!wire_) return;
   const WirePtr wire = std::exchange(wire_, nullptr);
   wire->client = wire->up = false;
-  if (power || wire->lost_up) return;
-  sim_.after(wire->latency, Side::world, [this, wire] { close_server(wire); });
+  if (power) return;
+  up(wire, 0, [this, wire] { close_server(wire); });  // behind what was sent
 }
 
 // ---- who is silent ------------------------------------------------------------------------------
@@ -369,10 +427,31 @@ void ModelLink::watch_client(const WirePtr& wire) {
   sim_.agenda.add(due, Side::world, [this, wire] { watch_client(wire); });
 }
 
+// ---- a device with the same id ------------------------------------------------------------------
+
+/// It waits a bit, as we do, and never less than a second: so many CONNECTs a broker allows.
+void ModelLink::rival_thrown_out() {
+  if (!std::exchange(rival_there_, false)) return;
+  const nanoseconds patience = sim_.between(seconds(1), rival_most_);
+  sim_.after(patience, Side::world, [this] {
+    if (!sim_.faults.healed()) rival_connects();
+  });
+}
+
+void ModelLink::rival_connects() {
+  if (!sim_.strikes(Fault::take_over, 1) && !sim_.faults.healed()) return;
+  const bool clean = sim_.random.below(2) == 0;
+  sim_.note("rival clean", {clean ? 1U : 0U});
+  if (const WirePtr wire = server_wire_) server_ends(wire, kTakenOver);
+  broker_.intruded(clean);
+  rival_there_ = !sim_.faults.healed();
+}
+
 // ---- what happens to it -------------------------------------------------------------------------
 
 void ModelLink::heal() {
   outage_.reset();
+  certificate_until_ = region_until_ = quota_until_ = {};
   if (!wire_) return;
   wire_->bytes_per_second = 0;
   wire_->jitter = {};
@@ -383,10 +462,25 @@ void ModelLink::begin_outage(Fault kind, nanoseconds duration) {
   outage_until_ = sim_.now + duration;
 }
 
+void ModelLink::expire_certificate(nanoseconds duration) {
+  certificate_until_ = sim_.now + duration;
+}
+
+void ModelLink::lose_region(nanoseconds gone, nanoseconds refuses) {
+  region_until_ = sim_.now + gone;
+  quota_until_ = region_until_ + refuses;
+  sim_.trace.line(sim_.now, "the region is lost");
+  constexpr std::array kEnds{Fault::reset, Fault::black_hole, Fault::half_open};
+  strike(kEnds.at(sim_.random.below(kEnds.size())));
+  if (const WirePtr wire = server_wire_) close_server(wire);
+  broker_.forget();
+}
+
 void ModelLink::strike(Fault kind) {
   if (!up()) return;
   const WirePtr wire = wire_;
   if (!sim_.strikes(kind, 1)) return;
+  wire->disturbed = true;
   switch (kind) {
     case Fault::black_hole:
       wire->lost_up = wire->lost_down = true;

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "device/accounts.h"
+#include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
 #include "link/supervisor.h"
@@ -298,10 +299,17 @@ struct Core::Impl {
     supervisor.on_up(now, up.attempt, up.info);
   }
   void on(const EngineFailed& failed) { supervisor.on_failed(now, failed.attempt, failed.failure); }
-  void on(const EngineDown& down) { supervisor.on_down(now, down.attempt, down.failure); }
+  void on(const EngineDown& down) {
+    if (down.failure.verdict == Verdict::id_taken_over) subscriptions.distrust_sessions();
+    supervisor.on_down(now, down.attempt, down.failure);
+  }
 
   void on(const EnginePublished& published) {
     if (!answer_of(published.attempt)) return;
+    const bool birth = published.token == flow::kBirthToken;
+    if (birth && flow::meaning_of(published.reason_code) == flow::AckMeaning::refused) {
+      log(LogLevel::warning, "birth message refused (" + hex(published.reason_code) + ")");
+    }
     sender.published(now, published.token, published.reason_code, work);
   }
 

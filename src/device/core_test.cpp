@@ -191,6 +191,47 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
 
+TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
+  Bench bench;
+  bench.start();
+  bench.step(Subscribe{1, "a", Qos::at_least_once});
+  const auto connect = [&] {
+    bench.up({.session_present = true});
+    const auto asked = bench.take_all<EngineSubscribe>();
+    for (const auto& ask : asked) {
+      bench.step(EngineSubscribed{bench.attempt(), ask.token, {1}});
+    }
+    return asked.size();
+  };
+  EXPECT_EQ(connect(), 1U);
+  bench.down(Verdict::server_gone);
+  bench.run_for(seconds(2));
+  EXPECT_EQ(connect(), 0U) << "our own session";
+  bench.down(Verdict::id_taken_over);
+  bench.run_for(seconds(60));
+  EXPECT_EQ(connect(), 1U);
+  bench.down(Verdict::server_gone);
+  bench.run_for(seconds(60));
+  EXPECT_EQ(connect(), 1U) << "it may have come back while we were away";
+}
+
+TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
+  Config config = make_config();
+  config.birth = StatusMessage{"status", "here", Qos::at_least_once, true};
+  Bench bench(config);
+  bench.start();
+  bench.up();
+  bench.take_all<EnginePublish>();
+  bench.published(flow::kBirthToken, 0x97);
+  bench.run_for(seconds(2));
+  EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken);
+  bench.lines();
+  bench.published(flow::kBirthToken, 0x87);
+  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x87)"});
+  bench.run_for(seconds(5));
+  EXPECT_EQ(bench.count<EnginePublish>(), 0U);
+}
+
 TEST(Core, AnUnansweredMessageEndsTheConnectionInTime) {
   Bench bench;
   bench.start();

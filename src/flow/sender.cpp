@@ -24,6 +24,17 @@ Duration retry_delay(std::uint8_t delays) {
   return std::min(delay, kRetryCap);
 }
 
+/// Whether a copy of `earlier` must not be retained any more once `later` is.
+bool replaces(const StoredMessage& later, const StoredMessage& earlier) {
+  return later.retain && earlier.retain && later.topic == earlier.topic;
+}
+
+MessagePtr unretained(const StoredMessage& message) {
+  auto copy = std::make_shared<StoredMessage>(message);
+  copy->retain = false;
+  return copy;
+}
+
 }  // namespace
 
 Sender::Sender(const Config& config) : lane_count_(config.lanes.size()) {
@@ -90,6 +101,7 @@ std::vector<MessagePtr> Sender::take_spill(BootTime since) {
       --lane.spill_held;
       volatile_bytes_ -= cost;
       leaving_bytes_ += cost;
+      yield(entry);
       taken.push_back(entry.message);
       leaving_.push_back(std::move(entry));
     }
@@ -170,7 +182,7 @@ std::uint64_t Sender::evict(LaneIndex index, std::uint64_t count, Work& work) {
   HF_CHECK(index < lane_count_);
   auto& queue = lanes_[index].durable;
   // Those that were sent and came back stand in front: at most one window of them.
-  auto entry = std::find_if(queue.begin(), queue.end(), [](const Entry& e) { return !e.sent; });
+  auto entry = std::find_if(queue.begin(), queue.end(), [](const Entry& e) { return e.turn == 0; });
   std::uint64_t evicted = 0;
   while (entry != queue.end() && evicted < count) {
     settle(*entry, false, DropReason::evicted, 0, work);
@@ -203,6 +215,7 @@ void Sender::disconnected() {
   }
   flight_.clear();
   by_token_.clear();
+  birth_.reset();
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.message->id > b.message->id; });
   for (Entry& entry : entries) put_back(std::move(entry));
@@ -219,14 +232,16 @@ std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
   Entry entry = std::move(found->second->entry);
   flight_.erase(found->second);
   by_token_.erase(found);
-  if (token == kBirthToken) return std::nullopt;
   return entry;
 }
 
 void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& work) {
+  const AckMeaning meaning = meaning_of(code);
+  const auto found = by_token_.find(token);
+  if (found != by_token_.end() && meaning == AckMeaning::delivered) overtake(found->second);
   std::optional<Entry> entry = take_answered(token);
   if (!entry) return;
-  switch (meaning_of(code)) {
+  switch (meaning) {
     case AckMeaning::delivered:
       return settle(*entry, true, DropReason::refused, code, work);
     case AckMeaning::retry:
@@ -256,6 +271,12 @@ void Sender::refused(BootTime now, env::Token token, Errc code, Work& work) {
 void Sender::send(BootTime now, Work& work) {
   release_delayed(now);
   while (connected_ && flight_.size() < window_ && pace_at() <= now) {
+    if (birth_ && birth_at_ <= now && !volatile_only_) {
+      Entry birth = std::move(*birth_);
+      birth_.reset();
+      transmit(now, kBirthToken, std::move(birth), work);
+      continue;
+    }
     std::deque<Entry>* queue = pick(now, work);
     if (queue == nullptr) return;
     Entry entry = std::move(queue->front());
@@ -266,14 +287,46 @@ void Sender::send(BootTime now, Work& work) {
 }
 
 void Sender::transmit(BootTime now, env::Token token, Entry entry, Work& work) {
-  if (entry.sent) ++sends_repeated_;
-  entry.sent = true;
+  if (entry.turn == 0) {
+    entry.turn = ++last_turn_;
+  } else {
+    ++sends_repeated_;
+    yield(entry);
+  }
   messages_.sent(now, 1);
   bytes_.sent(now, wire_bytes(*entry.message));
   work.sends.push_back({token, entry.message});
   flight_.push_back({token, now, std::move(entry)});
   const bool added = by_token_.emplace(token, std::prev(flight_.end())).second;
   HF_CHECK(added && by_token_.size() == flight_.size());
+}
+
+void Sender::yield(Entry& entry) const {
+  if (entry.turn == 0 || !entry.message->retain) return;
+  const bool later = std::any_of(flight_.begin(), flight_.end(), [&](const InFlight& other) {
+    return other.entry.turn > entry.turn && replaces(*other.entry.message, *entry.message);
+  });
+  if (later) entry.message = unretained(*entry.message);
+}
+
+/// Answers in the order of sending find nothing before it, and nothing that was sent in a queue.
+void Sender::overtake(Flight::iterator delivered) {
+  const Entry& later = delivered->entry;
+  if (!later.message->retain) return;
+  const auto give_way = [&](Entry& entry) {
+    if (entry.turn == 0 || entry.turn > later.turn) return;
+    if (replaces(*later.message, *entry.message)) entry.message = unretained(*entry.message);
+  };
+  for (auto it = flight_.begin(); it != delivered; ++it) give_way(it->entry);
+  for (auto& [at, entry] : delayed_) give_way(entry);
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    for (auto* queue : {&lanes_[i].durable, &lanes_[i].memory, &lanes_[i].spill}) {
+      for (Entry& entry : *queue) {
+        if (entry.turn == 0) break;
+        give_way(entry);
+      }
+    }
+  }
 }
 
 /// The queue whose front goes next, expired messages settled on the way; null when none waits.
@@ -295,7 +348,7 @@ std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
 /// Why a message is not worth sending any more. What was sent before may have arrived: calling it
 /// expired would be a guess.
 std::optional<DropReason> Sender::useless(const Entry& entry, BootTime now) const {
-  if (entry.sent) return std::nullopt;
+  if (entry.turn != 0) return std::nullopt;
   if (now >= entry.message->give_up) return DropReason::expired;
   if (superseded_.contains(entry.message->id)) return DropReason::superseded;
   return std::nullopt;
@@ -362,7 +415,9 @@ void Sender::drop_volatile(Work& work) {
 BootTime Sender::next_wake() const {
   if (!connected_) return kNever;
   BootTime at = delayed_.empty() ? kNever : delayed_.begin()->first;
-  if (flight_.size() < window_ && sendable()) at = std::min(at, pace_at());
+  if (flight_.size() >= window_) return at;
+  if (birth_ && !volatile_only_) at = std::min(at, std::max(birth_at_, pace_at()));
+  if (sendable()) at = std::min(at, pace_at());
   return at;
 }
 
@@ -404,7 +459,13 @@ std::size_t Sender::room_for(const Lane& wanted) const {
 void Sender::release_delayed(BootTime now) {
   if (!connected_) return;
   while (!delayed_.empty() && delayed_.begin()->first <= now) {
-    put_back(std::move(delayed_.begin()->second));
+    Entry& entry = delayed_.begin()->second;
+    auto& queue = queue_of(lanes_[entry.message->lane], *entry.message);
+    // Ahead of new ones, but behind those that a lost connection gave back and that are older.
+    const auto at = std::find_if(queue.begin(), queue.end(), [&](const Entry& other) {
+      return other.turn == 0 || other.turn > entry.turn;
+    });
+    queue.insert(at, std::move(entry));
     delayed_.erase(delayed_.begin());
   }
 }
@@ -412,6 +473,11 @@ void Sender::release_delayed(BootTime now) {
 void Sender::delay(BootTime now, Entry entry) {
   if (entry.delays < 255) ++entry.delays;
   const BootTime at = now + retry_delay(entry.delays);
+  if (entry.message->id == kBirthToken) {
+    birth_at_ = at;
+    birth_ = std::move(entry);
+    return;
+  }
   delayed_.emplace(at, std::move(entry));
 }
 
@@ -422,6 +488,7 @@ void Sender::put_back(Entry entry) {
 
 void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code,
                     Work& work) {
+  if (entry.message->id == kBirthToken) return;  // no message of the ledger
   const std::size_t cost = entry.message->cost();
   if (is_volatile(entry.message->id)) {
     HF_CHECK(volatile_held_ > 0 && volatile_bytes_ >= cost);
@@ -443,7 +510,7 @@ void Sender::purge_expired(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     for (auto* queue : {&lanes_[i].memory, &lanes_[i].spill}) {
       std::erase_if(*queue, [&](const Entry& entry) {
-        if (entry.sent || now < entry.message->give_up) return false;
+        if (entry.turn != 0 || now < entry.message->give_up) return false;
         settle(entry, false, DropReason::expired, 0, work);
         return true;
       });

@@ -11,6 +11,8 @@
 //           it ahead of what is safe on disk.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
+// Retained: a repeat never takes the place of a later message of its topic that was delivered, or
+//           is on its way: it is sent without its mark. A new process does not know of such.
 // Memory:   Config::Limits::memory, one half for volatile messages, the other for durable ones
 //           read ahead or in flight; see room_for(). Every lane keeps a share of its own, so that
 //           a backlog in one never keeps another from moving.
@@ -127,7 +129,8 @@ class Sender {
   void connected(std::uint16_t server_receive_maximum);
   /// Everything in flight goes back to the front of its lane. Harmless when not connected.
   void disconnected();
-  /// Publishes the birth message ahead of everything; it is no message of the ledger.
+  /// Publishes the birth message ahead of everything; it is no message of the ledger. Put off by
+  /// the broker or the engine, it goes again as any other.
   void send_birth(BootTime now, MessagePtr message, Work& work);
 
   /// PUBACK, or written for QoS 0. Unknown tokens are ignored.
@@ -167,7 +170,7 @@ class Sender {
   struct Entry {
     MessagePtr message;
     BootTime since{};         ///< Accepted (volatile) or fetched (durable).
-    bool sent = false;        ///< Sent before, so that sending it again is a repeat.
+    std::uint64_t turn = 0;   ///< Its place among all first sends; 0: sending it is no repeat.
     std::uint8_t delays = 0;  ///< How often the broker asked for later.
     MessageId after = 0;      ///< Spill: the last id on disk that goes before it.
   };
@@ -205,7 +208,11 @@ class Sender {
   void release_delayed(BootTime now);
   void delay(BootTime now, Entry entry);
   void put_back(Entry entry);
-  /// Takes a message out of flight for its answer; nothing for unknown tokens and the birth.
+  /// A repeat gives up being retained if a later one of its topic is in flight.
+  void yield(Entry& entry) const;
+  /// This one is delivered: earlier ones of its topic give up being retained.
+  void overtake(Flight::iterator delivered);
+  /// Takes a message out of flight for its answer; nothing for unknown tokens.
   [[nodiscard]] std::optional<Entry> take_answered(env::Token token);
   void settle(const Entry& entry, bool delivered, DropReason reason, std::uint8_t code, Work& work);
   void purge_expired(BootTime now, Work& work);
@@ -224,6 +231,9 @@ class Sender {
   Flight flight_;  ///< In the order of sending, so that the oldest is at the front.
   std::unordered_map<env::Token, Flight::iterator> by_token_;
   std::multimap<BootTime, Entry> delayed_;
+  std::optional<Entry> birth_;  ///< Put off until ...
+  BootTime birth_at_ = kNever;  ///< ... then.
+  std::uint64_t last_turn_ = 0;
   std::unordered_set<MessageId> superseded_;  ///< Held here, durable.
   MessageId last_stored_ = 0;
   std::deque<Entry> leaving_;     ///< On the way from RAM to disk, in the order of the answers.

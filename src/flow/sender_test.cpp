@@ -438,6 +438,77 @@ TEST(Sender, TheBirthMessageIsNoMessageOfTheLedger) {
   EXPECT_EQ(bench.sent, Tokens{kBirthToken}) << "not sent again by itself";
 }
 
+TEST(Sender, ABirthMessageThatWasPutOffGoesAgain) {
+  Bench bench;
+  bench.sender.connected(100);
+  bench.sender.send_birth(bench.now, make(kBirthToken, 0), bench.work);
+  bench.drain();
+  bench.ack(kBirthToken, 0x97);
+  EXPECT_EQ(bench.take_sent(), Tokens{kBirthToken});
+  EXPECT_EQ(bench.sender.next_wake(), bench.now + kRetryFirst);
+  bench.now += kRetryFirst;
+  bench.pump();
+  EXPECT_EQ(bench.take_sent(), Tokens{kBirthToken});
+  bench.sender.refused(bench.now, kBirthToken, Errc::full, bench.work);
+  EXPECT_EQ(bench.sender.next_wake(), bench.now + 2 * kRetryFirst);
+  bench.sender.disconnected();
+  bench.sender.connected(100);
+  EXPECT_EQ(bench.sender.next_wake(), kNever) << "the next connection has its own";
+}
+
+/// Retained, and all of one topic.
+MessagePtr make_retained(MessageId id) {
+  StoredMessage message = *make(id);
+  message.retain = true;
+  return std::make_shared<const StoredMessage>(std::move(message));
+}
+
+TEST(Sender, ARepeatDoesNotTakeThePlaceOfALaterRetainedOne) {
+  Bench bench;
+  for (MessageId id = 1; id <= 3; ++id) bench.stored[1].push_back(make_retained(id));
+  bench.sender.set_stored(1, true);
+  bench.sender.connected(100);
+  bench.pump();
+  bench.ack(2);
+  bench.sender.disconnected();
+  bench.sender.connected(100);
+  bench.sender.send(bench.now, bench.work);
+  ASSERT_EQ(bench.work.sends.size(), 2U);
+  EXPECT_FALSE(bench.work.sends[0].message->retain) << "2 was delivered";
+  EXPECT_TRUE(bench.work.sends[1].message->retain) << "3 is the newest";
+  bench.drain();
+  bench.ack(1);
+  bench.ack(3);
+  EXPECT_EQ(bench.settled.size(), 3U);
+}
+
+TEST(Sender, ARepeatYieldsToALaterRetainedOneOnItsWay) {
+  Bench bench;
+  for (MessageId id = 1; id <= 2; ++id) bench.stored[1].push_back(make_retained(id));
+  bench.sender.set_stored(1, true);
+  bench.sender.connected(100);
+  bench.pump();
+  bench.ack(1, 0x97);
+  bench.now = bench.sender.next_wake();
+  bench.sender.send(bench.now, bench.work);
+  ASSERT_EQ(bench.work.sends.size(), 1U);
+  EXPECT_FALSE(bench.work.sends[0].message->retain);
+}
+
+TEST(Sender, WhatWasPutOffWaitsBehindOlderOnesOfALostConnection) {
+  Bench bench;
+  for (MessageId id = 1; id <= 3; ++id) bench.store(id);
+  bench.sender.connected(100);
+  bench.pump();
+  bench.take_sent();
+  bench.sender.refused(bench.now, 2, Errc::full, bench.work);
+  bench.sender.disconnected();
+  bench.now += seconds(5);
+  bench.sender.connected(100);
+  bench.pump();
+  EXPECT_EQ(bench.sent, (Tokens{1, 2, 3}));
+}
+
 TEST(Sender, OldestSentFollowsTheAnswers) {
   Bench bench;
   bench.sender.connected(100);

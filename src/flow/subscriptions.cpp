@@ -71,6 +71,9 @@ void Subscriptions::connected(bool session_present) {
     if (!session_present) {
       filter.granted_for.reset();
       filter.maybe_there = false;
+    } else if (shared_id_ && filter.granted_for) {
+      filter.granted_for.reset();
+      filter.maybe_there = true;
     }
     const bool gone = filter.wanted.empty() && !needs_unsubscribe(filter);
     it = gone ? filters_.erase(it) : std::next(it);

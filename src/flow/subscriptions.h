@@ -63,6 +63,9 @@ class Subscriptions {
   void remove(SubId id);
 
   void connected(bool session_present);
+  /// Somebody else has used our client id: a session that is present may be that one's, without our
+  /// filters. From now on every connection asks for all of them again.
+  void distrust_sessions() { shared_id_ = true; }
   void disconnected();
 
   /// SUBACK or UNSUBACK. Missing codes count as refused (SUBACK) or done (UNSUBACK: version 3.1.1
@@ -118,6 +121,7 @@ class Subscriptions {
   env::Token token_;
   std::optional<Outstanding> outstanding_;
   bool connected_ = false;
+  bool shared_id_ = false;
   bool dirty_ = false;            ///< Something may be due; look at all filters once.
   BootTime retry_wake_ = kNever;  ///< The earliest retry_at of those that wait.
 };
