@@ -9,7 +9,6 @@
 
 #include "base/check.h"
 #include "flow/sender.h"
-#include "link/policy.h"
 #include "link/supervisor.h"
 
 namespace holdfast::sim {
@@ -36,6 +35,8 @@ constexpr std::uint64_t kTicksPerMinute = 30'000;
 /// Delays are drawn from [0, range], and the least cap is 8 s: so many attempts in a minute are
 /// almost five deviations away.
 constexpr std::size_t kAttemptsPerMinute = 30;
+/// Whoever took our id over has it for so long. Said here again, not taken from the product.
+constexpr seconds kHoldOff(15);
 /// Connections that did not last, one behind the other, until their pace is judged.
 constexpr std::uint64_t kSeries = 30;
 
@@ -408,8 +409,7 @@ void DeviceWorld::act(device::EngineConnect& action) {
   sim_.note("connect attempt", {action.request->attempt});
   check_attempts();
   if (const auto since = std::exchange(taken_over_at_, std::nullopt); since && !asked_) {
-    const nanoseconds least = link::policy_of(Verdict::id_taken_over).at_least;
-    sim_.checks.expect(Check::hold_off, sim_.now - *since >= least,
+    sim_.checks.expect(Check::hold_off, sim_.now - *since >= kHoldOff,
                        [] { return "back at once, though another device has our id"; });
   }
   const bool budget =
