@@ -170,7 +170,7 @@ class CoreBooks {
     } else if (reason == DropReason::volatile_lost) {
       require(is_volatile(id) && stopping_, "lost from RAM without a stop");
     } else {
-      require(!own || meaning != flow::AckMeaning::delivered, "acknowledged, but dropped");
+      require(!sent_.contains(id), "given up, although it may have arrived");
     }
   }
 

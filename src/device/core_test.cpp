@@ -262,6 +262,21 @@ TEST(Core, OneForgottenMessageAmongAnsweredOnesIsNoticedToo) {
   EXPECT_LE(bench.now - BootTime{hours(3)}, seconds(61));
 }
 
+// A broker that is slow with a full window, and answers.
+TEST(Core, AnAnswerToOneGivesTheOthersTime) {
+  Bench bench;
+  bench.start();
+  bench.up();
+  bench.send_durable(1, 1);
+  bench.send_durable(2, 2);
+  bench.run_for(seconds(15));
+  bench.published(2);
+  bench.run_for(seconds(15));
+  EXPECT_EQ(bench.count<EngineAbort>(), 0U) << "something was heard 15 s ago";
+  bench.run_for(seconds(10));
+  EXPECT_EQ(bench.count<EngineAbort>(), 1U);
+}
+
 TEST(Core, AnIdleConnectionIsLeftAlone) {
   Bench bench;
   bench.start();
@@ -379,6 +394,25 @@ TEST(Core, ReloadRenewsTheConnectionOnlyWhenItMust) {
   const auto connect = bench.take_all<EngineConnect>();
   ASSERT_EQ(connect.size(), 1U);
   EXPECT_EQ(connect[0].request->host, "other.example");
+}
+
+TEST(Core, AReloadKeepsTheSubscriptions) {
+  for (const bool online : {false, true}) {
+    Bench bench;
+    bench.start();
+    if (online) bench.up();
+    bench.step(Subscribe{1, "cmd", Qos::at_least_once});
+    Config config = make_config();
+    config.host = "other.example";
+    bench.step(Reload{std::make_shared<const Config>(config)});
+    if (online) bench.down(Verdict::none);
+    bench.run_for(seconds(2));
+    bench.take_all<EngineSubscribe>();
+    bench.up();
+    const auto asked = bench.take_all<EngineSubscribe>();
+    ASSERT_EQ(asked.size(), 1U) << "online: " << online;
+    EXPECT_EQ(asked[0].filters.at(0).filter, "cmd");
+  }
 }
 
 TEST(Core, StorageTroubleIsSaidOnce) {

@@ -344,6 +344,23 @@ TEST(Sender, ADurableMessageHeldLongerThanItsLifeIsNotSent) {
   EXPECT_EQ(bench.settled[0].reason, DropReason::expired);
 }
 
+TEST(Sender, WhatMayHaveArrivedIsNeverCalledExpired) {
+  Bench bench;
+  bench.stored[1].push_back(make(1, 1, 100, 60));
+  bench.sender.set_stored(1, true);
+  ASSERT_TRUE(bench.sender.add_volatile(bench.now, make_volatile(2, 1, 100, 60), bench.work));
+  bench.sender.connected(100);
+  bench.pump();
+  const Tokens first = bench.take_sent();
+  ASSERT_EQ(first.size(), 2U);
+  bench.sender.disconnected();
+  bench.now += seconds(61);
+  bench.sender.connected(100);
+  bench.pump();
+  EXPECT_EQ(bench.sent.size(), 2U) << "both again: nobody knows what became of the first";
+  EXPECT_TRUE(bench.settled.empty());
+}
+
 TEST(Sender, ReadAheadStaysWithinItsMemoryWhateverTheSizes) {
   for (const std::size_t payload : {10U, 1000U, 20000U, 131072U}) {
     Config config = make_config();

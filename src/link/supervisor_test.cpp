@@ -357,6 +357,18 @@ TEST(Supervisor, LateEventsOfOldAttemptsAreDropped) {
   EXPECT_EQ(bench.sup.verdicts().at(static_cast<std::size_t>(Verdict::tls_failed)), 0U);
 }
 
+// Events are queued: one of the last attempt may come behind the decision to give it up.
+TEST(Supervisor, WhatWasGivenUpDoesNotComeUp) {
+  Bench bench;
+  bench.start();
+  bench.fail(Verdict::tcp_timeout);
+  ASSERT_EQ(bench.view().state, LinkState::waiting);
+  bench.sup.on_up(bench.now, bench.sup.attempt(), {});
+  bench.serve();
+  EXPECT_EQ(bench.view().state, LinkState::waiting);
+  EXPECT_EQ(bench.sup.connects(), 0U);
+}
+
 TEST(Supervisor, AnEngineThatNeverAnswersIsRebuilt) {
   Bench bench;
   bench.start();
