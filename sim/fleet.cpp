@@ -159,13 +159,14 @@ class Fleet {
     for (const std::uint32_t second : offered_) result.worst = std::max(result.worst, second);
     const auto end =
         result.healed_at_s > 0 ? result.healed_at_s : static_cast<std::size_t>(back_s_);
+    const std::size_t half = end / 2;
     double sum = 0;
-    for (std::size_t i = end / 2; i < std::min(end, offered_.size()); ++i) {
+    for (std::size_t i = half; i < std::min(end, offered_.size()); ++i) {
       const double pressure = offered_[i] / static_cast<double>(settings_.quota);
       result.worst_pressure = std::max(result.worst_pressure, pressure);
       sum += pressure;
     }
-    if (end > end / 2) result.pressure = sum / static_cast<double>(end - end / 2);
+    if (end > half) result.pressure = sum / static_cast<double>(end - half);
     result.hash = hash_;
     result.offered = std::move(offered_);
     result.accepted = std::move(accepted_);
