@@ -47,7 +47,8 @@ struct Message {
   std::string topic;  ///< 1…256 bytes of UTF-8, no wildcards (limits: Config::Limits).
   Bytes payload;      ///< At most Config::Limits::payload bytes (128 KiB by default).
   Qos qos = Qos::at_least_once;
-  bool retain = false;                          ///< Ask the broker to keep it for late comers.
+  /// Ask the broker to keep it for late comers. A repeat never replaces a later one of its topic.
+  bool retain = false;
   Durability durability = Durability::durable;  ///< See Durability.
   std::string lane = "normal";                  ///< One of Config::lanes.
   std::string key;  ///< In a lane that conflates: a newer message of this key replaces it. Empty:
