@@ -11,6 +11,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "commands.h"
 #include "runtime/local_protocol.h"
 #include "runtime/outbox_files.h"
@@ -160,7 +161,7 @@ ExitCode run_outbox_cat(const std::filesystem::path& socket, const OutboxOptions
   if (options.json) {
     out.write_json(*message);
   } else if (const auto coded = message->find("payload_base64"); coded != message->end()) {
-    const auto bytes = runtime::from_base64(coded->get_ref<const std::string&>());
+    const auto bytes = from_base64(coded->get_ref<const std::string&>());
     if (!bytes) return fail(kFailed, "the agent's answer is not base64; is it holdfastd?");
     out.write({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   } else {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "commands.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
@@ -19,7 +20,7 @@ bool print(const json& event, bool topic_prefix) {
   if (topic_prefix) out = event.value("topic", "") + " ";
   const auto coded = event.find("payload_base64");
   if (coded != event.end() && coded->is_string()) {
-    const auto bytes = runtime::from_base64(coded->get_ref<const std::string&>());
+    const auto bytes = from_base64(coded->get_ref<const std::string&>());
     if (bytes) out.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
   } else {
     out += event.value("payload", "");

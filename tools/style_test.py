@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "host": ("base", "env", "posix"),
     "runtime": SRC[:-1],
     "agent": ("runtime",),
-    "cli": ("runtime",),
+    "cli": ("base", "runtime"),
     "sim": ("base", "env") + SIX + ("device",),
     "lab": ("base", "env", "outbox", "posix", "lab/mqtt", "lab/fault", "lab/iot", "lab/net"),
     "lab/mqtt": ("base", "flow"),

@@ -4,7 +4,7 @@
 // Threads:  pure functions.
 // Errors:   parse_request() names the byte offset (not JSON) or the field (JSON, but not a
 //           request). Nothing is thrown. Lines written always are valid JSON, one line each.
-// Sources:  RFC 8259 (JSON), RFC 4648 section 4 (base64).
+// Sources:  RFC 8259 (JSON).
 #pragma once
 
 #include <cstdint>
@@ -106,11 +106,5 @@ struct LocalRefusal {
 
 /// The same with fields: a JSON object as text, such as {"limit":10}.
 [[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op, std::string_view fields);
-
-// --- base64 ---
-
-[[nodiscard]] std::string to_base64(std::span<const std::byte> bytes);
-/// Strict: padded, no blanks, no bits left over. Empty on anything else.
-[[nodiscard]] std::optional<Bytes> from_base64(std::string_view text);
 
 }  // namespace holdfast::runtime

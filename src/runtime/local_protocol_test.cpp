@@ -216,23 +216,5 @@ TEST(LocalProtocol, LinesAreJsonWhateverTheBytes) {
   EXPECT_TRUE(json::accept(line));
 }
 
-TEST(Base64, FollowsRfc4648) {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},
-                                                         {"f", "Zg=="},
-                                                         {"fo", "Zm8="},
-                                                         {"foo", "Zm9v"},
-                                                         {"foob", "Zm9vYg=="},
-                                                         {"fooba", "Zm9vYmE="},
-                                                         {"foobar", "Zm9vYmFy"}};
-  for (const auto& [plain, coded] : vectors) {
-    EXPECT_EQ(to_base64(bytes_of(plain)), coded);
-    EXPECT_EQ(from_base64(coded), bytes_of(plain));
-  }
-  for (const char* wrong :
-       {"Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Z!==", "Zg==Zg==", " Zg="}) {
-    EXPECT_EQ(from_base64(wrong), std::nullopt) << wrong;
-  }
-}
-
 }  // namespace
 }  // namespace holdfast::runtime

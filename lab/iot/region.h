@@ -1,0 +1,154 @@
+// One Region of the local IoT Core: its connections, sessions, services and switches.
+//
+// Purpose:  what the doors share. A door asks whether something is allowed, hands requests of
+// reserved
+//           topics to the services, and is told what concerns its device.
+// Threads:  none. Sans-I/O: the program drives doors, carries `take_published()` to the broker,
+// calls
+//           operations for people, and keeps save() on disk.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "env/clock.h"
+#include "env/random.h"
+#include "lab/iot/access.h"
+#include "lab/iot/leaving.h"
+#include "lab/iot/rates.h"
+#include "lab/iot/service.h"
+#include "lab/iot/switches.h"
+
+namespace holdfast::lab::iot {
+
+class Door;
+
+/// What the Region knows of a client id beyond its connection.
+struct Session {
+  mqtt::Version version = mqtt::Version::v5;
+  std::vector<mqtt::Subscription> subscriptions;
+  WallTime expires{INT64_MAX};  ///< While nobody is connected.
+};
+
+/// What happened to a connection, for those who want to know (lifecycle events, the trace).
+struct Lifecycle {
+  enum class Kind : std::uint8_t {
+    connected,
+    disconnected,
+    connect_failed,
+    subscribed,
+    unsubscribed
+  };
+  Kind kind = Kind::connected;
+  const Requester* who = nullptr;
+  const Arrival* arrival = nullptr;
+  Leaving why = Leaving::connection_lost;  ///< disconnected.
+  std::vector<std::string> filters;        ///< subscribed, unsubscribed.
+};
+
+/// Turns what happens to connections into the service's events.
+class LifecycleEvents {
+ public:
+  virtual ~LifecycleEvents() = default;
+  virtual void on_event(WallTime now, const Lifecycle& event, Answers& out) = 0;
+};
+
+class Region {
+ public:
+  /// All outlive it.
+  struct World {
+    const env::Clock& clock;
+    env::Random& random;
+    Access& access;
+  };
+  explicit Region(World world) : world_(world) {}
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  /// Services are asked in the order in which they were added. They outlive the Region.
+  void add(Service& service) { services_.push_back(&service); }
+  void set_lifecycle(LifecycleEvents& events) { lifecycle_ = &events; }
+
+  Switches switches;
+
+  // ---- the program
+  /// Doors that have something to do now though nothing came for them; each named once.
+  [[nodiscard]] std::set<std::uint64_t> take_woken() { return std::exchange(woken_, {}); }
+  /// Messages of the services for the broker, in order.
+  [[nodiscard]] std::vector<Answer> take_published() { return std::exchange(published_, {}); }
+  /// Client ids whose sessions at the broker are to be removed.
+  [[nodiscard]] std::vector<std::string> take_forgotten() { return std::exchange(forgotten_, {}); }
+  /// An operation of the AWS API, or of the lab. InvalidRequestException for an unknown one.
+  ApiResult call(std::string_view operation, const Json& input);
+  /// When on_time() has something to do.
+  [[nodiscard]] WallTime wake() const;
+  void on_time();
+  [[nodiscard]] Json save() const;
+  /// What save() wrote; names the member that is wrong. REQUIRES: no door yet.
+  Status load(const Json& state);
+  [[nodiscard]] std::uint64_t revision() const;
+
+  // ---- doors
+  [[nodiscard]] std::uint64_t enter(Door& door);
+  void leave(std::uint64_t connection);
+  void wake_door(std::uint64_t connection) { woken_.insert(connection); }
+  /// Whether a CONNECT of this client id is within the rates.
+  [[nodiscard]] bool connect_allowed(BootTime now, const std::string& client_id);
+  [[nodiscard]] bool retain_allowed(BootTime now, const std::string& topic);
+  /// The door is connected under its client id; whoever had the id before is ended.
+  void opened(Door& door, const Arrival& arrival);
+  /// `expiry`: how long the session is kept, in seconds.
+  void closed(Door& door, const Arrival& arrival, Leaving why, std::uint32_t expiry);
+  void refused(const Requester& who, const Arrival& arrival);
+  void subscribed(const Requester& who, const Arrival& arrival, std::vector<std::string> filters,
+                  bool on);
+  [[nodiscard]] Session& session(const std::string& client_id) { return sessions_[client_id]; }
+  void changed() { ++revision_; }
+  /// Hands a request to its service. REQUIRES: claim(message.topic) != Claim::none.
+  void request(const Requester& from, const mqtt::Publish& message);
+  [[nodiscard]] Claim claim(std::string_view topic) const;
+  [[nodiscard]] Access& access() noexcept { return world_.access; }
+  [[nodiscard]] WallTime wall() const { return world_.clock.wall(); }
+  [[nodiscard]] env::Random& random() noexcept { return world_.random; }
+  /// A uuid (version 4) in text.
+  [[nodiscard]] std::string uuid();
+
+ private:
+  struct Operation;
+  static const std::vector<Operation>& operations();
+
+  void carry(Answers answers, const Requester* requester);
+  void tell(const Lifecycle& event);
+  [[nodiscard]] Door* door_of(std::string_view client_id) const;
+  ApiResult delete_connection(const Json& input);
+  ApiResult get_connection(const Json& input);
+  ApiResult list_connections(const Json& input);
+  ApiResult publish(const Json& input);
+  ApiResult send_direct(const Json& input);
+  ApiResult put_switches(const Json& input);
+  ApiResult get_switches(const Json& input);
+
+  World world_;
+  std::vector<Service*> services_;
+  LifecycleEvents* lifecycle_ = nullptr;
+  std::uint64_t last_connection_ = 0;
+  std::map<std::uint64_t, Door*> doors_;
+  std::map<std::string, Door*, std::less<>> open_;  ///< By client id.
+  std::map<std::string, Session, std::less<>> sessions_;
+  std::map<std::string, Bucket> connects_of_;
+  std::map<std::string, Bucket> retains_of_;
+  Bucket connects_;
+  std::set<std::uint64_t> woken_;
+  std::vector<Answer> published_;
+  std::vector<std::string> forgotten_;
+  std::uint64_t revision_ = 0;
+};
+
+}  // namespace holdfast::lab::iot
