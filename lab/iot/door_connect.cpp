@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "flow/topic.h"
+#include "lab/iot/broker_login.h"
 #include "lab/iot/door.h"
 #include "lab/iot/quotas.h"
 #include "lab/iot/region.h"
@@ -133,6 +134,8 @@ void Door::refuse(Refusal refusal, std::string words, mqtt::Wishes& out) {
 mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
   mqtt::Connect up;
   up.client_id = who_.client_id;
+  up.username = kBrokerUser;
+  up.password = region_.broker_password();
   up.clean_start = connect.clean_start;
   // A session of the other protocol version cannot be resumed.
   Session& session = region_.session(who_.client_id);

@@ -79,7 +79,7 @@ struct Place {
   sim::SeededRandom random{1};
   ListedAccess access;
   KeptEvents events;
-  Region region{{clock, random, access}};
+  Region region{{clock, random, access, "secret"}};
   Place() { region.set_lifecycle(events); }
 };
 

@@ -67,8 +67,9 @@ class Region {
     const env::Clock& clock;
     env::Random& random;
     Access& access;
+    std::string broker_password;  ///< What the broker's plugin wants of the front door.
   };
-  explicit Region(World world) : world_(world) {}
+  explicit Region(World world) : world_(std::move(world)) {}
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
@@ -116,6 +117,9 @@ class Region {
   [[nodiscard]] Claim claim(std::string_view topic) const;
   [[nodiscard]] Access& access() noexcept { return world_.access; }
   [[nodiscard]] WallTime wall() const { return world_.clock.wall(); }
+  [[nodiscard]] const std::string& broker_password() const noexcept {
+    return world_.broker_password;
+  }
   [[nodiscard]] env::Random& random() noexcept { return world_.random; }
   /// A uuid (version 4) in text.
   [[nodiscard]] std::string uuid();
