@@ -2,8 +2,9 @@
 //
 // Semantics of AWS: an explicit Deny wins, what nothing allows is denied. '*' spans any characters,
 // '/' included; '?' is one character; '+' and '#' of MQTT are plain characters. Variables
-// ("${iot:ClientId}") stand for facts of the connection, as literal text; a statement with a
-// variable that has no value matches nothing. Plain values; nothing throws.
+// ("${iot:ClientId}") stand for facts of the connection, as literal text. One that has no value
+// makes its resource, or the statement whose condition it is in, match nothing. Plain values;
+// nothing throws.
 #pragma once
 
 #include <cstddef>
