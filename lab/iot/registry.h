@@ -21,6 +21,8 @@
 
 namespace holdfast::lab::iot {
 
+class Fields;
+
 enum class CertificateStatus : std::uint8_t { active, inactive, revoked, pending_activation };
 /// As the API writes it: "PENDING_ACTIVATION".
 [[nodiscard]] std::string_view to_string(CertificateStatus status) noexcept;
@@ -69,7 +71,7 @@ class Registry final : public Service, public ThingBook {
   static constexpr std::string_view kAccount = "123456789012";
   static constexpr std::size_t kPoliciesPerPrincipal = 10;
   static constexpr std::size_t kVersionsPerPolicy = 5;
-  static constexpr std::size_t kThingNameLength = 128;
+  static constexpr std::size_t kNameLength = 128;
   static constexpr std::size_t kAttributesPerThing = 50;
 
   /// All must outlive the registry.
@@ -137,8 +139,12 @@ class Registry final : public Service, public ThingBook {
     /// Principal to things; true: exclusive, then it is the only one.
     std::map<std::string, std::map<std::string, bool>, std::less<>> things_of;
   };
-  struct Operation;
-  static const std::vector<Operation>& operations();
+  static void load_things(Fields from, Books& books);
+  void load_certificates(Fields from, Books& books) const;
+  static void load_policies(Fields from, Books& books);
+  static void load_attachments(Fields policies_of, Fields things_of, Books& books);
+
+  struct Call;  ///< One call of an operation; registry_call.h.
 
   RegistryOptions options_;
   const CertificateReader& reader_;
