@@ -9,6 +9,7 @@
 #include "lab/iot/quotas.h"
 #include "lab/iot/region.h"
 #include "lab/iot/topics.h"
+#include "lab/iot/uuid.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -62,7 +63,7 @@ std::optional<Refusal> Door::judge_connect(BootTime now, const mqtt::Connect& co
       words = "a session without a client id";
       return Refusal::client_id;
     }
-    who_.client_id = std::string(kGenerated) + region_.uuid();
+    who_.client_id = std::string(kGenerated) + make_uuid(region_.random());
   } else if (who_.client_id.size() > quotas::kClientId || who_.client_id.starts_with('$')) {
     words = "a client id of more than 128 bytes, or with $";
     return Refusal::client_id;

@@ -2,8 +2,6 @@
 #include "lab/iot/region.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "base/base64.h"
 #include "base/check.h"
@@ -149,18 +147,6 @@ void Region::on_time() {
     service->on_time(wall(), answers);
     carry(std::move(answers), nullptr);
   }
-}
-
-std::string Region::uuid() {
-  std::array<std::uint64_t, 2> bits = {random().next(), random().next()};
-  bits[0] = (bits[0] & ~0xF000ULL) | 0x4000ULL;
-  bits[1] = (bits[1] & ~(3ULL << 62)) | (2ULL << 62);
-  std::array<char, 37> text{};
-  std::snprintf(text.data(), text.size(), "%08x-%04x-%04x-%04x-%012llx",
-                static_cast<unsigned>(bits[0] >> 32), static_cast<unsigned>(bits[0] >> 16 & 0xFFFF),
-                static_cast<unsigned>(bits[0] & 0xFFFF), static_cast<unsigned>(bits[1] >> 48),
-                static_cast<unsigned long long>(bits[1] & 0xFFFF'FFFF'FFFFULL));
-  return text.data();
 }
 
 // ---- operations of the Region itself ----

@@ -121,8 +121,6 @@ class Region {
     return world_.broker_password;
   }
   [[nodiscard]] env::Random& random() noexcept { return world_.random; }
-  /// A uuid (version 4) in text.
-  [[nodiscard]] std::string uuid();
 
  private:
   struct Operation;

@@ -1,0 +1,156 @@
+// The registry's state, to JSON and back. What is read is checked against what was read before it,
+// so that the front door never meets a name that is not there.
+#include <utility>
+
+#include "lab/iot/fields.h"
+#include "lab/iot/registry.h"
+#include "lab/iot/registry_call.h"
+
+namespace holdfast::lab::iot {
+
+Json Registry::save() const {
+  Json things = Json::object();
+  for (const auto& [name, thing] : books_.things) {
+    Json attributes = Json::object();
+    for (const auto& [key, value] : thing.attributes) attributes[key] = value;
+    things[name] = {{"id", thing.id},
+                    {"type", thing.type},
+                    {"attributes", std::move(attributes)},
+                    {"version", thing.version}};
+  }
+  Json certificates = Json::object();
+  for (const auto& [id, certificate] : books_.certificates) {
+    certificates[id] = {{"pem", certificate.pem},
+                        {"status", to_string(certificate.status)},
+                        {"created", certificate.created.ms},
+                        {"modified", certificate.modified.ms}};
+  }
+  Json policies = Json::object();
+  for (const auto& [name, policy] : books_.policies) {
+    Json versions = Json::array();
+    for (const auto& [number, version] : policy.versions) {
+      versions.push_back(
+          {{"number", number}, {"text", version.text}, {"created", version.created.ms}});
+    }
+    policies[name] = {{"default", policy.default_version},
+                      {"last", policy.last_version},
+                      {"versions", std::move(versions)}};
+  }
+  Json policies_of = Json::object();
+  for (const auto& [principal, names] : books_.policies_of) policies_of[principal] = names;
+  Json things_of = Json::object();
+  for (const auto& [principal, attached] : books_.things_of) {
+    Json names = Json::object();
+    for (const auto& [name, exclusive] : attached) names[name] = exclusive;
+    things_of[principal] = std::move(names);
+  }
+  return {{"things", std::move(things)},
+          {"certificates", std::move(certificates)},
+          {"policies", std::move(policies)},
+          {"policies_of", std::move(policies_of)},
+          {"things_of", std::move(things_of)}};
+}
+
+void Registry::load_things(Fields from, Books& books) {
+  from.each([&](const std::string& name, Fields one) {
+    Thing& thing = books.things[name];
+    thing.id = one.text("id");
+    thing.type = one.text("type");
+    thing.version = one.number("version");
+    Fields attributes = one.object("attributes");
+    for (const std::string& key : attributes.names()) {
+      thing.attributes[key] = attributes.text(key);
+    }
+    one.no_others();
+  });
+}
+
+void Registry::load_certificates(Fields from, Books& books) const {
+  from.each([&](const std::string& id, Fields one) {
+    Certificate& certificate = books.certificates[id];
+    certificate.pem = one.text("pem");
+    certificate.created = {one.number("created")};
+    certificate.modified = {one.number("modified")};
+    const auto status = status_named(one.text("status"));
+    if (!status) one.complain("status", "is no status of a certificate");
+    certificate.status = status.value_or(CertificateStatus::inactive);
+    one.no_others();
+    auto facts = reader_.read(certificate.pem);
+    if (facts && facts->id == id) {
+      certificate.facts = std::move(*facts);
+    } else {
+      one.complain("pem", facts ? "is another certificate" : "is no certificate");
+    }
+  });
+}
+
+void Registry::load_policies(Fields from, Books& books) {
+  from.each([&](const std::string& name, Fields one) {
+    Policy& policy = books.policies[name];
+    policy.default_version = one.number("default");
+    policy.last_version = one.number("last");
+    one.each_item("versions", [&](Fields fields) {
+      const std::int64_t number = fields.number("number");
+      PolicyVersion& version = policy.versions[number];
+      version.text = fields.text("text");
+      version.created = {fields.number("created")};
+      fields.no_others();
+      if (number < 1 || number > policy.last_version) {
+        fields.complain("number", "is no number of a version");
+      }
+      auto document = parse_policy(version.text);
+      if (document) {
+        version.document = std::move(*document);
+      } else {
+        fields.complain("text", "is no policy: " + document.error().message);
+      }
+    });
+    if (!policy.versions.contains(policy.default_version)) {
+      one.complain("default", "is no version of it");
+    }
+    one.no_others();
+  });
+}
+
+void Registry::load_attachments(Fields policies_of, Fields things_of, Books& books) {
+  for (const std::string& principal : policies_of.names()) {
+    if (!books.certificates.contains(principal)) {
+      policies_of.complain(principal, "is no certificate");
+    }
+    for (std::string& name : policies_of.texts(principal)) {
+      if (!books.policies.contains(name)) policies_of.complain(principal, "has no policy " + name);
+      books.policies_of[principal].insert(std::move(name));
+    }
+  }
+  things_of.each([&](const std::string& principal, Fields one) {
+    if (!books.certificates.contains(principal)) {
+      things_of.complain(principal, "is no certificate");
+    }
+    const auto names = one.names();
+    if (names.empty()) things_of.complain(principal, "has no things");
+    for (const std::string& name : names) {
+      if (!books.things.contains(name)) one.complain(name, "is no thing");
+      const bool exclusive = one.flag(name);
+      if (exclusive && names.size() > 1) one.complain(name, "is not the only thing");
+      books.things_of[principal][name] = exclusive;
+    }
+  });
+}
+
+Status Registry::load(const Json& state) {
+  std::string complaint;
+  Fields all(state, complaint);
+  Books books;
+  load_things(all.object("things"), books);
+  load_certificates(all.object("certificates"), books);
+  load_policies(all.object("policies"), books);
+  load_attachments(all.object("policies_of"), all.object("things_of"), books);
+  all.no_others();
+  if (Status status = state_status(complaint); !status) return status;
+  books_ = std::move(books);
+  to_disconnect_.clear();
+  ++revision_;
+  return {};
+}
+
+}  // namespace holdfast::lab::iot
