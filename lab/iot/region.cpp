@@ -337,7 +337,8 @@ Status Region::load(const Json& state) {
   if (state.contains("switches")) {
     if (const Status done = change(switches, state["switches"]); !done) return done;
   }
-  for (const auto& [id, from] : state.value("sessions", Json::object()).items()) {
+  const Json sessions = state.value("sessions", Json::object());
+  for (const auto& [id, from] : sessions.items()) {
     auto session = session_from(id, from);
     if (!session) return std::move(session).error();
     // Nobody is connected now: a session that was in use counts from here.
