@@ -13,14 +13,21 @@
 #include "holdfast/result.h"
 #include "lab/net/control.h"
 #include "lab/net/conversation.h"
+#include "lab/net/door.h"
 #include "lab/net/endpoint.h"
+#include "lab/net/tls.h"
 #include "lab/net/trace.h"
 
 namespace holdfast::lab::net {
 
 struct RelayOptions {
   Endpoint listen;
-  Endpoint upstream;
+  Upstream upstream;
+  /// none: MQTT as it is. pass: TLS between device and broker, which only byte faults can touch.
+  /// terminate: TLS ends here.
+  enum class Tls : std::uint8_t { none, pass, terminate } tls = Tls::none;
+  TlsServerOptions server;  ///< terminate: the relay's own certificate and what it asks of devices.
+  bool websocket = false;   ///< MQTT over WebSocket at GET /mqtt.
 };
 
 class Relay {
@@ -30,6 +37,7 @@ class Relay {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
+  /// Errors: those of the certificates and of the address.
   Status start();
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// Adds "connections", "kick" and "stats".
