@@ -1,0 +1,51 @@
+// The fault relay: listens, and leads each device to the broker through whatever is switched on.
+//
+// Threads: the loop's thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "holdfast/result.h"
+#include "lab/net/control.h"
+#include "lab/net/conversation.h"
+#include "lab/net/door.h"
+#include "lab/net/endpoint.h"
+#include "lab/net/tls.h"
+#include "lab/net/trace.h"
+
+namespace holdfast::lab::net {
+
+struct RelayOptions {
+  Endpoint listen;
+  Upstream upstream;
+  /// none: MQTT as it is. pass: TLS between device and broker, which only byte faults can touch.
+  /// terminate: TLS ends here.
+  enum class Tls : std::uint8_t { none, pass, terminate } tls = Tls::none;
+  TlsServerOptions server;  ///< terminate: the relay's own certificate and what it asks of devices.
+  bool websocket = false;   ///< MQTT over WebSocket at GET /mqtt.
+};
+
+class Relay {
+ public:
+  Relay(posix::EventLoop& loop, Trace& trace, RelayOptions options);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  /// Errors: those of the certificates and of the address.
+  Status start();
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  /// Adds "connections", "kick" and "stats".
+  void add_operations(Control& control);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace holdfast::lab::net
