@@ -99,6 +99,7 @@ class Region {
   // ---- doors
   [[nodiscard]] std::uint64_t enter(Door& door);
   void leave(std::uint64_t connection);
+  [[nodiscard]] bool knows(std::uint64_t connection) const { return doors_.contains(connection); }
   void wake_door(std::uint64_t connection) { woken_.insert(connection); }
   /// Whether a CONNECT of this client id is within the rates.
   [[nodiscard]] bool connect_allowed(BootTime now, const std::string& client_id);

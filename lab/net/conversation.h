@@ -52,6 +52,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void start();
   void kick(const Kick& kick);
+  /// Lets the stages do what they have to do now, though nothing came for them.
+  void wake();
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
 
   static constexpr std::size_t kPending = std::size_t{256} * 1024;
@@ -80,7 +82,6 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   /// Ends the stream with RST.
   void cut(mqtt::Side side);
   void set_timer();
-  void wake();
   void look();
   void check_over();
 

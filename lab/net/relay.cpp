@@ -18,6 +18,7 @@ struct Connection {
   std::shared_ptr<Stream> device;  // As far as it has come; the conversation's once there is one.
   std::shared_ptr<TlsStream> tls;
   std::shared_ptr<Conversation> conversation;
+  std::optional<HttpQuestion> upgrade;
 };
 
 // What a "kick" request wants. Errors: invalid_argument, naming the member.
@@ -87,15 +88,20 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
   // What comes next is HTTP or MQTT.
   void came_in(std::uint64_t id, std::shared_ptr<Stream> stream) {
     Connection& connection = connections.at(id);
-    if (!options.websocket) {
+    const bool mqtt = connection.tls != nullptr && options.speaks_mqtt != nullptr &&
+                      options.speaks_mqtt(connection.tls->facts());
+    if (!options.websocket || mqtt) {
       to_broker(id);
       return;
     }
     connection.state = "upgrade";
     HttpServer http;
-    http.upgraded = [self = shared_from_this(), id](auto upgraded, const HttpQuestion&) {
+    http.answer = options.http;
+    http.refuse_upgrade = options.refuse_upgrade;
+    http.upgraded = [self = shared_from_this(), id](auto upgraded, const HttpQuestion& question) {
       if (Connection* found = self->find(id)) {
         found->device = std::move(upgraded);
+        found->upgrade = question;
         self->to_broker(id);
       }
     };
@@ -137,6 +143,11 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     talk.over = [self = weak_from_this(), id] {
       if (const auto alive = self.lock()) alive->over(id);
     };
+    if (options.stages != nullptr) {
+      talk.stages = options.stages(
+          {id, connection->peer, connection->tls != nullptr ? &connection->tls->facts() : nullptr,
+           connection->upgrade ? &*connection->upgrade : nullptr});
+    }
     connection->conversation =
         std::make_shared<Conversation>(loop, trace, connection->device, *broker, std::move(talk));
     connection->state = "open";
@@ -238,6 +249,13 @@ Status Relay::start() {
                                    s.serve(std::move(stream), peer);
                                  }});
   return s.listener->listen(s.options.listen);
+}
+
+void Relay::wake(std::uint64_t id) {
+  const Connection* connection = state_->find(id);
+  if (connection == nullptr || connection->conversation == nullptr) return;
+  const auto conversation = connection->conversation;  // it may end by what it does
+  conversation->wake();
 }
 
 std::uint16_t Relay::port() const noexcept { return state_->listener->port(); }

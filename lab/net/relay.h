@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,19 @@
 #include "lab/net/conversation.h"
 #include "lab/net/door.h"
 #include "lab/net/endpoint.h"
+#include "lab/net/http.h"
 #include "lab/net/tls.h"
 #include "lab/net/trace.h"
 
 namespace holdfast::lab::net {
+
+/// A device before its first MQTT packet.
+struct Visitor {
+  std::uint64_t id = 0;  ///< As in the trace; Relay::wake() takes it.
+  std::string peer;
+  const TlsFacts* tls = nullptr;          ///< Null without TLS.
+  const HttpQuestion* upgrade = nullptr;  ///< Of a WebSocket.
+};
 
 struct RelayOptions {
   Endpoint listen;
@@ -28,6 +38,13 @@ struct RelayOptions {
   enum class Tls : std::uint8_t { none, pass, terminate } tls = Tls::none;
   TlsServerOptions server;  ///< terminate: the relay's own certificate and what it asks of devices.
   bool websocket = false;   ///< MQTT over WebSocket at GET /mqtt.
+  /// terminate, with `websocket`: whether this connection speaks MQTT at once. Null: never.
+  std::function<bool(const TlsFacts&)> speaks_mqtt;
+  /// Answers to what is no upgrade, and who may not upgrade; see HttpServer.
+  HttpHandler http;
+  std::function<std::optional<HttpAnswer>(const HttpQuestion&)> refuse_upgrade;
+  /// Stages next to the broker, in the order from the device. Null: none.
+  std::function<std::vector<std::unique_ptr<mqtt::Stage>>(const Visitor&)> stages;
 };
 
 class Relay {
@@ -40,6 +57,8 @@ class Relay {
   /// Errors: those of the certificates and of the address.
   Status start();
   [[nodiscard]] std::uint16_t port() const noexcept;
+  /// Lets the stages of a conversation do now what they have to; nothing when it is over.
+  void wake(std::uint64_t id);
   /// Adds "connections", "kick" and "stats".
   void add_operations(Control& control);
 

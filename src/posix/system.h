@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "env/clock.h"
 #include "env/disk.h"
@@ -51,5 +52,10 @@ namespace holdfast::posix {
 /// `max_bytes`.
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,
                                             std::size_t max_bytes);
+
+/// Replaces a small file whole: after a power cut there is the old content or the new one. Nobody
+/// else may be writing it. Errors name the path; the old content then stays.
+[[nodiscard]] Status replace_file(const std::filesystem::path& path, std::string_view content,
+                                  unsigned permissions = 0600);
 
 }  // namespace holdfast::posix

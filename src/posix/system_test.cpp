@@ -183,5 +183,17 @@ TEST_F(ReadFileTest, NamesWhatCannotBeRead) {
   EXPECT_EQ(read_file(fifo, 10).error().code, Errc::invalid_argument);  // And does not hang.
 }
 
+TEST_F(ReadFileTest, AFileIsReplacedWholeAndItsPermissionsAreTheNewOnes) {
+  const auto file = directory_ / "state";
+  std::ofstream(file) << "old";
+  std::ofstream(file.string() + ".new") << "left by an attempt that was cut";
+  ASSERT_TRUE(replace_file(file, "new content").ok());
+  EXPECT_EQ(read_file(file, 100).value(), "new content");
+  EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
+  EXPECT_FALSE(std::filesystem::exists(file.string() + ".new"));
+  const auto nowhere = replace_file(directory_ / "absent" / "state", "x");
+  EXPECT_EQ(nowhere.error().code, Errc::not_found);
+}
+
 }  // namespace
 }  // namespace holdfast::posix
