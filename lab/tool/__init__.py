@@ -1,0 +1,1 @@
+"""The command `holdfast lab`: a local AWS IoT Core, faults, and judgement over device programs."""
