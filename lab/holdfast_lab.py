@@ -1,10 +1,11 @@
-"""The words after `holdfast lab`."""
+#!/usr/bin/env python3
+"""`holdfast lab`: the words after it, and who answers them."""
 import pathlib
 import sys
 
-from . import aws, device, up
-from .place import Place, Trouble, default_directory
-from .programs import Programs
+from tool import aws, device, up
+from tool.place import Place, Trouble, default_directory
+from tool.programs import Programs
 
 HELP = """\
 usage: holdfast lab [--directory DIR] COMMAND …
