@@ -59,14 +59,12 @@ struct JobsSettings {
 
 class Jobs final : public Service {
  public:
-  static constexpr std::size_t kJobIdLength = 64;
   static constexpr std::size_t kThingNameLength = 128;
   static constexpr std::size_t kClientTokenBytes = 64;
   static constexpr std::size_t kTargetsPerJob = 100;
   static constexpr std::size_t kDescriptionLength = 2028;
   static constexpr std::size_t kDocumentSourceLength = 1350;
   static constexpr std::size_t kNotified = 10;  ///< Executions in one notify.
-  static constexpr std::int64_t kLongestMinutes = 10'080;
   static constexpr std::int64_t kShortestPresigned = 60;
   static constexpr std::int64_t kLongestPresigned = 3600;
   static constexpr std::int64_t kRetentionMs = std::int64_t{730} * 24 * 3600 * 1000;

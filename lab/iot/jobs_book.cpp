@@ -157,7 +157,9 @@ std::optional<WallTime> Execution::due() const {
 std::optional<std::int64_t> Job::timeout_minutes() const {
   const Json* config = member(given, "timeoutConfig");
   if (config == nullptr) return std::nullopt;
-  return number_in(*config, "inProgressTimeoutInMinutes");
+  const auto minutes = number_in(*config, "inProgressTimeoutInMinutes");
+  if (!minutes) return std::nullopt;
+  return std::clamp<std::int64_t>(*minutes, 1, kLongestTimerMinutes);
 }
 
 std::int64_t Job::presigned_seconds() const {
@@ -241,8 +243,11 @@ Result<JobBook> load_jobs(const Json& state) {
   Fields in(state, complaint);
   JobBook book;
   book.last_order = count_of(in, "lastOrder", 0);
-  in.object("jobs").each(
-      [&](const std::string& id, const Fields& one) { book.jobs.emplace(id, load_job(one)); });
+  Fields jobs = in.object("jobs");
+  jobs.each([&](const std::string& id, const Fields& one) {
+    if (!is_plain_id(id, kJobIdLength)) jobs.complain(id, "is no job id");
+    book.jobs.emplace(id, load_job(one));
+  });
   in.no_others();
   if (auto status = state_status(complaint); !status) return std::move(status).error();
   return book;

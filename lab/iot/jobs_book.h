@@ -1,6 +1,7 @@
 // Jobs and their executions as values: order, deadlines, and the form in which they are kept.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -102,6 +103,8 @@ struct JobBook {
 
 inline constexpr std::int64_t kDefaultPresignedSeconds = 3600;
 inline constexpr std::int64_t kMostRetries = 10;
+inline constexpr std::int64_t kLongestTimerMinutes = 10'080;
+inline constexpr std::size_t kJobIdLength = 64;
 
 /// 1 to `longest` letters, digits, '-' and '_': job ids, command ids.
 [[nodiscard]] bool is_plain_id(std::string_view text, std::size_t longest) noexcept;

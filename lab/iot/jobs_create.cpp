@@ -117,7 +117,7 @@ void Jobs::Call::read_document(Job& job) {
 void Jobs::Call::read_timers() {
   if (in.has("timeoutConfig")) {
     Fields config = in.object("timeoutConfig");
-    check_range(config, "inProgressTimeoutInMinutes", 1, kLongestMinutes);
+    check_range(config, "inProgressTimeoutInMinutes", 1, kLongestTimerMinutes);
   }
   if (in.has("presignedUrlConfig")) {
     Fields config = in.object("presignedUrlConfig");

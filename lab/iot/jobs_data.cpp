@@ -61,7 +61,7 @@ struct Progress {
     }
     step_minutes = in.number_if("stepTimeoutInMinutes");
     const std::int64_t minutes = step_minutes.value_or(1);
-    if ((minutes < 1 || minutes > Jobs::kLongestMinutes) && minutes != kCancelStepTimer) {
+    if ((minutes < 1 || minutes > kLongestTimerMinutes) && minutes != kCancelStepTimer) {
       in.complain("stepTimeoutInMinutes", "must be 1 to 10080, or -1");
     }
   }
