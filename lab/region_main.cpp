@@ -93,7 +93,7 @@ int serve(const Arguments& a, RegionServer::Options options) {
       return fail(kFailed, "--trace: " + opened.error().message);
     }
   }
-  auto pki = net::Pki::open(a.pki, *random, a.names);
+  auto pki = net::Pki::open(a.pki, a.names);
   if (!pki) return fail(kFailed, pki.error().message);
   options.chain_file = (*pki)->server_chain_file();
   options.key_file = (*pki)->server_key_file();

@@ -47,7 +47,6 @@ struct RegionServices {
   explicit RegionServices(const World& world)
       : registry({world.region, {}}, world.reader, world.issuer, world.random),
         shadows({}, registry),
-        defender({}),
         jobs_world(registry),
         jobs(jobs_settings(world.region), jobs_world, nullptr, world.random),
         access(registry, nullptr) {}

@@ -8,11 +8,11 @@ from .place import ACCOUNT, ApiFailure, Trouble
 
 CONFIGURATION = """\
 # Made by `holdfast lab device {name}`; start it with: holdfastd --config device.toml
+profile = "aws-iot-core"
 [connection]
 host = "{host}"
 port = {port}
 client_id = "{name}"
-profile = "aws"
 [tls]
 ca_file = "ca.pem"
 cert_file = "device.pem"
@@ -37,7 +37,7 @@ def default_policy(name, region):
          "Resource": [f"{arn}topicfilter/{topic}" for topic in own]}]}
 
 
-def ensure(region, operation, **members):
+def ensure(region, operation, /, **members):
     """Creates; what is there already is good."""
     try:
         return region.call(operation, **members)
