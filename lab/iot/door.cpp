@@ -78,6 +78,10 @@ void Door::on_garbage(BootTime /*now*/, mqtt::Side from, std::string_view /*byte
 
 void Door::on_closed(BootTime /*now*/, mqtt::Side side, mqtt::Wishes& out) {
   if (state_ == State::ended) return;
+  // The broker ends the elder connection of a client id by itself, without a word.
+  if (end_soon_) {
+    return end(end_soon_->why, reason_code(end_soon_->why), "ended by the service", out);
+  }
   if (side == mqtt::Side::broker) {
     return end(DisconnectReason::server_error, reason::kUnspecified, "the broker closed", out);
   }
@@ -175,7 +179,6 @@ void Door::take_from_broker(BootTime now, mqtt::Packet packet, mqtt::Wishes& out
   }
   if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) return on_suback(*suback, out);
   if (const auto* gone = std::get_if<mqtt::Disconnect>(&packet)) {
-    // A take-over was already told to the older door; anything else is the broker's own trouble.
     return end(DisconnectReason::server_error, gone->reason, "the broker disconnected", out);
   }
 }

@@ -47,6 +47,7 @@ void Door::on_connect(BootTime now, mqtt::Connect connect, mqtt::Wishes& out) {
   delivery_.emplace(region_.switches, version_,
                     static_cast<std::uint16_t>(std::min<std::uint32_t>(
                         window.value_or(quotas::kInFlight), quotas::kInFlight)));
+  region_.take_over(*this);
   to_broker(upstream_connect(connect), out);
   state_ = State::awaiting_connack;
   patience_ = now + std::chrono::seconds(30);

@@ -192,6 +192,18 @@ TEST(LabDoor, TheYoungerConnectionOfAClientIdWins) {
   EXPECT_EQ(place.events().back(), "disconnected DUPLICATE_CLIENTID pump");
 }
 
+TEST(LabDoor, ATakeOverThatTheBrokerCarriesOutFirstIsTheSame) {
+  Place place;
+  Visit older(place);
+  older.connect(connect_of("pump"));
+  place.clock.at += 2s;
+  Visit younger(place);
+  younger.device_sends(connect_of("pump"));
+  older.closes(mqtt::Side::broker);
+  EXPECT_EQ(older.device_got<mqtt::Disconnect>().reason, 0x8E);
+  EXPECT_EQ(place.events().back(), "disconnected DUPLICATE_CLIENTID pump");
+}
+
 TEST(LabDoor, SilenceOfOneAndAHalfKeepAlivesEndsIt) {
   Place place;
   Visit visit(place);

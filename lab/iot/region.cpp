@@ -63,11 +63,15 @@ LifecycleClient Region::client_of(const Door& door) const {
   return client;
 }
 
+void Region::take_over(const Door& door) {
+  if (Door* const older = door_of(door.who().client_id)) {
+    older->end_soon(DisconnectReason::duplicate_clientid);
+  }
+}
+
 void Region::opened(Door& door) {
   const std::string& id = door.who().client_id;
-  Door*& open = open_[id];
-  Door* const older = std::exchange(open, &door);
-  if (older != nullptr) older->end_soon(DisconnectReason::duplicate_clientid);
+  open_[id] = &door;
   Session& session = sessions_[id];
   session.expires = {INT64_MAX};
   if (session.uuid.empty()) session.uuid = make_uuid(world_.random);

@@ -84,7 +84,9 @@ class Region {
   /// Whether a CONNECT of this client id is within the rates.
   [[nodiscard]] bool connect_allowed(BootTime now, const std::string& client_id);
   [[nodiscard]] bool retain_allowed(BootTime now, const std::string& topic);
-  /// The door is connected under its client id; whoever had the id before is ended.
+  /// The door may connect: whoever has its client id is ended.
+  void take_over(const Door& door);
+  /// The door is connected under its client id.
   void opened(Door& door);
   /// `expiry`: how long the session is kept, in seconds.
   void closed(Door& door, DisconnectReason why, std::uint32_t expiry);
