@@ -73,7 +73,8 @@ constexpr Member kMembers[] = {
      {R"("{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\",)"
       R"(\"Resource\":\"*\"}}")",
       R"("{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Deny\",)"
-      R"(\"Action\":\"iot:Publish\",\"Resource\":\"arn:aws:iot:eu-central-1:123456789012:topic/${iot:ClientId}\"}}")",
+      R"(\"Action\":\"iot:Publish\",\"Resource\":)"
+      R"(\"arn:aws:iot:eu-central-1:123456789012:topic/${iot:ClientId}\"}}")",
       R"("{}")", "1"}},
     {"setAsDefault", {"true", "false", "0", "null"}},
     {"policyVersionId", {R"("1")", "2", R"("3")", R"("x")"}},
