@@ -1,4 +1,4 @@
-// CBOR from strangers (RFC 8949): bounded in depth before anything is built of it.
+// CBOR (RFC 8949) from strangers, as JSON values: bounded like JSON.
 #pragma once
 
 #include <string>
@@ -9,9 +9,11 @@
 
 namespace holdfast::lab::iot {
 
-/// The value of `bytes`, which has only what JSON has, too. Fails with Errc::corrupt (no CBOR, or a
-/// value that JSON has not) or Errc::too_large (over a limit). Never throws.
-[[nodiscard]] Result<Json> parse_cbor(std::string_view bytes, const JsonLimits& limits = {});
+/// The value of `bytes`, which has only what JSON has, too; and bytes, if `with_bytes`. Fails with
+/// Errc::corrupt (no CBOR, or a value that JSON has not) or Errc::too_large (over a limit). Never
+/// throws.
+[[nodiscard]] Result<Json> parse_cbor(std::string_view bytes, const JsonLimits& limits = {},
+                                      bool with_bytes = false);
 
 /// `value` as CBOR.
 [[nodiscard]] std::string to_cbor(const Json& value);

@@ -35,10 +35,25 @@ TEST(LabCbor, RefusesWhatJsonCannotHold) {
   EXPECT_EQ(parse_cbor("\x9b"s + std::string(8, '\x7f')).error().code, Errc::corrupt);
 }
 
+TEST(LabCbor, TakesBytesWhereTheyAreWanted) {
+  const auto value = parse_cbor("\xa1\x61\x61\x42\x00\xff"s, {}, true);
+  ASSERT_TRUE(value);
+  EXPECT_EQ((*value)["a"].get_binary().size(), 2U);
+}
+
 TEST(LabCbor, IsBoundedInSizeAndDepth) {
+  for (const char opening : {'\x81', '\x9f', '\x7f', '\x5f', '\xbf'}) {
+    EXPECT_FALSE(parse_cbor(std::string(100'000, opening), {}, true)) << static_cast<int>(opening);
+  }
+  std::string maps;  // that announce more members than there are bytes
+  while (maps.size() < 100'000) maps += "\xba\x00\x03\x0d\x40\x61\x61"s;
+  EXPECT_EQ(parse_cbor(maps).error().code, Errc::too_large);
+  EXPECT_TRUE(parse_cbor("\x82\x81\x01\x81\x01"s, {100, 2}));
+  EXPECT_TRUE(parse_cbor("\x82\x9f\x01\xff\xbf\x61\x61\x80\xff"s, {100, 3}));
   EXPECT_EQ(parse_cbor(std::string(100'000, '\x81')).error().code, Errc::too_large);
   EXPECT_EQ(parse_cbor("\x81\x81\x01"s, {100, 1}).error().code, Errc::too_large);
   EXPECT_TRUE(parse_cbor("\x81\x81\x01"s, {100, 2}));
+  EXPECT_FALSE(parse_cbor("\x81\x81\x80"s, {100, 2}));  // an empty one counts, too
   EXPECT_EQ(parse_cbor("\x82\x01\x02"s, {2, 2}).error().code, Errc::too_large);
 }
 

@@ -56,9 +56,10 @@ TEST(LabFields, ComplaintsNameTheMember) {
   EXPECT_EQ(complaint_of(R"({"o":1})", [](Fields& in) { in.object("o"); }), "o must be an object");
   EXPECT_EQ(complaint_of(R"({"o":{"i":[1]}})", [](Fields& in) { in.object("o").texts("i"); }),
             "o.i must be a list of strings");
-  EXPECT_EQ(complaint_of(R"({"l":[{}, 1]})", [](Fields& in) { in.each_item("l", [](Fields) {}); }),
-            "l[1] must be an object");
-  EXPECT_EQ(complaint_of(R"({"l":1})", [](Fields& in) { in.each_item("l", [](Fields) {}); }),
+  EXPECT_EQ(
+      complaint_of(R"({"l":[{}, 1]})", [](Fields& in) { in.each_item("l", [](const Fields&) {}); }),
+      "l[1] must be an object");
+  EXPECT_EQ(complaint_of(R"({"l":1})", [](Fields& in) { in.each_item("l", [](const Fields&) {}); }),
             "l must be a list");
   EXPECT_EQ(complaint_of(R"({"x":1})", [](Fields&) {}), "x is no member here");
 }

@@ -63,6 +63,12 @@ void find_in_resource(const PolicyStatement& statement, const std::string& who,
     findings.push_back(who + " allows " + actions + " on every " + std::string(kind));
     return;
   }
+  if (kind == "client" && statement.conditions.empty() &&
+      rest.find("${iot:ClientId}") != std::string_view::npos) {
+    findings.push_back(who + " allows " + actions +
+                       " under any client id, as ${iot:ClientId} is whatever the client says");
+    return;
+  }
   if (names_the_device(what)) return;
   const std::string plain = without_variables(rest);
   const bool filter = kind == "topicfilter" && plain.find_first_of("+#") != std::string::npos;

@@ -323,6 +323,17 @@ TEST(LabPolicyExcess, FindsWildcardsThatReachBeyondOneDevice) {
                   "names no device"));
 }
 
+TEST(LabPolicyExcess, FindsAClientIdThatIsNotChecked) {
+  const std::string any = "client/${iot:ClientId}";
+  EXPECT_THAT(find_excess(document(statement("Allow", "iot:Connect", any))),
+              ElementsAre("Statement[0] allows iot:Connect under any client id, as "
+                          "${iot:ClientId} is whatever the client says"));
+  EXPECT_THAT(find_excess(document(statement(
+                  "Allow", "iot:Connect", any,
+                  R"(,"Condition":{"Bool":{"iot:Connection.Thing.IsAttached":"true"}})"))),
+              ElementsAre());
+}
+
 TEST(LabPolicyExcess, FindsADenyThatDoesNotDenyWhatItSeemsTo) {
   EXPECT_THAT(find_excess(document(statement("Deny", "iot:Subscribe", "topicfilter/secret/#"))),
               ElementsAre("Statement[0] denies topicfilter/secret/#, but + and # are plain "

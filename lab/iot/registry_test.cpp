@@ -273,6 +273,8 @@ TEST_F(LabRegistry, DeactivatingACertificateEndsItsConnections) {
   EXPECT_THAT(answers_.disconnected, ElementsAre());
   must("UpdateCertificate", {{"certificateId", "c1"}, {"newStatus", "REVOKED"}});
   EXPECT_THAT(answers_.disconnected, ElementsAre("c1"));
+  must("UpdateCertificate", {{"certificateId", "c1"}, {"newStatus", "INACTIVE"}});
+  EXPECT_THAT(answers_.disconnected, ElementsAre("c1"));  // nobody is connected any more
   EXPECT_FALSE(connects("pump-17").allowed());
   EXPECT_EQ(
       call("UpdateCertificate", Json{{"certificateId", "c1"}, {"newStatus", "PENDING_ACTIVATION"}}),

@@ -131,6 +131,9 @@ TEST_F(LabShadow, UpdatesMergeObjectsReplaceArraysAndRemoveNull) {
             R"("metadata":{"desired":{"o":{"c":{"timestamp":1700000000}},)"
             R"("l":[{"timestamp":1700000000}]}},"version":2,"timestamp":1700000000})");
   EXPECT_EQ(dump(state()["state"]["desired"]), R"({"o":{"a":1,"c":3},"l":[3]})");
+  EXPECT_EQ(dump(state()["metadata"]["desired"]),
+            R"({"o":{"a":{"timestamp":1700000000},"c":{"timestamp":1700000000}},)"
+            R"("l":[{"timestamp":1700000000}]})");
   ask("update", R"({"state":{"desired":{"o":7,"l":{"k":[]}}}})");
   EXPECT_EQ(dump(state()["state"]["desired"]), R"({"o":7,"l":{"k":[]}})");
 }
@@ -176,6 +179,7 @@ TEST_F(LabShadow, ADeletedShadowGoesOnCounting) {
   const auto all = ask("update", R"({"state":{"reported":{"b":1}}})");
   EXPECT_THAT(all[0], HasSubstr(R"("version":3)"));
   EXPECT_THAT(all[1], HasSubstr(R"("previous":{"state":{},"metadata":{},"version":2})"));
+  EXPECT_EQ(dump(state()["state"]), R"({"reported":{"b":1}})");
 }
 
 TEST_F(LabShadow, AfterTheTombstoneTheCountBeginsAnew) {
