@@ -156,7 +156,7 @@ class Play {
     const bool update = operation == "J/update";
     if (operation == "?") operation = in_.some(20);
     if (operation.starts_with("J/")) operation.replace(0, 1, id);
-    mqtt::Publish message;
+    holdfast::lab::mqtt::Publish message;
     message.topic = "$aws/things/" + thing + "/jobs/" + operation;
     Json asked;
     if (in_.byte() % 4 == 0) {
