@@ -168,8 +168,9 @@ TEST_F(LabJobsApi, EveryManagedTemplateMakesAJob) {
 }
 
 TEST(LabJobDocument, OmittedParametersAreASwitch) {
-  const Json document = *parse_json(
-      R"({"a":"${aws:iot:parameter:x}","b":["${aws:iot:parameter:x}","<${aws:iot:parameter:x}>"]})");
+  const Json document =
+      *parse_json(R"({"a":"${aws:iot:parameter:x}","b":["${aws:iot:parameter:x}",)"
+                  R"("<${aws:iot:parameter:x}>"]})");
   const auto with = [&](const Json& parameters, OmittedParameter omitted) {
     return dump(with_parameters(document, parameters, omitted));
   };
