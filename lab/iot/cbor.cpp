@@ -51,8 +51,9 @@ class Walk {
       case 4:
         break;
       case 5:
-        if (*argument != kIndefinite && *argument > bytes_.size()) return false;
-        open(*argument == kIndefinite ? kIndefinite : 2 * *argument);
+        // More members than there are bytes never come; the parser finds that out at the end only.
+        open(*argument == kIndefinite ? kIndefinite
+                                      : 2 * std::min<std::uint64_t>(*argument, bytes_.size()));
         return true;
       case 6:
         return false;  // tags: refused by the parser

@@ -45,6 +45,9 @@ TEST(LabCbor, IsBoundedInSizeAndDepth) {
   for (const char opening : {'\x81', '\x9f', '\x7f', '\x5f', '\xbf'}) {
     EXPECT_FALSE(parse_cbor(std::string(100'000, opening), {}, true)) << static_cast<int>(opening);
   }
+  std::string maps;  // that announce more members than there are bytes
+  while (maps.size() < 100'000) maps += "\xba\x00\x03\x0d\x40\x61\x61"s;
+  EXPECT_EQ(parse_cbor(maps).error().code, Errc::too_large);
   EXPECT_TRUE(parse_cbor("\x82\x81\x01\x81\x01"s, {100, 2}));
   EXPECT_TRUE(parse_cbor("\x82\x9f\x01\xff\xbf\x61\x61\x80\xff"s, {100, 3}));
   EXPECT_EQ(parse_cbor(std::string(100'000, '\x81')).error().code, Errc::too_large);

@@ -139,7 +139,7 @@ class Commands final : public Service {
   [[nodiscard]] std::string arn(std::string_view resource) const;
   [[nodiscard]] std::string target_arn(const Execution& execution) const;
   /// The kind and name of a target ARN of ours; empty: it is none.
-  [[nodiscard]] std::pair<std::string, std::string> target_of(std::string_view arn) const;
+  [[nodiscard]] std::pair<std::string, std::string> target_of(std::string_view text) const;
 
   CommandsSettings settings_;
   std::function<bool(std::string_view)> has_thing_;

@@ -7,12 +7,12 @@ namespace holdfast::lab::iot {
 namespace {
 
 const Json& nothing() {
-  static const Json kNull;
-  return kNull;
+  static const Json value;
+  return value;
 }
 const Json& empty_object() {
-  static const Json kEmpty = Json::object();
-  return kEmpty;
+  static const Json value = Json::object();
+  return value;
 }
 
 }  // namespace
