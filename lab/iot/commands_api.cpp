@@ -1,6 +1,7 @@
 // The operations of AWS IoT Commands.
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include "lab/iot/base64.h"
