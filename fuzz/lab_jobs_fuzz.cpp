@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -87,6 +88,7 @@ class Play {
  public:
   explicit Play(std::string_view data) : in_(data) {
     settings_.events = in_.byte() % 2 == 0;
+    leaf_ = std::size_t{in_.byte()} * 256 + in_.byte();
     settings_.reads_per_second = settings_.writes_per_second = 1'000'000;
     jobs_.configure(settings_);
   }
@@ -121,6 +123,7 @@ class Play {
       compare("valve");
     }
     reload();
+    break_state();
   }
 
  private:
@@ -156,7 +159,7 @@ class Play {
     const bool update = operation == "J/update";
     if (operation == "?") operation = in_.some(20);
     if (operation.starts_with("J/")) operation.replace(0, 1, id);
-    mqtt::Publish message;
+    holdfast::lab::mqtt::Publish message;
     message.topic = "$aws/things/" + thing + "/jobs/" + operation;
     Json asked;
     if (in_.byte() % 4 == 0) {
@@ -280,12 +283,43 @@ class Play {
     HF_CHECK(other.wake() == jobs_.wake());
   }
 
+  /// One member of the state becomes something else: it is refused and nothing changes, or all
+  /// goes on.
+  void break_state() {
+    Json state = jobs_.save();
+    const Json flat = state.flatten();
+    auto leaf = flat.begin();
+    std::advance(leaf, static_cast<std::ptrdiff_t>(leaf_ % flat.size()));
+    const Json others[] = {
+        nullptr, -1, 7, "x", true, Json::array(), Json::object(), INT64_MAX, "IN_PROGRESS", ""};
+    state[Json::json_pointer(leaf.key())] = others[leaf_ / 7 % std::size(others)];
+    Jobs other(settings_, world_, &world_, in_);
+    const std::string before = dump(other.save());
+    if (!other.load(state)) {
+      HF_CHECK(dump(other.save()) == before);
+      return;
+    }
+    Answers out;
+    (void)other.wake();
+    for (const std::string_view id : kIds) {
+      (void)other.call(now_, "DescribeJob", {{"jobId", id}}, out);
+      (void)other.call(now_, "UpdateJobExecution",
+                       {{"thingName", "pump"}, {"jobId", id}, {"status", "IN_PROGRESS"}}, out);
+      (void)other.call(now_, "UpdateJobExecution",
+                       {{"thingName", "pump"}, {"jobId", id}, {"status", "FAILED"}}, out);
+    }
+    other.on_time({now_.ms + Jobs::kRetentionMs}, out);
+    Jobs third(settings_, world_, &world_, in_);
+    HF_CHECK(third.load(other.save()).ok());
+  }
+
   Bytes in_;
   World world_;
   JobsSettings settings_;
   Jobs jobs_{{}, world_, &world_, in_};
   WallTime now_{1'700'000'000'000};
   Answers out_;
+  std::size_t leaf_ = 0;  ///< Which member breaks, and into what.
   std::map<std::string, std::set<Key>> known_;
   std::map<std::string, std::optional<Key>> head_;
 };

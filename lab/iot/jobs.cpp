@@ -38,8 +38,7 @@ Claim Jobs::claims(std::string_view topic) const {
   return ours ? Claim::only : Claim::none;
 }
 
-// ---- how things are written
-// ----------------------------------------------------------------------
+// ---- how things are written --------------------------------------------------------------------
 
 std::string Jobs::thing_arn(std::string_view thing) const {
   return "arn:aws:iot:" + settings_.region + ':' + settings_.account + ":thing/" +
@@ -98,8 +97,7 @@ Json Jobs::execution_state(const Execution& execution) {
           {"versionNumber", execution.version}};
 }
 
-// ---- changes, and who is told
-// --------------------------------------------------------------------
+// ---- changes, and who is told ------------------------------------------------------------------
 
 Jobs::Seen Jobs::look(std::string_view thing) {
   Seen seen;
@@ -222,8 +220,7 @@ void Jobs::on_groups_changed(WallTime now, std::string_view thing, Answers& out)
   tell(now, thing, before, out);
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time --------------------------------------------------------------------------------------
 
 WallTime Jobs::wake() const {
   WallTime next{kNoTime};
@@ -256,8 +253,7 @@ void Jobs::on_time(WallTime now, Answers& out) {
   if (gone > 0) ++revision_;
 }
 
-// ---- state
-// ---------------------------------------------------------------------------------------
+// ---- state -------------------------------------------------------------------------------------
 
 Json Jobs::save() const { return save_jobs(book_); }
 

@@ -59,7 +59,6 @@ struct JobsSettings {
 
 class Jobs final : public Service {
  public:
-  static constexpr std::size_t kThingNameLength = 128;
   static constexpr std::size_t kClientTokenBytes = 64;
   static constexpr std::size_t kTargetsPerJob = 100;
   static constexpr std::size_t kDescriptionLength = 2028;

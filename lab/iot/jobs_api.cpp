@@ -1,10 +1,10 @@
 // The control plane of AWS IoT Jobs, apart from CreateJob.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "lab/iot/jobs_call.h"
+#include "lab/iot/page.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -12,7 +12,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kDataOperations = {
     "GetPendingJobExecutions", "StartNextPendingJobExecution", "jobs-data:DescribeJobExecution",
     "UpdateJobExecution"};
-constexpr std::int64_t kLargestPage = 250;
 
 /// As the control plane writes a time: seconds.
 double seconds(WallTime time) { return static_cast<double>(time.ms) / 1000; }
@@ -73,8 +72,7 @@ ApiResult Jobs::call(WallTime now, std::string_view operation, const Json& input
   return call_data(now, operation, input, out);
 }
 
-// ---- what they share
-// -----------------------------------------------------------------------------
+// ---- what they share ---------------------------------------------------------------------------
 
 ApiError Jobs::Call::invalid(std::string message) {
   return {std::string(kInvalidRequest), 400, std::move(message)};
@@ -107,25 +105,12 @@ bool Jobs::Call::wanted(std::string_view status) {
 }
 
 ApiResult Jobs::Call::page(std::string_view key, std::vector<Json> items) {
-  const std::int64_t most = in.number_if("maxResults").value_or(kLargestPage);
-  const std::int64_t first = in.number_if("nextToken").value_or(0);
-  const auto count = static_cast<std::int64_t>(items.size());
-  if (most < 1 || most > kLargestPage) in.complain("maxResults", "must be 1 to 250");
-  if (first < 0 || first > count) in.complain("nextToken", "is none of ours");
+  Json result = page_of(in, key, std::move(items));
   if (!complaint.empty()) return invalid(complaint);
-  const std::int64_t last = std::min(count, first + most);
-  Json list = Json::array();
-  for (std::int64_t i = first; i < last; ++i) {
-    list.push_back(std::move(items[static_cast<std::size_t>(i)]));
-  }
-  Json result = Json::object();
-  result[std::string(key)] = std::move(list);
-  if (last < count) result["nextToken"] = std::to_string(last);
   return result;
 }
 
-// ---- jobs
-// ----------------------------------------------------------------------------------------
+// ---- jobs --------------------------------------------------------------------------------------
 
 ApiResult Jobs::Call::describe_job() {
   const Job* job = find_job();
@@ -221,8 +206,7 @@ ApiResult Jobs::Call::get_job_document() {
   return Json{{"document", job->document}};
 }
 
-// ---- executions
-// ----------------------------------------------------------------------------------
+// ---- executions --------------------------------------------------------------------------------
 
 ApiResult Jobs::Call::describe_execution() {
   Job* job = nullptr;

@@ -121,7 +121,8 @@ Job load_job(Fields in) {
   job.completed = time_if(in, "completed");
   in.object("executions").each([&](const std::string& thing, Fields of_thing) {
     auto& attempts = job.executions[thing];
-    of_thing.each_item("attempts", [&](Fields one) { attempts.push_back(load_execution(one)); });
+    of_thing.each_item("attempts",
+                       [&](Fields one) { attempts.push_back(load_execution(std::move(one))); });
     if (attempts.empty()) of_thing.complain("attempts", "must not be empty");
     const bool rising =
         std::is_sorted(attempts.begin(), attempts.end(),

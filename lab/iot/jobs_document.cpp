@@ -146,7 +146,7 @@ Json with_presigned_urls(const Json& document,
 }
 
 const std::vector<ManagedTemplate>& managed_templates() {
-  static const std::vector<ManagedTemplate> kAll = {
+  static const std::vector<ManagedTemplate> all = {
       handler_template("Reboot", "reboot.sh", {}),
       handler_template("Download-File", "download-file.sh", {"downloadUrl", "filePath"}),
       handler_template("Install-Application", "install-packages.sh", {"packages"}),
@@ -155,7 +155,7 @@ const std::vector<ManagedTemplate>& managed_templates() {
       handler_template("Stop-Application", "stop-services.sh", {"services"}),
       handler_template("Restart-Application", "restart-services.sh", {"services"}),
       command_template()};
-  return kAll;
+  return all;
 }
 
 const ManagedTemplate* managed_template(std::string_view region, std::string_view arn) {

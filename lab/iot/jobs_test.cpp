@@ -13,8 +13,6 @@ namespace holdfast::lab::iot {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using Strings = std::vector<std::string>;
 
 class LabJobs : public JobsFixture {};
 
