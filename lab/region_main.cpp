@@ -10,6 +10,7 @@
 
 #include "holdfast/result.h"
 #include "lab/net/control.h"
+#include "lab/net/fault_switch.h"
 #include "lab/net/pki.h"
 #include "lab/net/trace.h"
 #include "lab/region_server.h"
@@ -98,14 +99,19 @@ int serve(const Arguments& a, RegionServer::Options options) {
   options.chain_file = (*pki)->server_chain_file();
   options.key_file = (*pki)->server_key_file();
   options.client_ca_file = (*pki)->ca_file();
+  options.fault_certificates = (*pki)->fault_folder();
 
   RegionServices services({a.region, *random, **pki, **pki});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
+  net::FaultSwitch faults(loop, trace, *clock);
   RegionServer server(
-      {loop, *clock, trace, region,
+      {{loop, *clock, *random, trace, faults},
+       region,
        [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
-       arrival_of, nullptr, nullptr},
+       arrival_of,
+       nullptr,
+       nullptr},
       std::move(options));
   if (const Status started = server.start(); !started) {
     return fail(kFailed, started.error().message);
@@ -117,6 +123,7 @@ int serve(const Arguments& a, RegionServer::Options options) {
   }
   net::Control control(loop);
   server.add_operations(control);
+  faults.add_operations(control);
   add_trace_operation(control, trace);
   if (const Status opened = control.listen(a.control); !opened) {
     return fail(kFailed, "--control: " + opened.error().message);

@@ -121,7 +121,7 @@ class RegionServer::Upstream {
 class RegionServer::Watched : public iot::Door {
  public:
   Watched(RegionServer& server, iot::Arrival arrival)
-      : Door(server.parts_.region, std::move(arrival), server.parts_.clock.now()),
+      : Door(server.parts_.region, std::move(arrival), server.parts_.world.clock.now()),
         server_(server) {}
   ~Watched() override { server_.settle_soon(); }
 
@@ -143,10 +143,10 @@ class RegionServer::Watched : public iot::Door {
 };
 
 RegionServer::RegionServer(Parts parts, Options options)
-    : parts_(std::move(parts)), options_(std::move(options)), timer_(parts_.loop) {
+    : parts_(std::move(parts)), options_(std::move(options)), timer_(parts_.world.loop) {
   net::Endpoint broker;
   broker.path = options_.broker_socket;
-  upstream_ = std::make_unique<Upstream>(parts_.loop, broker, options_.broker_password);
+  upstream_ = std::make_unique<Upstream>(parts_.world.loop, broker, options_.broker_password);
 }
 
 RegionServer::~RegionServer() {
@@ -164,6 +164,7 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
   tls.chain_file = options_.chain_file;
   tls.key_file = options_.key_file;
   tls.client_ca_file = options_.client_ca_file;
+  options.certificates = options_.fault_certificates;
   using Client = net::TlsServerOptions::Client;
   tls.client = port == Port::mixed ? Client::optional : Client::required;
   tls.judge = parts_.judge;
@@ -201,7 +202,7 @@ Status RegionServer::start() {
     options.stages = [this, name = one.name](const net::Visitor& visitor) {
       return stages(name, visitor);
     };
-    auto relay = std::make_unique<net::Relay>(parts_.loop, parts_.trace, std::move(options));
+    auto relay = std::make_unique<net::Relay>(parts_.world, std::move(options));
     if (Status started = relay->start(); !started) {
       Error error = started.error();
       return std::move(error).with("port " + one.name);
@@ -228,7 +229,7 @@ std::vector<std::unique_ptr<mqtt::Stage>> RegionServer::stages(const std::string
 
 void RegionServer::settle_soon() {
   if (std::exchange(settling_, true)) return;
-  parts_.loop.post([this] {
+  parts_.world.loop.post([this] {
     settling_ = false;
     settle();
   });
@@ -236,7 +237,7 @@ void RegionServer::settle_soon() {
 
 void RegionServer::settle() {
   iot::Region& region = parts_.region;
-  if (region.wake() <= parts_.clock.wall()) region.on_time();
+  if (region.wake() <= parts_.world.clock.wall()) region.on_time();
   for (const std::uint64_t door : region.take_woken()) {
     const auto home = homes_.find(door);
     if (home != homes_.end()) home->second.relay->wake(home->second.id);
@@ -245,17 +246,17 @@ void RegionServer::settle() {
     upstream_->publisher.forget(std::move(client_id));
   }
   for (iot::Answer& message : region.take_published()) {
-    if (!upstream_->publisher.add(std::move(message), parts_.clock.wall())) {
-      parts_.trace.event("publisher_full", 0);
+    if (!upstream_->publisher.add(std::move(message), parts_.world.clock.wall())) {
+      parts_.world.trace.event("publisher_full", 0);
     }
   }
   upstream_->work();
   if (const Status saved = save(); !saved) {
-    parts_.trace.event("state_not_saved", 0, {{"words", saved.error().message}});
+    parts_.world.trace.event("state_not_saved", 0, {{"words", saved.error().message}});
   }
   const WallTime next = region.wake();
   if (next.ms == iot::Service::kNoTime) return timer_.cancel();
-  const std::int64_t wait = std::max<std::int64_t>(0, next.ms - parts_.clock.wall().ms);
+  const std::int64_t wait = std::max<std::int64_t>(0, next.ms - parts_.world.clock.wall().ms);
   timer_.arm_after(std::chrono::milliseconds(std::min<std::int64_t>(wait, 3'600'000)),
                    [this] { settle(); });
 }
@@ -302,6 +303,7 @@ void RegionServer::add_operations(net::Control& control) {
     const RegionPorts now = ports();
     return net::Json{{kMqtt, now.mqtt}, {kMixed, now.mixed}, {kHttps, now.https}};
   });
+  for (const auto& [name, relay] : relays_) relay->add_operations(control, name + ".");
 }
 
 }  // namespace holdfast::lab

@@ -41,15 +41,14 @@ class RegionServer {
     RegionPorts ports;
     std::string chain_file, key_file;  ///< Of the endpoint.
     std::string client_ca_file;
+    std::string fault_certificates;  ///< A folder; see net::TlsServers.
     std::string broker_socket;
     std::string broker_password;
     std::filesystem::path state_file;
   };
   /// What is served; all outlive the server. The services are in the Region already.
   struct Parts {
-    posix::EventLoop& loop;
-    const env::Clock& clock;
-    net::Trace& trace;
+    net::Relay::World world;
     iot::Region& region;
     /// Whether a client certificate may come in (by its id), and how it is refused.
     std::function<net::ClientVerdict(const net::PeerCertificate&)> judge;
@@ -68,7 +67,7 @@ class RegionServer {
   Status start();
   [[nodiscard]] RegionPorts ports() const;
   /// Adds "aws": {"operation", "input"} -> {"output"} or {"failure": {"type","status","message"}};
-  /// "ports"; and, for each port, the orders of its relay, with {"port": "mqtt"|"mixed"|"https"}.
+  /// "ports"; and, for each port, the orders of its relay, as "mqtt.kick".
   void add_operations(net::Control& control);
   /// Writes the state if it has changed since.
   Status save();

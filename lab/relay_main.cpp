@@ -3,13 +3,18 @@
 //
 // Exit codes: 0 ended by SIGTERM or SIGINT; 1 it cannot do what was asked; 2 wrong arguments.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "holdfast/result.h"
+#include "lab/fault/faults.h"
+#include "lab/fault/scenario.h"
 #include "lab/net/control.h"
 #include "lab/net/endpoint.h"
+#include "lab/net/fault_switch.h"
 #include "lab/net/relay.h"
 #include "lab/net/trace.h"
 #include "posix/event_loop.h"
@@ -20,6 +25,7 @@ namespace {
 
 using namespace holdfast;            // NOLINT: a program's main file
 using namespace holdfast::lab::net;  // NOLINT
+namespace fault = holdfast::lab::fault;
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
@@ -37,8 +43,13 @@ struct Arguments {
   std::string upstream_name;
   bool upstream_tls = false;
   bool websocket = false;
+  std::string certificates;
   std::string control;
   std::string trace;
+  std::string faults;
+  std::string scenario;
+  double time_scale = 1;
+  std::optional<std::uint64_t> seed;
 };
 
 int fail(int code, const std::string& what) {
@@ -57,6 +68,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--cert", arguments.cert, "terminate: the relay's certificate chain (PEM)");
   app.add_option("--key", arguments.key, "terminate: its key (PEM)");
   app.add_option("--ca", arguments.ca, "terminate: devices must show a certificate of this CA");
+  app.add_option(
+      "--certificates", arguments.certificates,
+      "terminate: a folder with the certificates of TLS faults (expired.crt and .key, …)");
   app.add_flag("--upstream-tls", arguments.upstream_tls, "speak TLS with the broker");
   app.add_option("--upstream-ca", arguments.upstream_ca, "the CA of its certificate (PEM)");
   app.add_option("--upstream-cert", arguments.upstream_cert, "our certificate for it (PEM)");
@@ -66,6 +80,11 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--websocket", arguments.websocket, "devices speak MQTT over WebSocket");
   app.add_option("--control", arguments.control, "a Unix socket for orders");
   app.add_option("--trace", arguments.trace, "a file that gets what happens, as lines of JSON");
+  app.add_option("--faults", arguments.faults, "what is wrong from the start: a file or JSON");
+  app.add_option("--scenario", arguments.scenario, "what goes wrong when: a TOML file");
+  app.add_option("--time-scale", arguments.time_scale, "of the scenario; 60 makes an hour a minute")
+      ->check(CLI::Range(1e-3, 1e6));
+  app.add_option("--seed", arguments.seed, "of the scenario, instead of its own");
 }
 
 Error wrong(const std::string& what) { return {Errc::invalid_argument, what}; }
@@ -128,41 +147,85 @@ Result<RelayOptions> read_options(const Arguments& arguments) {
   if (const Status read = read_tls(arguments, options); !read) return read.error();
   if (const Status read = read_upstream(arguments, options); !read) return read.error();
   options.websocket = arguments.websocket;
+  options.certificates = arguments.certificates;
   if (options.websocket && options.tls == RelayOptions::Tls::pass) {
     return wrong("--websocket cannot be seen with --tls pass");
   }
   return options;
 }
 
+// Of a file, or of the text itself when it looks like JSON.
+Result<fault::Faults> read_faults(const std::string& text) {
+  if (text.empty()) return fault::Faults();
+  constexpr std::size_t kMost = std::size_t{1} << 20;
+  std::string json = text;
+  if (text.find_first_of("{[\"") != 0) {
+    auto file = posix::read_file(text, kMost);
+    if (!file) return std::move(file).error();
+    json = std::move(file).value();
+  }
+  const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return wrong("no JSON");
+  return fault::parse_faults(value);
+}
+
+Result<std::optional<fault::ScenarioRun>> read_scenario(const Arguments& arguments, BootTime now) {
+  if (arguments.scenario.empty()) return std::optional<fault::ScenarioRun>();
+  const auto text = posix::read_file(arguments.scenario, fault::Scenario::kFileMax);
+  if (!text) return text.error();
+  auto scenario = fault::Scenario::parse(*text);
+  if (!scenario) return std::move(scenario).error().with(arguments.scenario);
+  const std::uint64_t seed = arguments.seed.value_or(scenario->seed);
+  return std::optional(
+      fault::ScenarioRun(std::move(scenario).value(), now, arguments.time_scale, seed));
+}
+
+// Everything that must work before the first device may come.
+Status prepare(const Arguments& arguments, fault::Faults wanted, Relay& relay, FaultSwitch& faults,
+               Control& control, Trace& trace) {
+  if (!arguments.trace.empty()) {
+    if (Status opened = trace.open(arguments.trace); !opened) {
+      return std::move(opened).error().with("--trace");
+    }
+  }
+  if (Status set = faults.set(std::move(wanted), "start"); !set) {
+    return std::move(set).error().with("--faults");
+  }
+  faults.add_operations(control);
+  relay.add_operations(control);
+  add_trace_operation(control, trace);
+  if (!arguments.control.empty()) {
+    if (Status opened = control.listen(arguments.control); !opened) {
+      return std::move(opened).error().with("--control");
+    }
+  }
+  return relay.start();
+}
+
 int run(const Arguments& arguments, RelayOptions options) {
   posix::ignore_sigpipe();
   posix::EventLoop loop;
   const auto clock = posix::make_clock();
+  const auto random = posix::make_random();
   Trace trace(*clock);
-  if (!arguments.trace.empty()) {
-    if (const Status opened = trace.open(arguments.trace); !opened) {
-      return fail(kFailed, "--trace: " + opened.error().message);
-    }
-  }
-  Relay relay(loop, trace, std::move(options));
+  FaultSwitch faults(loop, trace, *clock);
+  Relay relay({loop, *clock, *random, trace, faults}, std::move(options));
   Control control(loop);
-  relay.add_operations(control);
-  add_trace_operation(control, trace);
-  if (!arguments.control.empty()) {
-    if (const Status opened = control.listen(arguments.control); !opened) {
-      return fail(kFailed, "--control: " + opened.error().message);
-    }
-  }
-  if (const Status started = relay.start(); !started) {
-    return fail(kFailed, started.error().message);
-  }
+  auto scenario = read_scenario(arguments, clock->now());
+  if (!scenario) return fail(kUsage, "--scenario: " + scenario.error().message);
+  auto wanted = read_faults(arguments.faults);
+  if (!wanted) return fail(kUsage, "--faults: " + wanted.error().message);
+  const Status prepared =
+      prepare(arguments, std::move(wanted).value(), relay, faults, control, trace);
+  if (!prepared) return fail(kFailed, prepared.error().message);
   posix::Signals signals(loop, [&loop](int) { loop.stop(); });
   std::printf("{\"listening\":%u}\n", unsigned{relay.port()});
   std::fflush(stdout);
   trace.event("start", 0, {{"port", relay.port()}});
+  if (*scenario) faults.follow(std::move(**scenario));
   loop.run();
   trace.event("stop", 0);
-  return 0;
+  return trace.failed() ? fail(kFailed, "--trace: could not be written to its end") : 0;
 }
 
 }  // namespace

@@ -71,6 +71,10 @@ void Conversation::kick(const Kick& kick) {
          mqtt::encode(version_, mqtt::Disconnect{mqtt::Type::disconnect, kick.reason, {}}));
   }
   for (const Side side : {Side::device, Side::broker}) {
+    if (kick.how == Kick::How::silence) {
+      close(side, Ending::silence);
+      continue;
+    }
     end_of(side).silent = false;
     end_of(side).told = true;
     close(side, kick.how == Kick::How::reset ? Ending::reset : Ending::after_sending);
@@ -297,6 +301,8 @@ void Conversation::broke(Side side, const ErrorCode& error) {
   } else {
     cut(side);
   }
+  // A fault that resets a connection resets it at both ends.
+  if (error == to_code(StreamError::fault)) close(other(side), Ending::reset);
   tell_closed(side);
   check_over();
 }

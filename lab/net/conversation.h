@@ -22,7 +22,8 @@ namespace holdfast::lab::net {
 
 /// How a conversation is ended from outside.
 struct Kick {
-  enum class How : std::uint8_t { fin, reset, disconnect } how = How::fin;
+  /// silence: towards the device and the broker, as on a dead link.
+  enum class How : std::uint8_t { fin, reset, disconnect, silence } how = How::fin;
   std::uint8_t reason = 0x8B;  ///< disconnect: of the DISCONNECT packet (MQTT 5 only).
 };
 
@@ -54,6 +55,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void kick(const Kick& kick);
   /// Lets the stages do what they have to do now, though nothing came for them.
   void wake();
+  /// A stage was changed from outside: asks it again when it wants to be called.
+  void stages_changed() { set_timer(); }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
 
   static constexpr std::size_t kPending = std::size_t{256} * 1024;

@@ -418,7 +418,7 @@ HttpRange parse_range(std::string_view header, std::uint64_t size) {
   out.met = *first < size;
   if (!out.met) return out;
   out.first = *first;
-  out.count = (open ? size : std::min(*last + 1, size)) - *first;
+  out.count = (open ? size : std::min(*last, size - 1) + 1) - *first;
   return out;
 }
 

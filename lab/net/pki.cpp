@@ -259,24 +259,75 @@ struct Pki::State {
     return posix::replace_file(file("ca.pem"), pem_of(ca.get()), 0644);
   }
 
-  /// The endpoint's certificate, new at each start. RSA, as AWS's.
-  Status make_server(const std::vector<std::string>& names) {
+  /// How an endpoint's certificate differs from the good one.
+  struct Server {
+    std::string common_name = "localhost";
+    std::string alternatives;
+    std::int64_t days = 365;   ///< From now; negative: it ended so long ago.
+    std::string comment;       ///< Adds its bytes.
+    bool by_stranger = false;  ///< Signed by a CA that nobody knows.
+  };
+
+  /// RSA, as AWS's. Writes NAME.pem (or .crt) and NAME.key.
+  Status make_server(const std::string& name, const std::string& ending, const Server& wish) {
     const Owned<EVP_PKEY> own(::EVP_RSA_gen(2048));
-    if (own == nullptr) return failed(Errc::internal, "no key");
+    const Owned<EVP_PKEY> stranger(wish.by_stranger ? ::EVP_EC_gen("P-256") : nullptr);
+    if (own == nullptr || (wish.by_stranger && stranger == nullptr)) {
+      return failed(Errc::internal, "no key");
+    }
     const std::int64_t now = ::time(nullptr);
-    const auto made = sign({"localhost",
-                            now - kDay,
-                            now + 365 * kDay,
-                            {{NID_basic_constraints, "critical,CA:FALSE"},
-                             {NID_key_usage, "critical,digitalSignature,keyEncipherment"},
-                             {NID_ext_key_usage, "serverAuth"},
-                             {NID_subject_alt_name, alternatives(names)}}},
-                           own.get(), ca.get(), key.get());
+    Wish certificate{wish.common_name,
+                     now - 400 * kDay,
+                     now + wish.days * kDay,
+                     {{NID_basic_constraints, "critical,CA:FALSE"},
+                      {NID_key_usage, "critical,digitalSignature,keyEncipherment"},
+                      {NID_ext_key_usage, "serverAuth"},
+                      {NID_subject_alt_name, wish.alternatives}}};
+    if (!wish.comment.empty()) {
+      certificate.extensions.emplace_back(NID_netscape_comment, wish.comment);
+    }
+    Owned<X509> other;
+    if (wish.by_stranger) {
+      auto made = sign({"Somebody else's CA",
+                        now - kDay,
+                        kAwsEnd,
+                        {{NID_basic_constraints, "critical,CA:TRUE"}}},
+                       stranger.get(), nullptr, stranger.get());
+      if (!made) return made.error();
+      other = std::move(*made);
+    }
+    const auto made = sign(certificate, own.get(), wish.by_stranger ? other.get() : ca.get(),
+                           wish.by_stranger ? stranger.get() : key.get());
     if (!made) return made.error();
-    if (Status kept = posix::replace_file(file("server.key"), private_pem_of(own.get())); !kept) {
+    const std::string base = (directory / name).string();
+    if (Status kept = posix::replace_file(base + ".key", private_pem_of(own.get())); !kept) {
       return kept;
     }
-    return posix::replace_file(file("server.pem"), pem_of(made->get()), 0644);
+    return posix::replace_file(base + ending, pem_of(made->get()), 0644);
+  }
+
+  /// The endpoint's certificates, new at each start: the good one and those of faults.
+  Status make_servers(const std::vector<std::string>& names) {
+    const std::string good = alternatives(names);
+    std::error_code failure;
+    std::filesystem::create_directories(directory / "faults", failure);
+    if (failure) return Error{Errc::io, file("faults") + ": " + failure.message()};
+    const struct {
+      std::string name, ending;
+      Server wish;
+    } all[] = {
+        {"server", ".pem", {.alternatives = good}},
+        {"faults/expired", ".crt", {.alternatives = good, .days = -1}},
+        {"faults/wrong-name", ".crt", {"other.example", "DNS:other.example"}},
+        {"faults/unknown-ca", ".crt", {.alternatives = good, .by_stranger = true}},
+        {"faults/oversized-chain",
+         ".crt",
+         {.alternatives = good, .comment = std::string(900, '.')}},
+    };
+    for (const auto& one : all) {
+      if (Status made = make_server(one.name, one.ending, one.wish); !made) return made;
+    }
+    return {};
   }
 
   Result<Owned<X509>> make_device(WallTime now, EVP_PKEY* device, const std::string& name) const {
@@ -301,7 +352,7 @@ Result<std::unique_ptr<Pki>> Pki::open(const std::filesystem::path& directory,
   if (failure) return Error{Errc::io, directory.string() + ": " + failure.message()};
   Status ready = state->load();
   if (!ready && ready.error().code == Errc::not_found) ready = state->create();
-  if (ready) ready = state->make_server(names);
+  if (ready) ready = state->make_servers(names);
   if (!ready) return ready.error();
   return std::unique_ptr<Pki>(new Pki(std::move(state)));
 }
@@ -309,6 +360,7 @@ Result<std::unique_ptr<Pki>> Pki::open(const std::filesystem::path& directory,
 std::string Pki::ca_file() const { return state_->file("ca.pem"); }
 std::string Pki::server_chain_file() const { return state_->file("server.pem"); }
 std::string Pki::server_key_file() const { return state_->file("server.key"); }
+std::string Pki::fault_folder() const { return state_->file("faults"); }
 
 Result<iot::IssuedCertificate> Pki::issue_from_csr(WallTime now, std::string_view csr_pem) {
   const Owned<X509_REQ> request(

@@ -28,6 +28,9 @@ class Pki : public iot::CertificateIssuer, public iot::CertificateReader {
   [[nodiscard]] std::string ca_file() const;
   [[nodiscard]] std::string server_chain_file() const;
   [[nodiscard]] std::string server_key_file() const;
+  /// A folder with certificates of the endpoint that a device must not trust, as TlsServers wants
+  /// them: expired, wrong-name, unknown-ca; and oversized-chain, which is good but long.
+  [[nodiscard]] std::string fault_folder() const;
 
   /// Keys: RSA of at least 2048 bits, or EC on P-256, P-384 or P-521.
   [[nodiscard]] Result<iot::IssuedCertificate> issue_from_csr(WallTime now,

@@ -3,7 +3,10 @@
 #include <optional>
 #include <utility>
 
+#include "lab/fault/client_hello.h"
 #include "lab/net/http.h"
+#include "lab/net/shaped_stream.h"
+#include "lab/net/tls_faults.h"
 #include "posix/event_loop.h"
 
 namespace holdfast::lab::net {
@@ -14,11 +17,14 @@ namespace {
 struct Connection {
   std::string peer;
   BootTime since{};
-  const char* state = "accepted";  // Then "handshake", "upgrade", "connecting", "open".
-  std::shared_ptr<Stream> device;  // As far as it has come; the conversation's once there is one.
+  // Then "handshake", "upgrade", "connecting", "open"; or "unanswered" under a fault.
+  const char* state = "accepted";
+  std::shared_ptr<ShapedStream> shaped;  // On the socket.
+  std::shared_ptr<Stream> device;        // As far as it has come.
   std::shared_ptr<TlsStream> tls;
   std::shared_ptr<Conversation> conversation;
   std::optional<HttpQuestion> upgrade;
+  fault::MqttFaults* rules = nullptr;  // Of the conversation.
 };
 
 // What a "kick" request wants. Errors: invalid_argument, naming the member.
@@ -31,8 +37,10 @@ Result<Kick> read_kick(const Json& request) {
     kick.how = Kick::How::reset;
   } else if (how == "disconnect") {
     kick.how = Kick::How::disconnect;
+  } else if (how == "silence") {
+    kick.how = Kick::How::silence;
   } else {
-    return Error{Errc::invalid_argument, "how is none of fin, reset, disconnect"};
+    return Error{Errc::invalid_argument, "how is none of fin, reset, disconnect, silence"};
   }
   if (const auto reason = request.find("reason"); reason != request.end()) {
     if (!reason->is_number_unsigned() || reason->get<std::uint64_t>() > 255) {
@@ -46,8 +54,12 @@ Result<Kick> read_kick(const Json& request) {
 }  // namespace
 
 struct Relay::State : std::enable_shared_from_this<Relay::State> {
-  State(posix::EventLoop& owner, Trace& told, RelayOptions given)
-      : loop(owner), trace(told), options(std::move(given)) {}
+  State(const World& given, RelayOptions wanted)
+      : world(given),
+        loop(given.loop),
+        trace(given.trace),
+        options(std::move(wanted)),
+        servers(options.server, options.certificates) {}
 
   /// Null when it has ended meanwhile, as by a kick.
   Connection* find(std::uint64_t id) {
@@ -55,22 +67,88 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     return found == connections.end() ? nullptr : &found->second;
   }
 
+  Reception receive(const std::string& peer) {
+    switch (world.faults.now().accept) {
+      case fault::Accept::normal:
+        break;
+      case fault::Accept::refuse:
+        trace.event("refused", 0, {{"peer", peer}});
+        return Reception::refuse;
+      case fault::Accept::ignore:
+        trace.event("ignored", 0, {{"peer", peer}});
+        return Reception::ignore;
+    }
+    return Reception::serve;
+  }
+
   void serve(std::shared_ptr<Stream> stream, const std::string& peer) {
     const std::uint64_t id = ++last;
     trace.event("accept", id, {{"peer", peer}});
+    ShapedOptions shape;
+    if (options.tls != RelayOptions::Tls::none) shape.tap = hello_tap(id);
+    shape.end_held = [this, id](std::string_view how) {
+      trace.event("end_held", id, {{"side", "device"}, {"how", how}});
+    };
+    const fault::Faults& faults = world.faults.now();
     Connection& connection = connections[id];
     connection.peer = peer;
     connection.since = trace.now();
-    connection.device = stream;
-    if (!server) {
-      came_in(id, std::move(stream));
+    connection.shaped =
+        make_shaped_stream(loop, world.clock, world.random, std::move(stream), std::move(shape));
+    connection.shaped->set(faults.up, faults.down);
+    connection.device = connection.shaped;
+    if (options.tls == RelayOptions::Tls::terminate) {
+      handshake(id, connection, faults.tls);
+    } else {
+      came_in(id, connection.device);
+    }
+  }
+
+  // Reads the ClientHello from what a device sends first.
+  std::function<bool(std::string_view)> hello_tap(std::uint64_t id) {
+    auto seen = std::make_shared<std::string>();
+    return [this, id, seen](std::string_view bytes) {
+      *seen += bytes;
+      const auto hello = fault::parse_client_hello(*seen);
+      if (hello && !*hello) return seen->size() < fault::kHelloMax;
+      trace.event("client_hello", id,
+                  hello ? fault::to_json(**hello) : Json{{"malformed", hello.error().message}});
+      return false;
+    };
+  }
+
+  void handshake(std::uint64_t id, Connection& connection, const fault::TlsSettings& settings) {
+    connection.state = "handshake";
+    if (settings.fault == fault::TlsFault::no_handshake) {
+      connection.state = "unanswered";
+      wait_for_end(id, connection.device);
       return;
     }
-    connection.state = "handshake";
-    open_tls(loop, trace, id, *server, std::move(stream),
+    const auto server = servers.server(settings);
+    if (!server) {  // Its files have changed since they were checked.
+      trace.event("tls", id, {{"established", false}, {"problem", server.error().message}});
+      connection.device->reset();
+      over(id);
+      return;
+    }
+    open_tls(loop, trace, id, *server, connection.device,
              [self = shared_from_this(), id](std::shared_ptr<TlsStream> tls) {
                self->greeted(id, std::move(tls));
              });
+  }
+
+  // Reads and never answers.
+  void wait_for_end(std::uint64_t id, const std::shared_ptr<Stream>& stream) {
+    stream->read([self = shared_from_this(), id, stream](const ErrorCode& error, std::string_view) {
+      if (!error) {
+        self->wait_for_end(id, stream);
+        return;
+      }
+      if (self->find(id) == nullptr) return;
+      self->trace.event("end", id, {{"side", "device"}, {"by", "peer"}, {"how", words_of(error)}});
+      stream->reset();
+      self->over(id);
+    });
   }
 
   void greeted(std::uint64_t id, std::shared_ptr<TlsStream> tls) {
@@ -119,7 +197,19 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
   }
 
   void to_broker(std::uint64_t id) {
-    connections.at(id).state = "connecting";
+    Connection& connection = connections.at(id);
+    connection.state = "connecting";
+    switch (world.faults.now().upstream) {
+      case fault::Upstream::normal:
+        break;
+      case fault::Upstream::refuse:
+        connected(id, Error{Errc::io, "refused by a fault"});
+        return;
+      case fault::Upstream::ignore:
+        connection.state = "unanswered";
+        wait_for_end(id, connection.device);
+        return;
+    }
     open_upstream(loop, options.upstream, [self = shared_from_this(), id](auto broker) {
       self->connected(id, std::move(broker));
     });
@@ -140,18 +230,50 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     Conversation::Options talk;
     talk.id = id;
     talk.packets = options.tls != RelayOptions::Tls::pass;
+    if (talk.packets) {
+      auto rules = std::make_unique<fault::MqttFaults>(world.random, world.faults.counters());
+      rules->set(trace.now(), world.faults.now().rules);
+      connection->rules = rules.get();
+      talk.stages.push_back(std::move(rules));
+    }
     talk.over = [self = weak_from_this(), id] {
       if (const auto alive = self.lock()) alive->over(id);
     };
     if (options.stages != nullptr) {
-      talk.stages = options.stages(
-          {id, connection->peer, connection->tls != nullptr ? &connection->tls->facts() : nullptr,
-           connection->upgrade ? &*connection->upgrade : nullptr});
+      for (auto& stage :
+           options.stages({id, connection->peer,
+                           connection->tls != nullptr ? &connection->tls->facts() : nullptr,
+                           connection->upgrade ? &*connection->upgrade : nullptr})) {
+        talk.stages.push_back(std::move(stage));
+      }
     }
     connection->conversation =
         std::make_shared<Conversation>(loop, trace, connection->device, *broker, std::move(talk));
     connection->state = "open";
     connection->conversation->start();
+  }
+
+  Status check(const fault::Faults& faults) {
+    if (options.tls == RelayOptions::Tls::terminate) {
+      const auto server = servers.server(faults.tls);
+      return server ? Status() : server.error();
+    }
+    if (faults.tls != fault::TlsSettings()) {
+      return Error{Errc::unsupported, "tls: TLS does not end at this relay"};
+    }
+    if (options.tls == RelayOptions::Tls::pass && !faults.rules.empty()) {
+      return Error{Errc::unsupported, "rules: MQTT cannot be seen in TLS that passes through"};
+    }
+    return {};
+  }
+
+  void changed(const fault::Faults& faults) {
+    for (auto& [id, each] : connections) {
+      each.shaped->set(faults.up, faults.down);
+      if (each.rules == nullptr) continue;
+      each.rules->set(trace.now(), faults.rules);
+      each.conversation->stages_changed();
+    }
   }
 
   void over(std::uint64_t id) {
@@ -192,39 +314,67 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     if (client != request.end() && !client->is_string()) {
       return Error{Errc::invalid_argument, "client is no string"};
     }
+    return Json{{"kicked",
+                 kick(*how, client == request.end() ? std::string() : client->get<std::string>())}};
+  }
+
+  // Those of `client`, or all. Gives their number.
+  std::size_t kick(const Kick& how, const std::string& client) {
     std::vector<std::uint64_t> chosen;
     for (const auto& [id, each] : connections) {
-      const bool wanted =
-          client == request.end() ||
-          (each.conversation != nullptr && *client == each.conversation->facts().client_id);
+      const bool wanted = client.empty() || (each.conversation != nullptr &&
+                                             client == each.conversation->facts().client_id);
       if (wanted) chosen.push_back(id);
     }
     for (const std::uint64_t id : chosen) {
-      trace.event("kick", id, {{"how", request.value("how", "fin")}});
+      static constexpr const char* kHow[] = {"fin", "reset", "disconnect", "silence"};
+      trace.event("kick", id, {{"how", kHow[static_cast<std::size_t>(how.how)]}});
       const Connection& each = connections.at(id);
       if (each.conversation != nullptr) {
-        each.conversation->kick(*how);
-      } else {
+        each.conversation->kick(how);
+      } else if (how.how != Kick::How::silence) {
         each.device->reset();
         over(id);
       }
     }
-    return Json{{"kicked", chosen.size()}};
+    return chosen.size();
   }
 
+  void kick_all(mqtt::Ending ending) {
+    switch (ending) {
+      case mqtt::Ending::after_sending:
+        kick({Kick::How::fin}, {});
+        break;
+      case mqtt::Ending::reset:
+        kick({Kick::How::reset}, {});
+        break;
+      case mqtt::Ending::silence:
+        kick({Kick::How::silence}, {});
+        break;
+    }
+  }
+
+  World world;
   posix::EventLoop& loop;
   Trace& trace;
   RelayOptions options;
-  std::optional<TlsServer> server;
+  TlsServers servers;
   std::unique_ptr<Listener> listener;
+  std::shared_ptr<void> on_faults;  // What keeps us under the switch.
   std::map<std::uint64_t, Connection> connections;
   std::uint64_t last = 0;
 };
 
-Relay::Relay(posix::EventLoop& loop, Trace& trace, RelayOptions options)
-    : state_(std::make_shared<State>(loop, trace, std::move(options))) {}
+Relay::Relay(const World& world, RelayOptions options)
+    : state_(std::make_shared<State>(world, std::move(options))) {
+  State& s = *state_;
+  s.on_faults = world.faults.connect({[&s](const fault::Faults& faults) { return s.check(faults); },
+                                      [&s](const fault::Faults& faults) { s.changed(faults); },
+                                      [&s](mqtt::Ending ending) { s.kick_all(ending); }});
+}
 
 Relay::~Relay() {
+  state_->on_faults.reset();
   state_->listener.reset();
   for (auto& [id, each] : state_->connections) {
     if (each.conversation != nullptr) {
@@ -238,13 +388,9 @@ Relay::~Relay() {
 
 Status Relay::start() {
   State& s = *state_;
-  if (s.options.tls == RelayOptions::Tls::terminate) {
-    auto server = TlsServer::make(s.options.server);
-    if (!server) return std::move(server).error();
-    s.server = std::move(server).value();
-  }
+  if (Status possible = s.check(s.world.faults.now()); !possible) return possible;
   s.listener = std::make_unique<Listener>(
-      s.loop, Listener::Handlers{[](const std::string&) { return Reception::serve; },
+      s.loop, Listener::Handlers{[&s](const std::string& peer) { return s.receive(peer); },
                                  [&s](std::shared_ptr<Stream> stream, const std::string& peer) {
                                    s.serve(std::move(stream), peer);
                                  }});
@@ -260,14 +406,15 @@ void Relay::wake(std::uint64_t id) {
 
 std::uint16_t Relay::port() const noexcept { return state_->listener->port(); }
 
-void Relay::add_operations(Control& control) {
+void Relay::add_operations(Control& control, const std::string& prefix) {
   const std::weak_ptr<State> weak = state_;
-  const auto add = [&control, weak](std::string_view name, auto operation) {
-    control.add(name, [weak, operation](const Json& request, ControlSession&) -> Result<Json> {
-      const auto state = weak.lock();
-      if (state == nullptr) return Error{Errc::closed, "the relay has ended"};
-      return operation(*state, request);
-    });
+  const auto add = [&control, weak, &prefix](std::string_view name, auto operation) {
+    control.add(prefix + std::string(name),
+                [weak, operation](const Json& request, ControlSession&) -> Result<Json> {
+                  const auto state = weak.lock();
+                  if (state == nullptr) return Error{Errc::closed, "the relay has ended"};
+                  return operation(*state, request);
+                });
   };
   add("connections", [](State& state, const Json&) -> Result<Json> {
     Json out = Json::array();

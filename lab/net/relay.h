@@ -11,11 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "env/clock.h"
+#include "env/random.h"
 #include "holdfast/result.h"
 #include "lab/net/control.h"
 #include "lab/net/conversation.h"
 #include "lab/net/door.h"
 #include "lab/net/endpoint.h"
+#include "lab/net/fault_switch.h"
 #include "lab/net/http.h"
 #include "lab/net/tls.h"
 #include "lab/net/trace.h"
@@ -37,7 +40,8 @@ struct RelayOptions {
   /// terminate: TLS ends here.
   enum class Tls : std::uint8_t { none, pass, terminate } tls = Tls::none;
   TlsServerOptions server;  ///< terminate: the relay's own certificate and what it asks of devices.
-  bool websocket = false;   ///< MQTT over WebSocket at GET /mqtt.
+  std::string certificates;  ///< terminate: the folder of TlsServers, for TLS faults.
+  bool websocket = false;    ///< MQTT over WebSocket at GET /mqtt.
   /// terminate, with `websocket`: whether this connection speaks MQTT at once. Null: never.
   std::function<bool(const TlsFacts&)> speaks_mqtt;
   /// Answers to what is no upgrade, and who may not upgrade; see HttpServer.
@@ -49,18 +53,26 @@ struct RelayOptions {
 
 class Relay {
  public:
-  Relay(posix::EventLoop& loop, Trace& trace, RelayOptions options);
+  /// Connects itself to `faults`. All of `world` outlives it.
+  struct World {
+    posix::EventLoop& loop;
+    const env::Clock& clock;
+    env::Random& random;
+    Trace& trace;
+    FaultSwitch& faults;
+  };
+  Relay(const World& world, RelayOptions options);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  /// Errors: those of the certificates and of the address.
+  /// Errors: those of the certificates and of the address. Faults set before are checked, too.
   Status start();
   [[nodiscard]] std::uint16_t port() const noexcept;
   /// Lets the stages of a conversation do now what they have to; nothing when it is over.
   void wake(std::uint64_t id);
-  /// Adds "connections", "kick" and "stats".
-  void add_operations(Control& control);
+  /// Adds "connections", "kick" and "stats", with `prefix` before their names.
+  void add_operations(Control& control, const std::string& prefix = {});
 
  private:
   struct State;

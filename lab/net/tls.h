@@ -70,7 +70,7 @@ struct TlsServerOptions {
   TlsVersion highest = TlsVersion::v1_3;
   std::string suites_1_2;           ///< OpenSSL's cipher list; empty: its default.
   std::string suites_1_3;           ///< The same for TLS 1.3.
-  std::size_t record_size = 16384;  ///< Plaintext in a record, 512 to 16384.
+  std::size_t record_size = 16384;  ///< Plaintext of a record of data, 1 to 16384.
   /// Default: accepts a valid chain.
   std::function<ClientVerdict(const PeerCertificate&)> judge;
   /// Chooses one of what the client offers; empty: none is agreed on. Default: none. nullopt: the

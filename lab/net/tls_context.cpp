@@ -167,7 +167,7 @@ Status load_identity(SSL_CTX& ssl, const std::string& chain, const std::string& 
 Status set_versions(SSL_CTX& ssl, const TlsServerOptions& options) {
   std::string suites = options.suites_1_2;
   // OpenSSL speaks what is this old only when it is told that it need not be secure.
-  if (options.lowest < TlsVersion::v1_2) {
+  if (options.lowest < TlsVersion::v1_2 || !suites.empty()) {
     suites = (suites.empty() ? std::string("DEFAULT") : suites) + ":@SECLEVEL=0";
   }
   if (::SSL_CTX_set_min_proto_version(&ssl, number_of(options.lowest)) != 1 ||
@@ -181,8 +181,9 @@ Status set_versions(SSL_CTX& ssl, const TlsServerOptions& options) {
       ::SSL_CTX_set_ciphersuites(&ssl, options.suites_1_3.c_str()) != 1) {
     return refused("suites of TLS 1.3 " + options.suites_1_3);
   }
-  if (SSL_CTX_set_max_send_fragment(&ssl, static_cast<long>(options.record_size)) != 1) {
-    return refused("record size " + std::to_string(options.record_size));
+  if (options.record_size == 0 || options.record_size > SSL3_RT_MAX_PLAIN_LENGTH) {
+    return Error{Errc::invalid_argument,
+                 "record size " + std::to_string(options.record_size) + ": not from 1 to 16384"};
   }
   return {};
 }
@@ -254,6 +255,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(TlsServerOptions opti
                            set_versions(ssl, options), set_client_certificates(ssl, options)}) {
     if (!step) return step.error();
   }
+  SSL_CTX_set_dh_auto(&ssl, 1);
   ::SSL_CTX_set_options(&ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
   ::SSL_CTX_set_num_tickets(&ssl, 0);
   ::SSL_CTX_set_session_cache_mode(&ssl, SSL_SESS_CACHE_OFF);

@@ -47,10 +47,14 @@ class OpenSslStream final : public TlsStream {
   void write(std::string bytes, OnWrite done) override {
     HF_CHECK(done != nullptr && writing_ == nullptr && !bytes.empty());
     writing_ = std::move(done);
-    std::size_t written = 0;
     ::ERR_clear_error();
-    if (closed_ || ::SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) != 1) {
-      write_error_ = to_code(StreamError::tls);
+    const std::size_t most = context_->server.record_size;  // Each call makes records of its own.
+    for (std::size_t at = 0; at < bytes.size() && !write_error_; at += most) {
+      const std::string_view record = std::string_view(bytes).substr(at, most);
+      std::size_t written = 0;
+      if (closed_ || ::SSL_write_ex(ssl_.get(), record.data(), record.size(), &written) != 1) {
+        write_error_ = to_code(StreamError::tls);
+      }
     }
     loop_.post([self = self_of()] { self->flush(); });
   }
