@@ -266,7 +266,7 @@ void Conversation::write(Side to) {
     if (!end.closing) return;
     end.open = false;
     end.patience.cancel();
-    end.stream->close([self = shared_from_this()] {});
+    end.stream->close([] {});
     check_over();
     return;
   }

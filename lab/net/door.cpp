@@ -80,7 +80,7 @@ void open_tls(posix::EventLoop& loop, Trace& trace, std::uint64_t conn, const Tl
     Json line = describe(stream->facts());
     if (error) line["how"] = words_of(error);
     trace.event("tls", conn, line);
-    if (error) stream->close([stream] {});
+    if (error) stream->close([] {});
     done(error ? nullptr : stream);
   };
   std::make_shared<Handshake>(loop, stream, std::move(finish))->start();

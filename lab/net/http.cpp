@@ -59,12 +59,12 @@ int status_of(const ErrorCode& error) {
   return 400;
 }
 
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(boost::beast::string_view field) { return {field.data(), field.size()}; }
 
 // Where the bytes of an answer's body come from, and the part of it that is sent.
 struct Body {
   struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+    void operator()(std::FILE* open) const noexcept { std::fclose(open); }
   };
   std::unique_ptr<std::FILE, Close> file;
   std::string text;
@@ -357,7 +357,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (std::exchange(over_, true)) return;
     const auto self = shared_from_this();  // The handler of the timer may be the last to know us.
     patience_.cancel();
-    if (how == "fin") stream_->close([stream = stream_] {});
+    if (how == "fin") stream_->close([] {});
     if (server_.over) server_.over(how);
     server_ = {};
   }

@@ -56,6 +56,13 @@ class Shaped final : public ShapedStream {
   void reset() override {
     leaving_ = true;
     cut(asio::error::operation_aborted);
+    // Handlers often own this stream: they go with the loop if it turns no more.
+    loop_.post([read = std::exchange(reading_, nullptr), written = std::exchange(writing_, nullptr),
+                closed = std::exchange(closing_, nullptr)] {
+      if (read) read(asio::error::operation_aborted, {});
+      if (written) written(asio::error::operation_aborted);
+      if (closed) closed();
+    });
     soon();
   }
 

@@ -49,13 +49,15 @@ class SocketStream final : public Stream {
   }
 
   void close(OnClosed done) override {
-    HF_CHECK(done != nullptr && !writing_ && closed_ == nullptr);
-    closed_ = std::move(done);
+    HF_CHECK(done != nullptr && !writing_ && closed_.expired());
+    // Owned by what is under way, not by this: it may own this stream.
+    const auto kept = std::make_shared<OnClosed>(std::move(done));
+    closed_ = kept;
     ErrorCode ignored;  // Not connected any more: then there is nothing to say farewell to.
     socket_.cancel(ignored);
     socket_.shutdown(Socket::shutdown_send, ignored);
-    patience_.arm_after(kFarewell, [this] { finish(); });
-    drain();
+    patience_.arm_after(kFarewell, [self = self_of(), kept] { self->finish(); });
+    drain(kept);
   }
 
   void reset() override {
@@ -76,22 +78,25 @@ class SocketStream final : public Stream {
 
   // A socket closed with bytes unread would answer them with RST, which could overtake what was
   // sent before the FIN.
-  void drain() {
+  void drain(const std::shared_ptr<OnClosed>& kept) {
     socket_.async_read_some(asio::buffer(dropped_),
-                            [self = self_of()](const ErrorCode& error, std::size_t) {
+                            [self = self_of(), kept](const ErrorCode& error, std::size_t) {
                               if (error) {
                                 self->finish();
                               } else {
-                                self->drain();
+                                self->drain(kept);
                               }
                             });
   }
 
   void finish() {
+    const std::shared_ptr<OnClosed> kept = closed_.lock();
     patience_.cancel();
     ErrorCode ignored;
     socket_.close(ignored);
-    if (closed_ != nullptr) asio::post(socket_.get_executor(), std::exchange(closed_, nullptr));
+    if (kept != nullptr && *kept != nullptr) {
+      asio::post(socket_.get_executor(), std::exchange(*kept, nullptr));
+    }
   }
 
   Socket socket_;
@@ -101,7 +106,7 @@ class SocketStream final : public Stream {
   std::string out_;
   bool reading_ = false;
   bool writing_ = false;
-  OnClosed closed_;
+  std::weak_ptr<OnClosed> closed_;
 };
 
 }  // namespace

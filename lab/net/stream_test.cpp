@@ -50,11 +50,11 @@ TEST_F(StreamTest, ResetIsSeenAsResetAndEndsWhatIsUnderWay) {
 }
 
 TEST_F(StreamTest, KnowsThatThePeerHasGoneAlthoughNobodyReads) {
-  auto [client, server] = make_pair();
-  write(client, "unread");
-  EXPECT_FALSE(server->peer_is_gone());
-  client->close([] {});
-  EXPECT_TRUE(until([&] { return server->peer_is_gone(); }));
+  const Pair pair = make_pair();
+  write(pair.client, "unread");
+  EXPECT_FALSE(pair.server->peer_is_gone());
+  pair.client->close([] {});
+  EXPECT_TRUE(until([&] { return pair.server->peer_is_gone(); }));
 }
 
 TEST_F(StreamTest, AFarewellThatIsNotAnsweredEndsAfterAWhile) {

@@ -88,6 +88,10 @@ NetTest::NetTest() {
 }
 
 NetTest::~NetTest() {
+  // A reader owns its stream, which owns the reader while it reads.
+  for (const auto& each : read_) {
+    if (const auto stream = each.lock()) stream->reset();
+  }
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
@@ -133,6 +137,7 @@ std::shared_ptr<Stream> NetTest::dial(std::uint16_t port) {
 std::shared_ptr<Reader> NetTest::read_all(const std::shared_ptr<Stream>& stream) {
   auto reader = std::make_shared<Reader>();
   reader->stream = stream;
+  read_.push_back(stream);
   read_on(reader);
   return reader;
 }

@@ -73,6 +73,7 @@ class NetTest : public ::testing::Test {
   std::filesystem::path folder_;
   bool certified_ = false;
   std::shared_ptr<void> listening_;
+  std::vector<std::weak_ptr<Stream>> read_;
 };
 
 }  // namespace holdfast::lab::net

@@ -77,7 +77,16 @@ class OpenSslStream final : public TlsStream {
     closed_ = true;
     patience_.cancel();
     below_->reset();
-    if (waiting_ != nullptr) soon();
+    waiting_ = nullptr;
+    // Handlers often own this stream: they go with the loop if it turns no more.
+    loop_.post([greeted = std::exchange(greeted_, nullptr), read = std::exchange(reading_, nullptr),
+                written = std::exchange(writing_, nullptr),
+                closed = std::exchange(closing_, nullptr)] {
+      if (greeted) greeted(asio::error::operation_aborted);
+      if (read) read(asio::error::operation_aborted, {});
+      if (written) written(asio::error::operation_aborted);
+      if (closed) closed();
+    });
   }
 
   bool peer_is_gone() const override { return below_->peer_is_gone(); }

@@ -31,11 +31,11 @@ class TlsTest : public NetTest {
     out.client = client_side->wrap(loop, pair.client);
     out.server->handshake([&, s = out.server](const ErrorCode& error) {
       out.server_said = error;
-      if (error) s->close([s] {});
+      if (error) s->close([] {});
     });
     out.client->handshake([&, c = out.client](const ErrorCode& error) {
       out.client_said = error;
-      if (error) c->close([c] {});
+      if (error) c->close([] {});
     });
     EXPECT_TRUE(until([&] { return out.server_said && out.client_said; }));
     return out;
