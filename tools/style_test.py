@@ -38,7 +38,7 @@ MAY_INCLUDE = {
     "lab/mqtt": ("base", "flow"),
     "lab/fault": ("base", "env", "lab/mqtt"),
     "lab/iot": ("base", "env", "flow", "lab/mqtt"),
-    "lab/net": ("base", "env", "posix", "lab/mqtt", "lab/fault"),
+    "lab/net": ("base", "env", "posix", "lab/mqtt", "lab/fault", "lab/iot"),
     "bench": SRC + ("sim", "lab"),
     "fuzz": SRC + ("sim",) + LAB_CORE,
     "examples": (),

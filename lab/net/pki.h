@@ -1,0 +1,75 @@
+// The certificates of a lab: its CA, its endpoint's, its devices', and wrong ones for tests.
+//
+// Purpose:   plays Amazon's part: signs for devices, and gives the endpoint an identity that a
+//            device with the lab's CA file trusts.
+// Threads:   any one.
+// Files:     ca.pem, ca.key, server.pem, server.key; bad-*.pem when asked for. Keys are 0600.
+//            Devices' private keys are given away and never kept.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "env/random.h"
+#include "lab/iot/issuer.h"
+
+namespace holdfast::lab::net {
+
+/// What is wrong with an endpoint's certificate.
+enum class BadServer : std::uint8_t {
+  expired,          ///< Since a day.
+  wrong_name,       ///< For another host.
+  unknown_ca,       ///< Signed by a CA that nobody knows.
+  oversized_chain,  ///< Valid, but several times the usual size.
+};
+/// "expired", "wrong_name", ... as orders name them.
+[[nodiscard]] std::optional<BadServer> bad_server_named(std::string_view name) noexcept;
+
+/// Files of PEM that a TLS server needs.
+struct ServerFiles {
+  std::filesystem::path chain;
+  std::filesystem::path key;
+};
+
+class Pki final : public iot::CertificateIssuer, public iot::CertificateReader {
+ public:
+  /// Loads what is in `directory` (created if missing) and makes what is not there yet. The
+  /// endpoint's certificate is made anew when it ends soon or lacks one of `names`, which come
+  /// besides localhost and its addresses. `random` (serial numbers) must outlive the Pki.
+  /// Errors name the file.
+  [[nodiscard]] static Result<std::unique_ptr<Pki>> open(const std::filesystem::path& directory,
+                                                         WallTime now, env::Random& random,
+                                                         std::vector<std::string> names = {});
+  ~Pki() override;
+
+  /// What devices trust, and what signed their certificates.
+  [[nodiscard]] std::filesystem::path ca_file() const;
+  [[nodiscard]] ServerFiles server_files() const;
+  /// Makes such an identity; its key is the endpoint's.
+  [[nodiscard]] Result<ServerFiles> bad_server(WallTime now, BadServer kind);
+
+  [[nodiscard]] Result<iot::CertificateFacts> read(std::string_view pem) const override;
+  [[nodiscard]] Result<iot::IssuedCertificate> issue_from_csr(WallTime now,
+                                                              std::string_view csr_pem) override;
+  [[nodiscard]] Result<iot::IssuedCertificate> issue_with_new_key(WallTime now) override;
+
+ private:
+  struct Keys;  ///< OpenSSL's objects.
+
+  Pki(std::filesystem::path directory, env::Random& random, std::vector<std::string> names);
+  Status open_ca(WallTime now);
+  Status open_server(WallTime now);
+  [[nodiscard]] bool server_is_good(WallTime now) const;
+
+  std::filesystem::path directory_;
+  env::Random& random_;
+  std::vector<std::string> names_;
+  std::unique_ptr<Keys> keys_;
+};
+
+}  // namespace holdfast::lab::net
