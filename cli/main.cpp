@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
+#include "lab.h"
 #include "outbox.h"
 #include "runtime/config_keys.h"
 
@@ -190,6 +192,8 @@ int run(int argc, char** argv) {
   receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   const OutboxCommands looking = add_outbox(app, a.outbox);
+  // Only for --help: main() has seen it before.
+  app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);
@@ -214,6 +218,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    if (argc > 1 && std::string_view(argv[1]) == "lab") return run_lab(argv + 2);
     return run(argc, argv);
   } catch (const std::exception& error) {
     return fail(kFailed, std::string(error.what()) + "; please report it");

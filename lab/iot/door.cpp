@@ -28,7 +28,7 @@ Door::Door(Region& region, Arrival arrival, BootTime now)
 
 Door::~Door() {
   // A conversation that is dropped without a word is a connection lost.
-  if (state_ == State::open) region_.closed(*this, arrival_, Leaving::connection_lost, expiry_);
+  if (state_ == State::open) region_.closed(*this, DisconnectReason::connection_lost, expiry_);
   region_.access().forget(who_.connection);
   region_.leave(who_.connection);
 }
@@ -52,8 +52,8 @@ void Door::on_frame(BootTime now, mqtt::Side from, std::string_view frame, mqtt:
       return refuse(protocol ? Refusal::protocol_error : Refusal::malformed, packet.error().message,
                     out);
     }
-    return end(up ? Leaving::client_error : Leaving::server_error, code, packet.error().message,
-               out);
+    return end(up ? DisconnectReason::client_error : DisconnectReason::server_error, code,
+               packet.error().message, out);
   }
   if (up) last_heard_ = now;
   std::deque<Held>& held = up ? held_up_ : held_down_;
@@ -63,7 +63,7 @@ void Door::on_frame(BootTime now, mqtt::Side from, std::string_view frame, mqtt:
     return up ? take(now, std::move(*packet), out) : take_from_broker(now, std::move(*packet), out);
   held_bytes_ += frame.size();
   if (held_bytes_ > kHeldMost) {
-    return end(Leaving::throttled, reason::kQuota, "more bytes wait than may", out);
+    return end(DisconnectReason::throttled, reason::kQuota, "more bytes wait than may", out);
   }
   held.push_back({due, frame.size(), std::move(*packet)});
 }
@@ -72,23 +72,24 @@ void Door::on_garbage(BootTime /*now*/, mqtt::Side from, std::string_view /*byte
                       mqtt::Wishes& out) {
   if (state_ == State::ended) return;
   const bool up = from == mqtt::Side::device;
-  end(up ? Leaving::client_error : Leaving::server_error, reason::kMalformed,
+  end(up ? DisconnectReason::client_error : DisconnectReason::server_error, reason::kMalformed,
       "bytes that are no MQTT packet", out);
 }
 
 void Door::on_closed(BootTime /*now*/, mqtt::Side side, mqtt::Wishes& out) {
   if (state_ == State::ended) return;
   if (side == mqtt::Side::broker) {
-    return end(Leaving::server_error, reason::kUnspecified, "the broker closed", out);
+    return end(DisconnectReason::server_error, reason::kUnspecified, "the broker closed", out);
   }
-  end(Leaving::connection_lost, reason::kUnspecified, "the device closed", out);
+  end(DisconnectReason::connection_lost, reason::kUnspecified, "the device closed", out);
 }
 
-void Door::end(Leaving why, std::uint8_t code, std::string words, mqtt::Wishes& out) {
+void Door::end(DisconnectReason why, std::uint8_t code, std::string words, mqtt::Wishes& out) {
   const bool was_open = state_ == State::open;
   state_ = State::ended;
   out.note(std::string(to_string(why)) + ": " + words);
-  const bool told = why != Leaving::connection_lost && why != Leaving::client_initiated_disconnect;
+  const bool told = why != DisconnectReason::connection_lost &&
+                    why != DisconnectReason::client_initiated_disconnect;
   if (was_open && told && five()) {
     mqtt::Disconnect disconnect{mqtt::Type::disconnect, code, {}};
     disconnect.properties.set(mqtt::PropertyId::reason_string, std::move(words));
@@ -97,7 +98,7 @@ void Door::end(Leaving why, std::uint8_t code, std::string words, mqtt::Wishes& 
   out.close(mqtt::Side::device, mqtt::Ending::after_sending);
   // Without a DISCONNECT the broker publishes the will.
   out.close(mqtt::Side::broker, mqtt::Ending::after_sending);
-  if (was_open) region_.closed(*this, arrival_, why, expiry_);
+  if (was_open) region_.closed(*this, why, expiry_);
 }
 
 void Door::leave_broker(bool with_will, bool forget, mqtt::Wishes& out) {
@@ -114,10 +115,11 @@ void Door::take(BootTime now, mqtt::Packet packet, mqtt::Wishes& out) {
   if (state_ == State::awaiting_connect) {
     auto* connect = std::get_if<mqtt::Connect>(&packet);
     if (connect != nullptr) return on_connect(now, std::move(*connect), out);
-    return end(Leaving::client_error, reason::kProtocolError, "no CONNECT first", out);
+    return end(DisconnectReason::client_error, reason::kProtocolError, "no CONNECT first", out);
   }
   if (state_ == State::awaiting_connack) {
-    return end(Leaving::client_error, reason::kProtocolError, "a packet before CONNACK", out);
+    return end(DisconnectReason::client_error, reason::kProtocolError, "a packet before CONNACK",
+               out);
   }
   if (auto* publish = std::get_if<mqtt::Publish>(&packet)) {
     return on_publish(now, std::move(*publish), out);
@@ -140,19 +142,19 @@ void Door::take(BootTime now, mqtt::Packet packet, mqtt::Wishes& out) {
   if (type == mqtt::Type::disconnect) {
     return on_disconnect(std::get<mqtt::Disconnect>(packet), out);
   }
-  end(Leaving::client_error, reason::kProtocolError,
+  end(DisconnectReason::client_error, reason::kProtocolError,
       std::string(mqtt::to_string(type)) + " is not for a client to send, or not here", out);
 }
 
 void Door::on_disconnect(const mqtt::Disconnect& disconnect, mqtt::Wishes& out) {
   const auto expiry = disconnect.properties.number(mqtt::PropertyId::session_expiry_interval);
   if (expiry && *expiry > 0 && expiry_ == 0) {
-    return end(Leaving::client_error, reason::kProtocolError,
+    return end(DisconnectReason::client_error, reason::kProtocolError,
                "DISCONNECT wants a session that CONNECT did not", out);
   }
   leave_broker(disconnect.reason == reason::kWithWill, expiry == 0U, out);
   expiry_ = std::min(expiry.value_or(expiry_), expiry_);
-  end(Leaving::client_initiated_disconnect, reason::kSuccess, "DISCONNECT", out);
+  end(DisconnectReason::client_initiated_disconnect, reason::kSuccess, "DISCONNECT", out);
 }
 
 void Door::take_from_broker(BootTime now, mqtt::Packet packet, mqtt::Wishes& out) {
@@ -174,7 +176,7 @@ void Door::take_from_broker(BootTime now, mqtt::Packet packet, mqtt::Wishes& out
   if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) return on_suback(*suback, out);
   if (const auto* gone = std::get_if<mqtt::Disconnect>(&packet)) {
     // A take-over was already told to the older door; anything else is the broker's own trouble.
-    return end(Leaving::server_error, gone->reason, "the broker disconnected", out);
+    return end(DisconnectReason::server_error, gone->reason, "the broker disconnected", out);
   }
 }
 
@@ -184,7 +186,7 @@ void Door::deliver(mqtt::Publish message) {
   region_.wake_door(who_.connection);
 }
 
-void Door::end_soon(Leaving why, bool forget, bool with_will) {
+void Door::end_soon(DisconnectReason why, bool forget, bool with_will) {
   if (end_soon_) return;
   end_soon_ = {why, forget, with_will};
   region_.wake_door(who_.connection);
@@ -213,10 +215,10 @@ void Door::on_wake(BootTime now, mqtt::Wishes& out) {
     return end(how.why, reason_code(how.why), "ended by the service", out);
   }
   if (state_ != State::open && now >= patience_) {
-    return end(Leaving::client_error, reason::kUnspecified, "no CONNECT in time", out);
+    return end(DisconnectReason::client_error, reason::kUnspecified, "no CONNECT in time", out);
   }
   if (state_ == State::open && now >= last_heard_ + keep_alive_ * 3 / 2) {
-    const Leaving why = Leaving::mqtt_keep_alive_timeout;
+    const DisconnectReason why = DisconnectReason::mqtt_keep_alive_timeout;
     return end(why, reason_code(why), "nothing was heard for 1.5 keep-alives", out);
   }
   if (now >= lifetime_) {

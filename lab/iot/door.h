@@ -48,11 +48,14 @@ class Door : public mqtt::Stage {
   /// A message for this connection, subscribed or not.
   void deliver(mqtt::Publish message);
   /// Ends the connection. `forget`: the session, too. `with_will`: the will is published.
-  void end_soon(Leaving why, bool forget = false, bool with_will = true);
+  void end_soon(DisconnectReason why, bool forget = false, bool with_will = true);
 
   [[nodiscard]] const Requester& who() const noexcept { return who_; }
   [[nodiscard]] const AccessFacts& facts() const noexcept { return facts_; }
   [[nodiscard]] mqtt::Version version() const noexcept { return version_; }
+  /// The number of this connection in lifecycle events.
+  [[nodiscard]] std::int64_t lifecycle_version() const noexcept { return lifecycle_version_; }
+  void set_lifecycle_version(std::int64_t version) noexcept { lifecycle_version_ = version; }
   [[nodiscard]] bool is_open() const noexcept { return state_ == State::open; }
 
  private:
@@ -86,7 +89,7 @@ class Door : public mqtt::Stage {
   void on_disconnect(const mqtt::Disconnect& disconnect, mqtt::Wishes& out);
   /// Takes the held frames whose time has come.
   void release(BootTime now, mqtt::Side from, mqtt::Wishes& out);
-  void end(Leaving why, std::uint8_t code, std::string words, mqtt::Wishes& out);
+  void end(DisconnectReason why, std::uint8_t code, std::string words, mqtt::Wishes& out);
   void to_device(const mqtt::Packet& packet, mqtt::Wishes& out);
   void to_broker(const mqtt::Packet& packet, mqtt::Wishes& out);
   void leave_broker(bool with_will, bool forget, mqtt::Wishes& out);
@@ -126,11 +129,12 @@ class Door : public mqtt::Stage {
   Arrival arrival_;
   Requester who_;
   AccessFacts facts_;
+  std::int64_t lifecycle_version_ = 0;
   State state_ = State::awaiting_connect;
   mqtt::Version version_ = mqtt::Version::v5;
   BootTime patience_;  ///< For CONNECT and CONNACK.
   BootTime lifetime_ = kNever;
-  Leaving lifetime_reason_ = Leaving::server_initiated_disconnect;
+  DisconnectReason lifetime_reason_ = DisconnectReason::server_initiated_disconnect;
   Duration keep_alive_{};
   std::uint16_t asked_keep_alive_ = 0;
   std::optional<std::uint32_t> asked_expiry_;
@@ -148,7 +152,7 @@ class Door : public mqtt::Stage {
   std::map<std::uint16_t, Asked> asked_;
   std::set<std::uint16_t> unacknowledged_;  ///< Publishes of the device at the broker.
   struct EndSoon {
-    Leaving why;
+    DisconnectReason why;
     bool forget;
     bool with_will;
   };

@@ -99,7 +99,7 @@ std::optional<Refusal> Door::judge_identity(BootTime now, const mqtt::Connect& c
     who_.principal = grant.principal;
     if (grant.lasts) {
       lifetime_ = now + *grant.lasts;
-      lifetime_reason_ = Leaving::customauth_ttl_expiration;
+      lifetime_reason_ = DisconnectReason::customauth_ttl_expiration;
     }
   }
   const auto allowed = [&](std::string_view action, const std::string& resource) {
@@ -127,9 +127,9 @@ void Door::refuse(Refusal refusal, std::string words, mqtt::Wishes& out) {
     to_device(connack, out);
   }
   if (refusal == Refusal::not_authorized || refusal == Refusal::not_authenticated) {
-    region_.refused(who_, arrival_);
+    region_.refused(*this);
   }
-  end(Leaving::auth_error, 0, std::move(words), out);
+  end(DisconnectReason::auth_error, 0, std::move(words), out);
 }
 
 mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
@@ -156,7 +156,7 @@ void Door::on_connack(BootTime now, mqtt::Connack connack, mqtt::Wishes& out) {
   if (connack.code != 0) {
     mqtt::Connack refused{false, five() ? connack.code : std::uint8_t{3}, {}};
     to_device(refused, out);
-    return end(Leaving::server_error, 0, "the broker refused", out);
+    return end(DisconnectReason::server_error, 0, "the broker refused", out);
   }
   Session& session = region_.session(who_.client_id);
   if (!connack.session_present) session.subscriptions.clear();
@@ -168,11 +168,12 @@ void Door::on_connack(BootTime now, mqtt::Connack connack, mqtt::Wishes& out) {
       arrival_.by == Arrival::By::sigv4 ? switches.websocket_seconds : switches.connection_seconds;
   if (seconds > 0 && lifetime_ == kNever) {
     lifetime_ = now + std::chrono::seconds(seconds);
-    lifetime_reason_ = arrival_.by == Arrival::By::sigv4 ? Leaving::websocket_ttl_expiration
-                                                         : Leaving::server_initiated_disconnect;
+    lifetime_reason_ = arrival_.by == Arrival::By::sigv4
+                           ? DisconnectReason::websocket_ttl_expiration
+                           : DisconnectReason::server_initiated_disconnect;
   }
   to_device(device_connack(connack), out);
-  region_.opened(*this, arrival_);
+  region_.opened(*this);
 }
 
 mqtt::Connack Door::device_connack(const mqtt::Connack& connack) const {

@@ -29,7 +29,7 @@ void Door::on_broker_publish(BootTime now, mqtt::Publish publish, mqtt::Wishes& 
   if (!wanted) return drop("no filter matches as the service matches");
   if (!region_.access().allows(who_, "iot:Receive", "topic/" + publish.topic, facts_)) {
     if (region_.switches.receive_denied_disconnects) {
-      return end(Leaving::forbidden_access, reason::kNotAuthorized,
+      return end(DisconnectReason::forbidden_access, reason::kNotAuthorized,
                  "iot:Receive on topic/" + publish.topic + " is not allowed", out);
     }
     return drop("iot:Receive is not allowed");

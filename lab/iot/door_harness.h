@@ -57,30 +57,45 @@ class ListedAccess : public Access {
   mutable AccessFacts last_facts;
 };
 
-/// Keeps the words of what happened, "disconnected DUPLICATE_CLIENTID a".
-class KeptEvents : public LifecycleEvents {
- public:
-  void on_event(WallTime /*now*/, const Lifecycle& event, Answers& /*out*/) override {
-    constexpr std::array<const char*, 5> kNames = {"connected", "disconnected", "connect_failed",
-                                                   "subscribed", "unsubscribed"};
-    std::string line = kNames.at(static_cast<std::size_t>(event.kind));
-    if (event.kind == Lifecycle::Kind::disconnected)
-      line += " " + std::string(to_string(event.why));
-    line += " " + event.who->client_id;
-    for (const std::string& filter : event.filters) line += " " + filter;
-    lines.push_back(std::move(line));
-  }
-  std::vector<std::string> lines;
-};
-
 /// The Region and all that it needs.
 struct Place {
   TurnedClock clock;
   sim::SeededRandom random{1};
   ListedAccess access;
-  KeptEvents events;
+  Lifecycle lifecycle;
   Region region{{clock, random, access, "secret"}};
-  Place() { region.set_lifecycle(events); }
+  Place() { region.set_lifecycle(lifecycle); }
+
+  /// What the services published since the last call, without lifecycle events.
+  std::vector<Answer> published() {
+    sort_out();
+    return std::exchange(published_, {});
+  }
+  /// All lifecycle events so far, as "disconnected DUPLICATE_CLIENTID pump", "subscribed pump a/b".
+  const std::vector<std::string>& events() {
+    sort_out();
+    return events_;
+  }
+
+ private:
+  void sort_out() {
+    for (Answer& answer : region.take_published()) {
+      if (!answer.topic.starts_with("$aws/events/")) {
+        published_.push_back(std::move(answer));
+        continue;
+      }
+      const Json event = *parse_json(answer.payload);
+      std::string line = event["eventType"];
+      if (event.contains("disconnectReason"))
+        line += " " + event["disconnectReason"].get<std::string>();
+      line += " " + event["clientId"].get<std::string>();
+      for (const auto& filter : event.value("topics", Json::array()))
+        line += " " + filter.get<std::string>();
+      events_.push_back(std::move(line));
+    }
+  }
+  std::vector<Answer> published_;
+  std::vector<std::string> events_;
 };
 
 /// One conversation: what the door sent to each end, packet by packet.

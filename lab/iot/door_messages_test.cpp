@@ -166,7 +166,7 @@ TEST(LabDoorPublish, WhatThePolicyForbidsIsAnsweredByVersion) {
   EXPECT_EQ(five.visit.device_got<mqtt::Ack>().reason, 0x87);
   five.visit.device_sends(publish_of("no", 0));
   EXPECT_EQ(disconnected_with(five.visit), 0x87);
-  EXPECT_EQ(five.place.events.lines.back(), "disconnected FORBIDDEN_ACCESS pump");
+  EXPECT_EQ(five.place.events().back(), "disconnected FORBIDDEN_ACCESS pump");
   Open old(Version::v311);
   forbid(old);
   old.visit.device_sends(publish_of("no", 3));
@@ -207,7 +207,7 @@ TEST(LabDoorPublish, RequestsGoToTheirServiceAndAnswersToTheRequester) {
   EXPECT_EQ(answer.topic, "$aws/things/t/jobs/get/accepted");
   EXPECT_EQ(answer.payload, R"({"from":"pump"})");
   EXPECT_EQ(answer.qos, 1);
-  const auto published = open.place.region.take_published();
+  const auto published = open.place.published();
   ASSERT_EQ(published.size(), 1U);
   EXPECT_EQ(published[0].topic, "heard");
   // The device's acknowledgement is not the broker's business.
@@ -219,7 +219,7 @@ TEST(LabDoorPublish, SomeRequestsAreSeenBySubscribersToo) {
   Open open;
   open.visit.device_sends(publish_of("$aws/things/t/shadow/update", 6));
   EXPECT_EQ(open.visit.broker_got<mqtt::Publish>().topic, "$aws/things/t/shadow/update");
-  EXPECT_EQ(open.place.region.take_published().size(), 1U);
+  EXPECT_EQ(open.place.published().size(), 1U);
 }
 
 TEST(LabDoorPublish, ADeactivatedCertificateEndsItsConnections) {
@@ -227,7 +227,7 @@ TEST(LabDoorPublish, ADeactivatedCertificateEndsItsConnections) {
   static_cast<void>(open.place.region.call("Revoke", {{"principal", "cert"}}));
   open.visit.wake();
   EXPECT_EQ(disconnected_with(open.visit), 0x87);
-  EXPECT_EQ(open.place.events.lines.back(), "disconnected AUTH_ERROR pump");
+  EXPECT_EQ(open.place.events().back(), "disconnected AUTH_ERROR pump");
 }
 
 TEST(LabDoorSubscribe, CodesOfTheBrokerAndOursStandInTheirPlaces) {
@@ -242,7 +242,7 @@ TEST(LabDoorSubscribe, CodesOfTheBrokerAndOursStandInTheirPlaces) {
   open.visit.broker_sends(mqtt::Suback{mqtt::Type::suback, 3, {1, 0}, {}});
   const auto suback = open.visit.device_got<mqtt::Suback>();
   EXPECT_EQ(suback.codes, (std::vector<std::uint8_t>{0x87, 1, 0x8F, 0}));
-  EXPECT_EQ(open.place.events.lines.back(), "subscribed pump a/b a/+");
+  EXPECT_EQ(open.place.events().back(), "subscribed pump a/b a/+");
 }
 
 TEST(LabDoorSubscribe, Of311AllFailuresAreOneCode) {
@@ -286,7 +286,7 @@ TEST(LabDoorSubscribe, UnsubscribingIsTheBrokersToGrant) {
   open.visit.device_sends(mqtt::Unsubscribe{5, {"a/b"}, {}});
   open.visit.broker_sends(mqtt::Suback{mqtt::Type::unsuback, 5, {0}, {}});
   EXPECT_EQ(open.visit.device_got<mqtt::Suback>().type, mqtt::Type::unsuback);
-  EXPECT_EQ(open.place.events.lines.back(), "unsubscribed pump a/b");
+  EXPECT_EQ(open.place.events().back(), "unsubscribed pump a/b");
   EXPECT_TRUE(open.place.region.session("pump").subscriptions.empty());
 }
 
@@ -469,7 +469,8 @@ TEST(LabRegion, StateSurvives) {
   EchoService echo;
   place.region.add(echo);
   place.region.switches.redelivery_ms = 77;
-  place.region.session("pump") = {Version::v311, {{"a/b", 1}}, {place.clock.wall().ms + 1000}};
+  place.region.session("pump") = {
+      Version::v311, {{"a/b", 1}}, {place.clock.wall().ms + 1000}, "uuid"};
   const Json saved = place.region.save();
   Place other;
   other.region.add(echo);

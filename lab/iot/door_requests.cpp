@@ -37,7 +37,7 @@ auto find(std::vector<mqtt::Subscription>& all, std::string_view filter) {
 void Door::on_publish(BootTime now, mqtt::Publish publish, mqtt::Wishes& out) {
   if (publish.qos == 2) {
     if (!five()) return out.note("a PUBLISH of QoS 2 is not answered");
-    return end(Leaving::client_error, reason::kQos, "QoS 2 is not supported", out);
+    return end(DisconnectReason::client_error, reason::kQos, "QoS 2 is not supported", out);
   }
   if (!resolve_alias(publish, out) || !within_limits(publish, out)) return;
   if (!publishes_.take(now, region_.switches.publishes_per_second)) {
@@ -49,7 +49,8 @@ void Door::on_publish(BootTime now, mqtt::Publish publish, mqtt::Wishes& out) {
     return refuse_publish(publish, out);
   }
   if (publish.retain && publish.topic.starts_with('$')) {
-    return end(Leaving::client_error, reason::kTopicInvalid, "a reserved topic, retained", out);
+    return end(DisconnectReason::client_error, reason::kTopicInvalid, "a reserved topic, retained",
+               out);
   }
   if (publish.retain && !publish.payload.empty() && !region_.retain_allowed(now, publish.topic)) {
     out.note("throttled, over the rate of retained messages: " + publish.topic);
@@ -72,7 +73,7 @@ void Door::on_publish(BootTime now, mqtt::Publish publish, mqtt::Wishes& out) {
       break;
   }
   if (publish.topic.starts_with('$')) {
-    return end(Leaving::forbidden_access, reason::kTopicInvalid,
+    return end(DisconnectReason::forbidden_access, reason::kTopicInvalid,
                "a reserved topic that is no request: " + publish.topic, out);
   }
   forward(std::move(publish), out);
@@ -84,7 +85,8 @@ bool Door::resolve_alias(mqtt::Publish& publish, mqtt::Wishes& out) {
   const auto number = static_cast<std::uint16_t>(*alias);
   const bool known = aliases_.contains(number);
   if (number > quotas::kTopicAliases || (publish.topic.empty() && !known)) {
-    end(Leaving::client_error, reason::kTopicAlias, "a topic alias that is not valid", out);
+    end(DisconnectReason::client_error, reason::kTopicAlias, "a topic alias that is not valid",
+        out);
     return false;
   }
   if (publish.topic.empty())
@@ -97,7 +99,7 @@ bool Door::resolve_alias(mqtt::Publish& publish, mqtt::Wishes& out) {
 
 bool Door::within_limits(const mqtt::Publish& publish, mqtt::Wishes& out) {
   const auto broken = [&](std::uint8_t code, std::string words) {
-    end(Leaving::client_error, code, std::move(words), out);
+    end(DisconnectReason::client_error, code, std::move(words), out);
     return false;
   };
   if (publish.payload.size() > quotas::kPayload) {
@@ -132,7 +134,7 @@ void Door::refuse_publish(const mqtt::Publish& publish, mqtt::Wishes& out) {
     out.note(words);
     return acknowledge(publish, reason::kNotAuthorized, out);
   }
-  end(Leaving::forbidden_access, reason::kNotAuthorized, words, out);
+  end(DisconnectReason::forbidden_access, reason::kNotAuthorized, words, out);
 }
 
 void Door::acknowledge(const mqtt::Publish& publish, std::uint8_t reason, mqtt::Wishes& out) {
@@ -153,7 +155,7 @@ void Door::forward(mqtt::Publish publish, mqtt::Wishes& out) {
 
 void Door::on_subscribe(const mqtt::Subscribe& subscribe, mqtt::Wishes& out) {
   const auto broken = [&](std::uint8_t code, std::string words) {
-    end(Leaving::client_error, code, std::move(words), out);
+    end(DisconnectReason::client_error, code, std::move(words), out);
   };
   if (subscribe.subscriptions.size() > quotas::kFiltersAtOnce) {
     return broken(reason::kQuota, "more than 8 filters in a SUBSCRIBE");
@@ -176,7 +178,7 @@ void Door::on_subscribe(const mqtt::Subscribe& subscribe, mqtt::Wishes& out) {
   for (const mqtt::Subscription& one : subscribe.subscriptions) {
     const auto code = judge_subscription(one, subscribed);
     if (code == reason::kNotAuthorized && !region_.switches.subscribe_denied_suback) {
-      return end(Leaving::forbidden_access, reason::kNotAuthorized,
+      return end(DisconnectReason::forbidden_access, reason::kNotAuthorized,
                  "iot:Subscribe on topicfilter/" + one.filter + " is not allowed", out);
     }
     asked.wanted.push_back(one);
@@ -248,7 +250,7 @@ void Door::answer_asked(std::uint16_t packet_id, Asked asked, mqtt::Wishes& out)
   to_device(answer, out);
   if (changed.empty()) return;
   region_.changed();
-  region_.subscribed(who_, arrival_, std::move(changed), asked.subscribe);
+  region_.subscribed(*this, changed, asked.subscribe);
 }
 
 }  // namespace holdfast::lab::iot

@@ -34,7 +34,7 @@ TEST(LabDoor, ConnackSaysWhatTheServiceSays) {
   EXPECT_EQ(p.number(Id::subscription_identifier_available), 0U);
   EXPECT_EQ(visit.connect_upstream.properties.number(Id::session_expiry_interval), 3600U);
   EXPECT_FALSE(visit.connect_upstream.clean_start);
-  EXPECT_EQ(place.events.lines, std::vector<std::string>{"connected pump"});
+  EXPECT_EQ(place.events(), std::vector<std::string>{"connected pump"});
 }
 
 TEST(LabDoor, KeepAliveIsClampedOnlyWhereItMust) {
@@ -122,7 +122,7 @@ TEST(LabDoor, PoliciesDecideWhoConnectsAndWithWhichWill) {
   place.access.forbidden = {"iot:Connect client/thief", "iot:Publish topic/gone",
                             "iot:RetainPublish topic/kept"};
   EXPECT_EQ(refusal_of(place, connect_of("thief")), 0x87);
-  EXPECT_EQ(place.events.lines.back(), "connect_failed thief");
+  EXPECT_EQ(place.events().back(), "connect_failed thief");
   mqtt::Connect c = connect_of("a");
   c.will = mqtt::Will{"gone", "x", 1, false, {}};
   EXPECT_EQ(refusal_of(place, c), 0x87);
@@ -168,7 +168,7 @@ TEST(LabDoor, ACustomAuthorizerIsAskedAndItsGrantEnds) {
   EXPECT_TRUE(visit.door().is_open());
   visit.pass(49s);
   EXPECT_TRUE(visit.device_closed);
-  EXPECT_EQ(place.events.lines.back(), "disconnected CUSTOMAUTH_TTL_EXPIRATION pump");
+  EXPECT_EQ(place.events().back(), "disconnected CUSTOMAUTH_TTL_EXPIRATION pump");
   c.password = "guess";
   c.client_id = "other";
   Visit guess(place, arrival);
@@ -189,7 +189,7 @@ TEST(LabDoor, TheYoungerConnectionOfAClientIdWins) {
   EXPECT_EQ(older.device_got<mqtt::Disconnect>().reason, 0x8E);
   EXPECT_TRUE(older.device_closed);
   EXPECT_TRUE(younger.door().is_open());
-  EXPECT_EQ(place.events.lines.back(), "disconnected DUPLICATE_CLIENTID pump");
+  EXPECT_EQ(place.events().back(), "disconnected DUPLICATE_CLIENTID pump");
 }
 
 TEST(LabDoor, SilenceOfOneAndAHalfKeepAlivesEndsIt) {
@@ -203,7 +203,7 @@ TEST(LabDoor, SilenceOfOneAndAHalfKeepAlivesEndsIt) {
   EXPECT_TRUE(visit.door().is_open());
   visit.pass(1s);
   EXPECT_EQ(visit.device_got<mqtt::Disconnect>().reason, 0x8D);
-  EXPECT_EQ(place.events.lines.back(), "disconnected MQTT_KEEP_ALIVE_TIMEOUT pump");
+  EXPECT_EQ(place.events().back(), "disconnected MQTT_KEEP_ALIVE_TIMEOUT pump");
   EXPECT_TRUE(visit.to_broker.empty());  // no DISCONNECT: the broker publishes the will
 }
 
@@ -215,7 +215,7 @@ TEST(LabDoor, ADisconnectIsHandedOnWithOrWithoutWill) {
     visit.device_sends(mqtt::Disconnect{mqtt::Type::disconnect, code, {}});
     EXPECT_EQ(visit.broker_got<mqtt::Disconnect>().reason, code);
     EXPECT_TRUE(visit.to_device.empty());
-    EXPECT_EQ(place.events.lines.back(), "disconnected CLIENT_INITIATED_DISCONNECT pump");
+    EXPECT_EQ(place.events().back(), "disconnected CLIENT_INITIATED_DISCONNECT pump");
   }
 }
 
@@ -243,11 +243,11 @@ TEST(LabDoor, AConnectionThatBreaksIsLost) {
   visit.connect(connect_of("pump"));
   visit.closes(mqtt::Side::device);
   EXPECT_TRUE(visit.broker_closed);
-  EXPECT_EQ(place.events.lines.back(), "disconnected CONNECTION_LOST pump");
+  EXPECT_EQ(place.events().back(), "disconnected CONNECTION_LOST pump");
   Visit dropped(place);
   dropped.connect(connect_of("dropped"));
   dropped.drop();
-  EXPECT_EQ(place.events.lines.back(), "disconnected CONNECTION_LOST dropped");
+  EXPECT_EQ(place.events().back(), "disconnected CONNECTION_LOST dropped");
 }
 
 TEST(LabDoor, ABrokerThatDiesIsAServerError) {
@@ -256,7 +256,7 @@ TEST(LabDoor, ABrokerThatDiesIsAServerError) {
   visit.connect(connect_of("pump"));
   visit.closes(mqtt::Side::broker);
   EXPECT_EQ(visit.device_got<mqtt::Disconnect>().reason, 0x80);
-  EXPECT_EQ(place.events.lines.back(), "disconnected SERVER_ERROR pump");
+  EXPECT_EQ(place.events().back(), "disconnected SERVER_ERROR pump");
 }
 
 TEST(LabDoor, DeleteConnectionEndsItAsAsked) {
@@ -274,7 +274,7 @@ TEST(LabDoor, DeleteConnectionEndsItAsAsked) {
   EXPECT_EQ(goodbye.reason, 0);
   EXPECT_EQ(goodbye.properties.number(Id::session_expiry_interval), 0U);
   EXPECT_EQ(visit.device_got<mqtt::Disconnect>().reason, 0x98);
-  EXPECT_EQ(place.events.lines.back(), "disconnected API_INITIATED_DISCONNECT pump");
+  EXPECT_EQ(place.events().back(), "disconnected API_INITIATED_DISCONNECT pump");
   const auto gone = place.region.call("DeleteConnection", {{"clientId", "nobody"}});
   EXPECT_EQ(std::get<ApiError>(gone).type, "ResourceNotFoundException");
 }
@@ -291,7 +291,7 @@ TEST(LabDoor, WhatIsNoMqttEndsIt) {
   visit.connect(connect_of("pump"));
   visit.device_sends(connect_of("pump"));
   EXPECT_EQ(visit.device_got<mqtt::Disconnect>().reason, 0x82);
-  EXPECT_EQ(place.events.lines.back(), "disconnected CLIENT_ERROR pump");
+  EXPECT_EQ(place.events().back(), "disconnected CLIENT_ERROR pump");
   Visit malformed(place);
   malformed.connect(connect_of("other"));
   malformed.device_sends_bytes(std::string("\x36\x05\x00\x01t\x00\x01", 7));

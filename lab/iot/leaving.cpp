@@ -5,26 +5,22 @@
 namespace holdfast::lab::iot {
 namespace {
 
-struct LeavingRow {
-  std::string_view name;
-  std::uint8_t code;
+// Of the DISCONNECT, in the order of DisconnectReason.
+constexpr std::array<std::uint8_t, 13> kCodes = {
+    0x87,  // auth_error
+    0x00,  // client_initiated_disconnect
+    0x82,  // client_error
+    0x80,  // connection_lost
+    0x8E,  // duplicate_clientid
+    0x87,  // forbidden_access
+    0x8D,  // mqtt_keep_alive_timeout
+    0x80,  // server_error
+    0x8B,  // server_initiated_disconnect
+    0x98,  // api_initiated_disconnect
+    0x97,  // throttled
+    0x98,  // websocket_ttl_expiration
+    0x98,  // customauth_ttl_expiration
 };
-// In the order of the enumeration.
-constexpr std::array<LeavingRow, 13> kLeavings = {{
-    {"AUTH_ERROR", 0x87},
-    {"CLIENT_INITIATED_DISCONNECT", 0x00},
-    {"CLIENT_ERROR", 0x82},
-    {"CONNECTION_LOST", 0x80},
-    {"DUPLICATE_CLIENTID", 0x8E},
-    {"FORBIDDEN_ACCESS", 0x87},
-    {"MQTT_KEEP_ALIVE_TIMEOUT", 0x8D},
-    {"SERVER_ERROR", 0x80},
-    {"SERVER_INITIATED_DISCONNECT", 0x8B},
-    {"API_INITIATED_DISCONNECT", 0x98},
-    {"THROTTLED", 0x97},
-    {"WEBSOCKET_TTL_EXPIRATION", 0x98},
-    {"CUSTOMAUTH_TTL_EXPIRATION", 0x98},
-}};
 
 struct RefusalRow {
   std::uint8_t connack;
@@ -44,11 +40,8 @@ constexpr std::array<RefusalRow, 9> kRefusals = {{
 
 }  // namespace
 
-std::string_view to_string(Leaving why) noexcept {
-  return kLeavings.at(static_cast<std::size_t>(why)).name;
-}
-std::uint8_t reason_code(Leaving why) noexcept {
-  return kLeavings.at(static_cast<std::size_t>(why)).code;
+std::uint8_t reason_code(DisconnectReason why) noexcept {
+  return kCodes.at(static_cast<std::size_t>(why));
 }
 std::uint8_t connack_code(Refusal refusal) noexcept {
   return kRefusals.at(static_cast<std::size_t>(refusal)).connack;

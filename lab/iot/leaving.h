@@ -3,31 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+
+#include "lab/iot/lifecycle.h"
 
 namespace holdfast::lab::iot {
 
-/// The service's disconnect reasons.
-enum class Leaving : std::uint8_t {
-  auth_error,
-  client_initiated_disconnect,
-  client_error,
-  connection_lost,
-  duplicate_clientid,
-  forbidden_access,
-  mqtt_keep_alive_timeout,
-  server_error,
-  server_initiated_disconnect,
-  api_initiated_disconnect,
-  throttled,
-  websocket_ttl_expiration,
-  customauth_ttl_expiration,
-};
-
-/// "DUPLICATE_CLIENTID".
-[[nodiscard]] std::string_view to_string(Leaving why) noexcept;
 /// The reason code of the DISCONNECT that an MQTT 5 client gets.
-[[nodiscard]] std::uint8_t reason_code(Leaving why) noexcept;
+[[nodiscard]] std::uint8_t reason_code(DisconnectReason why) noexcept;
 
 /// Why a CONNECT is refused.
 enum class Refusal : std::uint8_t {

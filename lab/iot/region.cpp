@@ -2,6 +2,7 @@
 #include "lab/iot/region.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/base64.h"
 #include "base/check.h"
@@ -10,6 +11,7 @@
 #include "lab/iot/quotas.h"
 #include "lab/iot/stamp.h"
 #include "lab/iot/topics.h"
+#include "lab/iot/uuid.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -51,17 +53,38 @@ bool Region::retain_allowed(BootTime now, const std::string& topic) {
   return take(retains_of_, now, topic, switches.retained_per_topic);
 }
 
-void Region::opened(Door& door, const Arrival& arrival) {
+LifecycleClient Region::client_of(const Door& door) const {
+  const Requester& who = door.who();
+  LifecycleClient client{who.client_id,        world_.access.exclusive_thing(who.principal),
+                         who.principal,        {},
+                         door.facts().address, door.lifecycle_version()};
+  const auto session = sessions_.find(who.client_id);
+  if (session != sessions_.end()) client.session = session->second.uuid;
+  return client;
+}
+
+void Region::opened(Door& door) {
   const std::string& id = door.who().client_id;
   Door*& open = open_[id];
   Door* const older = std::exchange(open, &door);
-  if (older != nullptr) older->end_soon(Leaving::duplicate_clientid);
-  sessions_[id].expires = {INT64_MAX};
+  if (older != nullptr) older->end_soon(DisconnectReason::duplicate_clientid);
+  Session& session = sessions_[id];
+  session.expires = {INT64_MAX};
+  if (session.uuid.empty()) session.uuid = make_uuid(world_.random);
   changed();
-  tell({Lifecycle::Kind::connected, &door.who(), &arrival, {}, {}});
+  if (lifecycle_ == nullptr) return;
+  Answers answers;
+  LifecycleClient client = client_of(door);
+  lifecycle_->connected(wall(), client, answers);
+  door.set_lifecycle_version(client.version);
+  carry(std::move(answers), nullptr);
 }
 
-void Region::closed(Door& door, const Arrival& arrival, Leaving why, std::uint32_t expiry) {
+void Region::closed(Door& door, DisconnectReason why, std::uint32_t expiry) {
+  Answers answers;
+  if (lifecycle_ != nullptr) {
+    lifecycle_->disconnected(wall(), client_of(door), why, std::chrono::seconds(expiry), answers);
+  }
   const std::string& id = door.who().client_id;
   const auto open = open_.find(id);
   if (open != open_.end() && open->second == &door) {
@@ -70,23 +93,23 @@ void Region::closed(Door& door, const Arrival& arrival, Leaving why, std::uint32
   }
   std::erase_if(sessions_, [&](const auto& s) { return s.second.expires <= wall(); });
   changed();
-  tell({Lifecycle::Kind::disconnected, &door.who(), &arrival, why, {}});
+  carry(std::move(answers), nullptr);
 }
 
-void Region::refused(const Requester& who, const Arrival& arrival) {
-  tell({Lifecycle::Kind::connect_failed, &who, &arrival, {}, {}});
-}
-
-void Region::subscribed(const Requester& who, const Arrival& arrival,
-                        std::vector<std::string> filters, bool on) {
-  const auto kind = on ? Lifecycle::Kind::subscribed : Lifecycle::Kind::unsubscribed;
-  tell({kind, &who, &arrival, {}, std::move(filters)});
-}
-
-void Region::tell(const Lifecycle& event) {
+void Region::refused(const Door& door) {
   if (lifecycle_ == nullptr) return;
   Answers answers;
-  lifecycle_->on_event(wall(), event, answers);
+  Lifecycle::connect_failed(wall(), client_of(door), answers);
+  carry(std::move(answers), nullptr);
+}
+
+void Region::subscribed(const Door& door, const std::vector<std::string>& filters, bool on) {
+  if (lifecycle_ == nullptr) return;
+  Answers answers;
+  if (on)
+    Lifecycle::subscribed(wall(), client_of(door), filters, answers);
+  else
+    Lifecycle::unsubscribed(wall(), client_of(door), filters, answers);
   carry(std::move(answers), nullptr);
 }
 
@@ -129,7 +152,7 @@ void Region::carry(Answers answers, const Requester* requester) {
   }
   for (const std::string& principal : answers.disconnected) {
     for (const auto& [id, door] : doors_) {
-      if (door->who().principal == principal) door->end_soon(Leaving::auth_error);
+      if (door->who().principal == principal) door->end_soon(DisconnectReason::auth_error);
     }
   }
 }
@@ -187,7 +210,7 @@ ApiResult Region::delete_connection(const Json& input) {
   const bool forget = input.value("cleanSession", false);
   Door* const door = door_of(*id);
   if (door != nullptr) {
-    door->end_soon(Leaving::api_initiated_disconnect, forget,
+    door->end_soon(DisconnectReason::api_initiated_disconnect, forget,
                    !input.value("preventWillMessage", false));
   } else if (!sessions_.contains(*id)) {
     return not_found("there is neither connection nor session of " + *id);
@@ -302,6 +325,7 @@ Json Region::save() const {
     for (const auto& one : session.subscriptions) filters.push_back({one.filter, one.options});
     sessions[id] = {{"version", static_cast<int>(session.version)},
                     {"expires", session.expires.ms},
+                    {"uuid", session.uuid},
                     {"filters", std::move(filters)}};
   }
   Json all = {{"format", 1}, {"switches", to_json(switches)}, {"sessions", std::move(sessions)}};
@@ -319,7 +343,9 @@ Result<Session> session_from(const std::string& id, const Json& from) {
   if (!version || (*version != 4 && *version != 5) || !expires || !from.contains("filters")) {
     return wrong();
   }
-  Session session{static_cast<mqtt::Version>(*version), {}, {*expires}};
+  const std::string* uuid = string_in(from, "uuid");
+  if (uuid == nullptr) return wrong();
+  Session session{static_cast<mqtt::Version>(*version), {}, {*expires}, *uuid};
   for (const Json& one : from["filters"]) {
     if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_number_unsigned()) {
       return wrong();

@@ -22,6 +22,7 @@
 #include "env/random.h"
 #include "lab/iot/access.h"
 #include "lab/iot/leaving.h"
+#include "lab/iot/lifecycle.h"
 #include "lab/iot/rates.h"
 #include "lab/iot/service.h"
 #include "lab/iot/switches.h"
@@ -35,29 +36,7 @@ struct Session {
   mqtt::Version version = mqtt::Version::v5;
   std::vector<mqtt::Subscription> subscriptions;
   WallTime expires{INT64_MAX};  ///< While nobody is connected.
-};
-
-/// What happened to a connection, for those who want to know (lifecycle events, the trace).
-struct Lifecycle {
-  enum class Kind : std::uint8_t {
-    connected,
-    disconnected,
-    connect_failed,
-    subscribed,
-    unsubscribed
-  };
-  Kind kind = Kind::connected;
-  const Requester* who = nullptr;
-  const Arrival* arrival = nullptr;
-  Leaving why = Leaving::connection_lost;  ///< disconnected.
-  std::vector<std::string> filters;        ///< subscribed, unsubscribed.
-};
-
-/// Turns what happens to connections into the service's events.
-class LifecycleEvents {
- public:
-  virtual ~LifecycleEvents() = default;
-  virtual void on_event(WallTime now, const Lifecycle& event, Answers& out) = 0;
+  std::string uuid;             ///< The "sessionIdentifier" of lifecycle events.
 };
 
 class Region {
@@ -75,7 +54,8 @@ class Region {
 
   /// Services are asked in the order in which they were added. They outlive the Region.
   void add(Service& service) { services_.push_back(&service); }
-  void set_lifecycle(LifecycleEvents& events) { lifecycle_ = &events; }
+  /// Events of connections go through it. It outlives the Region, and is added as a service, too.
+  void set_lifecycle(Lifecycle& lifecycle) { lifecycle_ = &lifecycle; }
 
   Switches switches;
 
@@ -105,12 +85,11 @@ class Region {
   [[nodiscard]] bool connect_allowed(BootTime now, const std::string& client_id);
   [[nodiscard]] bool retain_allowed(BootTime now, const std::string& topic);
   /// The door is connected under its client id; whoever had the id before is ended.
-  void opened(Door& door, const Arrival& arrival);
+  void opened(Door& door);
   /// `expiry`: how long the session is kept, in seconds.
-  void closed(Door& door, const Arrival& arrival, Leaving why, std::uint32_t expiry);
-  void refused(const Requester& who, const Arrival& arrival);
-  void subscribed(const Requester& who, const Arrival& arrival, std::vector<std::string> filters,
-                  bool on);
+  void closed(Door& door, DisconnectReason why, std::uint32_t expiry);
+  void refused(const Door& door);
+  void subscribed(const Door& door, const std::vector<std::string>& filters, bool on);
   [[nodiscard]] Session& session(const std::string& client_id) { return sessions_[client_id]; }
   void changed() { ++revision_; }
   /// Hands a request to its service. REQUIRES: claim(message.topic) != Claim::none.
@@ -128,7 +107,7 @@ class Region {
   static const std::vector<Operation>& operations();
 
   void carry(Answers answers, const Requester* requester);
-  void tell(const Lifecycle& event);
+  [[nodiscard]] LifecycleClient client_of(const Door& door) const;
   [[nodiscard]] Door* door_of(std::string_view client_id) const;
   ApiResult delete_connection(const Json& input);
   ApiResult get_connection(const Json& input);
@@ -140,7 +119,7 @@ class Region {
 
   World world_;
   std::vector<Service*> services_;
-  LifecycleEvents* lifecycle_ = nullptr;
+  Lifecycle* lifecycle_ = nullptr;
   std::uint64_t last_connection_ = 0;
   std::map<std::uint64_t, Door*> doors_;
   std::map<std::string, Door*, std::less<>> open_;  ///< By client id.

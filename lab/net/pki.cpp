@@ -1,10 +1,14 @@
 // See pki.h.
 #include "lab/net/pki.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -109,6 +113,31 @@ Status write(const std::filesystem::path& path, const Result<std::string>& pem, 
   return posix::replace_file(path, *pem, mode);
 }
 
+/// Keeps others out while files are looked at and made.
+class DirectoryLock {
+ public:
+  static Result<std::unique_ptr<DirectoryLock>> take(const std::filesystem::path& directory) {
+    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    std::unique_ptr<DirectoryLock> lock(new DirectoryLock(fd));
+    while (::flock(fd, LOCK_EX) != 0) {
+      if (errno == EINTR) continue;
+      const int error = errno;
+      return Error{Errc::io, directory.string() + ": " + std::generic_category().message(error),
+                   error};
+    }
+    return lock;
+  }
+  ~DirectoryLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
 template <class Parse>
 auto load(const std::filesystem::path& path, Parse parse) -> decltype(parse(std::string_view())) {
   const auto text = posix::read_file(path, kFileMost);
@@ -169,6 +198,8 @@ Result<std::unique_ptr<Pki>> Pki::open(const std::filesystem::path& directory, W
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return Error{Errc::io, directory.string() + ": " + error.message(), error.value()};
+  const auto lock = DirectoryLock::take(directory);
+  if (!lock) return lock.error();
   std::unique_ptr<Pki> pki(new Pki(directory, random, std::move(names)));
   if (const Status opened = pki->open_ca(now); !opened) return opened.error();
   if (const Status opened = pki->open_server(now); !opened) return opened.error();
@@ -202,23 +233,22 @@ Status Pki::open_ca(WallTime now) {
   return {};
 }
 
-bool Pki::server_is_good(WallTime now) const {
+bool Pki::load_server(WallTime now) {
   const auto certificate = load(server_files().chain, parse_certificate);
-  if (!certificate) return false;
-  const auto facts = facts_of(**certificate);
-  if (!facts || facts->not_before > now || facts->not_after.ms - now.ms < kServerRenewal) {
+  const auto facts = certificate ? facts_of(**certificate) : certificate.error();
+  if (!facts || ::X509_verify(certificate->get(), keys_->ca_key.get()) != 1) {
+    ::ERR_clear_error();
     return false;
   }
-  std::set<std::string> has;
+  std::set<std::string> missing(names_.begin(), names_.end());
   for (const auto& [name, value] : facts->fields) {
-    if (name.starts_with("Subject.AlternativeName.")) has.insert(value);
+    if (!name.starts_with("Subject.AlternativeName.") || missing.erase(value) > 0) continue;
+    names_.push_back(value);
   }
-  const bool ours =
-      ::X509_verify(certificate->get(), keys_->ca_key.get()) == 1 &&
-      ::X509_check_private_key(certificate->get(), keys_->server_key.get()) == 1 &&
-      std::all_of(names_.begin(), names_.end(), [&](const auto& name) { return has.count(name); });
+  const bool ours = ::X509_check_private_key(certificate->get(), keys_->server_key.get()) == 1;
   ::ERR_clear_error();
-  return ours;
+  return ours && missing.empty() && facts->not_before <= now &&
+         facts->not_after.ms - now.ms >= kServerRenewal;
 }
 
 Status Pki::open_server(WallTime now) {
@@ -233,7 +263,7 @@ Status Pki::open_server(WallTime now) {
   auto key = load(files.key, parse_private_key);
   if (!key) return key.error();
   keys_->server_key = std::move(key).value();
-  if (server_is_good(now)) return {};
+  if (load_server(now)) return {};
   const auto made = keys_->make_server({now.ms - kDay}, {now.ms + kServerLife}, names_, *keys_->ca,
                                        *keys_->ca_key, random_);
   if (!made) return made.error();

@@ -2,7 +2,7 @@
 //
 // Purpose:   plays Amazon's part: signs for devices, and gives the endpoint an identity that a
 //            device with the lab's CA file trusts.
-// Threads:   any one.
+// Threads:   any one. Several processes (the Regions of one lab) may share the directory.
 // Files:     ca.pem, ca.key, server.pem, server.key; bad-*.pem when asked for. Keys are 0600.
 //            Devices' private keys are given away and never kept.
 #pragma once
@@ -40,8 +40,8 @@ class Pki final : public iot::CertificateIssuer, public iot::CertificateReader {
  public:
   /// Loads what is in `directory` (created if missing) and makes what is not there yet. The
   /// endpoint's certificate is made anew when it ends soon or lacks one of `names`, which come
-  /// besides localhost and its addresses. `random` (serial numbers) must outlive the Pki.
-  /// Errors name the file.
+  /// besides localhost, its addresses and the names that it has already: Regions that share it do
+  /// not take each other's. `random` (serial numbers) must outlive the Pki. Errors name the file.
   [[nodiscard]] static Result<std::unique_ptr<Pki>> open(const std::filesystem::path& directory,
                                                          WallTime now, env::Random& random,
                                                          std::vector<std::string> names = {});
@@ -64,7 +64,8 @@ class Pki final : public iot::CertificateIssuer, public iot::CertificateReader {
   Pki(std::filesystem::path directory, env::Random& random, std::vector<std::string> names);
   Status open_ca(WallTime now);
   Status open_server(WallTime now);
-  [[nodiscard]] bool server_is_good(WallTime now) const;
+  /// Reads the endpoint's certificate and takes its names over. False: a new one is needed.
+  [[nodiscard]] bool load_server(WallTime now);
 
   std::filesystem::path directory_;
   env::Random& random_;

@@ -163,6 +163,9 @@ TEST_F(PkiTest, MakesTheEndpointsCertificateAnewForANewName) {
   const std::string server = home("server.pem");
   open();
   EXPECT_EQ(home("server.pem"), server) << "a name too many does no harm";
+  open(kNow, {"third.lab"});
+  EXPECT_EQ(judge(home("ca.pem"), home("server.pem"), "second.lab", kNow), "ok")
+      << "another Region's name stays";
 }
 
 TEST_F(PkiTest, MakesABrokenEndpointCertificateAnew) {

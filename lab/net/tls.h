@@ -53,6 +53,7 @@ struct TlsFacts {
   std::optional<PeerCertificate> peer;
   std::vector<TlsAlert> alerts;
   std::string problem;                  ///< OpenSSL's words when it failed.
+  bool ticket_received = false;         ///< Of a client: the server offers to resume.
   std::size_t largest_record_sent = 0;  ///< Bytes, without the record's header.
 };
 

@@ -122,11 +122,20 @@ int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+// OpenSSL 3.0 has no words for some of RFC 8446's alerts.
+const char* alert_name(int number) {
+  constexpr int kCertificateRequired = 116;
+  constexpr int kNoApplicationProtocol = 120;
+  if (number == kCertificateRequired) return "certificate required";
+  if (number == kNoApplicationProtocol) return "no application protocol";
+  return ::SSL_alert_desc_string_long(number);
+}
+
 void note_alert(const SSL* ssl, int where, int value) {
   if ((where & SSL_CB_ALERT) == 0) return;
   constexpr int kFatal = 2;
-  record_of(ssl)->facts.alerts.push_back({(where & SSL_CB_READ) != 0, value >> 8 == kFatal,
-                                          value & 0xff, ::SSL_alert_desc_string_long(value)});
+  record_of(ssl)->facts.alerts.push_back(
+      {(where & SSL_CB_READ) != 0, value >> 8 == kFatal, value & 0xff, alert_name(value & 0xff)});
 }
 
 void note_message(int sent, int, int content, const void* bytes, std::size_t size, SSL* ssl,
@@ -135,6 +144,9 @@ void note_message(int sent, int, int content, const void* bytes, std::size_t siz
   TlsFacts& facts = record_of(ssl)->facts;
   if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_CLIENT_HELLO) {
     facts.client_hello.assign(static_cast<const char*>(bytes), size);
+  }
+  if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_NEWSESSION_TICKET) {
+    facts.ticket_received = true;
   }
   if (sent == 1 && content == SSL3_RT_HEADER && size == SSL3_RT_HEADER_LENGTH) {
     const std::size_t length = std::size_t{at[3]} << 8 | at[4];

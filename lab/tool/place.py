@@ -88,7 +88,7 @@ class RegionPlace:
         except (OSError, ValueError) as error:
             raise Trouble(f"{self.file('endpoint.json')}: {error}") from error
 
-    def call(self, operation, **members):
+    def call(self, operation, /, **members):
         """An operation of the AWS API; its output. Raises ApiFailure."""
         with Control(self.control_socket) as control:
             answer = control.ask("aws", operation=operation, input=members)
@@ -134,10 +134,10 @@ class Control:
             self.lines.close()
             self.socket.close()
 
-    def ask(self, operation, **members):
+    def ask(self, op, /, **members):
         """The answer of one operation; lines that are no answer (of a trace) are passed over."""
         self.last += 1
-        request = {"id": self.last, "op": operation, **members}
+        request = {"id": self.last, "op": op, **members}
         try:
             self.socket.sendall((json.dumps(request) + "\n").encode())
             for line in self.lines:
@@ -145,7 +145,7 @@ class Control:
                 if answer.get("id") != self.last:
                     continue
                 if "error" in answer:
-                    raise Trouble(f"{operation}: {answer['error']}")
+                    raise Trouble(f"{op}: {answer['error']}")
                 return answer["ok"]
         except (OSError, ValueError) as error:
             raise Trouble(f"{self.path}: {error}") from error

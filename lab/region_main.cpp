@@ -1,0 +1,153 @@
+// hf_lab_region: one Region of the local IoT Core, before a mosquitto that `holdfast lab up`
+// started.
+//
+// Exit codes: 0 ended by SIGTERM or SIGINT; 1 it cannot do what was asked; 2 wrong arguments.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "holdfast/result.h"
+#include "lab/net/control.h"
+#include "lab/net/pki.h"
+#include "lab/net/trace.h"
+#include "lab/region_server.h"
+#include "lab/region_services.h"
+#include "posix/event_loop.h"
+#include "posix/signals.h"
+#include "posix/system.h"
+
+namespace {
+
+using namespace holdfast;       // NOLINT: a program's main file
+using namespace holdfast::lab;  // NOLINT
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+struct Arguments {
+  std::string region = "eu-central-1";
+  std::string directory = ".";
+  std::string pki = "../pki";
+  std::string control = "control.sock";
+  std::string trace;
+  std::vector<std::string> names;
+  std::string switches;
+  RegionServer::Options server;
+};
+
+int fail(int code, const std::string& what) {
+  std::fprintf(stderr, "hf_lab_region: %s\n", what.c_str());
+  return code;
+}
+
+void declare(CLI::App& app, Arguments& a) {
+  app.add_option("--region", a.region, "its name")->capture_default_str();
+  app.add_option("--directory", a.directory, "where its state is kept")->capture_default_str();
+  app.add_option("--pki", a.pki, "where the CA is kept")->capture_default_str();
+  app.add_option("--control", a.control, "a Unix socket for orders")->capture_default_str();
+  app.add_option("--trace", a.trace, "a file that gets what happens, as lines of JSON");
+  app.add_option("--name", a.names, "one more name or address of the endpoint");
+  app.add_option("--switches", a.switches, "a JSON object of switches to change");
+  app.add_option("--listen", a.server.listen, "an address for devices")->capture_default_str();
+  app.add_option("--mqtt-port", a.server.ports.mqtt, "as AWS's 8883; 0: a free one");
+  app.add_option("--mixed-port", a.server.ports.mixed, "as AWS's 443; 0: a free one");
+  app.add_option("--https-port", a.server.ports.https, "as AWS's 8443; 0: a free one");
+  app.add_option("--broker", a.server.broker_socket, "the Unix socket of mosquitto")->required();
+  app.add_option("--broker-password-file", "what its plugin was told")
+      ->required()
+      ->each([&a](const std::string& file) { a.server.broker_password = file; });
+}
+
+/// Whether a certificate may come in: what the registry knows of it.
+net::ClientVerdict judge(const iot::Registry& registry, const env::Clock& clock,
+                         const net::PeerCertificate& shown) {
+  const iot::Certificate* known = registry.certificate(shown.fingerprint);
+  if (known == nullptr) return net::ClientVerdict::unknown_ca;
+  if (known->status != iot::CertificateStatus::active) return net::ClientVerdict::revoked;
+  const WallTime now = clock.wall();
+  const bool valid = known->facts.not_before <= now && now < known->facts.not_after;
+  return valid ? net::ClientVerdict::accept : net::ClientVerdict::expired;
+}
+
+iot::Arrival arrival_of(const net::Visitor& visitor) {
+  iot::Arrival arrival;
+  arrival.address = visitor.peer.substr(0, visitor.peer.rfind(':'));
+  arrival.websocket = visitor.upgrade != nullptr;
+  if (visitor.tls == nullptr) return arrival;
+  arrival.domain = visitor.tls->server_name;
+  if (visitor.tls->peer) arrival.principal = visitor.tls->peer->fingerprint;
+  if (visitor.tls->alpn == "mqtt") arrival.by = iot::Arrival::By::custom;
+  return arrival;
+}
+
+int serve(const Arguments& a, RegionServer::Options options) {
+  posix::ignore_sigpipe();
+  posix::EventLoop loop;
+  const auto clock = posix::make_clock();
+  const auto random = posix::make_random();
+  net::Trace trace(*clock);
+  if (!a.trace.empty()) {
+    if (const Status opened = trace.open(a.trace); !opened) {
+      return fail(kFailed, "--trace: " + opened.error().message);
+    }
+  }
+  auto pki = net::Pki::open(a.pki, clock->wall(), *random, a.names);
+  if (!pki) return fail(kFailed, pki.error().message);
+  const net::ServerFiles identity = (*pki)->server_files();
+  options.chain_file = identity.chain;
+  options.key_file = identity.key;
+  options.client_ca_file = (*pki)->ca_file();
+
+  RegionServices services({a.region, *random, **pki, **pki});
+  iot::Region region({*clock, *random, services.access, options.broker_password});
+  services.join(region);
+  RegionServer server(
+      {loop, *clock, trace, region,
+       [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
+       arrival_of, nullptr, nullptr},
+      std::move(options));
+  if (const Status started = server.start(); !started) {
+    return fail(kFailed, started.error().message);
+  }
+  if (!a.switches.empty()) {
+    const auto wanted = iot::parse_json(a.switches);
+    const Status changed = wanted ? iot::change(region.switches, *wanted) : wanted.error();
+    if (!changed) return fail(kUsage, "--switches: " + changed.error().message);
+  }
+  net::Control control(loop);
+  server.add_operations(control);
+  add_trace_operation(control, trace);
+  if (const Status opened = control.listen(a.control); !opened) {
+    return fail(kFailed, "--control: " + opened.error().message);
+  }
+  posix::Signals signals(loop, [&loop](int) { loop.stop(); });
+  const RegionPorts ports = server.ports();
+  std::printf("{\"region\":\"%s\",\"mqtt\":%u,\"mixed\":%u,\"https\":%u}\n", a.region.c_str(),
+              unsigned{ports.mqtt}, unsigned{ports.mixed}, unsigned{ports.https});
+  std::fflush(stdout);
+  loop.run();
+  if (const Status saved = server.save(); !saved) return fail(kFailed, saved.error().message);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("A Region of the local AWS IoT Core; started by `holdfast lab up`.",
+               "hf_lab_region");
+  Arguments arguments;
+  declare(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  RegionServer::Options options = arguments.server;
+  auto password = posix::read_file(options.broker_password, 4096);
+  if (!password) return fail(kFailed, password.error().message);
+  options.broker_password = std::move(*password);
+  options.state_file = std::filesystem::path(arguments.directory) / "state.json";
+  return serve(arguments, std::move(options));
+}

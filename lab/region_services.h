@@ -1,0 +1,80 @@
+// The services of a Region, made in their order and known to each other.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "env/random.h"
+#include "lab/iot/defender.h"
+#include "lab/iot/issuer.h"
+#include "lab/iot/jobs.h"
+#include "lab/iot/lifecycle.h"
+#include "lab/iot/region.h"
+#include "lab/iot/registry.h"
+#include "lab/iot/registry_access.h"
+#include "lab/iot/shadow.h"
+
+namespace holdfast::lab {
+
+/// What jobs ask of the registry. The lab has no thing groups and no S3.
+class JobsOfRegistry : public iot::JobsWorld {
+ public:
+  explicit JobsOfRegistry(const iot::Registry& registry) : registry_(registry) {}
+  [[nodiscard]] bool has_thing(std::string_view name) const override {
+    return registry_.has_thing(name);
+  }
+  [[nodiscard]] std::optional<std::vector<std::string>> things_in(
+      std::string_view /*group*/) const override {
+    return std::nullopt;
+  }
+  [[nodiscard]] std::optional<std::string> read_document(std::string_view /*url*/) const override {
+    return std::nullopt;
+  }
+
+ private:
+  const iot::Registry& registry_;
+};
+
+struct RegionServices {
+  struct World {
+    std::string region;  ///< "eu-central-1"
+    env::Random& random;
+    const iot::CertificateReader& reader;
+    iot::CertificateIssuer& issuer;
+  };
+  explicit RegionServices(const World& world)
+      : registry({world.region, {}}, world.reader, world.issuer, world.random),
+        shadows({}, registry),
+        jobs_world(registry),
+        jobs(jobs_settings(world.region), jobs_world, nullptr, world.random),
+        access(registry, nullptr) {}
+
+  /// The Region asks them from now on.
+  void join(iot::Region& region) {
+    region.add(registry);
+    region.add(shadows);
+    region.add(defender);
+    region.add(jobs);
+    region.add(lifecycle);
+    region.set_lifecycle(lifecycle);
+  }
+
+  iot::Registry registry;
+  iot::Shadows shadows;
+  iot::Defender defender;
+  iot::Lifecycle lifecycle;
+  JobsOfRegistry jobs_world;
+  iot::Jobs jobs;
+  iot::RegistryAccess access;
+
+ private:
+  static iot::JobsSettings jobs_settings(const std::string& region) {
+    iot::JobsSettings settings;
+    settings.region = region;
+    return settings;
+  }
+};
+
+}  // namespace holdfast::lab

@@ -1,0 +1,282 @@
+// AWS's own IoT Device SDK v2 for JavaScript, with its native CRT inside, against the local IoT Core:
+// clients that we did not write say whether the lab behaves as the service does.
+//
+//   LAB=about.json node --test clients.test.js
+//
+// about.json (lab/sdk_test.py writes it): host, ports, files of devices, and the command of the lab.
+'use strict';
+const assert = require('node:assert/strict');
+const {execFileSync} = require('node:child_process');
+const fs = require('node:fs');
+const {after, test} = require('node:test');
+const {io, iot, iotidentity, iotjobs, iotshadow, mqtt, mqtt5} = require('aws-iot-device-sdk-v2');
+
+const lab = JSON.parse(fs.readFileSync(process.env.LAB, 'utf8'));
+const PATIENCE_MS = 15000;
+
+/** The AWS CLI's words, to the lab. */
+function aws(...words) {
+  const out = execFileSync(lab.command[0], [...lab.command.slice(1), 'aws', ...words], {encoding: 'utf8'});
+  return out.trim() ? JSON.parse(out) : {};
+}
+
+/** A promise that fails by name when nothing comes. */
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+const open = [];
+after(async () => {
+  for (const close of open) await close();
+});
+
+function builder5(device, port = lab.mqtt) {
+  const b = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(
+    lab.host, device.cert, device.key);
+  b.withCertificateAuthorityFromPath(undefined, lab.ca);
+  b.withPort(port);
+  return b;
+}
+
+/** A connected MQTT 5 client and its CONNACK. */
+async function connect5(device, properties = {}, {port, fails} = {}) {
+  const b = builder5(device, port);
+  b.withConnectProperties({clientId: device.name, keepAliveIntervalSeconds: 60, ...properties});
+  const client = new mqtt5.Mqtt5Client(b.build());
+  const outcome = within(new Promise((resolve, reject) => {
+    client.on('connectionSuccess', (event) => (fails ? reject(new Error('connected')) : resolve(event)));
+    client.on('connectionFailure', (event) => (fails ? resolve(event) : reject(event.error)));
+  }), 'connection');
+  client.start();
+  open.push(async () => {
+    const stopped = new Promise((resolve) => client.on('stopped', resolve));
+    client.stop();
+    await stopped;
+    client.close();
+  });
+  return {client, event: await outcome};
+}
+
+/** A connected MQTT 3.1.1 client. */
+async function connect311(device, configure = (b) => b) {
+  const b = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder_from_path(device.cert, device.key);
+  b.with_certificate_authority_from_path(undefined, lab.ca);
+  b.with_endpoint(lab.host);
+  b.with_port(lab.mqtt);
+  b.with_client_id(device.name);
+  b.with_clean_session(true);
+  const connection = new mqtt.MqttClient().new_connection(configure(b).build());
+  connection.on('error', () => {});
+  const present = await within(connection.connect(), 'connection');
+  open.push(() => connection.disconnect());
+  return {connection, present};
+}
+
+function message(emitter, wanted) {
+  return within(new Promise((resolve) => {
+    emitter.on('messageReceived', (event) => {
+      if (event.message.topicName === wanted) resolve(event.message);
+    });
+  }), `a message on ${wanted}`);
+}
+
+const text = (payload) => Buffer.from(payload).toString();
+const rr = {maxRequestResponseSubscriptions: 8, maxStreamingSubscriptions: 6, operationTimeoutInSeconds: 10};
+
+test('MQTT 5: the CONNACK says what IoT Core says', async () => {
+  const {event} = await connect5(lab.devices.five, {keepAliveIntervalSeconds: 10, sessionExpiryIntervalSeconds: 7200});
+  assert.equal(event.settings.maximumQos, 1);
+  assert.equal(event.settings.receiveMaximumFromServer, 100);
+  assert.equal(event.settings.maximumPacketSizeToServer, 149504);
+  assert.equal(event.settings.topicAliasMaximumToServer, 8);
+  assert.equal(event.settings.serverKeepAlive, 30);
+  assert.equal(event.settings.sessionExpiryInterval, 3600);
+  assert.equal(event.settings.subscriptionIdentifiersAvailable, false);
+  assert.equal(event.settings.retainAvailable, true);
+  assert.equal(event.connack.sessionPresent, false);
+});
+
+test('MQTT 5 through the port of all protocols, by ALPN', async () => {
+  const b = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(
+    lab.host, lab.devices.alpn.cert, lab.devices.alpn.key);
+  b.withCertificateAuthorityFromPath(undefined, lab.ca);
+  b.withConnectProperties({clientId: lab.devices.alpn.name, keepAliveIntervalSeconds: 60});
+  const config = b.build();
+  config.port = lab.mixed; // as 443: the builder has set ALPN for it already
+  const client = new mqtt5.Mqtt5Client(config);
+  const connected = within(new Promise((resolve, reject) => {
+    client.on('connectionSuccess', resolve);
+    client.on('connectionFailure', (event) => reject(event.error));
+  }), 'connection');
+  client.start();
+  open.push(async () => { client.stop(); client.close(); });
+  assert.equal((await connected).connack.reasonCode, mqtt5.ConnectReasonCode.Success);
+});
+
+test('MQTT 5: publish, subscribe, user properties, content type', async () => {
+  const device = lab.devices.echo;
+  const {client} = await connect5(device);
+  const topic = `${device.name}/hello`;
+  const suback = await client.subscribe({subscriptions: [{topicFilter: topic, qos: mqtt5.QoS.AtLeastOnce}]});
+  assert.deepEqual(suback.reasonCodes, [mqtt5.SubackReasonCode.GrantedQoS1]);
+  const received = message(client, topic);
+  const puback = await client.publish({
+    topicName: topic, qos: mqtt5.QoS.AtLeastOnce, payload: 'hello', contentType: 'text/plain',
+    userProperties: [{name: 'a', value: '1'}],
+  });
+  assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.Success);
+  const got = await received;
+  assert.equal(text(got.payload), 'hello');
+  assert.equal(got.contentType, 'text/plain');
+  assert.deepEqual(got.userProperties, [{name: 'a', value: '1'}]);
+});
+
+test('MQTT 5: what the policy forbids is 0x87', async () => {
+  const {client} = await connect5(lab.devices.denied);
+  const suback = await client.subscribe({subscriptions: [
+    {topicFilter: 'somebody/else', qos: 1}, {topicFilter: `${lab.devices.denied.name}/x`, qos: 1}]});
+  assert.deepEqual(suback.reasonCodes, [mqtt5.SubackReasonCode.NotAuthorized, mqtt5.SubackReasonCode.GrantedQoS1]);
+  const puback = await client.publish({topicName: 'somebody/else', qos: 1, payload: 'x'});
+  assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.NotAuthorized);
+});
+
+test('MQTT 5: a client id that the policy does not allow is refused', async () => {
+  const {event} = await connect5({...lab.devices.denied, name: 'stranger'}, {}, {fails: true});
+  assert.equal(event.connack.reasonCode, mqtt5.ConnectReasonCode.NotAuthorized);
+});
+
+test('MQTT 5: a persistent session keeps messages and subscriptions', async () => {
+  const device = lab.devices.session;
+  const topic = `${device.name}/kept`;
+  const first = await connect5(device, {sessionExpiryIntervalSeconds: 600});
+  await first.client.subscribe({subscriptions: [{topicFilter: topic, qos: 1}]});
+  const stopped = new Promise((resolve) => first.client.on('stopped', resolve));
+  first.client.stop();
+  await stopped;
+  aws('iot-data', 'publish', '--topic', topic, '--qos', '1', '--payload', 'while away');
+  await new Promise((resolve) => setTimeout(resolve, 1100)); // one CONNECT a second
+  const b = builder5(device);
+  b.withConnectProperties({clientId: device.name, keepAliveIntervalSeconds: 60, sessionExpiryIntervalSeconds: 600});
+  b.withSessionBehavior(mqtt5.ClientSessionBehavior.RejoinAlways);
+  const second = new mqtt5.Mqtt5Client(b.build());
+  const received = message(second, topic);
+  const connected = within(new Promise((resolve) => second.on('connectionSuccess', resolve)), 'connection');
+  second.start();
+  open.push(async () => { second.stop(); second.close(); });
+  assert.equal((await connected).connack.sessionPresent, true);
+  assert.equal(text((await received).payload), 'while away');
+});
+
+test('MQTT 5: the elder connection of a client id is told 0x8E', async () => {
+  const device = lab.devices.twin;
+  const {client} = await connect5(device);
+  const disconnected = within(new Promise((resolve) => client.on('disconnection', resolve)), 'disconnection');
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  client.stop; // the younger one comes while this one is connected
+  await connect5(device);
+  const event = await disconnected;
+  client.stop();
+  assert.equal(event.disconnect.reasonCode, mqtt5.DisconnectReasonCode.SessionTakenOver);
+});
+
+test('MQTT 3.1.1: publish and subscribe', async () => {
+  const device = lab.devices.old;
+  const {connection, present} = await connect311(device);
+  assert.equal(present, false);
+  const topic = `${device.name}/hello`;
+  const received = within(new Promise((resolve) => {
+    connection.subscribe(topic, mqtt.QoS.AtLeastOnce, (_, payload) => resolve(text(payload)))
+      .then((granted) => assert.equal(granted.error_code ?? 0, 0))
+      .then(() => connection.publish(topic, 'hello', mqtt.QoS.AtLeastOnce));
+  }), 'the message');
+  assert.equal(await received, 'hello');
+});
+
+for (const version of ['5', '3.1.1']) {
+  const of = (service, five, old) => (version === '5' ? service.newFromMqtt5(five, rr) : service.newFromMqtt311(old, rr));
+  const suffix = version === '5' ? '5' : '311';
+
+  async function serviceClient(service, device) {
+    const client = version === '5' ? of(service, (await connect5(device)).client)
+      : of(service, null, (await connect311(device)).connection);
+    open.unshift(() => client.close()); // before the connection under it
+    return client;
+  }
+  const streamed = (stream, what) => {
+    const event = within(new Promise((resolve, reject) => {
+      stream.on('incomingPublish', (e) => resolve(e.message));
+      stream.on('incomingPublishError', (e) => reject(e.error));
+    }), what);
+    const subscribed = within(new Promise((resolve) => {
+      stream.on('subscriptionStatus', (e) => resolve(e));
+    }), `subscription to ${what}`);
+    stream.open();
+    return {event, subscribed};
+  };
+
+  test(`Shadow client over MQTT ${version}`, async () => {
+    const device = lab.devices[`shadow${suffix}`];
+    const shadow = await serviceClient(iotshadow.IotShadowClientv2, device);
+    const named = {thingName: device.name, shadowName: 'settings'};
+    await assert.rejects(shadow.getNamedShadow(named), (error) => {
+      assert.equal(error.modeledError.code, 404);
+      return true;
+    });
+    const delta = streamed(shadow.createNamedShadowDeltaUpdatedStream(named), 'a delta');
+    await delta.subscribed;
+    const updated = await shadow.updateNamedShadow({...named, state: {desired: {rpm: 1480}, reported: {rpm: 0}}});
+    assert.equal(updated.version, 1);
+    assert.deepEqual((await delta.event).state, {rpm: 1480});
+    await shadow.updateNamedShadow({...named, state: {reported: {rpm: 1480}}});
+    const got = await shadow.getNamedShadow(named);
+    assert.deepEqual(got.state, {desired: {rpm: 1480}, reported: {rpm: 1480}});
+    assert.equal(got.version, 2);
+    await assert.rejects(shadow.updateNamedShadow({...named, version: 1, state: {reported: {rpm: 1}}}), (error) => {
+      assert.equal(error.modeledError.code, 409);
+      return true;
+    });
+    await shadow.deleteNamedShadow(named);
+    const classic = {thingName: device.name};
+    assert.equal((await shadow.updateShadow({...classic, state: {reported: {up: true}}})).version, 1);
+    assert.deepEqual((await shadow.getShadow(classic)).state, {reported: {up: true}});
+    await shadow.deleteShadow(classic);
+  });
+
+  test(`Jobs client over MQTT ${version}`, async () => {
+    const device = lab.devices[`jobs${suffix}`];
+    const jobs = await serviceClient(iotjobs.IotJobsClientv2, device);
+    const thing = {thingName: device.name};
+    const none = await jobs.getPendingJobExecutions(thing);
+    assert.deepEqual([none.inProgressJobs, none.queuedJobs], [[], []]);
+    const changed = streamed(jobs.createJobExecutionsChangedStream(thing), 'notify');
+    const next = streamed(jobs.createNextJobExecutionChangedStream(thing), 'notify-next');
+    await Promise.all([changed.subscribed, next.subscribed]);
+    const jobId = `job-${suffix}`;
+    aws('iot', 'create-job', '--job-id', jobId, '--targets',
+      `arn:aws:iot:${lab.region}:123456789012:thing/${device.name}`, '--document', '{"operation":"reboot"}');
+    assert.equal((await changed.event).jobs.QUEUED[0].jobId, jobId);
+    assert.deepEqual((await next.event).execution.jobDocument, {operation: 'reboot'});
+    const started = await jobs.startNextPendingJobExecution({...thing, statusDetails: {step: 'download'}});
+    assert.equal(started.execution.jobId, jobId);
+    assert.equal(started.execution.status, iotjobs.model.JobStatus.IN_PROGRESS);
+    const described = await jobs.describeJobExecution({...thing, jobId});
+    assert.deepEqual(described.execution.statusDetails, {step: 'download'});
+    await assert.rejects(jobs.updateJobExecution({...thing, jobId, status: iotjobs.model.JobStatus.SUCCEEDED, expectedVersion: 99}),
+      (error) => {
+        assert.equal(error.modeledError.code, 'VersionMismatch');
+        return true;
+      });
+    await jobs.updateJobExecution({...thing, jobId, status: iotjobs.model.JobStatus.SUCCEEDED});
+    const execution = aws('iot', 'describe-job-execution', '--job-id', jobId, '--thing-arn',
+      `arn:aws:iot:${lab.region}:123456789012:thing/${device.name}`).execution;
+    assert.equal(execution.status, 'SUCCEEDED');
+    await assert.rejects(jobs.updateJobExecution({...thing, jobId, status: iotjobs.model.JobStatus.FAILED}), (error) => {
+      assert.equal(error.modeledError.code, 'InvalidStateTransition');
+      return true;
+    });
+  });
+}

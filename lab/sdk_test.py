@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Runs AWS's own device SDK (npm) against a Region of the lab.
+
+    sdk_test.py --bin DIR --modules DIR   DIR/bin of a build; where npm installed the SDK
+
+Exit: 0 all passed, 1 something failed, 77 the SDK is not installed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+DEVICES = ("five", "alpn", "echo", "denied", "session", "twin", "old", "shadow5", "shadow311", "jobs5",
+           "jobs311")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--modules", type=pathlib.Path, required=True)
+    parser.add_argument("--keep", action="store_true", help="keeps the lab's directory")
+    parser.add_argument("only", nargs="?", help="names of tests, as a regular expression")
+    asked = parser.parse_args()
+    if shutil.which("node") is None or not (asked.modules / "aws-iot-device-sdk-v2").is_dir():
+        print("node or the SDK is missing; tools/setup sdk installs them")
+        return 77
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-sdk-"))
+    lab = [str(asked.bin / "holdfast-lab"), "--directory", str(folder / "lab")]
+    try:
+        subprocess.run([*lab, "up", "--detach"], check=True)
+        return run(asked, folder, lab)
+    finally:
+        subprocess.run([*lab, "down"], check=False)
+        if not asked.keep:
+            shutil.rmtree(folder)
+
+
+def run(asked, folder, lab):
+    region = next((folder / "lab").glob("*/endpoint.json"))
+    about = json.loads(region.read_text(encoding="utf-8"))
+    about["command"] = lab
+    about["devices"] = {}
+    for name in DEVICES:
+        out = folder / name
+        subprocess.run([*lab, "device", name, "--out", str(out)], check=True,
+                       stdout=subprocess.DEVNULL)
+        about["devices"][name] = {"name": name, "cert": str(out / "device.pem"),
+                                  "key": str(out / "device.key")}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    only = ["--test-name-pattern", asked.only] if asked.only else []
+    # Node looks for modules beside the file; a link keeps them out of the source tree.
+    (folder / "clients.test.js").write_text((HERE / "sdk" / "clients.test.js").read_text("utf-8"),
+                                            encoding="utf-8")
+    (folder / "node_modules").symlink_to(asked.modules.resolve())
+    done = subprocess.run(["node", "--test", *only, "clients.test.js"], cwd=folder, timeout=300,
+                          env={**os.environ, "LAB": str(folder / "about.json")}, check=False)
+    return 1 if done.returncode else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
