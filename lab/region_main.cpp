@@ -94,11 +94,17 @@ int serve(const Arguments& a, RegionServer::Options options) {
       return fail(kFailed, "--trace: " + opened.error().message);
     }
   }
-  auto pki = net::Pki::open(a.pki, a.names);
+  auto pki = net::Pki::open(a.pki, clock->wall(), *random, a.names);
   if (!pki) return fail(kFailed, pki.error().message);
-  options.chain_file = (*pki)->server_chain_file();
-  options.key_file = (*pki)->server_key_file();
+  const net::ServerFiles identity = (*pki)->server_files();
+  options.chain_file = identity.chain;
+  options.key_file = identity.key;
   options.client_ca_file = (*pki)->ca_file();
+  for (const net::BadServer kind : net::kBadServers) {
+    if (const auto made = (*pki)->bad_server(clock->wall(), kind); !made) {
+      return fail(kFailed, made.error().message);
+    }
+  }
   options.fault_certificates = (*pki)->fault_folder();
 
   RegionServices services({a.region, *random, **pki, **pki});

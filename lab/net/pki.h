@@ -1,48 +1,78 @@
-// The lab's own certificate authority, which stands for Amazon's: makes the endpoint's certificate
-// and those of devices, and reads certificates.
+// The certificates of a lab: its CA, its endpoint's, its devices', and wrong ones for tests.
 //
-// Purpose:  keys and certificates with OpenSSL, for services that know of neither.
-// Files:    a directory with ca.pem, ca.key, server.pem and server.key, all PEM; keys have mode
-// 0600. Threads:  one at a time.
+// Purpose:   plays Amazon's part: signs for devices, and gives the endpoint an identity that a
+//            device with the lab's CA file trusts.
+// Threads:   any one. Several processes (the Regions of one lab) may share the directory.
+// Files:     ca.pem, ca.key, server.pem, server.key; faults/ when asked for. Keys are 0600.
+//            Devices' private keys are given away and never kept.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "holdfast/result.h"
+#include "env/random.h"
 #include "lab/iot/issuer.h"
 
 namespace holdfast::lab::net {
 
-class Pki : public iot::CertificateIssuer, public iot::CertificateReader {
+/// What is wrong with an endpoint's certificate.
+enum class BadServer : std::uint8_t {
+  expired,          ///< Since a day.
+  wrong_name,       ///< For another host.
+  unknown_ca,       ///< Signed by a CA that nobody knows.
+  oversized_chain,  ///< Valid, but several times the usual size.
+};
+inline constexpr std::array kBadServers = {BadServer::expired, BadServer::wrong_name,
+                                           BadServer::unknown_ca, BadServer::oversized_chain};
+
+/// Files of PEM that a TLS server needs.
+struct ServerFiles {
+  std::filesystem::path chain;
+  std::filesystem::path key;
+};
+
+class Pki final : public iot::CertificateIssuer, public iot::CertificateReader {
  public:
-  /// Makes what is missing in `directory`, and a new certificate of the endpoint for `names` (host
-  /// names and addresses, besides localhost). Errors name the file.
+  /// Loads what is in `directory` (created if missing) and makes what is not there yet. The
+  /// endpoint's certificate is made anew when it ends soon or lacks one of `names`, which come
+  /// besides localhost, its addresses and the names that it has already: Regions that share it do
+  /// not take each other's. `random` (serial numbers) must outlive the Pki. Errors name the file.
   [[nodiscard]] static Result<std::unique_ptr<Pki>> open(const std::filesystem::path& directory,
-                                                         const std::vector<std::string>& names);
+                                                         WallTime now, env::Random& random,
+                                                         std::vector<std::string> names = {});
   ~Pki() override;
 
-  [[nodiscard]] std::string ca_file() const;
-  [[nodiscard]] std::string server_chain_file() const;
-  [[nodiscard]] std::string server_key_file() const;
-  /// A folder with certificates of the endpoint that a device must not trust, as TlsServers wants
-  /// them: expired, wrong-name, unknown-ca; and oversized-chain, which is good but long.
-  [[nodiscard]] std::string fault_folder() const;
+  /// What devices trust, and what signed their certificates.
+  [[nodiscard]] std::filesystem::path ca_file() const;
+  [[nodiscard]] ServerFiles server_files() const;
+  /// Where bad_server() keeps what it makes: FAULT.crt and FAULT.key, as TlsServers wants them.
+  [[nodiscard]] std::filesystem::path fault_folder() const { return directory_ / "faults"; }
+  /// Makes such an identity; its key is the endpoint's.
+  [[nodiscard]] Result<ServerFiles> bad_server(WallTime now, BadServer kind);
 
-  /// Keys: RSA of at least 2048 bits, or EC on P-256, P-384 or P-521.
+  [[nodiscard]] Result<iot::CertificateFacts> read(std::string_view pem) const override;
   [[nodiscard]] Result<iot::IssuedCertificate> issue_from_csr(WallTime now,
                                                               std::string_view csr_pem) override;
-  /// RSA-2048, as AWS IoT makes them.
   [[nodiscard]] Result<iot::IssuedCertificate> issue_with_new_key(WallTime now) override;
-  [[nodiscard]] Result<iot::CertificateFacts> read(std::string_view pem) const override;
 
  private:
-  struct State;
-  explicit Pki(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  struct Keys;  ///< OpenSSL's objects.
+
+  Pki(std::filesystem::path directory, env::Random& random, std::vector<std::string> names);
+  Status open_ca(WallTime now);
+  Status open_server(WallTime now);
+  /// Reads the endpoint's certificate and takes its names over. False: a new one is needed.
+  [[nodiscard]] bool load_server(WallTime now);
+
+  std::filesystem::path directory_;
+  env::Random& random_;
+  std::vector<std::string> names_;
+  std::unique_ptr<Keys> keys_;
 };
 
 }  // namespace holdfast::lab::net
