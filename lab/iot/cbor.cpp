@@ -22,11 +22,9 @@ class Walk {
   /// Up to the first byte that makes no sense; the parser will come no further.
   bool is_too_deep() {
     while (at_ < bytes_.size()) {
-      if (!step()) break;
-      if (open_.size() > deepest_) return true;
-      if (open_.empty()) break;
+      if (!step() || too_deep_ || open_.empty()) break;
     }
-    return false;
+    return too_deep_;
   }
 
  private:
@@ -79,6 +77,7 @@ class Walk {
   }
 
   void open(std::uint64_t items) {
+    too_deep_ = open_.size() == deepest_;
     if (items == 0) return close_item();
     open_.push_back(items);
   }
@@ -90,6 +89,7 @@ class Walk {
   std::string_view bytes_;
   std::size_t deepest_;
   std::size_t at_ = 0;
+  bool too_deep_ = false;
   std::vector<std::uint64_t> open_;  ///< Items that are still to come, outermost first.
 };
 

@@ -53,6 +53,7 @@ TEST(LabCbor, IsBoundedInSizeAndDepth) {
   EXPECT_EQ(parse_cbor(std::string(100'000, '\x81')).error().code, Errc::too_large);
   EXPECT_EQ(parse_cbor("\x81\x81\x01"s, {100, 1}).error().code, Errc::too_large);
   EXPECT_TRUE(parse_cbor("\x81\x81\x01"s, {100, 2}));
+  EXPECT_FALSE(parse_cbor("\x81\x81\x80"s, {100, 2}));  // an empty one counts, too
   EXPECT_EQ(parse_cbor("\x82\x01\x02"s, {2, 2}).error().code, Errc::too_large);
 }
 
