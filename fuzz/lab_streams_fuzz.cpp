@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/streams.h"
@@ -55,7 +55,7 @@ void check_answers(const Answers& out, bool cbor) {
     if (a.topic.find("/data/") == std::string::npos) continue;
     const auto& p = payload->at("p");
     const auto bytes = cbor ? std::string(p.get_binary().begin(), p.get_binary().end())
-                            : from_base64(p.get<std::string>()).value_or("");
+                            : text_from_base64(p.get<std::string>()).value_or("");
     HF_CHECK(!bytes.empty());
     HF_CHECK(payload->at("l") == bytes.size());
     total += bytes.size();

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 #include "lab/iot/jobs_document.h"
 
@@ -93,10 +93,10 @@ void Commands::check_result(Fields in, Json& result) {
       std::string text;
       if (bytes.is_binary()) {
         const auto& binary = bytes.get_binary();
-        text = to_base64({reinterpret_cast<const char*>(binary.data()), binary.size()});
+        text = text_to_base64({reinterpret_cast<const char*>(binary.data()), binary.size()});
       } else {
         text = value.text("bin");
-        if (!from_base64(text)) value.complain("bin", "must be Base64");
+        if (!text_from_base64(text)) value.complain("bin", "must be Base64");
       }
       result[name] = {{"bin", text}};
     } else {
@@ -254,7 +254,7 @@ void Commands::on_time(WallTime now, Answers& out) {
 Json Commands::save() const {
   Json commands = Json::object();
   for (const auto& [id, c] : commands_) {
-    commands[id] = {{"payload", to_base64(c.payload)},
+    commands[id] = {{"payload", text_to_base64(c.payload)},
                     {"contentType", c.content_type},
                     {"displayName", c.display_name},
                     {"description", c.description},
@@ -286,7 +286,7 @@ Status Commands::load(const Json& state) {
   ExecutionMap executions;
   in.object("commands").each([&](const std::string& id, Fields one) {
     Command& c = commands[id];
-    const auto payload = from_base64(one.text("payload"));
+    const auto payload = text_from_base64(one.text("payload"));
     if (!payload) one.complain("payload", "must be Base64");
     c.payload = payload.value_or("");
     c.content_type = one.text("contentType");

@@ -4,7 +4,7 @@
 #include <tuple>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/jobs_book.h"
 #include "lab/iot/jobs_document.h"
@@ -64,7 +64,7 @@ ApiResult Commands::create_command(WallTime now, const Json& input) {
   refuse_unsupported(in);
   Command command;
   Fields payload = in.object("payload");
-  const auto content = from_base64(payload.text("content"));
+  const auto content = text_from_base64(payload.text("content"));
   if (!content) payload.complain("content", "must be Base64");
   command.payload = content.value_or("");
   if (command.payload.empty() || command.payload.size() > kPayloadBytes) {
@@ -102,7 +102,7 @@ ApiResult Commands::get_command(const Json& input) {
       {"commandId", id}, {"commandArn", arn("command/" + id)}, {"namespace", kNamespace}};
   if (!c.display_name.empty()) result["displayName"] = c.display_name;
   if (!c.description.empty()) result["description"] = c.description;
-  result["payload"] = {{"content", to_base64(c.payload)}};
+  result["payload"] = {{"content", text_to_base64(c.payload)}};
   if (!c.content_type.empty()) result["payload"]["contentType"] = c.content_type;
   result["createdAt"] = result["lastUpdatedAt"] = seconds(c.created);
   result["deprecated"] = result["pendingDeletion"] = false;

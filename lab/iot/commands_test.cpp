@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 #include "lab/iot/jobs_fixture.h"
 
@@ -43,7 +43,8 @@ class LabCommands : public ::testing::Test {
   void create(const std::string& content_type = "application/json") {
     done("CreateCommand",
          {{"commandId", "light"},
-          {"payload", {{"content", to_base64(R"({"on":true})")}, {"contentType", content_type}}}});
+          {"payload",
+           {{"content", text_to_base64(R"({"on":true})")}, {"contentType", content_type}}}});
   }
   std::string start(const std::string& target = kThing) {
     return done("StartCommandExecution", {{"commandArn", kCommand},

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 
 namespace holdfast::lab::iot {
@@ -245,7 +245,7 @@ std::optional<Streams::Refusal> Streams::send_blocks(const Topic& topic, const S
     if (cbor) {
       block["p"] = Json::binary({bytes->begin(), bytes->end()});
     } else {
-      block["p"] = to_base64(*bytes);
+      block["p"] = text_to_base64(*bytes);
     }
     for (std::size_t i = 0; i < copies; ++i) {
       send(topic_for(topic.thing, topic.stream, "data", cbor), cbor, block, out);

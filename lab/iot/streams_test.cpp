@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 #include "lab/iot/jobs_fixture.h"
 
@@ -88,7 +88,7 @@ class LabStreams : public ::testing::Test {
       const Json block = *parse_json(a.payload);
       if (!block.contains("i")) continue;
       const std::int64_t size = (*parse_json(request))["l"];
-      const std::string bytes = *from_base64(block["p"].get<std::string>());
+      const std::string bytes = *text_from_base64(block["p"].get<std::string>());
       const auto begin = static_cast<std::size_t>(block["i"].get<std::int64_t>() * size);
       EXPECT_EQ(bytes, files_.content["app"].substr(begin, static_cast<std::size_t>(size)));
       EXPECT_EQ(block["l"], bytes.size());
