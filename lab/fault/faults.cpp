@@ -4,8 +4,8 @@
 #include <array>
 #include <set>
 
+#include "lab/fault/faults_json.h"
 #include "lab/fault/object_reader.h"
-#include "lab/fault/rule_json.h"
 #include "lab/fault/values.h"
 
 namespace holdfast::lab::fault {
@@ -120,7 +120,7 @@ void read_rules(ObjectReader& in, std::vector<Rule>& into) {
   }
 }
 
-void read_faults(const Json& json, const std::string& path, bool presets_too, Problem& problem,
+void take_faults(const Json& json, const std::string& path, bool presets_too, Problem& problem,
                  Faults& into);
 
 void read_preset(const Json& name, const std::string& path, Problem& problem, Faults& into) {
@@ -128,7 +128,7 @@ void read_preset(const Json& name, const std::string& path, Problem& problem, Fa
   for (const Preset& preset : presets()) {
     if (text == nullptr || preset.name != *text) continue;
     // A preset is ours; that each of them can be read is a test.
-    return read_faults(Json::parse(preset.json, nullptr, false), path, false, problem, into);
+    return take_faults(Json::parse(preset.json, nullptr, false), path, false, problem, into);
   }
   problem.at(path, "must be the name of a preset; `holdfast lab fault --list` lists them");
 }
@@ -144,7 +144,7 @@ void read_presets(const Json& names, const std::string& path, Problem& problem, 
 }
 
 /// What is not named in `json` stays as it is in `into`; rules are added.
-void read_faults(const Json& json, const std::string& path, bool presets_too, Problem& problem,
+void take_faults(const Json& json, const std::string& path, bool presets_too, Problem& problem,
                  Faults& into) {
   if (presets_too && (json.is_string() || json.is_array())) {
     return read_presets(json, path, problem, into);
@@ -199,10 +199,15 @@ Json tls_json(const TlsSettings& tls) {
 
 }  // namespace
 
-Result<Faults> parse_faults(const Json& json) {
+Faults read_faults(const Json& json, const std::string& path, Problem& problem) {
   Faults faults;
+  take_faults(json, path, true, problem, faults);
+  return faults;
+}
+
+Result<Faults> parse_faults(const Json& json) {
   Problem problem;
-  read_faults(json, "", true, problem, faults);
+  Faults faults = read_faults(json, "", problem);
   if (problem) return problem.error();
   return faults;
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,7 +97,7 @@ struct Preset {
   std::string_view description;  ///< One line.
   std::string_view json;
 };
-[[nodiscard]] const std::vector<Preset>& presets();
+[[nodiscard]] std::span<const Preset> presets() noexcept;
 
 [[nodiscard]] std::string_view to_string(Accept accept) noexcept;
 [[nodiscard]] std::string_view to_string(Upstream upstream) noexcept;

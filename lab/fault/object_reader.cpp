@@ -59,7 +59,8 @@ const Json* ObjectReader::find(std::string_view key) {
 }
 
 std::string ObjectReader::path_of(std::string_view key) const {
-  return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+  if (path_.empty() || key.empty()) return path_ + std::string(key);
+  return path_ + "." + std::string(key);
 }
 
 void ObjectReader::read(std::string_view key, bool& into) {

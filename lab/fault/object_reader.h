@@ -53,6 +53,7 @@ class ObjectReader {
 
   /// The member, from now on known; nullptr: there is none.
   [[nodiscard]] const Json* find(std::string_view key);
+  /// Of the object itself for "".
   [[nodiscard]] std::string path_of(std::string_view key) const;
   void wrong(std::string_view key, std::string_view words) { problem_.at(path_of(key), words); }
   [[nodiscard]] Problem& problem() noexcept { return problem_; }

@@ -1,4 +1,5 @@
-#include "lab/fault/rule_json.h"
+// The rules' part of faults_json.h.
+#include "lab/fault/faults_json.h"
 
 #include <algorithm>
 #include <array>

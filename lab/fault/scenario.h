@@ -48,6 +48,9 @@ struct Scenario {
 
   static constexpr std::size_t kFileMax = std::size_t{256} * 1024;
   static constexpr std::size_t kMaxSteps = 1000;
+  static constexpr std::uint64_t kMaxRepeat = 1'000'000;
+  /// What is repeated takes at least so long; all else may take no time.
+  static constexpr Duration kLeastRepeated = std::chrono::milliseconds(10);
 };
 
 /// What the relay is to do now.
@@ -60,15 +63,18 @@ struct Order {
 class ScenarioRun {
  public:
   /// `speed`: 60 makes an hour a minute; it applies to the times of steps, not to those within
-  /// faults. REQUIRES: speed > 0.
-  ScenarioRun(Scenario scenario, BootTime start, double speed = 1);
-  ScenarioRun(Scenario scenario, BootTime start, double speed, std::uint64_t seed);
+  /// faults. REQUIRES: kSlowest to kFastest. `seed`: another one than the scenario's.
+  ScenarioRun(Scenario scenario, BootTime start, double speed = 1,
+              std::optional<std::uint64_t> seed = std::nullopt);
 
   /// The next order whose time has come; call it until there is none.
   [[nodiscard]] std::optional<Order> next(BootTime now);
   /// When next() gives one; kNever: at the end.
   [[nodiscard]] BootTime wake() const noexcept { return at_; }
   [[nodiscard]] bool over() const noexcept { return at_ == kNever; }
+
+  static constexpr double kSlowest = 0.1;
+  static constexpr double kFastest = 100'000;
 
  private:
   /// A seed's own sequence, the same on every machine (SplitMix64).
@@ -81,7 +87,8 @@ class ScenarioRun {
     std::uint64_t state_;
   };
   [[nodiscard]] Duration drawn(const Span& span);
-  [[nodiscard]] Duration scaled(Duration time) const;
+  /// Plans the next order after that of the present step is over.
+  void advance();
   void plan();
 
   Scenario scenario_;

@@ -1,4 +1,4 @@
-// Rules as JSON; the keys are in docs/relay.md.
+// Faults and rules as JSON, with their places; the keys are in docs/relay.md.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,9 @@
 #include "lab/fault/rule.h"
 
 namespace holdfast::lab::fault {
+
+/// As parse_faults(); what is wrong is in `problem`.
+[[nodiscard]] Faults read_faults(const Json& json, const std::string& path, Problem& problem);
 
 /// A rule without a name is left without; what is wrong is in `problem`.
 [[nodiscard]] Rule parse_rule(const Json& json, const std::string& path, Problem& problem);
