@@ -175,9 +175,8 @@ Result<std::optional<fault::ScenarioRun>> read_scenario(const Arguments& argumen
   if (!text) return text.error();
   auto scenario = fault::Scenario::parse(*text);
   if (!scenario) return std::move(scenario).error().with(arguments.scenario);
-  const std::uint64_t seed = arguments.seed.value_or(scenario->seed);
   return std::optional(
-      fault::ScenarioRun(std::move(scenario).value(), now, arguments.time_scale, seed));
+      fault::ScenarioRun(std::move(scenario).value(), now, arguments.time_scale, arguments.seed));
 }
 
 // Everything that must work before the first device may come.
