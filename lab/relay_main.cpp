@@ -83,7 +83,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--faults", arguments.faults, "what is wrong from the start: a file or JSON");
   app.add_option("--scenario", arguments.scenario, "what goes wrong when: a TOML file");
   app.add_option("--time-scale", arguments.time_scale, "of the scenario; 60 makes an hour a minute")
-      ->check(CLI::Range(1e-3, 1e6));
+      ->check(CLI::Range(fault::ScenarioRun::kSlowest, fault::ScenarioRun::kFastest));
   app.add_option("--seed", arguments.seed, "of the scenario, instead of its own");
 }
 
@@ -175,9 +175,8 @@ Result<std::optional<fault::ScenarioRun>> read_scenario(const Arguments& argumen
   if (!text) return text.error();
   auto scenario = fault::Scenario::parse(*text);
   if (!scenario) return std::move(scenario).error().with(arguments.scenario);
-  const std::uint64_t seed = arguments.seed.value_or(scenario->seed);
   return std::optional(
-      fault::ScenarioRun(std::move(scenario).value(), now, arguments.time_scale, seed));
+      fault::ScenarioRun(std::move(scenario).value(), now, arguments.time_scale, arguments.seed));
 }
 
 // Everything that must work before the first device may come.

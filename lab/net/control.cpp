@@ -42,7 +42,7 @@ struct Control::State : std::enable_shared_from_this<Control::State> {
 class Control::State::Session final : public ControlSession,
                                       public std::enable_shared_from_this<Session> {
  public:
-  Session(std::shared_ptr<State> owner, std::shared_ptr<Stream> stream)
+  Session(std::weak_ptr<State> owner, std::shared_ptr<Stream> stream)
       : owner_(std::move(owner)), stream_(std::move(stream)) {}
 
   void read() {

@@ -14,8 +14,8 @@ using mqtt::Side;
 using mqtt::Wishes;
 using namespace std::string_literals;
 
-const std::string kPingreq = "\xc0\x00"s;
-const std::string kPingresp = "\xd0\x00"s;
+constexpr std::string_view kPingreq{"\xc0\x00", 2};
+constexpr std::string_view kPingresp{"\xd0\x00", 2};
 
 std::string publish(const std::string& topic, const std::string& payload) {
   mqtt::Publish out;
@@ -124,9 +124,9 @@ TEST_F(ConversationTest, WhatAStageKeepsIsNotPassedAndWhatItMakesIsTold) {
   start();
   stages[0]->frames = [](BootTime, Side from, std::string_view, Wishes& out) {
     out.note("answered itself");
-    out.send(from, kPingresp);
+    out.send(from, std::string(kPingresp));
   };
-  write(device, kPingreq);
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return at_device->bytes == kPingresp; }));
   EXPECT_TRUE(at_broker->bytes.empty());
   const auto packets = events_named("packet");
@@ -147,9 +147,9 @@ TEST_F(ConversationTest, FramesGoThroughTheStagesInOrderFromEitherSide) {
       out.send(other(from), std::string(frame));
     };
   }
-  write(device, kPingreq);
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return at_broker->bytes == kPingreq; }));
-  write(broker, kPingresp);
+  write(broker, std::string(kPingresp));
   ASSERT_TRUE(until([&] { return at_device->bytes == kPingresp; }));
   EXPECT_EQ(order, "0110");
 }
@@ -188,7 +188,7 @@ TEST_F(ConversationTest, AStageEndsTheDeviceAfterSending) {
     out.close(Side::device, Ending::after_sending);
     out.close(Side::broker, Ending::reset);
   };
-  write(device, kPingreq);
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return at_device->end && at_broker->end; }));
   EXPECT_EQ(at_device->bytes, publish("bye", "x"));
   EXPECT_EQ(*at_device->end, "fin");
@@ -213,10 +213,10 @@ TEST_F(ConversationTest, AnOrderlyEndWaitsForWhatStagesOnTheWayStillHold) {
     out.close(Side::device, Ending::after_sending);
   };
   stages[1]->frames = [](BootTime, Side from, std::string_view, Wishes& out) {
-    out.send(from, kPingresp);
+    out.send(from, std::string(kPingresp));
     out.close(from, Ending::after_sending);
   };
-  write(device, kPingreq);
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return at_device->end.has_value(); }));
   EXPECT_EQ(at_device->bytes, kPingresp);
 }
@@ -226,10 +226,10 @@ TEST_F(ConversationTest, SilenceNeitherReadsNorWritesNorEnds) {
   stages[0]->frames = [](BootTime, Side, std::string_view, Wishes& out) {
     out.close(Side::device, Ending::silence);
   };
-  write(device, kPingreq);
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return !events_named("end").empty(); }));
-  write(device, kPingreq);
-  write(broker, kPingresp);
+  write(device, std::string(kPingreq));
+  write(broker, std::string(kPingresp));
   broker->close([] {});
   turn_for(std::chrono::milliseconds(200));
   EXPECT_TRUE(at_device->bytes.empty());
@@ -246,8 +246,8 @@ TEST_F(ConversationTest, WakesAStageWhenItWants) {
   stages[0]->frames = [&](BootTime now, Side, std::string_view, Wishes&) {
     stages[0]->next = now + std::chrono::milliseconds(60);
   };
-  stages[0]->woken = [](BootTime, Wishes& out) { out.send(Side::device, kPingresp); };
-  write(device, kPingreq);
+  stages[0]->woken = [](BootTime, Wishes& out) { out.send(Side::device, std::string(kPingresp)); };
+  write(device, std::string(kPingreq));
   ASSERT_TRUE(until([&] { return at_device->bytes == kPingresp; }));
   EXPECT_GE(clock->now() - begin, std::chrono::milliseconds(60));
 }

@@ -211,9 +211,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
       send(std::move(answer));
       return;
     }
-    patience_.arm_after(answer.delay, [self = shared_from_this(), answer = std::move(answer)] {
-      self->send(answer);
-    });
+    const Duration delay = answer.delay;
+    patience_.arm_after(
+        delay, [self = shared_from_this(), answer = std::move(answer)] { self->send(answer); });
   }
 
   // Opens the body and picks the range; may change the status.

@@ -256,7 +256,7 @@ class WebSocketTest : public HttpTest {
                           serve_http(loop, std::move(stream), nullptr, peer, server);
                         }}) {
     EXPECT_TRUE(listener.listen({"127.0.0.1", 0, ""}).ok());
-    server.upgraded = [this](std::shared_ptr<Stream> stream, const HttpQuestion& question) {
+    server.upgraded = [this](const std::shared_ptr<Stream>& stream, const HttpQuestion& question) {
       questions.push_back(question);
       at_server = read_all(stream);
       if (opened) opened(*stream);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lab/net/door.h"
 #include "lab/net/test_net.h"
 
@@ -42,10 +44,9 @@ class TlsTest : public NetTest {
   }
 
   static bool has_alert(const TlsFacts& facts, bool from_peer, int number) {
-    for (const TlsAlert& alert : facts.alerts) {
-      if (alert.from_peer == from_peer && alert.number == number) return true;
-    }
-    return false;
+    return std::any_of(facts.alerts.begin(), facts.alerts.end(), [&](const TlsAlert& alert) {
+      return alert.from_peer == from_peer && alert.number == number;
+    });
   }
 };
 
