@@ -107,7 +107,8 @@ int serve(const Arguments& a, RegionServer::Options options) {
   }
   options.fault_certificates = (*pki)->fault_folder();
 
-  RegionServices services({a.region, *random, **pki, **pki});
+  RegionServices services(
+      {a.region, *random, **pki, **pki, std::filesystem::path(a.directory) / "files"});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
   net::FaultSwitch faults(loop, trace, *clock);

@@ -1,12 +1,15 @@
 // The services of a Region, made in their order and known to each other.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "env/random.h"
+#include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
@@ -15,6 +18,8 @@
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
 #include "lab/iot/shadow.h"
+#include "lab/iot/streams.h"
+#include "lab/stream_files.h"
 
 namespace holdfast::lab {
 
@@ -43,12 +48,16 @@ struct RegionServices {
     env::Random& random;
     const iot::CertificateReader& reader;
     iot::CertificateIssuer& issuer;
+    std::filesystem::path files;  ///< What stands for S3: BUCKET/KEY below it.
   };
   explicit RegionServices(const World& world)
       : registry({world.region, {}}, world.reader, world.issuer, world.random),
         shadows({}, registry),
         jobs_world(registry),
         jobs(jobs_settings(world.region), jobs_world, nullptr, world.random),
+        commands(commands_settings(world.region), has_thing(), world.random),
+        stream_files(world.files),
+        streams(streams_settings(world.region), has_thing(), stream_files, world.random),
         access(registry, nullptr) {}
 
   /// The Region asks them from now on.
@@ -57,6 +66,8 @@ struct RegionServices {
     region.add(shadows);
     region.add(defender);
     region.add(jobs);
+    region.add(commands);
+    region.add(streams);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
   }
@@ -67,11 +78,27 @@ struct RegionServices {
   iot::Lifecycle lifecycle;
   JobsOfRegistry jobs_world;
   iot::Jobs jobs;
+  iot::Commands commands;
+  StreamFiles stream_files;
+  iot::Streams streams;
   iot::RegistryAccess access;
 
  private:
+  [[nodiscard]] std::function<bool(std::string_view)> has_thing() {
+    return [this](std::string_view name) { return registry.has_thing(name); };
+  }
   static iot::JobsSettings jobs_settings(const std::string& region) {
     iot::JobsSettings settings;
+    settings.region = region;
+    return settings;
+  }
+  static iot::CommandsSettings commands_settings(const std::string& region) {
+    iot::CommandsSettings settings;
+    settings.region = region;
+    return settings;
+  }
+  static iot::StreamsSettings streams_settings(const std::string& region) {
+    iot::StreamsSettings settings;
     settings.region = region;
     return settings;
   }
