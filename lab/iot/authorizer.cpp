@@ -15,10 +15,10 @@ namespace {
 constexpr std::array<std::string_view, 6> kOperations = {
     "CreateAuthorizer", "DescribeAuthorizer",   "ListAuthorizers",
     "DeleteAuthorizer", "SetDefaultAuthorizer", "SetAuthorizerAnswers"};
-const std::string kName = "x-amz-customauthorizer-name";
-const std::string kSignature = "x-amz-customauthorizer-signature";
-const std::string kFailed = "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR";
-const std::string kWrong = "CUSTOM_AUTHORIZER_PARAMETER_INVALID";
+constexpr const char* kName = "x-amz-customauthorizer-name";
+constexpr const char* kSignature = "x-amz-customauthorizer-signature";
+constexpr const char* kFailed = "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR";
+constexpr const char* kWrong = "CUSTOM_AUTHORIZER_PARAMETER_INVALID";
 
 ApiError invalid(const std::string& complaint) {
   return {"InvalidRequestException", 400, complaint};

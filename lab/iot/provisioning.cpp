@@ -14,12 +14,11 @@ constexpr std::string_view kCertificates = "$aws/certificates/";
 constexpr std::string_view kTemplates = "$aws/provisioning-templates/";
 constexpr int kTokenWords = 8;  ///< Of 64 bits each.
 
-const Json kNothing;
-
 const Json& member(const Json& object, std::string_view key) {
-  if (!object.is_object()) return kNothing;
+  static const Json nothing;
+  if (!object.is_object()) return nothing;
   const auto found = object.find(std::string(key));
-  return found == object.end() ? kNothing : *found;
+  return found == object.end() ? nothing : *found;
 }
 
 /// Takes texts only; false when there is something else, or too much.

@@ -33,10 +33,10 @@ class Reader {
 
  private:
   static const Json& member(const Json& object, std::string_view key) {
-    static const Json kNothing;
-    if (!object.is_object()) return kNothing;
+    static const Json nothing;
+    if (!object.is_object()) return nothing;
     const auto found = object.find(std::string(key));
-    return found == object.end() ? kNothing : *found;
+    return found == object.end() ? nothing : *found;
   }
   static std::vector<std::pair<std::string, Json>> members(const Json& object) {
     std::vector<std::pair<std::string, Json>> all;
