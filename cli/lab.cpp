@@ -1,3 +1,4 @@
+// See lab.h.
 #include "lab.h"
 
 #include <unistd.h>

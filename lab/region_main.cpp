@@ -10,6 +10,7 @@
 
 #include "holdfast/result.h"
 #include "lab/net/control.h"
+#include "lab/net/crypto.h"
 #include "lab/net/fault_switch.h"
 #include "lab/net/pki.h"
 #include "lab/net/trace.h"
@@ -107,8 +108,9 @@ int serve(const Arguments& a, RegionServer::Options options) {
   }
   options.fault_certificates = (*pki)->fault_folder();
 
+  const net::OpenSslCrypto crypto;
   RegionServices services(
-      {a.region, *random, **pki, **pki, std::filesystem::path(a.directory) / "files"});
+      {a.region, *random, **pki, **pki, crypto, std::filesystem::path(a.directory) / "files"});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
   net::FaultSwitch faults(loop, trace, *clock);

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "env/random.h"
+#include "lab/iot/authorizer.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
 #include "lab/iot/lifecycle.h"
+#include "lab/iot/provisioning.h"
 #include "lab/iot/region.h"
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
@@ -48,6 +50,7 @@ struct RegionServices {
     env::Random& random;
     const iot::CertificateReader& reader;
     iot::CertificateIssuer& issuer;
+    const iot::Crypto& crypto;
     std::filesystem::path files;  ///< What stands for S3: BUCKET/KEY below it.
   };
   explicit RegionServices(const World& world)
@@ -58,7 +61,10 @@ struct RegionServices {
         commands(commands_settings(world.region), has_thing(), world.random),
         stream_files(world.files),
         streams(streams_settings(world.region), has_thing(), stream_files, world.random),
-        access(registry, nullptr) {}
+        provisioning(provisioning_settings(world.region), registry, world.issuer, nullptr,
+                     world.random),
+        authorizers(world.region, std::string(iot::Registry::kAccount), world.crypto),
+        access(registry, &authorizers) {}
 
   /// The Region asks them from now on.
   void join(iot::Region& region) {
@@ -68,6 +74,8 @@ struct RegionServices {
     region.add(jobs);
     region.add(commands);
     region.add(streams);
+    region.add(provisioning);
+    region.add(authorizers);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
   }
@@ -81,6 +89,8 @@ struct RegionServices {
   iot::Commands commands;
   StreamFiles stream_files;
   iot::Streams streams;
+  iot::Provisioning provisioning;
+  iot::Authorizers authorizers;
   iot::RegistryAccess access;
 
  private:
@@ -89,6 +99,11 @@ struct RegionServices {
   }
   static iot::JobsSettings jobs_settings(const std::string& region) {
     iot::JobsSettings settings;
+    settings.region = region;
+    return settings;
+  }
+  static iot::ProvisioningSettings provisioning_settings(const std::string& region) {
+    iot::ProvisioningSettings settings;
     settings.region = region;
     return settings;
   }

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/page.h"
 #include "lab/iot/policy.h"
 
@@ -91,7 +91,7 @@ std::string Authorizers::arn(std::string_view name) const {
 
 bool Authorizers::is_signed(const Authorizer& one, const std::string& token,
                             const std::string& signature) const {
-  const auto bytes = from_base64(signature);
+  const auto bytes = text_from_base64(signature);
   return bytes && std::any_of(one.public_keys.begin(), one.public_keys.end(), [&](const auto& key) {
            return crypto_.verify_rsa_sha256(key.second, token, *bytes);
          });

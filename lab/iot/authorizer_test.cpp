@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -67,7 +67,7 @@ class LabAuthorizers : public ::testing::Test {
   }
   static std::string signed_name(const std::string& token, const std::string& key = "K1") {
     return "user?x-amz-customauthorizer-name=signed&x-amz-customauthorizer-signature=" +
-           encode_percent(to_base64(key + token)) + "&Token=" + encode_percent(token);
+           encode_percent(text_to_base64(key + token)) + "&Token=" + encode_percent(token);
   }
   /// The verdict when the function of "open" answers so.
   std::string answered(const Json& answer) {
@@ -131,7 +131,7 @@ TEST_F(LabAuthorizers, AGrantLastsAsLongAsTheFunctionSaid) {
 TEST_F(LabAuthorizers, HeadersAndQueryOfAnHttpRequestSayTheSame) {
   HttpQuestion question;
   question.target = "/mqtt?token=other&X-Amz-CustomAuthorizer-Name=signed";
-  question.headers = {{"X-Amz-CustomAuthorizer-Signature", to_base64("K1good token")},
+  question.headers = {{"X-Amz-CustomAuthorizer-Signature", text_to_base64("K1good token")},
                       {"Token", "good token"}};
   EXPECT_EQ(judge(authorizer_parameters(question)), "grant to pump7");
   EXPECT_EQ(authorizer_parameters({}), "");

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -50,7 +50,7 @@ Downloads::Downloads(std::string base, std::string secret, const Crypto& crypto)
 
 std::string Downloads::signature(std::string_view path, std::int64_t expires) const {
   std::string text = "GET\n" + std::to_string(expires) + '\n';
-  return to_base64(crypto_.hmac_sha256(secret_, text.append(path)));
+  return text_to_base64(crypto_.hmac_sha256(secret_, text.append(path)));
 }
 
 std::string Downloads::presign(WallTime now, std::string_view url, std::int64_t seconds) {

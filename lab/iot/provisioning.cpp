@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "lab/iot/base64.h"
+#include "base/base64.h"
 #include "lab/iot/cbor.h"
 
 namespace holdfast::lab::iot {
@@ -165,7 +165,7 @@ Provisioning::Outcome Provisioning::keep(WallTime now, const IssuedCertificate& 
     const std::uint64_t word = random_.next();
     for (unsigned shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(word >> shift);
   }
-  const std::string token = to_base64(bytes);
+  const std::string token = text_to_base64(bytes);
   tokens_[token] = {*id, issued.certificate_pem, {now.ms + settings_.token_seconds * 1000}, {}};
   ++revision_;
   Json answer = {{"certificateId", *id}, {"certificatePem", issued.certificate_pem}};

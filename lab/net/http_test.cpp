@@ -281,10 +281,9 @@ class WebSocketTest : public HttpTest {
       if (!error) talk(socket);
       done = true;
     });
-    bool ended = false;
     EXPECT_TRUE(until([&] {
       // A server ends the TCP connection after the closing handshake; the client waits for it.
-      if (at_server != nullptr && at_server->end && !std::exchange(ended, true)) {
+      if (at_server != nullptr && at_server->end && !std::exchange(closed, true)) {
         at_server->stream->close([] {});
       }
       return done.load();
@@ -295,6 +294,7 @@ class WebSocketTest : public HttpTest {
   Listener listener;
   std::shared_ptr<Reader> at_server;
   std::function<void(Stream&)> opened;
+  bool closed = false;  // The server's end, which may be closed once.
   websocket::response_type response;
   ErrorCode handshake;
 };
@@ -337,7 +337,10 @@ TEST_F(WebSocketTest, ATextFrameIsNoMqtt) {
 
 TEST_F(WebSocketTest, OurFarewellReachesTheClient) {
   ErrorCode end;
-  opened = [](Stream& stream) { stream.close([] {}); };
+  opened = [this](Stream& stream) {
+    closed = true;
+    stream.close([] {});
+  };
   with_client("mqtt", [&](Client& socket) {
     beast::flat_buffer buffer;
     socket.read(buffer, end);
