@@ -16,7 +16,32 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEVICES = ("five", "alpn", "echo", "denied", "session", "twin", "old", "shadow5", "shadow311", "jobs5",
-           "jobs311")
+           "jobs311", "commands")
+CLAIMS = ("claim5keys", "claim5csr", "claim311keys", "claim311csr")
+TEMPLATE = {
+    "Parameters": {"SerialNumber": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
+    "Resources": {
+        "thing": {"Type": "AWS::IoT::Thing",
+                  "Properties": {"ThingName": {"Fn::Join": ["", ["pump-", {"Ref": "SerialNumber"}]]}}},
+        "certificate": {"Type": "AWS::IoT::Certificate",
+                        "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"},
+                                       "Status": "Active"}},
+        "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": "fleet"}}},
+    "DeviceConfiguration": {"site": "north"}}
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in statements]})
+
+
+def claim_policy(arn):
+    """What AWS gives a claim certificate, and no more."""
+    topics = ["$aws/certificates/create/*", "$aws/certificates/create-from-csr/*",
+              "$aws/provisioning-templates/fleet/provision/*"]
+    return policy(("iot:Connect", "*"),
+                  (["iot:Publish", "iot:Receive"], [f"{arn}topic/{topic}" for topic in topics]),
+                  ("iot:Subscribe", [f"{arn}topicfilter/{topic}" for topic in topics]))
 
 
 def main():
@@ -40,6 +65,29 @@ def main():
             shutil.rmtree(folder)
 
 
+def prepare_fleet(folder, lab, about):
+    """A provisioning template, claim certificates, and a request signed by a key of ours."""
+    def aws(*words):
+        subprocess.run([*lab, "aws", *words], check=True, stdout=subprocess.DEVNULL)
+    arn = f"arn:aws:iot:{about['region']}:{about['account']}:"
+    aws("iot", "create-policy", "--policy-name", "fleet", "--policy-document",
+        policy(("iot:*", "*")))
+    about["template"] = "fleet"
+    aws("iot", "create-provisioning-template", "--template-name", "fleet", "--enabled",
+        "--template-body", json.dumps(TEMPLATE))
+    (folder / "claim.json").write_text(claim_policy(arn), encoding="utf-8")
+    for name in CLAIMS:
+        subprocess.run([*lab, "device", name, "--out", str(folder / name), "--policy",
+                        str(folder / "claim.json")], check=True, stdout=subprocess.DEVNULL)
+        about["devices"][name] = {"name": name, "cert": str(folder / name / "device.pem"),
+                                  "key": str(folder / name / "device.key")}
+    subprocess.run(["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pump",
+                    "-keyout", str(folder / "csr.key"), "-out", str(folder / "csr.pem")],
+                   check=True, capture_output=True)
+    about["csr"] = {"request": (folder / "csr.pem").read_text(encoding="ascii"),
+                    "key": (folder / "csr.key").read_text(encoding="ascii")}
+
+
 def run(asked, folder, lab):
     region = next((folder / "lab").glob("*/endpoint.json"))
     about = json.loads(region.read_text(encoding="utf-8"))
@@ -51,6 +99,7 @@ def run(asked, folder, lab):
                        stdout=subprocess.DEVNULL)
         about["devices"][name] = {"name": name, "cert": str(out / "device.pem"),
                                   "key": str(out / "device.key")}
+    prepare_fleet(folder, lab, about)
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
     only = ["--test-name-pattern", asked.only] if asked.only else []
     # Node looks for modules beside the file; a link keeps them out of the source tree.

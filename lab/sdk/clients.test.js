@@ -284,4 +284,64 @@ for (const version of ['5', '3.1.1']) {
       return true;
     });
   });
+
+  for (const way of ['keys', 'csr']) {
+    test(`Fleet provisioning client over MQTT ${version}, ${way}`, async () => {
+      const claim = lab.devices[`claim${suffix}${way}`];
+      const identity = await serviceClient(iotidentity.IotIdentityClientv2, claim);
+      const serial = `${suffix}${way}`;
+      const made = way === 'keys' ? await identity.createKeysAndCertificate({})
+        : await identity.createCertificateFromCsr({certificateSigningRequest: lab.csr.request});
+      const key = way === 'keys' ? made.privateKey : lab.csr.key;
+      await assert.rejects(identity.registerThing({
+        templateName: lab.template, certificateOwnershipToken: 'guessed', parameters: {SerialNumber: serial}}),
+      (error) => {
+        assert.equal(error.modeledError.statusCode, 400);
+        return true;
+      });
+      const registered = await identity.registerThing({
+        templateName: lab.template, certificateOwnershipToken: made.certificateOwnershipToken,
+        parameters: {SerialNumber: serial}});
+      assert.equal(registered.thingName, `pump-${serial}`);
+      assert.deepEqual(registered.deviceConfiguration, {site: 'north'});
+      const files = {name: registered.thingName, cert: `${registered.thingName}.pem`, key: `${registered.thingName}.key`};
+      fs.writeFileSync(files.cert, made.certificatePem);
+      fs.writeFileSync(files.key, key);
+      const {event} = await connect5(files); // as what it has become
+      assert.equal(event.connack.reasonCode, mqtt5.ConnectReasonCode.Success);
+    });
+  }
 }
+
+// The SDK for JavaScript has no client for commands; these are its MQTT 5 client and the topics.
+test('Commands over MQTT 5', async () => {
+  const device = lab.devices.commands;
+  const {client} = await connect5(device);
+  const base = `$aws/commands/things/${device.name}/executions`;
+  await client.subscribe({subscriptions: [{topicFilter: `${base}/+/request/json`, qos: 1},
+    {topicFilter: `${base}/+/response/accepted/json`, qos: 1}, {topicFilter: `${base}/+/response/rejected/json`, qos: 1}]});
+  const messages = [];
+  client.on('messageReceived', (event) => messages.push(event.message));
+  const arrives = async (part) => {
+    for (let waited = 0; waited < PATIENCE_MS; waited += 50) {
+      const found = messages.find((m) => m.topicName.includes(part));
+      if (found) return found;
+      await pause(50);
+    }
+    throw new Error(`no message on …${part}`);
+  };
+  const arn = `arn:aws:iot:${lab.region}:123456789012:`;
+  aws('iot', 'create-command', '--command-id', 'light', '--payload',
+    JSON.stringify({content: Buffer.from('{"on":true}').toString('base64'), contentType: 'application/json'}));
+  const {executionId} = aws('iot-jobs-data', 'start-command-execution', '--command-arn', `${arn}command/light`,
+    '--target-arn', `${arn}thing/${device.name}`, '--execution-timeout-seconds', '60');
+  const request = await arrives(`${executionId}/request`);
+  assert.equal(text(request.payload), '{"on":true}');
+  assert.equal(request.contentType, 'application/json');
+  assert.ok(request.messageExpiryIntervalSeconds <= 60);
+  await client.publish({topicName: `${base}/${executionId}/response/json`, qos: 1,
+    payload: JSON.stringify({status: 'SUCCEEDED', result: {lamp: {s: 'on'}}})});
+  assert.deepEqual(JSON.parse(text((await arrives(`${executionId}/response/accepted`)).payload)), {executionId});
+  assert.equal(aws('iot', 'get-command-execution', '--execution-id', executionId, '--target-arn', `${arn}thing/${device.name}`).status,
+    'SUCCEEDED');
+});

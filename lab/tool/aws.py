@@ -8,7 +8,7 @@ from .place import Trouble
 
 SERVICES = ("iot", "iot-data", "iot-jobs-data", "lab")
 # Members whose text is a document of its own: never taken apart here.
-DOCUMENTS = {"policyDocument", "document", "templateBody", "payload", "certificatePem",
+DOCUMENTS = {"policyDocument", "document", "templateBody", "certificatePem",
              "certificateSigningRequest", "token", "tokenSignature"}
 # Members that are lists even when one value is given.
 LISTS = {"targets", "files", "policyNames", "resources", "actions"}
@@ -49,14 +49,14 @@ def member_name(service, option):
     return option.replace("-", "_") if service == "lab" else camel(option)
 
 
-def value_of(name, text):
+def value_of(service, name, text):
     """What the text of an option stands for."""
     if text.startswith("file://"):
         try:
             text = pathlib.Path(text[len("file://"):]).read_text(encoding="utf-8")
         except OSError as error:
             raise Trouble(f"--{name}: {error}") from error
-    if name in DOCUMENTS:
+    if name in DOCUMENTS or (service, name) == ("iot-data", "payload"):
         return text
     if text[:1] in "{[" or text in ("true", "false"):
         try:
@@ -66,7 +66,7 @@ def value_of(name, text):
     if re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
     if re.fullmatch(r"\w+=[^,]*(,\w+=[^,]*)*", text):  # the AWS CLI's short form
-        return {key: value_of(key, value)
+        return {key: value_of(service, key, value)
                 for key, _, value in (part.partition("=") for part in text.split(","))}
     return text
 
@@ -88,14 +88,14 @@ def parse(service, words):
             at += 1
         name = member_name(service, option)
         if name in LISTS:
-            members[name] = [value_of(name, value) for value in values]
+            members[name] = [value_of(service, name, value) for value in values]
             if len(values) == 1 and isinstance(members[name][0], list):
                 members[name] = members[name][0]
         elif not values:
             members[name[2:3].lower() + name[3:] if option.startswith("no-") else name] = \
                 not option.startswith("no-")
         else:
-            members[name] = value_of(name, values[0])
+            members[name] = value_of(service, name, values[0])
             loose += values[1:]  # the file that a document goes to
     return members, loose
 
