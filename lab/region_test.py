@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""The local IoT Core end to end, with mosquitto's clients as devices.
+
+    region_test.py --bin DIR      DIR: the programs of a build
+"""
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from tool import aws, device
+from tool.place import ApiFailure, Control, Place, Trouble
+from tool.programs import Programs, wait_for
+
+BIN = None
+
+
+class Client:
+    """A mosquitto client with a device's files; what it printed."""
+
+    def __init__(self, lab, name, kind, *words, identity=None, version="5"):
+        endpoint = lab.region.endpoint()
+        files = lab.devices[identity or name]
+        self.process = subprocess.Popen(
+            [Programs.system(f"mosquitto_{kind}"), "-h", "localhost", "-p", str(endpoint["mqtt"]),
+             "-V", version, "-i", name, "--cafile", str(files / "ca.pem"), "--cert",
+             str(files / "device.pem"), "--key", str(files / "device.key"), *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def output(self, seconds=15):
+        try:
+            return self.process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.communicate()[0]
+
+
+class LabTest(unittest.TestCase):
+    """One lab for all tests; each has devices of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-region-"))
+        cls.place = Place(cls.folder / "lab")
+        cls.command = [str(BIN / "holdfast-lab"), "--directory", str(cls.place.root)]
+        cls.devices = {}
+        cls.up()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.down()
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def up(cls):
+        subprocess.run([*cls.command, "up", "--detach", "--region", "eu-west-1"], check=True,
+                       stdout=subprocess.DEVNULL)
+        cls.region = cls.place.choose()
+
+    @classmethod
+    def down(cls):
+        subprocess.run([*cls.command, "down"], check=True)
+
+    def make(self, name, policy=None):
+        self.devices[name] = self.folder / name
+        return device.create(self.region, name, self.devices[name], policy)
+
+    def client(self, *words, **options):
+        client = Client(self, *words, **options)
+        self.addCleanup(client.end)
+        return client
+
+    def connected(self, name):
+        wait_for(lambda: any(c["clientId"] == name
+                             for c in self.region.call("ListConnections")["connections"]), 10, name)
+
+    def subscribed(self, name, *words, **options):
+        """A subscriber whose subscription is granted."""
+        client = self.client(name, "sub", "-q", "1", *words, **options)
+
+        def granted():
+            with contextlib.suppress(ApiFailure):
+                return self.region.call("GetConnection", clientId=name)["subscriptions"]
+        wait_for(granted, 10, f"the subscription of {name}")
+        return client
+
+    def test_a_message_goes_from_device_to_device(self):
+        self.make("one")
+        listener = self.subscribed("one", "-t", "one/#", "-C", "1")
+        self.make("two", {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+        self.client("two", "pub", "-q", "1", "-t", "one/hello", "-m", "good day").output()
+        self.assertEqual(listener.output(), "good day\n")
+
+    def test_what_the_policy_forbids_is_refused_and_311_is_disconnected(self):
+        self.make("modest")
+        said = self.client("modest", "pub", "-q", "1", "-t", "others/x", "-m", "x", "-d").output()
+        self.assertIn("failed: Not authorized", said)
+        said = self.client("stranger", "pub", "-t", "x", "-m", "x", identity="modest").output()
+        self.assertIn("Not authorized", said)
+        time.sleep(1.1)  # one CONNECT a second
+        self.client("modest", "pub", "-q", "1", "-t", "others/x", "-m", "x", version="311").output(5)
+        trace = self.region.file("trace.ndjson").read_text(encoding="utf-8")
+        self.assertIn("FORBIDDEN_ACCESS: iot:Publish on topic/others/x is not allowed", trace)
+
+    def test_a_deactivated_certificate_ends_its_connection_and_gets_no_new_one(self):
+        certificate = self.make("fallen")
+        listener = self.subscribed("fallen", "-t", "fallen/#")
+        self.region.call("UpdateCertificate", certificateId=certificate, newStatus="INACTIVE")
+        wait_for(lambda: not any(c["clientId"] == "fallen" for c in
+                                 self.region.call("ListConnections")["connections"]), 10, "the end")
+        listener.process.kill()
+        said = self.client("fallen", "pub", "-t", "fallen/x", "-m", "x").output()
+        self.assertRegex(said, "TLS|tls|Protocol|connection|Connection|handshake|revoked")
+        self.assertFalse(any(c["clientId"] == "fallen" for c in
+                             self.region.call("ListConnections")["connections"]))
+
+    def test_lifecycle_events_and_the_will_of_a_device_that_is_lost(self):
+        self.make("mortal")
+        self.make("watcher", {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+        watcher = self.subscribed("watcher", "-t", "$aws/events/presence/+/mortal", "-t",
+                                  "mortal/gone", "-C", "3", "-v")
+        mortal = self.subscribed("mortal", "-t", "mortal/x", "--will-topic", "mortal/gone",
+                                 "--will-payload", "bye", "--will-qos", "1")
+        mortal.process.kill()
+        lines = sorted(watcher.output().splitlines())
+        self.assertEqual([line.split(" ", 1)[0] for line in lines],
+                         ["$aws/events/presence/connected/mortal",
+                          "$aws/events/presence/disconnected/mortal", "mortal/gone"])
+        event = json.loads(lines[1].split(" ", 1)[1])
+        self.assertEqual(event["disconnectReason"], "CONNECTION_LOST")
+        self.assertIs(event["clientInitiatedDisconnect"], False)
+
+    def test_state_survives_a_restart(self):
+        self.make("patient")
+        self.subscribed("patient", "-t", "patient/#", "-c", "-x", "600").process.terminate()
+        wait_for(lambda: not any(c["clientId"] == "patient" for c in
+                                 self.region.call("ListConnections")["connections"]), 10, "the end")
+        self.region.call("Publish", topic="patient/kept", payload="while away", qos=1)
+        self.region.call("CreateJob", jobId="kept", document="{}",
+                         targets=[self.region.call("DescribeThing", thingName="patient")["thingArn"]])
+        self.region.call("UpdateThingShadow", thingName="patient",
+                         payload='{"state":{"desired":{"rpm":1480}}}')
+        time.sleep(0.5)  # the broker has it
+        self.down()
+        self.up()
+        self.assertEqual(self.client("patient", "sub", "-q", "1", "-t", "patient/#", "-c", "-x", "600",
+                                     "-C", "1").output(), "while away\n")
+        pending = self.region.call("GetPendingJobExecutions", thingName="patient")
+        self.assertEqual([job["jobId"] for job in pending["queuedJobs"]], ["kept"])
+        shadow = self.region.call("GetThingShadow", thingName="patient")["payload"]
+        shadow = json.loads(shadow) if isinstance(shadow, str) else shadow
+        self.assertEqual(shadow["state"]["desired"], {"rpm": 1480})
+
+    def test_faults_stand_before_the_endpoint(self):
+        self.make("unlucky")
+        with Control(self.region.control_socket) as control:
+            control.ask("faults.set", faults={"tls": {"fault": "expired"}})
+            said = self.client("unlucky", "pub", "-t", "unlucky/x", "-m", "x").output()
+            self.assertRegex(said, "certificate|TLS|tls")
+            control.ask("faults.clear")
+        said = self.client("unlucky", "pub", "-q", "1", "-t", "unlucky/x", "-m", "x", "-d").output()
+        self.assertIn("received PUBACK", said)
+
+    def test_the_aws_clis_words(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            self.assertEqual(aws.run(self.place, ["iot", "create-thing", "--thing-name", "worded"]), 0)
+        self.assertEqual(json.loads(out.getvalue())["thingName"], "worded")
+        with self.assertRaisesRegex(ApiFailure, "ResourceNotFoundException"):
+            aws.run(self.place, ["iot", "describe-thing", "--thing-name", "nobody"])
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(aws.run(self.place, ["s3", "ls"]), 2)
+        with self.assertRaisesRegex(Trouble, "no such file|No such file"):
+            aws.run(self.place, ["iot", "create-policy", "--policy-document", "file:///no/such"])
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--bin", type=pathlib.Path, required=True)
+    known, rest = arguments.parse_known_args()
+    BIN = known.bin.resolve()
+    unittest.main(argv=[sys.argv[0], *rest])
