@@ -3,7 +3,7 @@
 import pathlib
 import sys
 
-from tool import aws, device, up
+from tool import aws, device, fault, up
 from tool.place import Place, Trouble, default_directory
 from tool.programs import Programs
 
@@ -15,6 +15,8 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
   up        start it: one Region or several      down, status
   device    make a device: thing, certificate, policy, and a configuration
   aws       the AWS CLI's words: create-job, update-thing-shadow, publish, …
+  fault     break the way to it: black hole, expired certificate, no PUBACK, …
+  kick      end connections                      trace     follow what happens
 
 Each command has --help. State is kept in --directory, $HOLDFAST_LAB, or
 ~/.local/state/holdfast-lab.
@@ -43,6 +45,9 @@ def main(words):
         "status": lambda rest: up.run_status(place, rest),
         "device": lambda rest: device.run(place, rest),
         "aws": lambda rest: aws.run(place, rest),
+        "fault": lambda rest: fault.run_fault(place, rest),
+        "kick": lambda rest: fault.run_kick(place, rest),
+        "trace": lambda rest: fault.run_trace(place, rest),
     }
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")

@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from tool import aws, device
+from tool import aws, device, fault
 from tool.place import ApiFailure, Control, Place, Trouble
 from tool.programs import Programs, wait_for
 
@@ -173,6 +173,27 @@ class LabTest(unittest.TestCase):
             control.ask("faults.clear")
         said = self.client("unlucky", "pub", "-q", "1", "-t", "unlucky/x", "-m", "x", "-d").output()
         self.assertIn("received PUBACK", said)
+
+    def test_the_words_of_faults(self):
+        def told(run, *words):
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                code = run(self.place, list(words))
+            return code, out.getvalue()
+        self.assertRegex(told(fault.run_fault, "--list")[1], "(?m)^black-hole +\\S")
+        self.make("muted")
+        listener = self.subscribed("muted", "-t", "muted/#")
+        told(fault.run_fault, "no-puback")
+        self.assertIn("PUBACK", told(fault.run_fault)[1])
+        self.make("unheard")
+        said = self.client("unheard", "pub", "-q", "1", "-t", "unheard/x", "-m", "x", "-d").output(2)
+        self.assertNotIn("PUBACK", said)
+        self.assertEqual(told(fault.run_kick, "muted", "--how", "disconnect", "--reason", "152"),
+                         (0, "1 ended\n"))
+        told(fault.run_fault, "--clear")
+        self.assertNotIn("PUBACK", told(fault.run_fault)[1])
+        with self.assertRaisesRegex(Trouble, "up.colour"):
+            fault.run_fault(self.place, ['{"up":{"colour":1}}'])
 
     def test_the_aws_clis_words(self):
         out = io.StringIO()
