@@ -174,6 +174,27 @@ class LabTest(unittest.TestCase):
         said = self.client("unlucky", "pub", "-q", "1", "-t", "unlucky/x", "-m", "x", "-d").output()
         self.assertIn("received PUBACK", said)
 
+    def test_a_custom_authorizer_lets_in_by_token(self):
+        self.make("tokened")  # for the CA
+        self.region.call("CreateAuthorizer", authorizerName="gate", signingDisabled=True,
+                         authorizerFunctionArn="arn:aws:lambda:eu-west-1:123456789012:function:f")
+        allow = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        self.region.call("SetAuthorizerAnswers", authorizerName="gate", otherwise={
+            "isAuthenticated": True, "principalId": "someone", "policyDocuments": [allow],
+            "disconnectAfterInSeconds": 300, "refreshAfterInSeconds": 300})
+
+        def publish(name):
+            return subprocess.run(
+                [Programs.system("mosquitto_pub"), "-h", "localhost", "-p",
+                 str(self.region.endpoint()["mixed"]), "--cafile",
+                 str(self.devices["tokened"] / "ca.pem"), "--tls-alpn", "mqtt", "-V", "5", "-i",
+                 f"by-{name}", "-u", f"u?x-amz-customauthorizer-name={name}", "-P", "token", "-t", "x",
+                 "-m", "x", "-q", "1", "-d"], capture_output=True, text=True, timeout=15,
+                check=False).stdout
+        self.assertIn("received PUBACK", publish("gate"))
+        self.assertIn("CONNACK (135)", publish("nobody"))
+
     def test_the_words_of_faults(self):
         def told(run, *words):
             out = io.StringIO()
