@@ -17,6 +17,7 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
   aws       the AWS CLI's words: create-job, update-thing-shadow, publish, …
   fault     break the way to it: black hole, expired certificate, no PUBACK, …
   kick      end connections                      trace     follow what happens
+  download  break what is behind presigned links
 
 Each command has --help. State is kept in --directory, $HOLDFAST_LAB, or
 ~/.local/state/holdfast-lab.
@@ -47,6 +48,7 @@ def main(words):
         "aws": lambda rest: aws.run(place, rest),
         "fault": lambda rest: fault.run_fault(place, rest),
         "kick": lambda rest: fault.run_kick(place, rest),
+        "download": lambda rest: fault.run_download(place, rest),
         "trace": lambda rest: fault.run_trace(place, rest),
     }
     if not words or words[0] in ("-h", "--help", "help"):

@@ -14,6 +14,7 @@
 #include "lab/net/fault_switch.h"
 #include "lab/net/pki.h"
 #include "lab/net/trace.h"
+#include "lab/region_http.h"
 #include "lab/region_server.h"
 #include "lab/region_services.h"
 #include "posix/event_loop.h"
@@ -81,6 +82,12 @@ iot::Arrival arrival_of(const net::Visitor& visitor) {
   arrival.domain = visitor.tls->server_name;
   if (visitor.tls->peer) arrival.principal = visitor.tls->peer->fingerprint;
   if (visitor.tls->alpn == "mqtt") arrival.by = iot::Arrival::By::custom;
+  if (visitor.upgrade != nullptr) {
+    arrival.by = iot::Arrival::By::custom;
+    const net::HttpQuestion& q = *visitor.upgrade;
+    arrival.authorizer_parameters =
+        iot::authorizer_parameters({q.method, q.target, q.headers, q.body, q.certificate});
+  }
   return arrival;
 }
 
@@ -109,17 +116,19 @@ int serve(const Arguments& a, RegionServer::Options options) {
   options.fault_certificates = (*pki)->fault_folder();
 
   const net::OpenSslCrypto crypto;
+  const std::filesystem::path files = std::filesystem::path(a.directory) / "files";
   RegionServices services(
-      {a.region, *random, **pki, **pki, crypto, std::filesystem::path(a.directory) / "files"});
+      {a.region, *random, **pki, **pki, crypto, options.broker_password, files});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
+  RegionHttp http(*clock, region, services.access, services.downloads, files);
   net::FaultSwitch faults(loop, trace, *clock);
   RegionServer server(
       {{loop, *clock, *random, trace, faults},
        region,
        [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
        arrival_of,
-       nullptr,
+       [&http](const net::HttpQuestion& question) { return http.answer(question); },
        nullptr},
       std::move(options));
   if (const Status started = server.start(); !started) {
@@ -130,7 +139,10 @@ int serve(const Arguments& a, RegionServer::Options options) {
     const Status changed = wanted ? iot::change(region.switches, *wanted) : wanted.error();
     if (!changed) return fail(kUsage, "--switches: " + changed.error().message);
   }
+  const RegionPorts ports = server.ports();
+  http.set_port(ports.mixed);
   net::Control control(loop);
+  http.add_operations(control);
   server.add_operations(control);
   faults.add_operations(control);
   add_trace_operation(control, trace);
@@ -138,7 +150,6 @@ int serve(const Arguments& a, RegionServer::Options options) {
     return fail(kFailed, "--control: " + opened.error().message);
   }
   posix::Signals signals(loop, [&loop](int) { loop.stop(); });
-  const RegionPorts ports = server.ports();
   std::printf("{\"region\":\"%s\",\"mqtt\":%u,\"mixed\":%u,\"https\":%u}\n", a.region.c_str(),
               unsigned{ports.mqtt}, unsigned{ports.mixed}, unsigned{ports.https});
   std::fflush(stdout);

@@ -12,6 +12,7 @@
 #include "lab/iot/authorizer.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
+#include "lab/iot/downloads.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
 #include "lab/iot/lifecycle.h"
@@ -51,13 +52,15 @@ struct RegionServices {
     const iot::CertificateReader& reader;
     iot::CertificateIssuer& issuer;
     const iot::Crypto& crypto;
+    std::string secret;           ///< Signs links; any, kept to itself.
     std::filesystem::path files;  ///< What stands for S3: BUCKET/KEY below it.
   };
   explicit RegionServices(const World& world)
       : registry({world.region, {}}, world.reader, world.issuer, world.random),
         shadows({}, registry),
         jobs_world(registry),
-        jobs(jobs_settings(world.region), jobs_world, nullptr, world.random),
+        downloads({}, world.secret, world.crypto),
+        jobs(jobs_settings(world.region), jobs_world, &downloads, world.random),
         commands(commands_settings(world.region), has_thing(), world.random),
         stream_files(world.files),
         streams(streams_settings(world.region), has_thing(), stream_files, world.random),
@@ -85,6 +88,7 @@ struct RegionServices {
   iot::Defender defender;
   iot::Lifecycle lifecycle;
   JobsOfRegistry jobs_world;
+  iot::Downloads downloads;
   iot::Jobs jobs;
   iot::Commands commands;
   StreamFiles stream_files;

@@ -5,10 +5,12 @@
 """
 import argparse
 import contextlib
+import http.client
 import io
 import json
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -194,6 +196,56 @@ class LabTest(unittest.TestCase):
                 check=False).stdout
         self.assertIn("received PUBACK", publish("gate"))
         self.assertIn("CONNACK (135)", publish("nobody"))
+
+    def https(self, port, method, target, body=None, device_name=None, headers=None):
+        """Status and body of one request."""
+        files = self.devices[device_name or self.any_device]
+        context = ssl.create_default_context(cafile=files / "ca.pem")
+        if device_name:
+            context.load_cert_chain(files / "device.pem", files / "device.key")
+        connection = http.client.HTTPSConnection("localhost", self.region.endpoint()[port],
+                                                 context=context, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, target, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def test_jobs_and_their_downloads_over_https(self):
+        self.make("loader")
+        type(self).any_device = "loader"
+        content = bytes(range(256)) * 1000
+        folder = self.region.file("files") / "firmware"
+        folder.mkdir(parents=True)
+        (folder / "app.bin").write_bytes(content)
+        link = "${aws:iot:s3-presigned-url:https://s3.eu-west-1.amazonaws.com/firmware/app.bin}"
+        self.region.call("CreateJob", jobId="update", document=json.dumps({"url": link}), targets=[
+            self.region.call("DescribeThing", thingName="loader")["thingArn"]])
+        status, body = self.https("https", "GET", "/things/loader/jobs/update?includeJobDocument=true",
+                                  device_name="loader")
+        self.assertEqual(status, 200, body)
+        url = json.loads(json.loads(body)["execution"]["jobDocument"])["url"]
+        target = url[url.index("/files/"):]
+        self.assertEqual(self.https("mixed", "GET", target), (200, content))
+        self.assertEqual(self.https("mixed", "GET", target, headers={"Range": "bytes=100-199"}),
+                         (206, content[100:200]))
+        self.assertEqual(self.https("mixed", "GET", target + "x")[0], 403)
+        with Control(self.region.control_socket) as control:
+            control.ask("download.fault", path="firmware/app.bin", corrupt_at=5)
+            self.assertEqual(self.https("mixed", "GET", target)[1][5], content[5] ^ 0xFF)
+            control.ask("download.fault", path="firmware/app.bin", cut_at=1000)
+            with self.assertRaises((http.client.IncompleteRead, OSError)):
+                self.https("mixed", "GET", target)
+        fault.run_download(self.place, ["firmware/app.bin", "--expired"])
+        self.assertEqual(self.https("mixed", "GET", target)[0], 403)
+
+    def test_publishing_over_https(self):
+        self.make("rest")
+        listener = self.subscribed("rest", "-t", "rest/#", "-C", "1")
+        self.assertEqual(self.https("https", "POST", "/topics/rest/x?qos=1", b"by hand",
+                                    device_name="rest"), (200, b'{"message":"OK"}'))
+        self.assertEqual(listener.output(), "by hand\n")
+        self.assertEqual(self.https("https", "POST", "/topics/others/x", b"",
+                                    device_name="rest")[0], 403)
 
     def test_the_words_of_faults(self):
         def told(run, *words):

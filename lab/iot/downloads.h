@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/time.h"
 #include "lab/iot/crypto.h"
@@ -39,6 +40,8 @@ class Downloads final : public Presigner {
   /// outlives it.
   Downloads(std::string base, std::string secret, const Crypto& crypto);
 
+  /// Links made from now on begin so.
+  void set_base(std::string base) { base_ = std::move(base); }
   /// Links keep the path of `url`: BASE/BUCKET/KEY.
   [[nodiscard]] std::string presign(WallTime now, std::string_view url,
                                     std::int64_t seconds) override;

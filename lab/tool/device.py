@@ -34,7 +34,13 @@ def default_policy(name, region):
         {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive", "iot:RetainPublish"],
          "Resource": [f"{arn}topic/{topic}" for topic in own]},
         {"Effect": "Allow", "Action": "iot:Subscribe",
-         "Resource": [f"{arn}topicfilter/{topic}" for topic in own]}]}
+         "Resource": [f"{arn}topicfilter/{topic}" for topic in own]},
+        # Over HTTPS:
+        {"Effect": "Allow",
+         "Action": ["iotjobsdata:GetPendingJobExecutions", "iotjobsdata:DescribeJobExecution",
+                    "iotjobsdata:StartNextPendingJobExecution", "iotjobsdata:UpdateJobExecution",
+                    "iot:GetThingShadow", "iot:UpdateThingShadow", "iot:DeleteThingShadow"],
+         "Resource": [f"{arn}thing/{name}", f"{arn}thing/{name}/*"]}]}
 
 
 def ensure(region, operation, /, **members):

@@ -1,4 +1,4 @@
-"""`holdfast lab fault` and `kick`: what is wrong with the way to the endpoint."""
+"""`holdfast lab fault`, `kick`, `download` and `trace`: what goes wrong, and what happens."""
 import argparse
 import json
 import pathlib
@@ -88,6 +88,25 @@ def run_kick(place, words):
         kicked = sum(control.ask(name, **order)["kicked"] for name in names)
     print(f"{kicked} ended")
     return 0 if kicked else 1
+
+
+def run_download(place, words):
+    parser = argparse.ArgumentParser(
+        prog="holdfast lab download",
+        description="What goes wrong with a file behind presigned links. Positions count bytes of the "
+                    "whole file; without an option, nothing does any more.")
+    parser.add_argument("path", metavar="BUCKET/KEY")
+    parser.add_argument("--expired", action="store_true", help="every link has ended already")
+    for name, what in (("cut-at", "the connection is reset before this byte"),
+                       ("corrupt-at", "this byte is inverted"),
+                       ("stall-at", "nothing more is sent from this byte on")):
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=what)
+    add_target(parser)
+    asked = parser.parse_args(words)
+    with open_control(place, asked) as control:
+        control.ask("download.fault", path=asked.path, expired=asked.expired, cut_at=asked.cut_at,
+                    corrupt_at=asked.corrupt_at, stall_at=asked.stall_at)
+    return 0
 
 
 def run_trace(place, words):
