@@ -72,13 +72,13 @@ TEST_F(LabDataPlane, JobsHaveTheirPaths) {
   ask("PUT", "/things/pump/jobs/$next", R"({"stepTimeoutInMinutes":5})");
   ask("GET", "/things/pump/jobs/j-1?executionNumber=2&includeJobDocument=true");
   ask("POST", "/things/pump/jobs/j-1", R"({"status":"SUCCEEDED"})");
-  EXPECT_EQ(
-      called_,
-      (std::vector<std::string>{
-          R"(GetPendingJobExecutions {"thingName":"pump"})",
-          R"(StartNextPendingJobExecution {"stepTimeoutInMinutes":5,"thingName":"pump"})",
-          R"(jobs-data:DescribeJobExecution {"thingName":"pump","jobId":"j-1","executionNumber":"2","includeJobDocument":true})",
-          R"(UpdateJobExecution {"status":"SUCCEEDED","thingName":"pump","jobId":"j-1"})"}));
+  EXPECT_EQ(called_,
+            (std::vector<std::string>{
+                R"(GetPendingJobExecutions {"thingName":"pump"})",
+                R"(StartNextPendingJobExecution {"stepTimeoutInMinutes":5,"thingName":"pump"})",
+                R"(jobs-data:DescribeJobExecution {"thingName":"pump","jobId":"j-1",)"
+                R"("executionNumber":"2","includeJobDocument":true})",
+                R"(UpdateJobExecution {"status":"SUCCEEDED","thingName":"pump","jobId":"j-1"})"}));
   EXPECT_EQ(ask("POST", "/things/pump/jobs/j-1", "[]").status, 400);
   EXPECT_EQ(status("DELETE", "/things/pump/jobs/j-1"), 405);
 }
