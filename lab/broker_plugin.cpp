@@ -12,11 +12,13 @@
 
 #include <mosquitto.h>
 
+#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <set>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <unordered_map>
 
 #include "lab/iot/broker_login.h"
@@ -46,14 +48,27 @@ class PerSecond {
 class Plugin {
  public:
   mosquitto_plugin_id_t* id = nullptr;
-  std::string password;
-  long stored_per_second = 100;
-  long stored_per_second_all = 500;
+
+  /// False for an option that is none, or has no number where it wants one.
+  bool take_option(std::string_view key, std::string_view value) {
+    if (key == "password") {
+      password_ = value;
+      return true;
+    }
+    long* const quota = key == "stored_per_second"       ? &stored_per_second_
+                        : key == "stored_per_second_all" ? &stored_per_second_all_
+                                                         : nullptr;
+    if (quota == nullptr) return false;
+    const char* const end = value.data() + value.size();
+    const auto [stop, failure] = std::from_chars(value.data(), end, *quota);
+    return failure == std::errc{} && stop == end && *quota >= 0;
+  }
+  [[nodiscard]] bool has_password() const { return !password_.empty(); }
 
   int authenticate(const mosquitto_evt_basic_auth& login) {
     const bool known = login.username != nullptr && login.password != nullptr &&
                        std::strcmp(login.username, iot::kBrokerUser) == 0 &&
-                       password == login.password;
+                       password_ == login.password;
     if (!known) return MOSQ_ERR_AUTH;
     here_.insert(login.client);
     stored_.erase(name(login.client));
@@ -64,8 +79,8 @@ class Plugin {
   int deliver(const mosquitto* client) {
     if (here_.count(client) != 0) return MOSQ_ERR_SUCCESS;
     const auto now = Clock::now();
-    const bool kept = stored_[name(client)].take(now, stored_per_second) &&
-                      all_stored_.take(now, stored_per_second_all);
+    const bool kept = stored_[name(client)].take(now, stored_per_second_) &&
+                      all_stored_.take(now, stored_per_second_all_);
     if (!kept) ++dropped_;
     return kept ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
   }
@@ -85,6 +100,9 @@ class Plugin {
     return id != nullptr ? id : "";
   }
 
+  std::string password_;
+  long stored_per_second_ = 100;
+  long stored_per_second_all_ = 500;
   std::set<const mosquitto*> here_;  // connected
   std::unordered_map<std::string, PerSecond> stored_;
   PerSecond all_stored_;
@@ -132,12 +150,12 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t* id, void** userdata, mosquitto_
   *userdata = plugin;
   plugin->id = id;
   for (int i = 0; i < count; ++i) {
-    const std::string key = options[i].key;
-    if (key == "password") plugin->password = options[i].value;
-    if (key == "stored_per_second") plugin->stored_per_second = std::atol(options[i].value);
-    if (key == "stored_per_second_all") plugin->stored_per_second_all = std::atol(options[i].value);
+    if (!plugin->take_option(options[i].key, options[i].value)) {
+      mosquitto_log_printf(MOSQ_LOG_ERR, "lab: plugin_opt_%s makes no sense", options[i].key);
+      return MOSQ_ERR_INVAL;
+    }
   }
-  if (plugin->password.empty()) {
+  if (!plugin->has_password()) {
     mosquitto_log_printf(MOSQ_LOG_ERR, "lab: plugin_opt_password is missing");
     return MOSQ_ERR_INVAL;
   }

@@ -26,7 +26,7 @@ class FakeCrypto final : public Crypto {
   }
 };
 
-const Json kGrant = {
+const Json grant_answer = {
     {"isAuthenticated", true},
     {"principalId", "pump7"},
     {"disconnectAfterInSeconds", 300},
@@ -39,7 +39,7 @@ class LabAuthorizers : public ::testing::Test {
   LabAuthorizers() {
     call("CreateAuthorizer", signing("signed"));
     call("SetAuthorizerAnswers", {{"authorizerName", "signed"},
-                                  {"answers", {{"good token", kGrant}}},
+                                  {"answers", {{"good token", grant_answer}}},
                                   {"otherwise", {{"isAuthenticated", false}}}});
     call("CreateAuthorizer", {{"authorizerName", "open"},
                               {"authorizerFunctionArn", "arn:f"},
@@ -94,7 +94,7 @@ TEST_F(LabAuthorizers, WithoutANameTheDefaultJudges) {
   EXPECT_EQ(judge("user"), "CUSTOM_AUTHORIZER_NOT_FOUND");
   EXPECT_EQ(judge("?x-amz-customauthorizer-name=none"), "CUSTOM_AUTHORIZER_NOT_FOUND");
   call("SetDefaultAuthorizer", {{"authorizerName", "open"}});
-  EXPECT_EQ(answered(kGrant), "grant to pump7");
+  EXPECT_EQ(answered(grant_answer), "grant to pump7");
   EXPECT_EQ(judge("user"), "grant to pump7");
   EXPECT_EQ(judge(""), "grant to pump7");
 }
@@ -104,7 +104,7 @@ TEST_F(LabAuthorizers, AnAnswerThatAwsWouldNotTakeIsAFailureOfTheFunction) {
   EXPECT_EQ(answered(nullptr), failure);
   EXPECT_EQ(answered(Json::object()), failure);
   const auto with = [&](const std::string& key, const Json& value) {
-    Json changed = kGrant;
+    Json changed = grant_answer;
     changed[key] = value;
     return answered(changed);
   };
@@ -117,11 +117,11 @@ TEST_F(LabAuthorizers, AnAnswerThatAwsWouldNotTakeIsAFailureOfTheFunction) {
   EXPECT_EQ(with("refreshAfterInSeconds", 86'401), failure);
   EXPECT_EQ(with("policyDocuments", {"{}"}), failure);
   EXPECT_EQ(with("policyDocuments", 7), failure);
-  EXPECT_EQ(with("policyDocuments", Json(11, kGrant["policyDocuments"][0])), failure);
+  EXPECT_EQ(with("policyDocuments", Json(11, grant_answer["policyDocuments"][0])), failure);
 }
 
 TEST_F(LabAuthorizers, AGrantLastsAsLongAsTheFunctionSaid) {
-  answered(kGrant);
+  answered(grant_answer);
   const auto answer = authorizers_.judge({}, "?x-amz-customauthorizer-name=open", "");
   const auto& granted = std::get<CustomAuthorizer::Answer>(answer);
   EXPECT_EQ(granted.grant.lasts, std::optional<Duration>(std::chrono::seconds(300)));
