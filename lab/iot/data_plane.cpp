@@ -55,10 +55,11 @@ std::optional<Json> object_of(const std::string& body) {
 void add_query(Json& input, const Target& target, const std::string& name) {
   const std::string* value = value_of(target, name);
   if (value == nullptr) return;
-  if (*value == "true" || *value == "false")
+  if (*value == "true" || *value == "false") {
     input[name] = *value == "true";
-  else
+  } else {
     input[name] = *value;
+  }
 }
 
 }  // namespace

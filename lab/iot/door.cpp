@@ -117,8 +117,8 @@ void Door::leave_broker(bool with_will, bool forget, mqtt::Wishes& out) {
 void Door::take(BootTime now, mqtt::Packet packet, mqtt::Wishes& out) {
   const mqtt::Type type = mqtt::type_of(packet);
   if (state_ == State::awaiting_connect) {
-    auto* connect = std::get_if<mqtt::Connect>(&packet);
-    if (connect != nullptr) return on_connect(now, std::move(*connect), out);
+    const auto* connect = std::get_if<mqtt::Connect>(&packet);
+    if (connect != nullptr) return on_connect(now, *connect, out);
     return end(DisconnectReason::client_error, reason::kProtocolError, "no CONNECT first", out);
   }
   if (state_ == State::awaiting_connack) {
@@ -162,9 +162,9 @@ void Door::on_disconnect(const mqtt::Disconnect& disconnect, mqtt::Wishes& out) 
 }
 
 void Door::take_from_broker(BootTime now, mqtt::Packet packet, mqtt::Wishes& out) {
-  if (auto* connack = std::get_if<mqtt::Connack>(&packet);
+  if (const auto* connack = std::get_if<mqtt::Connack>(&packet);
       connack != nullptr && state_ == State::awaiting_connack) {
-    return on_connack(now, std::move(*connack), out);
+    return on_connack(now, *connack, out);
   }
   if (state_ != State::open) return;
   if (auto* publish = std::get_if<mqtt::Publish>(&packet)) {
@@ -239,10 +239,11 @@ void Door::release(BootTime now, mqtt::Side from, mqtt::Wishes& out) {
     Held first = std::move(held.front());
     held.pop_front();
     held_bytes_ -= first.bytes;
-    if (from == mqtt::Side::device)
+    if (from == mqtt::Side::device) {
       take(now, std::move(first.packet), out);
-    else
+    } else {
       take_from_broker(now, std::move(first.packet), out);
+    }
   }
 }
 

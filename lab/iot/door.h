@@ -96,8 +96,8 @@ class Door : public mqtt::Stage {
   [[nodiscard]] bool five() const noexcept { return version_ == mqtt::Version::v5; }
 
   // door_connect.cpp
-  void on_connect(BootTime now, mqtt::Connect connect, mqtt::Wishes& out);
-  void on_connack(BootTime now, mqtt::Connack connack, mqtt::Wishes& out);
+  void on_connect(BootTime now, const mqtt::Connect& connect, mqtt::Wishes& out);
+  void on_connack(BootTime now, const mqtt::Connack& connack, mqtt::Wishes& out);
   void refuse(Refusal refusal, std::string words, mqtt::Wishes& out);
   [[nodiscard]] std::optional<Refusal> judge_connect(BootTime now, const mqtt::Connect& connect,
                                                      std::string& words);

@@ -26,7 +26,7 @@ constexpr std::string_view kGenerated = "$GEN/";
 
 }  // namespace
 
-void Door::on_connect(BootTime now, mqtt::Connect connect, mqtt::Wishes& out) {
+void Door::on_connect(BootTime now, const mqtt::Connect& connect, mqtt::Wishes& out) {
   version_ = connect.version;
   who_.client_id = connect.client_id;
   facts_.last_will = connect.will.has_value();
@@ -153,7 +153,7 @@ mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
   return up;
 }
 
-void Door::on_connack(BootTime now, mqtt::Connack connack, mqtt::Wishes& out) {
+void Door::on_connack(BootTime now, const mqtt::Connack& connack, mqtt::Wishes& out) {
   if (connack.code != 0) {
     mqtt::Connack refused{false, five() ? connack.code : std::uint8_t{3}, {}};
     to_device(refused, out);

@@ -89,10 +89,11 @@ bool Door::resolve_alias(mqtt::Publish& publish, mqtt::Wishes& out) {
         out);
     return false;
   }
-  if (publish.topic.empty())
+  if (publish.topic.empty()) {
     publish.topic = aliases_[number];
-  else
+  } else {
     aliases_[number] = publish.topic;
+  }
   publish.properties.erase(Id::topic_alias);
   return true;
 }

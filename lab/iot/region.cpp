@@ -110,10 +110,11 @@ void Region::refused(const Door& door) {
 void Region::subscribed(const Door& door, const std::vector<std::string>& filters, bool on) {
   if (lifecycle_ == nullptr) return;
   Answers answers;
-  if (on)
+  if (on) {
     Lifecycle::subscribed(wall(), client_of(door), filters, answers);
-  else
+  } else {
     Lifecycle::unsubscribed(wall(), client_of(door), filters, answers);
+  }
   carry(std::move(answers), nullptr);
 }
 
