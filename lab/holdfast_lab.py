@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`holdfast lab`: the words after it, and who answers them."""
+import os
 import pathlib
 import sys
 
@@ -18,6 +19,7 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
   fault     break the way to it: black hole, expired certificate, no PUBACK, …
   kick      end connections                      trace     follow what happens
   download  break what is behind presigned links
+  relay     the same faults before any other broker
 
 Each command has --help. State is kept in --directory, $HOLDFAST_LAB, or
 ~/.local/state/holdfast-lab.
@@ -48,6 +50,7 @@ def main(words):
         "aws": lambda rest: aws.run(place, rest),
         "fault": lambda rest: fault.run_fault(place, rest),
         "kick": lambda rest: fault.run_kick(place, rest),
+        "relay": lambda rest: os.execv(tools.own("hf_lab_relay"), ["holdfast lab relay", *rest]),
         "download": lambda rest: fault.run_download(place, rest),
         "trace": lambda rest: fault.run_trace(place, rest),
     }
