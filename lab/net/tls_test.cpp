@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "lab/net/door.h"
+#include "lab/net/entry.h"
 #include "lab/net/test_net.h"
 
 namespace holdfast::lab::net {

@@ -1,4 +1,4 @@
-#include "lab/net/door.h"
+#include "lab/net/entry.h"
 
 #include <utility>
 
