@@ -68,26 +68,39 @@ def _ideal(ideal, x, y):
     half = (x(1) - x(0)) / 2
     steps = [(x(at) + side, value) for at, value in enumerate(ideal) for side in (-half, half)]
     edge = " ".join(f"{across:.1f} {y(value):.1f}" for across, value in steps)
-    mean = " ".join(f"{across:.1f} {y(value / 2):.1f}" for across, value in steps)
+    mean = "".join(f"M{x(at) - half:.1f} {y(value / 2):.1f}h{2 * half:.1f}"
+                   for at, value in enumerate(ideal))
     floor = f"L{steps[-1][0]:.1f} {y(0):.1f} {steps[0][0]:.1f} {y(0):.1f}Z"
     return [f'<path class="area" d="M{edge}{floor}"/><path class="edge" d="M{edge}"/>'
-            f'<path class="mean" d="M{mean}"/>']
+            f'<path class="mean" d="{mean}"/>']
+
+
+def _shape(place, x, y):
+    """Rows are told apart by shape, too: circle, square, diamond."""
+    return (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="mark row-0"',
+            f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" class="mark row-1"',
+            f'<path d="M{x:.1f} {y - 6:.1f}l6 6-6 6-6-6z" class="mark row-2"')[place % 3]
+
+
+def mark(place):
+    """The shape of a row, for the words about it."""
+    return (f'<svg class="key-mark" viewBox="0 0 14 14" aria-hidden="true">{_shape(place, 7, 7)}/>'
+            "</svg>")
 
 
 def _points(row, place, rows, x, y):
-    """Rows stand side by side: circles, squares, diamonds."""
-    shift = (place - (rows - 1) / 2) * min(26, 220 / max(1, len(row.finding.gaps)) / rows)
+    """Rows stand side by side; of two, the left one has its numbers to the left, and only high up,
+    where they do not meet."""
+    count = len(row.finding.gaps)
+    shift = (place - (rows - 1) / 2) * min(26, 220 / max(1, count) / rows)
+    anchor = "middle" if rows == 1 else "end" if place == 0 else "start"
+    aside = {"middle": (0, -9), "end": (-8, 4), "start": (8, 4)}[anchor]
     marks = []
     for at, gap in enumerate(row.finding.gaps):
         across, up = x(at) + shift, y(gap)
-        shape = (f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5"', f'<rect x="{across - 4.5:.1f}" '
-                 f'y="{up - 4.5:.1f}" width="9" height="9"',
-                 f'<path d="M{across:.1f} {up - 6:.1f}l6 6-6 6-6-6z"')[place % 3]
-        marks.append(f'{shape} class="mark row-{place % 3}"><title>{gap:.3f} s</title>{_END[place % 3]}')
-        if len(row.finding.gaps) <= MAX_LABELS:
-            marks.append(f'<text class="value" x="{across:.1f}" y="{up - 9:.1f}" '
-                         f'text-anchor="middle">{gap:.2g}</text>')
+        shape = _shape(place, across, up)
+        marks.append(f"{shape}><title>{gap:.3f} s</title></{shape[1:].split(' ', 1)[0]}>")
+        if count * rows <= MAX_LABELS and (rows == 1 or rows == 2 and y(0) - up > 24):
+            marks.append(f'<text class="value" x="{across + aside[0]:.1f}" '
+                         f'y="{up + aside[1]:.1f}" text-anchor="{anchor}">{gap:.2g}</text>')
     return marks
-
-
-_END = ("</circle>", "</rect>", "</path>")

@@ -15,7 +15,7 @@ from html import escape as quote
 from report import charts
 from report.model import Sender, Verdict
 from report.text import verdict_line
-from report.words import counted, duration, number, visible
+from report.words import clock, counted, duration, moment, number, visible
 
 FOLDER = pathlib.Path(__file__).parent
 MAX_POINTS = 60_000         # of all series together; beyond it they are thinned
@@ -28,6 +28,7 @@ ICONS = {Verdict.PASS: "M2 6.5 5 9.5 10 3", Verdict.PASS_WITH_WARNINGS: "M6 1.5V
 BAD_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.PASS_WITH_WARNINGS, Verdict.PASS,
              Verdict.NOT_APPLICABLE)
 OPEN = (Verdict.FAIL, Verdict.ERROR)
+DROPPED = ("--warn", "--series-4", "--none")      # colours of the reasons, in turn
 
 
 def render(document):
@@ -64,6 +65,11 @@ def said(text):
     return f"<bdi>{escape(text)}</bdi>"
 
 
+def named(text):
+    """A name, which may be broken after an underscore."""
+    return said(text).replace("_", "_<wbr>")
+
+
 def _icon(verdict):
     return f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="{ICONS[verdict]}"/></svg>'
 
@@ -83,16 +89,18 @@ def _answer(document):
     segments = "".join(
         f'<i class="{kind.value}" style="flex:{counts[kind]}"></i>'
         for kind in Verdict if counts[kind])
-    facts = [(f"{WORDS[kind]}", f"{counts[kind]}") for kind in Verdict if counts[kind]]
-    facts += [("took", duration(run.seconds)), ("on", run.date)]
+    key = "".join(f'<li class="{kind.value}">{WORDS[kind]} <b>{counts[kind]}</b></li>'
+                  for kind in Verdict if counts[kind])
+    facts = [("on", moment(run.date)), ("took", duration(run.seconds))]
     if run.seed is not None:
         facts.append(("seed", str(run.seed)))
     share = (f'<div class="share" role="img" aria-label="{escape(verdict_line(document))}">'
-             f"{segments}</div>") if segments else ""
+             f'{segments}</div><ul class="key">{key}</ul>') if segments else ""
     return (f'<section class="answer {verdict.value}"><h1>{_headline(document)}</h1>'
-            f'<p class="lead">{_sentence(document)}</p>{share}<dl class="facts">' +
+            f'<p class="lead">{_sentence(document)}</p>{share}'
+            f'<p class="command"><code>{said(run.command)}</code></p><dl class="facts">' +
             "".join(f"<div><dt>{name}</dt><dd>{said(value)}</dd></div>" for name, value in facts) +
-            f'</dl><p class="command"><code>{said(run.command)}</code></p></section>')
+            "</dl></section>")
 
 
 def _headline(document):
@@ -111,8 +119,10 @@ def _headline(document):
 
 
 def _sentence(document):
-    account, score = document.account, document.score
+    account, score, counts = document.account, document.score, document.counts()
     parts = []
+    if counts[Verdict.FAIL] and counts[Verdict.ERROR]:
+        parts.append(f"{counted(counts[Verdict.ERROR], 'case')} could not be judged")
     if account and account.lost:
         parts.append(f"{counted(account.lost, 'message')} of {account.accepted:,} "
                      f"{'was' if account.lost == 1 else 'were'} lost")
@@ -157,7 +167,7 @@ def _row(case, at):
     took = duration(case.seconds) if case.seconds else "–"
     return (f'<tr class="row {case.verdict.value}" data-verdict="{case.verdict.value}" '
             f'data-case="case-{at}"><td class="verdict">{_badge(case.verdict)}</td>'
-            f'<td class="name"><a href="#case-{at}">{said(case.name)}</a></td>'
+            f'<td class="name"><a href="#case-{at}">{named(case.name)}</a></td>'
             f'<td class="reason">{said(case.reason)}' +
             (f"<ul>{warnings}</ul>" if warnings else "") +
             f'</td><td class="number">{took}</td></tr>')
@@ -208,8 +218,8 @@ def _timeline(document):
                           ("left", "Earlier", "←"), ("right", "Later", "→"),
                           ("all", "Show all", "All")))
     return (_heading("Timeline", "Times are minutes and seconds since the run began." + thinned) +
-            f'<div class="tools">{buttons}<output></output></div>'
-            '<p class="read">Point at the timeline to read its values.</p>'
+            f'<div class="over"><div class="tools">{buttons}<output></output></div>'
+            '<p class="read">Point at the timeline to read its values.</p></div>'
             '<div class="plot" tabindex="0" role="application" aria-label="Timeline of cases, faults, '
             'connection and rates. Arrows move, plus and minus zoom, 0 shows all, Shift and an arrow '
             f'reads values."></div><p class="legend">{legend}</p>'
@@ -273,16 +283,17 @@ def _attempts(document):
 
 def _figure(case, at):
     rows = charts.rows_of(case)
-    told = "".join(f'<p><b>{said(row.name + ": " if row.name else "")}{escape(row.finding.kind)}</b>'
-                   f" – {said(row.finding.sentence)}</p>" for row in rows)
+    told = "".join(f'<p>{charts.mark(place) if len(rows) > 1 else ""}<b>{said(row.name + ": " if row.name else "")}{escape(row.finding.kind)}</b>'
+                   f" – {said(row.finding.sentence)}</p>"
+                   for place, row in enumerate(rows))
     lines = "".join(
         f"<tr><td>{said(row.name)}</td><td class=number>{n}</td>"
-        f"<td class=number>{time:.3f}</td><td class=number>{gap:.3f}</td></tr>"
+        f"<td class=number>{clock(time)}</td><td class=number>{gap:.3f}</td></tr>"
         for row in rows for n, (time, gap) in enumerate(zip(row.times[1:], row.finding.gaps), 1))
-    return (f'<figure class="attempts"><h3><a href="#case-{at}">{said(case.name)}</a></h3>'
+    return (f'<figure class="attempts"><h3><a href="#case-{at}">{named(case.name)}</a></h3>'
             f"{charts.scatter(rows, case.name)}<figcaption>{told}</figcaption>"
             "<details><summary>Numbers</summary><table><thead><tr><th scope=col>Row</th>"
-            "<th scope=col class=number>Gap</th><th scope=col class=number>Attempt at (s)</th>"
+            "<th scope=col class=number>Gap</th><th scope=col class=number>Attempt at</th>"
             "<th scope=col class=number>Waited (s)</th></tr></thead>"
             f"<tbody>{lines}</tbody></table></details></figure>")
 
@@ -293,7 +304,8 @@ def _account(account):
     if account is None:
         return ""
     rows = [("delivered", account.delivered, "--pass"), ("pending", account.pending, "--series-1")]
-    rows += [(f"dropped: {reason}", count, "--warn") for reason, count in account.dropped.items()]
+    rows += [(f"dropped: {reason}", count, DROPPED[at % len(DROPPED)])
+             for at, (reason, count) in enumerate(account.dropped.items())]
     rows += [("lost", account.lost, "--fail")]
     if account.uncounted:
         rows.append(("cannot be explained", account.uncounted, "--fail"))
@@ -302,8 +314,7 @@ def _account(account):
         f"<td>{count:,}</td></tr>" for name, count, colour in rows)
     beam = "".join(f'<i style="flex:{count};--c:var({colour})" title="{escape(name)}: {count:,}"></i>'
                    for name, count, colour in rows if count > 0)
-    balanced = ("Every accepted message is accounted for." if not account.uncounted else
-                f"The account does not balance: {account.uncounted:,}.")
+    answer, colour = _balance(account)
     ids = ", ".join(said(word) for word in account.lost_ids)
     more = account.lost - len(account.lost_ids)
     return (_heading("Messages", "What the device accepted stands on one side; what became of it on "
@@ -312,11 +323,26 @@ def _account(account):
             f'{lines}<tr class="sum"><th scope="row">accepted</th><td>{account.accepted:,}</td></tr>'
             '<tr class="beside"><th scope="row">arrived more than once</th>'
             f"<td>{account.duplicates:,}</td></tr></tbody></table>"
-            f'<div class="scale" role="img" aria-label="{escape(balanced)}"><p>accepted</p><div '
+            f'<div><div class="scale" role="img" aria-label="{escape(answer)}"><p>accepted</p><div '
             f'class="beam"><i style="flex:1;--c:var(--strong)"></i></div><p>what became of it</p>'
-            f'<div class="beam">{beam}</div></div></div>'
-            f'<p class="verdict-line">{balanced}</p>' +
-            (f'<p class="ids">Lost: {ids}{f" and {more:,} more" if more else ""}</p>' if ids else ""))
+            f'<div class="beam">{beam}</div></div>'
+            f'<p class="verdict-line" style="color:var({colour})">{answer}</p>' +
+            (f'<p class="ids">Lost: {ids}{f" and {more:,} more" if more else ""}</p>' if ids else "") +
+            "</div></div>")
+
+
+def _balance(account):
+    """The sentence under the account, and its colour."""
+    parts = []
+    if account.lost:
+        parts.append(f"{counted(account.lost, 'accepted message')} never arrived")
+    if account.uncounted > 0:
+        parts.append(f"what became of {counted(account.uncounted, 'message')} is unknown")
+    if account.uncounted < 0:
+        parts.append(f"{counted(-account.uncounted, 'message')} more than were accepted are told of")
+    text = "; ".join(parts)
+    return ((f"{text[:1].upper()}{text[1:]}.", "--fail") if parts else
+            ("Nothing was lost: every accepted message is accounted for.", "--pass"))
 
 
 def _wrong(name, count):
@@ -326,10 +352,10 @@ def _wrong(name, count):
 # --- cases ---
 
 def _cases(document):
-    told = [(at, case) for at, case in enumerate(document.cases, 1)]
+    told = sorted(enumerate(document.cases, 1), key=lambda item: BAD_FIRST.index(item[1].verdict))
     if not told:
         return ""
-    return (_heading("Cases", "What was seen in each, and how to do it again.") +
+    return (_heading("Cases", "What was seen in each, and how to do it again; the worst first.") +
             "".join(_case(case, at, document.timeline) for at, case in told) +
             '<p class="nothing" hidden>No case fits.</p>')
 
@@ -343,7 +369,7 @@ def _case(case, at, timeline):
         parts.append(_figures(case.figures))
     if case.evidence:
         parts.append('<div><h4>Evidence</h4><ol class="evidence">' + "".join(
-            f"<li><time>{item.time:.3f} s</time><span>{said(item.text)}</span></li>"
+            f"<li><time>{clock(item.time)}</time><span>{said(item.text)}</span></li>"
             for item in case.evidence) + "</ol></div>")
     if case.packets:
         parts.append(_packets(case))
@@ -353,10 +379,10 @@ def _case(case, at, timeline):
     if case.seconds and not timeline.empty:
         parts.append(f'<p><button type="button" class="link" hidden data-begin="{case.begin}" '
                      f'data-end="{case.begin + case.seconds}">Show in the timeline</button></p>')
-    when = f"{duration(case.seconds)}, from {case.begin:.1f} s" if case.seconds else ""
+    when = f"{duration(case.seconds)}, from {clock(case.begin)}" if case.seconds else ""
     return (f'<details class="case {case.verdict.value}" id="case-{at}"'
             f'{" open" if case.verdict in OPEN else ""}><summary>{_badge(case.verdict)}'
-            f'<h3>{said(case.name)}</h3><span class="when">{when}</span></summary>'
+            f'<h3>{named(case.name)}</h3><span class="when">{when}</span></summary>'
             f'<div class="body">{"".join(parts)}</div></details>')
 
 
@@ -375,13 +401,13 @@ def _figures(figures):
 
 def _packets(case):
     rows = "".join(
-        f'<tr class="{packet.sender.value}"><td class="time">{packet.time:.3f}</td>'
+        f'<tr class="{packet.sender.value}"><td class="time">{clock(packet.time)}</td>'
         f'<td class="way">{"device →" if packet.sender is Sender.DEVICE else "← broker"}</td>'
         f'<td class="kind">{said(packet.kind)}</td><td>{said(packet.summary)}</td>'
         f'<td class="hex">{_spaced(packet.hex)}</td></tr>' for packet in case.packets)
     return (f'<details class="packets"{" open" if case.verdict is Verdict.FAIL else ""}>'
             f'<summary>{counted(len(case.packets), "packet")}</summary><div class="scroll"><table>'
-            '<thead><tr><th scope="col" class="number">Time (s)</th><th scope="col">From</th>'
+            '<thead><tr><th scope="col" class="number">At</th><th scope="col">From</th>'
             '<th scope="col">Packet</th><th scope="col">What it says</th>'
             f'<th scope="col">First bytes</th></tr></thead><tbody>{rows}</tbody></table></div></details>')
 
@@ -398,7 +424,7 @@ def _run(run):
         lines = "".join(f"<dt>{said(name)}</dt><dd>{said(value)}</dd>"
                         for name, value in values.items())
         return f"<div><h3>{title}</h3><dl>{lines}</dl></div>" if values else ""
-    facts = {"tool": run.tool, "began": run.date, "took": duration(run.seconds)}
+    facts = {"tool": run.tool, "began": moment(run.date), "took": duration(run.seconds)}
     if run.seed is not None:
         facts["seed"] = str(run.seed)
     return (_heading("Run") + f'<div class="run">{listed("Facts", facts)}'

@@ -85,15 +85,20 @@ function setUpPrint() {
     opened = all("details.case:is(.FAIL, .ERROR), details.case:is(.FAIL, .ERROR) details")
       .filter((details) => !details.open);
     for (const details of opened) details.open = true;
+    window.timeline?.draw(PAPER);
   });
-  window.addEventListener("afterprint", () => { for (const details of opened) details.open = false; });
+  window.addEventListener("afterprint", () => {
+    for (const details of opened) details.open = false;
+    window.timeline?.draw();
+  });
 }
 
 // --- timeline ---
 
 const STATES = ["connected", "connecting", "waiting", "offline", "down"];
 const MAX_ROWS = 4;           // of faults at the same time
-const LANE = 18, GAP = 8, TITLE = 20, PANEL = 84, AXIS = 30, PAD = 14;
+const LANE = 18, GAP = 9, TITLE = 20, PANEL = 84, AXIS = 30, MARGIN = 12;
+const PAPER = 700;            // width of the timeline on paper
 
 const stateColour = (state) => `var(--state-${STATES.includes(state) ? state : "other"})`;
 const seriesColour = (number) => `var(--series-${number % 4 + 1})`;
@@ -194,10 +199,13 @@ class Timeline {
     this.pending = requestAnimationFrame(() => { this.pending = 0; this.draw(); });
   }
 
-  x(time) { return (time - this.from) / (this.to - this.from) * this.width; }
+  x(time) {
+    return MARGIN + (time - this.from) / (this.to - this.from) * (this.width - 2 * MARGIN);
+  }
   timeAt(clientX) {
     const box = this.plot.getBoundingClientRect();
-    return this.from + (clientX - box.left) / box.width * (this.to - this.from);
+    const part = (clientX - box.left - MARGIN) / (box.width - 2 * MARGIN);
+    return this.from + part * (this.to - this.from);
   }
 
   // --- drawing ---
@@ -214,15 +222,15 @@ class Timeline {
       ...attributes });
   }
 
-  draw() {
-    this.width = Math.max(280, this.plot.clientWidth);
+  draw(width = this.plot.clientWidth) {
+    this.width = Math.max(280, width);
     this.svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     let y = 8;
     const later = [];       // drawn above the bands of faults
     const lane = (title, height, draw) => {
       const top = y + TITLE;
       later.push(() => {
-        this.add("text", { x: PAD, y: top - 6, class: "title" }, title);
+        this.add("text", { x: MARGIN, y: top - 6, class: "title" }, title);
         draw(top);
       });
       y = top + height + GAP;
@@ -232,12 +240,15 @@ class Timeline {
       lane("Faults", this.faultRows * (LANE + 2) - 2, (top) => this.drawFaults(top));
     }
     if (this.data.states.length) lane("Connection", LANE, (top) => this.drawStates(top));
+    const panelsFrom = y;
     for (const panel of this.panels) lane("", PANEL, (top) => this.drawPanel(panel, top));
+    const panelsTo = y - GAP;
     if (this.data.events.length) lane("Events", 10, (top) => this.drawEvents(top));
     this.height = y + AXIS;
     this.drawAxis(y);
-    for (const [begin, end] of this.visible(this.data.faults)) {
-      this.rect(this.x(begin), 0, this.x(end) - this.x(begin), y, { class: "band" });
+    for (const [begin, end] of this.panels.length ? this.visible(this.data.faults) : []) {
+      this.rect(this.x(begin), panelsFrom, this.x(end) - this.x(begin), panelsTo - panelsFrom,
+        { class: "band" });
     }
     for (const draw of later) draw();
     this.hair = this.add("line", { y1: 0, y2: y, class: "hair", visibility: "hidden" });
@@ -250,7 +261,10 @@ class Timeline {
     this.placeCursor();
   }
 
-  visible(spans) { return spans.filter((span) => span[1] >= this.from && span[0] <= this.to); }
+  visible(spans) {
+    const edge = (this.to - this.from) * 0.05;      // the margins
+    return spans.filter((span) => span[1] >= this.from - edge && span[0] <= this.to + edge);
+  }
 
   drawAxis(y) {
     const step = niceStep(this.to - this.from, Math.max(2, this.width / 90), TIME_STEPS);
@@ -258,8 +272,7 @@ class Timeline {
       const x = this.x(n * step);
       this.add("line", { x1: x, x2: x, y1: 0, y2: y, class: "grid" });
       const anchor = x < 24 ? "start" : x > this.width - 24 ? "end" : "middle";
-      this.add("text", { x: anchor === "start" ? Math.max(x, 4) : anchor === "end" ?
-        Math.min(x, this.width - 4) : x, y: y + 15, "text-anchor": anchor }, clock(n * step, step));
+      this.add("text", { x, y: y + 15, "text-anchor": anchor }, clock(n * step, step));
     }
     const whole = this.end - this.begin;
     this.rect(0, this.height - 5, this.width, 5, { class: "overview" });
@@ -319,8 +332,9 @@ class Timeline {
   drawPanel(panel, top) {
     let high = 0, low = 0;
     for (const series of panel.series) {
-      series.first = Math.max(0, lowerBound(series.t, this.from) - 1);
-      series.last = Math.min(series.t.length, lowerBound(series.t, this.to) + 1);
+      const edge = (this.to - this.from) * 0.05;
+      series.first = Math.max(0, lowerBound(series.t, this.from - edge) - 1);
+      series.last = Math.min(series.t.length, lowerBound(series.t, this.to + edge) + 1);
       for (let at = series.first; at < series.last; at++) {
         high = Math.max(high, series.v[at]);
         low = Math.min(low, series.v[at]);
@@ -330,17 +344,22 @@ class Timeline {
     high = Math.max(Math.ceil(high / step) * step, low + step);
     low = Math.floor(low / step) * step;
     const y = (value) => top + PANEL - (value - low) / (high - low) * PANEL;
+    const ticks = [];
     for (let value = low; value <= high + step / 2; value += step) {
       this.add("line", { x1: 0, x2: this.width, y1: y(value), y2: y(value), class: "grid" });
-      this.add("text", { x: this.width - 6, y: y(value) - 3, "text-anchor": "end" },
-        tidy(value) + (value + step > high + step / 2 && panel.unit ? ` ${panel.unit}` : ""));
+      ticks.push([y(value) - 3, tidy(value) +
+        (value + step > high + step / 2 && panel.unit ? ` ${panel.unit}` : "")]);
     }
-    let x = PAD;
+    let x = MARGIN;
     for (const series of panel.series) {
       this.add("path", { d: this.line(series, y), style: `stroke: ${series.colour}` });
       this.rect(x, top - 14, 9, 9, { rx: 2, style: `fill: ${series.colour}` });
       this.add("text", { x: x + 14, y: top - 6, class: "title" }, series.name);
       x += 34 + series.name.length * 6.4;
+    }
+    for (const [height, text] of ticks) {       // last, so that they can be read over the lines
+      this.add("text", { x: this.width - MARGIN, y: height, "text-anchor": "end", class: "tick" },
+        text);
     }
   }
 
@@ -400,7 +419,7 @@ class Timeline {
       }
     }
     for (const [, , name] of at(this.data.faults)) say("fault", name, "var(--fault)");
-    for (const [, , name] of at(this.data.cases)) say("case", name);
+    for (const [, , name] of at(this.data.cases)) say("in", name);
     const reach = (this.to - this.from) / this.width * 4;
     for (const [when, text] of this.data.events.filter(
       (event) => Math.abs(event[0] - time) <= reach).slice(0, 3)) say(clock(when, 0.1), text);
@@ -473,7 +492,7 @@ class Timeline {
   onDown(event) {
     if (event.button !== 0) return;
     const from = this.from, to = this.to, x = event.clientX;
-    const scale = (to - from) / this.plot.getBoundingClientRect().width;
+    const scale = (to - from) / (this.plot.getBoundingClientRect().width - 2 * MARGIN);
     this.drag = true;
     this.plot.setPointerCapture(event.pointerId);
     this.plot.classList.add("dragging");

@@ -10,6 +10,7 @@ from report.words import counted, duration, number, one_line
 MIN_COLUMNS = 50
 MAX_COLUMNS = 140
 MAX_NAME = 48
+MIN_BESIDE = 90         # columns from which reasons stand beside the names, not below
 MARKS = {Verdict.PASS: ("pass", "32"), Verdict.PASS_WITH_WARNINGS: ("warn", "33"),
          Verdict.FAIL: ("FAIL", "1;31"), Verdict.NOT_APPLICABLE: ("n/a", "2"),
          Verdict.ERROR: ("ERROR", "1;35")}
@@ -98,28 +99,27 @@ def _wrapped(text, columns):
 
 def _cases(document, columns, paint):
     longest = max((_width(one_line(case.name)) for case in document.cases), default=0)
-    name_columns = min(longest, MAX_NAME, columns // 2)
-    indent = 2 + 7 + name_columns + 2
+    name_columns = min(longest, MAX_NAME, (columns - 9) // 2) if columns >= MIN_BESIDE else 0
+    indent = 2 + 7 + (name_columns + 2 if name_columns else 0)
     lines = []
     for group, cases in document.groups().items():
         lines += ["", paint(_cut(one_line(group), columns), "1")]
         for case in cases:
             mark, code = MARKS[case.verdict]
+            name = one_line(case.name)
             words = _wrapped(one_line(case.reason), columns - indent)
-            lines.append(f"  {paint(_padded(mark, 7), code)}"
-                         f"{_padded(one_line(case.name), name_columns)}  {words[0]}")
+            first = f"  {paint(_padded(mark, 7), code)}"
+            if _width(name) > name_columns:     # whole, because people copy it; it has its own line
+                lines += [first + name, " " * indent + words[0]]
+            else:
+                lines.append(f"{first}{_padded(name, name_columns)}  {words[0]}")
             lines += [" " * indent + line for line in words[1:]]
-            for text, code in _besides(case):
-                lines += [paint(" " * indent + line, code)
-                          for line in _wrapped(text, columns - indent)]
+            for warning in case.warnings:
+                lines += [paint(" " * indent + line, "33")
+                          for line in _wrapped(f"! {one_line(warning)}", columns - indent)]
+            if case.verdict in (Verdict.FAIL, Verdict.ERROR) and case.replay:
+                lines.append(paint(f"         replay: {one_line(case.replay)}", "2"))
     return lines
-
-
-def _besides(case):
-    for warning in case.warnings:
-        yield f"! {one_line(warning)}", "33"
-    if case.verdict in (Verdict.FAIL, Verdict.ERROR) and case.replay:
-        yield f"replay: {one_line(case.replay)}", "2"
 
 
 def _scores(document, paint):

@@ -44,6 +44,20 @@ def duration(seconds):
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def clock(seconds):
+    """A moment of a run: 3:43.124, 1:02:03.000."""
+    thousandths = round(abs(seconds) * 1000)
+    hours, rest = divmod(thousandths, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    lead = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{'-' if seconds < 0 else ''}{lead}:{rest / 1000:06.3f}"
+
+
+def moment(date):
+    """2026-11-26T21:58:07Z as a person writes it; another form stays as it is."""
+    return date.replace("T", " ").replace("Z", " UTC") if date.endswith("Z") else date
+
+
 def number(value):
     """With thousands apart; no more than four digits behind the point."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}".rstrip("0").rstrip(".")
