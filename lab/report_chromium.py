@@ -27,8 +27,9 @@ class Chromium:
         for_it, self.write_end = os.pipe()
         self.read_end, from_it = os.pipe()
         command = [path, "--headless", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu",
-                   "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-background-networking",
-                   "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND",
+                   "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-sync",
+                   "--disable-background-networking", "--disable-component-update",
+                   "--host-resolver-rules=MAP * ~NOTFOUND",
                    f"--user-data-dir={self.folder}"]
         if os.geteuid() == 0:
             command.append("--no-sandbox")      # it has none for root
@@ -86,7 +87,8 @@ class Chromium:
         self.session = None
         self.events.clear()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target,
+                                 flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.resize(width, height)

@@ -1,4 +1,4 @@
-"""The scatter of connection attempts over the ideal, as an SVG that takes its colours from the page."""
+"""The scatter of connection attempts over the ideal: SVG that takes its colours from the page."""
 
 import dataclasses
 import math
@@ -9,6 +9,7 @@ from report.words import visible
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 240, 44, 12, 14, 36
 MAX_LABELS = 12     # beyond it, points stand without their number
+MAX_SHOWN = 200     # gaps of a row; later ones are judged, but not drawn
 
 
 @dataclasses.dataclass
@@ -16,7 +17,8 @@ class Row:
     name: str
     times: list
     finding: gaps.Finding
-    ideal: list         # the envelope, a value for each gap
+    shown: list         # the gaps that are drawn
+    ideal: list         # the envelope, a value for each of them
 
 
 def rows_of(case):
@@ -24,8 +26,9 @@ def rows_of(case):
     rows = []
     for attempts in case.attempts:
         finding = gaps.classify(attempts.times, attempts.waits)
-        rows.append(Row(attempts.name, attempts.times, finding,
-                        attempts.ideal.envelope(len(finding.gaps))))
+        shown = finding.gaps[:MAX_SHOWN]
+        rows.append(Row(attempts.name, attempts.times, finding, shown,
+                        attempts.ideal.envelope(len(shown))))
     return rows
 
 
@@ -39,7 +42,7 @@ def scatter(rows, title):
     """One chart for rows that are alike; the ideal is that of the longest."""
     ideal = max((row.ideal for row in rows), key=len)
     count = max(1, len(ideal))
-    high = max([1e-3, *ideal, *(gap for row in rows for gap in row.finding.gaps)]) * 1.12
+    high = max([1e-3, *ideal, *(gap for row in rows for gap in row.shown)]) * 1.12
 
     def x(at):
         return LEFT + (WIDTH - LEFT - RIGHT) * (at + 0.5) / count
@@ -54,8 +57,8 @@ def scatter(rows, title):
     if ideal:
         body += _ideal(ideal, x, y)
     step = -(-count // 16)
-    body += [f'<text x="{x(at):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{at + 1}</text>'
-             for at in range(0, count, step)]
+    body += [f'<text x="{x(at):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+             f"{at + 1}</text>" for at in range(0, count, step)]
     body.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
                 "wait before attempt, in order</text>")
     for place, row in enumerate(rows):
@@ -91,12 +94,12 @@ def mark(place):
 def _points(row, place, rows, x, y):
     """Rows stand side by side; of two, the left one has its numbers to the left, and only high up,
     where they do not meet."""
-    count = len(row.finding.gaps)
+    count = len(row.shown)
     shift = (place - (rows - 1) / 2) * min(26, 220 / max(1, count) / rows)
     anchor = "middle" if rows == 1 else "end" if place == 0 else "start"
     aside = {"middle": (0, -9), "end": (-8, 4), "start": (8, 4)}[anchor]
     marks = []
-    for at, gap in enumerate(row.finding.gaps):
+    for at, gap in enumerate(row.shown):
         across, up = x(at) + shift, y(gap)
         shape = _shape(place, across, up)
         marks.append(f"{shape}><title>{gap:.3f} s</title></{shape[1:].split(' ', 1)[0]}>")

@@ -11,10 +11,10 @@ AWS does not publish how Device Advisor tells the kinds apart; this is our readi
 
 NOISE is granted besides to every gap, for the network and the scheduler.
 
-Growth is the longest of the later gaps in units of the longest of the first two. Few gaps tell little
-about the curve that they were drawn under, so it only makes a warning.
+Growth is the longest of the later gaps in units of the longest of the first two. Few gaps tell
+little about the curve that they were drawn under, so it only makes a warning.
 
-How often that errs, of 10,000 rows of base 1 s, doubling, cap 30 s (report_test.py holds it to that):
+How often that errs, of 10,000 rows of base 1 s, doubling, cap 30 s (report_test.py sees to it):
 
                     5 gaps: not `jitter`   no growth     6 gaps: not `jitter`   no growth
   full jitter               26              136                   2               10
@@ -67,9 +67,10 @@ def gaps_of(times, waits=()):
 
 
 def classify(times, waits=()):
-    """Judges the attempts at `times`. `waits`: for each but the last, how long the device held on to
-    that attempt before it gave it up (its CONNACK timeout); needed when that is not short, because a
-    long fixed wait hides what comes after it. Without it, only an exponential is still seen."""
+    """Judges the attempts at `times`. `waits`: for each but the last, how long the device held on
+    to that attempt before it gave it up (its CONNACK timeout); needed when that is not short,
+    because a long fixed wait hides what comes after it. Without it, only an exponential is still
+    seen."""
     gaps = gaps_of(times, waits)
     if len(gaps) < MIN_GAPS:
         return Finding("unknown", f"{len(gaps)} gaps are too few to judge; {MIN_GAPS} are needed",
@@ -149,8 +150,8 @@ def _offset_exponential(gaps):
     if factor is None:
         return None
     wait = max(0.0, gaps[0] - rises[0] / (factor - 1))
-    return Finding("exponential", f"behind a wait of {_short(wait)}, each gap is {factor:.3g} times "
-                   "the one before, without jitter", gaps, factor=factor)
+    return Finding("exponential", f"behind a wait of {_short(wait)}, each gap is {factor:.3g} "
+                   "times the one before, without jitter", gaps, factor=factor)
 
 
 def _growth(gaps):

@@ -28,6 +28,7 @@ ICONS = {Verdict.PASS: "M2 6.5 5 9.5 10 3", Verdict.PASS_WITH_WARNINGS: "M6 1.5V
 BAD_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.PASS_WITH_WARNINGS, Verdict.PASS,
              Verdict.NOT_APPLICABLE)
 OPEN = (Verdict.FAIL, Verdict.ERROR)
+STATES = ("connected", "connecting", "waiting", "offline", "down")     # those with a colour
 DROPPED = ("--warn", "--series-4", "--none")      # colours of the reasons, in turn
 
 
@@ -79,7 +80,8 @@ def _badge(verdict):
 
 
 def _heading(title, lead=""):
-    return f"<header><h2>{title}</h2>" + (f'<p class="lead">{lead}</p>' if lead else "") + "</header>"
+    lead = f'<p class="lead">{lead}</p>' if lead else ""
+    return f"<header><h2>{title}</h2>{lead}</header>"
 
 
 # --- the answer ---
@@ -155,10 +157,11 @@ def _verdicts(document):
                       "".join(_row(case, numbers[id(case)]) for case in cases) + "</tbody>")
     return (_heading("Verdicts") + '<div class="filters" role="search" hidden>'
             '<input type="search" placeholder="Search names and reasons" '
-            f'aria-label="Search names and reasons">{chips}<output aria-live="polite"></output></div>'
-            '<table class="verdicts"><caption class="unseen">Verdict of each case</caption><thead><tr>'
-            '<th scope="col">Verdict</th><th scope="col">Case</th><th scope="col">Reason</th>'
-            f'<th scope="col" class="number">Time</th></tr></thead>{"".join(bodies)}</table>'
+            f'aria-label="Search names and reasons">{chips}<output aria-live="polite"></output>'
+            '</div><table class="verdicts"><caption class="unseen">Verdict of each case</caption>'
+            '<thead><tr><th scope="col">Verdict</th><th scope="col">Case</th>'
+            f'<th scope="col">Reason</th><th scope="col" class="number">Time</th></tr></thead>'
+            f'{"".join(bodies)}</table>'
             '<p class="nothing" hidden>No case fits.</p>')
 
 
@@ -178,12 +181,12 @@ def _scores(document):
         return ""
     rows = "".join(
         f'<tr><th scope="row">{said(score.name)}</th><td class="meter">'
-        f'<div class="{_grade(score)}"><i style="width:{100 * score.score / score.of:.1f}%"></i></div>'
-        f'</td><td class="number">{number(score.score)} <span class="unseen">of '
+        f'<div class="{_grade(score)}"><i style="width:{100 * score.score / score.of:.1f}%"></i>'
+        f'</div></td><td class="number">{number(score.score)} <span class="unseen">of '
         f'{number(score.of)}</span></td><td class="why">{said(score.reason)}</td></tr>'
         for score in document.scores)
-    return (_heading("Recommendations", "How far the device does what AWS recommends to devices that "
-                     "must stay connected.") +
+    return (_heading("Recommendations", "How far the device does what AWS recommends to devices "
+                     "that must stay connected.") +
             f'<div class="scores"><p class="total">{document.score:.0f}<small>of 100</small></p>'
             '<table><caption class="unseen">Score of each recommendation</caption><thead '
             'class="unseen"><tr><th scope="col">Recommendation</th><th scope="col">Share</th>'
@@ -204,9 +207,9 @@ def _timeline(document):
     if timeline.empty:
         return ""
     states = list(dict.fromkeys(span.state for span in timeline.states))
-    known = ("connected", "connecting", "waiting", "offline", "down")
-    legend = "".join(f'<span><i style="background:var(--state-{state if state in known else "other"})">'
-                     f"</i>{said(state)}</span>" for state in states)
+    legend = "".join(
+        f'<span><i style="background:var(--state-{state if state in STATES else "other"})"></i>'
+        f"{said(state)}</span>" for state in states)
     if timeline.faults:
         legend += '<span><i style="background:var(--fault)"></i>fault</span>'
     points = sum(len(series.points) for series in timeline.series)
@@ -220,9 +223,9 @@ def _timeline(document):
     return (_heading("Timeline", "Times are minutes and seconds since the run began." + thinned) +
             f'<div class="over"><div class="tools">{buttons}<output></output></div>'
             '<p class="read">Point at the timeline to read its values.</p></div>'
-            '<div class="plot" tabindex="0" role="application" aria-label="Timeline of cases, faults, '
-            'connection and rates. Arrows move, plus and minus zoom, 0 shows all, Shift and an arrow '
-            f'reads values."></div><p class="legend">{legend}</p>'
+            '<div class="plot" tabindex="0" role="application" aria-label="Timeline of cases, '
+            'faults, connection and rates. Arrows move, plus and minus zoom, 0 shows all, Shift '
+            f'and an arrow reads values."></div><p class="legend">{legend}</p>'
             '<p class="hint">Click it, then the wheel zooms; drag to move. Keys: <kbd>+</kbd> '
             "<kbd>−</kbd> <kbd>←</kbd> <kbd>→</kbd> <kbd>0</kbd>, <kbd>Shift</kbd> with an arrow "
             "reads values.</p>")
@@ -236,8 +239,12 @@ def thin(points, most):
     kept = []
     for begin in range(0, len(points), step):
         part = points[begin:begin + step]
-        kept += sorted({min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])})
+        kept += sorted({min(part, key=_value), max(part, key=_value)})
     return kept
+
+
+def _value(point):
+    return point[1]
 
 
 def _data(document):
@@ -275,27 +282,34 @@ def _attempts(document):
     figures = [_figure(case, at) for at, case in enumerate(document.cases, 1) if case.attempts]
     if not figures:
         return ""
-    return (_heading("Backoff", "How long the device waited before each attempt to connect. The shaded "
-                     "range is the ideal: each wait drawn evenly from it, so half of its height on "
-                     "average (dotted), and no two devices alike.") +
+    return (_heading("Backoff", "How long the device waited before each attempt to connect. The "
+                     "shaded range is the ideal: each wait drawn evenly from it, so half of its "
+                     "height on average (dotted), and no two devices alike.") +
             f'<div class="multiples">{"".join(figures)}</div>')
 
 
 def _figure(case, at):
     rows = charts.rows_of(case)
-    told = "".join(f'<p>{charts.mark(place) if len(rows) > 1 else ""}<b>{said(row.name + ": " if row.name else "")}{escape(row.finding.kind)}</b>'
-                   f" – {said(row.finding.sentence)}</p>"
+    told = "".join(_told(row, charts.mark(place) if len(rows) > 1 else "")
                    for place, row in enumerate(rows))
     lines = "".join(
         f"<tr><td>{said(row.name)}</td><td class=number>{n}</td>"
         f"<td class=number>{clock(time)}</td><td class=number>{gap:.3f}</td></tr>"
-        for row in rows for n, (time, gap) in enumerate(zip(row.times[1:], row.finding.gaps), 1))
+        for row in rows for n, (time, gap) in enumerate(zip(row.times[1:], row.shown), 1))
     return (f'<figure class="attempts"><h3><a href="#case-{at}">{named(case.name)}</a></h3>'
             f"{charts.scatter(rows, case.name)}<figcaption>{told}</figcaption>"
             "<details><summary>Numbers</summary><table><thead><tr><th scope=col>Row</th>"
             "<th scope=col class=number>Gap</th><th scope=col class=number>Attempt at</th>"
             "<th scope=col class=number>Waited (s)</th></tr></thead>"
             f"<tbody>{lines}</tbody></table></details></figure>")
+
+
+def _told(row, mark):
+    name = said(row.name) + ": " if row.name else ""
+    count = len(row.finding.gaps)
+    more = f"; the first {len(row.shown)} of {count:,} are shown" if count > len(row.shown) else ""
+    return (f"<p>{mark}<b>{name}{escape(row.finding.kind)}</b> – {said(row.finding.sentence)}{more}"
+            "</p>")
 
 
 # --- messages ---
@@ -310,25 +324,27 @@ def _account(account):
     if account.uncounted:
         rows.append(("cannot be explained", account.uncounted, "--fail"))
     lines = "".join(
-        f'<tr{_wrong(name, count)}><th scope="row"><i style="--c:var({colour})"></i>{said(name)}</th>'
-        f"<td>{count:,}</td></tr>" for name, count, colour in rows)
-    beam = "".join(f'<i style="flex:{count};--c:var({colour})" title="{escape(name)}: {count:,}"></i>'
+        f'<tr{_wrong(name, count)}><th scope="row"><i style="--c:var({colour})"></i>'
+        f"{said(name)}</th><td>{count:,}</td></tr>" for name, count, colour in rows)
+    beam = "".join(f'<i style="flex:{count};--c:var({colour})" '
+                   f'title="{escape(name)}: {count:,}"></i>'
                    for name, count, colour in rows if count > 0)
     answer, colour = _balance(account)
     ids = ", ".join(said(word) for word in account.lost_ids)
     more = account.lost - len(account.lost_ids)
-    return (_heading("Messages", "What the device accepted stands on one side; what became of it on "
-                     "the other.") +
-            '<div class="account"><table><caption class="unseen">Account of messages</caption><tbody>'
-            f'{lines}<tr class="sum"><th scope="row">accepted</th><td>{account.accepted:,}</td></tr>'
+    more = f" and {more:,} more" if more else ""
+    return (_heading("Messages", "What the device accepted stands on one side; what became of it "
+                     "on the other.") +
+            '<div class="account"><table><caption class="unseen">Account of messages</caption>'
+            f'<tbody>{lines}<tr class="sum"><th scope="row">accepted</th>'
+            f"<td>{account.accepted:,}</td></tr>"
             '<tr class="beside"><th scope="row">arrived more than once</th>'
             f"<td>{account.duplicates:,}</td></tr></tbody></table>"
             f'<div><div class="scale" role="img" aria-label="{escape(answer)}"><p>accepted</p><div '
             f'class="beam"><i style="flex:1;--c:var(--strong)"></i></div><p>what became of it</p>'
             f'<div class="beam">{beam}</div></div>'
             f'<p class="verdict-line" style="color:var({colour})">{answer}</p>' +
-            (f'<p class="ids">Lost: {ids}{f" and {more:,} more" if more else ""}</p>' if ids else "") +
-            "</div></div>")
+            (f'<p class="ids">Lost: {ids}{more}</p>' if ids else "") + "</div></div>")
 
 
 def _balance(account):
@@ -339,7 +355,7 @@ def _balance(account):
     if account.uncounted > 0:
         parts.append(f"what became of {counted(account.uncounted, 'message')} is unknown")
     if account.uncounted < 0:
-        parts.append(f"{counted(-account.uncounted, 'message')} more than were accepted are told of")
+        parts.append(f"{counted(-account.uncounted, 'message')} more than were accepted are told")
     text = "; ".join(parts)
     return ((f"{text[:1].upper()}{text[1:]}.", "--fail") if parts else
             ("Nothing was lost: every accepted message is accounted for.", "--pass"))
@@ -391,12 +407,13 @@ def _figures(figures):
     for figure in figures:
         bounds = [f"{word} {number(bound)}" for word, bound in
                   (("at most", figure.limit), ("at least", figure.least)) if bound is not None]
-        rows.append(f'<tr{"" if figure.good else " class=bad"}><th scope="row">{said(figure.name)}</th>'
+        rows.append(f'<tr{"" if figure.good else " class=bad"}><th scope="row">'
+                    f'{said(figure.name)}</th>'
                     f'<td class="number">{number(figure.value)} {said(figure.unit)}</td>'
                     f'<td>{", ".join(bounds)}</td></tr>')
     return ('<table class="figures"><caption class="unseen">Figures</caption><thead class="unseen">'
-            '<tr><th scope="col">Figure</th><th scope="col">Value</th><th scope="col">Bound</th></tr>'
-            f'</thead><tbody>{"".join(rows)}</tbody></table>')
+            '<tr><th scope="col">Figure</th><th scope="col">Value</th><th scope="col">Bound</th>'
+            f'</tr></thead><tbody>{"".join(rows)}</tbody></table>')
 
 
 def _packets(case):
@@ -409,7 +426,8 @@ def _packets(case):
             f'<summary>{counted(len(case.packets), "packet")}</summary><div class="scroll"><table>'
             '<thead><tr><th scope="col" class="number">At</th><th scope="col">From</th>'
             '<th scope="col">Packet</th><th scope="col">What it says</th>'
-            f'<th scope="col">First bytes</th></tr></thead><tbody>{rows}</tbody></table></div></details>')
+            f'<th scope="col">First bytes</th></tr></thead><tbody>{rows}</tbody></table></div>'
+            "</details>")
 
 
 def _spaced(digits):

@@ -65,8 +65,8 @@ FAILED = {
                             "1.5 times its keep-alive of 30 s is 45 s",
 }
 OTHERS = {
-    "MQTT_Publish_User_Property": (Verdict.NOT_APPLICABLE, "the device speaks MQTT 3.1.1, which has "
-                                   "no user properties"),
+    "MQTT_Publish_User_Property": (Verdict.NOT_APPLICABLE, "the device speaks MQTT 3.1.1, which "
+                                   "has no user properties"),
     "Security_Device_Policies": (Verdict.NOT_APPLICABLE, "the certificate's policy is not in the "
                                  "lab; it is checked in the cloud"),
     "Job_Execution": (Verdict.ERROR, "the job could not be created: jobs.json is not writable"),
@@ -114,7 +114,8 @@ def _case(chance, group, name, begin, seconds):
                              " -- holdfastd --config device.toml")
     case.packets = _packets(chance, begin, seconds)
     case.evidence = [model.Evidence(round(begin + 0.02, 3), "TLS is accepted"),
-                     model.Evidence(case.packets[0].time, "CONNECT, clean session, keep-alive 30 s")]
+                     model.Evidence(case.packets[0].time,
+                                    "CONNECT, clean session, keep-alive 30 s")]
     if name in SHAPES:
         _backoff(chance, case, *SHAPES[name])
     elif name in WARNED:
@@ -195,7 +196,8 @@ def _world(chance, cases, seconds, points):
 
 def _states(case, end):
     if not case.attempts:
-        return [(case.begin, case.begin + 0.05, "connecting"), (case.begin + 0.05, end, "connected")]
+        there = case.begin + 0.05
+        return [(case.begin, there, "connecting"), (there, end, "connected")]
     spans, at = [], case.begin
     for row in case.attempts:
         for number, time in enumerate(row.times):
@@ -208,8 +210,9 @@ def _states(case, end):
 
 
 def _fault(timeline, case, end):
-    name = {"MQTT_Publish_Retry_No_Puback": "PUBACK withheld", "MQTT_No_Ack_PingResp": "silent broker",
-            "MQTT_Subscribe_Retry_No_Suback": "SUBACK withheld"}.get(case.name)
+    name = {"MQTT_Publish_Retry_No_Puback": "PUBACK withheld",
+            "MQTT_Subscribe_Retry_No_Suback": "SUBACK withheld",
+            "MQTT_No_Ack_PingResp": "silent broker"}.get(case.name)
     if case.attempts:
         name = "CONNACK withheld" if case.attempts[0].waits else "disconnected by the server"
         end = case.attempts[-1].times[-1]
@@ -236,8 +239,9 @@ def _flow(chance, states, seconds, points):
     whole, lost = int(accepted), 3
     dropped = {"expired": int(whole * 0.004), "superseded": int(whole * 0.011)}
     pending = min(int(backlog), whole // 3)
-    account = model.Account(whole, whole - pending - lost - sum(dropped.values()), duplicates, pending,
-                            dropped, lost, [f"{whole // 2 + number}" for number in range(lost)])
+    account = model.Account(whole, whole - pending - lost - sum(dropped.values()), duplicates,
+                            pending, dropped, lost,
+                            [f"{whole // 2 + number}" for number in range(lost)])
     return [model.Series("backlog", series["backlog"], "messages"),
             model.Series("accepted", series["accepted"], "1/s"),
             model.Series("delivered", series["delivered"], "1/s")], account

@@ -73,7 +73,9 @@ function setUpLinks() {
   };
   window.addEventListener("hashchange", open);
   for (const link of all('a[href^="#case-"]')) {
-    link.addEventListener("click", () => { document.getElementById(link.hash.slice(1)).open = true; });
+    link.addEventListener("click", () => {
+      document.getElementById(link.hash.slice(1)).open = true;
+    });
   }
   open();
 }
@@ -126,8 +128,8 @@ function niceStep(span, most, steps) {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least);
 }
-const TIME_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120,
-  300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const TIME_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60,
+  120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
 // The first index whose time is not before `time`.
 function lowerBound(times, time) {
@@ -413,7 +415,8 @@ class Timeline {
     for (const [, , state] of at(this.data.states)) say("", state, stateColour(state));
     for (const series of this.data.series) {
       const next = lowerBound(series.t, time);
-      const near = next > 0 && (next === series.t.length || series.t[next] > time) ? next - 1 : next;
+      const later = next === series.t.length || series.t[next] > time;
+      const near = next > 0 && later ? next - 1 : next;
       if (near < series.t.length) {
         say(series.name, `${tidy(series.v[near])} ${series.unit}`, series.colour);
       }
@@ -482,7 +485,8 @@ class Timeline {
       if (!this.zoomed) return;
       this.pan(event.deltaX / this.width);
     } else if (active && (this.zoomed || event.deltaY < 0)) {
-      this.zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 240))), this.timeAt(event.clientX));
+      const factor = Math.exp(Math.max(-1, Math.min(1, event.deltaY / 240)));
+      this.zoom(factor, this.timeAt(event.clientX));
     } else {
       return;
     }

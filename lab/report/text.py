@@ -1,4 +1,4 @@
-"""The result document for a terminal: a table as wide as the terminal, and a verdict in one line."""
+"""The result document for a terminal: a table of its width, and a verdict in one line."""
 
 import os
 import shutil

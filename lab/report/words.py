@@ -14,7 +14,7 @@ UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028
 
 
 def visible(text):
-    """The same text with what cannot be seen in words: \\x1b, <U+202E>. Keeps tabs and new lines."""
+    """The same text, with what cannot be seen in words: \\x1b, <U+202E>. Keeps tabs and lines."""
     return UNSEEN.sub(lambda match: _named(ord(match.group())), text)
 
 
