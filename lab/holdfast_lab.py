@@ -3,6 +3,7 @@
 import pathlib
 import sys
 
+from advise import main as advise
 from tool import aws, device, up
 from tool.place import Place, Trouble, default_directory
 from tool.programs import Programs
@@ -14,6 +15,7 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
 
   up        start it: one Region or several      down, status
   device    make a device: thing, certificate, policy, and a configuration
+  advise    runs Device Advisor's test cases against a device program
   aws       the AWS CLI's words: create-job, update-thing-shadow, publish, …
 
 Each command has --help. State is kept in --directory, $HOLDFAST_LAB, or
@@ -42,6 +44,7 @@ def main(words):
         "down": lambda rest: up.run_down(place, rest),
         "status": lambda rest: up.run_status(place, rest),
         "device": lambda rest: device.run(place, rest),
+        "advise": lambda rest: advise.run(tools, rest),
         "aws": lambda rest: aws.run(place, rest),
     }
     if not words or words[0] in ("-h", "--help", "help"):
