@@ -226,12 +226,16 @@ class Bench:
     def kick(self, how="fin"):
         self.control.ask("kick", how=how)
 
-    def rest(self):
-        """Ends the case: everybody out, nobody in, and no session is left."""
+    def out(self):
+        """Everybody out, nobody in."""
         self.faults(REFUSED)
         self.kick()
         programs.wait_for(lambda: not self.control.ask("connections"), 10,
                           "the end of the connections")
+
+    def rest(self):
+        """Ends the case; no session is left."""
+        self.out()
         for event in self.trace.events[self.mark:]:
             if event.get("type") == "CONNECT" and event.get("client"):
                 self.clients.add(event["client"])
@@ -245,6 +249,10 @@ class Bench:
 
     def publish(self, topic, payload):
         self.api.call("Publish", topic=topic, payload=payload, qos=1)
+
+    def demanded(self, case):
+        """Whether the case was named, so that a device cannot do without what it is about."""
+        return case in (self.asked.case or ())
 
     # -- what happened --
 

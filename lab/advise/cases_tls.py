@@ -1,10 +1,11 @@
 """The seven TLS cases. The judges look at trace events only."""
-from . import bench as at
+from . import cases_mqtt
 from .verdict import failed, not_applicable, passed, warned
 
 SECONDS = 120
 CLOSE_NOTIFY = 0
-LARGE_PAYLOAD = 100 * 1024
+LARGE_PACKET = 100 * 1024
+PACKET_REST = 32  # more than header, lengths and properties take
 RECORD = 16 * 1024
 
 
@@ -110,31 +111,14 @@ def cipher_suites(bench):
 
 
 def maximum_fragments(bench):
-    bench.begin({"tls": {"record_bytes": "16KiB"}})
-    found = bench.wait(lambda events: at.trigger_of(events, bench.trigger), SECONDS)
-    if not found:
-        return failed("the device did not subscribe at QoS 1 to what the tester publishes to")
-    subscribe, topic_filter = found
-    conn, topic = subscribe["conn"], at.topic_for(topic_filter)
-    connect = next(at.packets(bench.events(), type="CONNECT", conn=conn))
-    most = (connect.get("properties") or {}).get("maximum_packet_size")
-    size = LARGE_PAYLOAD if most is None else min(LARGE_PAYLOAD, most - len(topic) - 32)
-    if size < RECORD:
-        return not_applicable(f"the device takes no packet that fills a record: its Maximum "
-                              f"Packet Size is {most}")
-    bench.wait_packet(SECONDS, type="SUBACK", conn=conn)
-    bench.publish(topic, "x" * size)
-    sent = bench.wait(lambda events: next((each for each in at.packets(
-        events, type="PUBLISH", way="down", topic=topic) if each["size"] == size), None), 10)
-    if not sent:
-        return failed("the message did not reach the device: it was not connected any more")
-    acknowledged = bench.wait_packet(SECONDS, type="PUBACK", way="up", conn=sent["conn"],
-                                     id=sent["id"])
-    words = f"{size} bytes to {topic} in records of 16 KiB"
-    if not acknowledged:
-        return failed("the device did not acknowledge a message in records of maximum size", words)
-    return passed("the device received and acknowledged a message in records of maximum size",
-                  words, f"PUBACK after {acknowledged['t'] - sent['t']:.2f} s")
+    def size_for(hello, topic):
+        most = hello.get("properties", {}).get("maximum_packet_size", LARGE_PACKET)
+        return max(1, min(LARGE_PACKET, most) - len(topic) - PACKET_REST)
+    topic, sent, answer = cases_mqtt.deliver(bench, {"tls": {"record_bytes": "16KiB"}}, size_for)
+    if sent and sent["size"] < RECORD:
+        return not_applicable("the device takes no packet that fills a record of 16 KiB")
+    return cases_mqtt.judge_delivery(topic, sent, answer,
+                                     "a message in TLS records of maximum size")
 
 
 CASES = {

@@ -7,13 +7,20 @@ import time
 
 from tool.place import Trouble
 
-from . import cases_mqtt, cases_tls, report
+from . import cases_backoff, cases_more, cases_mqtt, cases_tls, report
 from .bench import Bench
 from .verdict import ERROR, FAIL, Verdict
 
-CASES = {**cases_tls.CASES, **cases_mqtt.CASES}
+CASES = {**cases_tls.CASES, **cases_mqtt.CASES, **cases_backoff.CASES, **cases_more.CASES}
 
 SOME_FAILED, USAGE, COULD_NOT_RUN = 1, 2, 3
+
+
+def pair(word):
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("write NAME=VALUE")
+    return name, value
 
 
 def parser():
@@ -37,6 +44,17 @@ def parser():
     advise.add_argument("--keep", action="store_true", help="keeps the traces and says where")
     advise.add_argument("--timeout-scale", type=float, default=1.0, metavar="X",
                         help="makes all patience longer or shorter")
+    advise.add_argument("--retry-cases", action="store_true",
+                        help="judges MQTT 3.1.1 devices by the two cases about sending again")
+    advise.add_argument("--user-property", type=pair, action="append", default=[],
+                        metavar="NAME=VALUE", help="what MQTT_Publish_User_Property looks for")
+    advise.add_argument("--shadow-name", metavar="NAME", help="default: the classic shadow")
+    advise.add_argument("--desired-state", type=json.loads, metavar="JSON",
+                        help="for Shadow_Update_Reported_State")
+    advise.add_argument("--job-document", type=json.loads, metavar="JSON",
+                        help="for Job_Execution")
+    advise.add_argument("--long-minutes", type=float, default=30, metavar="N",
+                        help="how long MQTT_Long_Duration keeps the server away (default 30)")
     advise.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …",
                         help="the device program")
     return advise
