@@ -4,6 +4,7 @@ import os
 import pathlib
 import sys
 
+from advise import main as advise
 from tool import aws, device, fault, up
 from tool.place import Place, Trouble, default_directory
 from tool.programs import Programs
@@ -15,6 +16,7 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
 
   up        start it: one Region or several      down, status
   device    make a device: thing, certificate, policy, and a configuration
+  advise    runs Device Advisor's test cases against a device program
   aws       the AWS CLI's words: create-job, update-thing-shadow, publish, …
   fault     break the way to it: black hole, expired certificate, no PUBACK, …
   kick      end connections                      trace     follow what happens
@@ -47,6 +49,7 @@ def main(words):
         "down": lambda rest: up.run_down(place, rest),
         "status": lambda rest: up.run_status(place, rest),
         "device": lambda rest: device.run(place, rest),
+        "advise": lambda rest: advise.run(tools, rest),
         "aws": lambda rest: aws.run(place, rest),
         "fault": lambda rest: fault.run_fault(place, rest),
         "kick": lambda rest: fault.run_kick(place, rest),

@@ -1,0 +1,302 @@
+"""The bench of `holdfast lab advise`: a private Region, the fault relay before it with its trace,
+and the device program under test."""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from tool import device, programs
+from tool.place import DEFAULT_REGION, ApiFailure, Control, Place, Trouble
+from tool.up import Region
+
+# Between test cases Device Advisor refuses TLS.
+REFUSED = {"accept": "refuse"}
+# A program that ended is started again after so long; what is printed of its output.
+RESTART_SECONDS = 1
+OUTPUT_LINES = 5
+
+CONFIGURATION = """\
+# Written by `holdfast lab advise`.
+profile = "device-advisor"
+[connection]
+host = "localhost"
+port = {port}
+client_id = "{thing}"
+[tls]
+ca_file = "ca.pem"
+cert_file = "device.pem"
+key_file = "device.key"
+[outbox]
+directory = "outbox"
+[local]
+socket = "holdfast.sock"
+"""
+
+
+def permissive_policy(region):
+    """For devices of which nothing is known; Security_Device_Policies will not like it."""
+    return {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+
+
+class Program:
+    """The device program, started again whenever it ends."""
+
+    def __init__(self, command, folder):
+        self.command, self.folder = command, folder
+        self.log = folder / "program.log"
+        self.exits = []  # of (monotonic time, exit status)
+        self.process, self.wanted = None, True
+        self.lock = threading.Lock()
+        self.thread = threading.Thread(target=self._supervise, daemon=True)
+
+    def start(self):
+        self._launch()
+        self.thread.start()
+
+    def _launch(self):
+        with open(self.log, "ab") as log:
+            try:
+                # The thread that starts it must live as long: see PR_SET_PDEATHSIG.
+                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+                                                stderr=log, cwd=self.folder,
+                                                start_new_session=True)
+            except OSError as error:
+                raise Trouble(f"{self.command[0]}: {error.strerror}") from error
+
+    def _supervise(self):
+        while True:
+            status = self.process.wait()
+            self.exits.append((time.monotonic(), status))
+            time.sleep(RESTART_SECONDS)
+            with self.lock:
+                if not self.wanted:
+                    return
+                with contextlib.suppress(Trouble):
+                    self._launch()
+
+    def last_words(self):
+        with contextlib.suppress(OSError):
+            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[
+                -OUTPUT_LINES:]
+        return []
+
+    def close(self):
+        with self.lock:
+            self.wanted = False
+        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            if self.process is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+
+
+class Trace:
+    """Reads the relay's trace as it is written."""
+
+    def __init__(self, path):
+        self.path, self.events = path, []
+        self.changed = threading.Condition()
+        self.closed = False
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        rest = ""
+        with open(self.path, encoding="utf-8") as file:
+            while not self.closed:
+                text = file.read()
+                if not text:
+                    time.sleep(0.02)
+                    continue
+                *lines, rest = (rest + text).split("\n")
+                with self.changed:
+                    self.events += [json.loads(line) for line in lines]
+                    self.changed.notify_all()
+
+    def close(self):
+        self.closed = True
+        self.thread.join()
+
+
+class Bench:
+    """One device under test. `begin` and `rest` enclose a case."""
+
+    def __init__(self, tools, asked):
+        self.tools, self.asked = tools, asked
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-advise-"))
+        self.folder = self.root / "device"
+        self.trigger = asked.trigger_topic
+        self.thing, self.scale = asked.thing, asked.timeout_scale
+        self.clients = set()
+        self.mark = self.exits_before = 0
+        self.region = self.relay = self.trace = self.program = self.log = None
+
+    # -- up and down --
+
+    def start(self):
+        place = Place(self.root / "lab")
+        self.region = Region(place.region(DEFAULT_REGION), self.tools, argparse.Namespace(
+            listen="127.0.0.1", ports=None, name=[], switch=["connects_per_client=0"]))
+        self.region.start()
+        self.api = self.region.place
+        self.policy = self.asked.policy or permissive_policy(DEFAULT_REGION)
+        device.create(self.api, self.thing, self.folder, self.policy)
+        self._start_relay(place.pki)
+        (self.folder / "device.toml").write_text(
+            CONFIGURATION.format(port=self.port, thing=self.thing), encoding="utf-8")
+        self.program = Program(self._fill_in(self.asked.command), self.folder)
+        self.program.start()
+
+    def _start_relay(self, pki):
+        trace = self.root / "trace.ndjson"
+        command = [self.tools.own("hf_lab_relay"), "--listen", "127.0.0.1:0", "--upstream",
+                   f"127.0.0.1:{self.region.ports['mqtt']}", "--tls", "terminate",
+                   "--cert", pki / "server.pem", "--key", pki / "server.key", "--ca", pki / "ca.pem",
+                   "--certificates", pki / "faults", "--upstream-tls",
+                   "--upstream-ca", pki / "ca.pem", "--upstream-name", "localhost",
+                   "--upstream-cert", self.folder / "device.pem",
+                   "--upstream-key", self.folder / "device.key",
+                   "--control", self.root / "relay.sock", "--trace", trace,
+                   "--faults", json.dumps(REFUSED)]
+        self.relay = programs.start(command, stdout=subprocess.PIPE, text=True)
+        line = self.relay.stdout.readline()
+        if not line:
+            raise Trouble("the relay did not start")
+        self.port = json.loads(line)["listening"]
+        self.control = Control(self.root / "relay.sock")
+        self.trace = Trace(trace)
+
+    def _fill_in(self, command):
+        values = {"endpoint": "localhost", "port": self.port, "client_id": self.thing,
+                  "thing": self.thing, "dir": self.folder, "ca": self.folder / "ca.pem",
+                  "cert": self.folder / "device.pem", "key": self.folder / "device.key",
+                  "config": self.folder / "device.toml"}
+        filled = []
+        for word in command:
+            for name, value in values.items():
+                word = word.replace("{" + name + "}", str(value))
+            filled.append(word)
+        # The program runs in its own folder.
+        found = shutil.which(filled[0])
+        if found is None:
+            raise Trouble(f"the program {filled[0]} is missing")
+        return [os.path.abspath(found), *filled[1:]]
+
+    def close(self):
+        if self.program:
+            self.program.close()
+        if self.trace:
+            self.trace.close()
+        programs.end(self.relay)
+        if self.relay:
+            self.control.__exit__()
+            self.relay.stdout.close()
+        if self.region:
+            self.region.close()
+        if self.region and self.region.front:
+            self.region.front.stdout.close()
+        if self.asked.keep:
+            return
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    # -- orders --
+
+    def begin(self, faults=None):
+        """From here on a case sees what happens."""
+        self.mark = len(self.trace.events)
+        self.exits_before = len(self.program.exits)
+        self.faults(faults or {})
+
+    def faults(self, faults):
+        fallen = self.region.fallen()
+        if fallen or self.relay.poll() is not None:
+            raise Trouble(fallen or "the relay has ended")
+        self.control.ask("faults.set", faults=faults)
+
+    def kick(self, how="fin"):
+        self.control.ask("kick", how=how)
+
+    def out(self):
+        """Everybody out, nobody in."""
+        self.faults(REFUSED)
+        self.kick()
+        programs.wait_for(lambda: not self.control.ask("connections"), 10,
+                          "the end of the connections")
+
+    def rest(self):
+        """Ends the case; no session is left."""
+        self.out()
+        for event in self.trace.events[self.mark:]:
+            if event.get("type") == "CONNECT" and event.get("client"):
+                self.clients.add(event["client"])
+        for client in self.clients:
+            self.forget(client)
+
+    def forget(self, client):
+        """The broker forgets the client's session."""
+        with contextlib.suppress(ApiFailure):  # there is none
+            self.api.call("DeleteConnection", clientId=client, cleanSession=True)
+
+    def publish(self, topic, payload):
+        self.api.call("Publish", topic=topic, payload=payload, qos=1)
+
+    def demanded(self, case):
+        """Whether the case was named, so that a device cannot do without what it is about."""
+        return case in (self.asked.case or ())
+
+    # -- what happened --
+
+    def events(self):
+        return self.trace.events[self.mark:]
+
+    def wait(self, find, seconds):
+        """The first true answer of `find` about the events of the case; None when there is none
+        in time."""
+        deadline = time.monotonic() + seconds * self.scale
+        with self.trace.changed:
+            while True:
+                found = find(self.events())
+                left = deadline - time.monotonic()
+                if found or left <= 0:
+                    return found or None
+                self.trace.changed.wait(left)
+
+    def wait_packet(self, seconds, **members):
+        return self.wait(lambda events: next(packets(events, **members), None), seconds)
+
+    def restarts(self):
+        """For the evidence: the program's ends since the case began."""
+        return [f"the program ended with {status} and was started again"
+                for _, status in self.program.exits[self.exits_before:]]
+
+
+def packets(events, **members):
+    """The MQTT packets that have all of `members`."""
+    return (event for event in events if event["ev"] == "packet" and
+            all(event.get(name) == value for name, value in members.items()))
+
+
+def topic_for(topic_filter):
+    """A topic that the filter matches."""
+    if topic_filter.startswith("$share/"):
+        topic_filter = topic_filter.split("/", 2)[2]
+    return topic_filter.replace("+", "advise").replace("#", "advise")
+
+
+def trigger_of(events, wanted=None):
+    """The SUBSCRIBE, and the filter in it, that the tester can publish to."""
+    for packet in packets(events, type="SUBSCRIBE"):
+        for entry in packet.get("filters", ()):
+            if wanted in (None, entry["filter"]) and entry["qos"] >= 1:
+                return packet, entry["filter"]
+    return None

@@ -1,0 +1,193 @@
+"""The cases about shadows, jobs and policies, and the long one."""
+import json
+import secrets
+import time
+
+from tool.place import ACCOUNT, DEFAULT_REGION, ApiFailure
+
+from . import bench as at
+from . import cases_backoff, cases_mqtt, cases_tls, policies
+from .verdict import FAIL, NOT_APPLICABLE, PASS, WARNINGS, Verdict, failed, not_applicable, passed
+
+SECONDS = 120
+JOB_SECONDS = 180
+FEATURE_SECONDS = 20
+POLL_SECONDS = 0.25
+WITHHELD_SECONDS = 15
+# The client token is Device Advisor's, by which devices may know the test.
+SETUP_TOKEN = "DeviceAdvisorShadowTestCaseSetup"
+JOB_DONE = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "REMOVED", "CANCELED")
+
+
+def _poll(bench, ask, seconds):
+    deadline = time.monotonic() + seconds * bench.scale
+    while True:
+        found = ask()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+# -- shadows --
+
+def _shadow_members(bench):
+    name = bench.asked.shadow_name
+    return {"thingName": bench.thing, **({"shadowName": name} if name else {})}
+
+
+def _state(bench, part):
+    try:
+        shadow = bench.api.call("GetThingShadow", **_shadow_members(bench))
+    except ApiFailure:
+        return None  # there is none yet
+    payload = shadow.get("payload", shadow)
+    payload = json.loads(payload) if isinstance(payload, str) else payload
+    return payload.get("state", {}).get(part)
+
+
+def covers(actual, wanted):
+    """Whether all of `wanted` is in `actual`."""
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(
+            name in actual and covers(actual[name], value) for name, value in wanted.items())
+    return actual == wanted
+
+
+def shadow_publish(bench):
+    try:
+        bench.api.call("DeleteThingShadow", **_shadow_members(bench))
+    except ApiFailure:
+        pass  # there is none
+    bench.begin()
+    demanded = bench.demanded("Shadow_Publish_Reported_State")
+    state = _poll(bench, lambda: _state(bench, "reported"),
+                  SECONDS if demanded else FEATURE_SECONDS)
+    if state:
+        return passed("the device published its state to its shadow", json.dumps(state))
+    if demanded:
+        return failed("the device did not publish its state to its shadow")
+    return not_applicable("the device does not publish to its shadow; name the case with --case to "
+                          "demand it")
+
+
+def shadow_update(bench):
+    desired = bench.asked.desired_state
+    if not desired:
+        return not_applicable("--desired-state says to which state the device has to go")
+    bench.begin()
+    if not bench.wait_packet(SECONDS, type="CONNECT"):
+        return failed("the device sent no valid CONNECT")
+    before = _state(bench, "reported")
+    if before and covers(before, desired):
+        return failed("the device's reported state is the desired one already; another is needed")
+    bench.api.call("UpdateThingShadow", **_shadow_members(bench), payload=json.dumps(
+        {"state": {"desired": desired}, "clientToken": SETUP_TOKEN}))
+    if _poll(bench, lambda: covers(_state(bench, "reported"), desired), SECONDS):
+        return passed("the device took over the desired state and reported it")
+    return failed("the device did not report the desired state",
+                  f"reported: {json.dumps(_state(bench, 'reported'))}")
+
+
+# -- jobs --
+
+def job_execution(bench):
+    document = bench.asked.job_document
+    if document is None:
+        return not_applicable("--job-document says which job the device has to do")
+    bench.begin()
+    job = f"advise-{secrets.token_hex(4)}"
+    bench.api.call("CreateJob", jobId=job, document=json.dumps(document), targets=[
+        f"arn:aws:iot:{DEFAULT_REGION}:{ACCOUNT}:thing/{bench.thing}"])
+
+    def execution():
+        return bench.api.call("DescribeJobExecution", jobId=job,
+                              thingName=bench.thing)["execution"]
+    _poll(bench, lambda: execution()["status"] in JOB_DONE, JOB_SECONDS)
+    status = execution()["status"]
+    if status == "SUCCEEDED":
+        return passed("the device did the job and reported its success", f"job {job}")
+    return failed(f"the device did not report the job's success: it is {status}",
+                  f"details: {json.dumps(execution().get('statusDetails', {}))}")
+
+
+# -- policies --
+
+def device_policies(bench):
+    if bench.asked.policy is None:
+        return not_applicable("--policy gives the device's policy; the bench's own allows everything")
+    excess = policies.excess(bench.asked.policy)
+    if excess:
+        return failed("the policy allows too much", *excess)
+    return passed("the policy has no wildcard that allows too much")
+
+
+# -- the long one --
+
+def late_acknowledgement(bench):
+    """Of the basic tests: the PUBACK of a QoS 1 PUBLISH is withheld for 15 s."""
+    bench.begin({"rules": [{"name": "late", "packets": "PUBACK", "direction": "down",
+                            "delay": f"{WITHHELD_SECONDS}s"}]})
+    packet = bench.wait_packet(SECONDS, type="PUBLISH", way="up", qos=1)
+    if not packet:
+        return not_applicable("the device publishes nothing at QoS 1")
+    again = bench.wait(lambda events: cases_mqtt.sent_again(events, "PUBLISH"),
+                       WITHHELD_SECONDS)
+    if again:
+        return passed("the device sent the PUBLISH again within 15 s")
+    return Verdict(WARNINGS, "the device did not send the PUBLISH again within 15 s")
+
+
+def long_disconnect(bench):
+    bench.begin()
+    bench.wait_packet(SECONDS, type="CONNACK")
+    bench.out()
+    minutes = bench.asked.long_minutes
+    time.sleep(minutes * 60)
+    bench.begin()
+    packet = bench.wait_packet(SECONDS, type="CONNACK")
+    if not packet:
+        return failed(f"the device did not come back within {SECONDS} s after {minutes:g} min "
+                      "without server")
+    return passed(f"the device came back after {minutes:g} min without server")
+
+
+SCENARIOS = {
+    "CONNECT": cases_mqtt.connect, "PUBLISH": late_acknowledgement,
+    "SUBSCRIBE": cases_mqtt.subscribe, "PUBACK_QOS_1": cases_mqtt.puback,
+    "RECEIVE_LARGE_PAYLOAD": cases_tls.maximum_fragments,
+    "PERSISTENT_SESSION": cases_mqtt.persistent_session, "KEEP_ALIVE": cases_mqtt.no_answers,
+    "INTERMITTENT_CONNECTIVITY": cases_backoff.unstable_connection,
+    "RECONNECT_BACK_OFF": cases_backoff.server_disconnect,
+    "LONG_SERVER_DISCONNECT": long_disconnect,
+}
+
+
+def worst(verdicts):
+    statuses = [verdict.status for verdict in verdicts.values()]
+    return next((status for status in (FAIL, WARNINGS, PASS) if status in statuses),
+                NOT_APPLICABLE)
+
+
+def long_duration(bench):
+    if not bench.demanded("MQTT_Long_Duration"):
+        return not_applicable(f"it takes more than {bench.asked.long_minutes:g} min; name the case "
+                              "with --case to run it")
+    verdicts, connects = {}, []
+    for name, scenario in SCENARIOS.items():
+        verdicts[name] = scenario(bench)
+        connects += at.packets(bench.events(), type="CONNECT")
+        bench.rest()
+    keep_alive = sorted({packet["keep_alive"] for packet in connects})
+    evidence = [f"{name}: {verdict.status}: {verdict.reason}" for name, verdict in verdicts.items()]
+    status = worst(verdicts)
+    return Verdict(status, f"of {len(verdicts)} scenarios, the worst verdict is {status}",
+                   [*evidence, f"{len(connects)} connections seen, keep-alive {keep_alive}"])
+
+
+CASES = {
+    "Shadow_Publish_Reported_State": shadow_publish,
+    "Shadow_Update_Reported_State": shadow_update,
+    "Job_Execution": job_execution,
+    "Security_Device_Policies": device_policies,
+    "MQTT_Long_Duration": long_duration,
+}
