@@ -217,8 +217,9 @@ class Decoder {
     s.type = type_;
     s.packet_id = packet_id();
     s.properties = properties(bit(type_));
+    if (!five() && type_ == Type::unsuback) return s;
     for (const char c : in_.rest()) s.codes.push_back(static_cast<std::uint8_t>(c));
-    if (s.codes.empty() && (five() || type_ == Type::suback)) malformed("has no codes");
+    if (s.codes.empty()) malformed("has no codes");
     return s;
   }
 

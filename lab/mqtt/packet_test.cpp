@@ -151,6 +151,14 @@ TEST(LabPacket, RefusesWhatMqttForbidsAndSaysWhere) {
             "PUBLISH has a topic that is no UTF-8 string, at byte 3");
 }
 
+// Found by lab_mqtt_fuzz: the code was read, and lost when the packet was written again.
+TEST(LabPacket, AnUnsubackOf311HasNoCodes) {
+  EXPECT_EQ(complaint("\xb0\x03\x00\x10\xf7"s, Version::v311),
+            "UNSUBACK has bytes after its end, at byte 2");
+  EXPECT_EQ(complaint("\xb0\x02\x00\x10"s, Version::v311), "nothing");
+  EXPECT_EQ(complaint("\xb0\x03\x00\x10\x00"s), "UNSUBACK has no codes, at byte 3");
+}
+
 TEST(LabPacket, RefusesPropertiesOutOfPlace) {
   const auto publish_with = [](std::string_view properties) {
     std::string frame = "\x30"s;
