@@ -20,9 +20,8 @@ from tool.up import Region
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
-# A program that ended is started again after so long; what is printed of its output.
+# A program that ended is started again after so long.
 RESTART_SECONDS = 1
-OUTPUT_LINES = 5
 
 CONFIGURATION = """\
 # Written by `holdfast lab advise`.
@@ -65,13 +64,7 @@ class Program:
 
     def _launch(self):
         with open(self.log, "ab") as log:
-            try:
-                # The thread that starts it must live as long: see PR_SET_PDEATHSIG.
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                                stderr=log, cwd=self.folder,
-                                                start_new_session=True)
-            except OSError as error:
-                raise Trouble(f"{self.command[0]}: {error.strerror}") from error
+            self.process = programs.start(self.command, stdout=log, stderr=log, cwd=self.folder)
 
     def _supervise(self):
         while True:
@@ -81,14 +74,7 @@ class Program:
             with self.lock:
                 if not self.wanted:
                     return
-                with contextlib.suppress(Trouble):
-                    self._launch()
-
-    def last_words(self):
-        with contextlib.suppress(OSError):
-            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[
-                -OUTPUT_LINES:]
-        return []
+                self._launch()
 
     def close(self):
         with self.lock:
