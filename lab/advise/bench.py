@@ -7,20 +7,21 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
 
 from tool import device, programs
-from tool.place import DEFAULT_REGION, ApiFailure, Control, Place, Trouble
+from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
-# A program that ended is started again after so long; what is printed of its output.
+# A program that ended is started again after so long.
 RESTART_SECONDS = 1
-OUTPUT_LINES = 5
 
 CONFIGURATION = """\
 # Written by `holdfast lab advise`.
@@ -63,13 +64,7 @@ class Program:
 
     def _launch(self):
         with open(self.log, "ab") as log:
-            try:
-                # The thread that starts it must live as long: see PR_SET_PDEATHSIG.
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                                stderr=log, cwd=self.folder,
-                                                start_new_session=True)
-            except OSError as error:
-                raise Trouble(f"{self.command[0]}: {error.strerror}") from error
+            self.process = programs.start(self.command, stdout=log, stderr=log, cwd=self.folder)
 
     def _supervise(self):
         while True:
@@ -79,14 +74,7 @@ class Program:
             with self.lock:
                 if not self.wanted:
                     return
-                with contextlib.suppress(Trouble):
-                    self._launch()
-
-    def last_words(self):
-        with contextlib.suppress(OSError):
-            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[
-                -OUTPUT_LINES:]
-        return []
+                self._launch()
 
     def close(self):
         with self.lock:
@@ -137,7 +125,6 @@ class Bench:
         self.folder = self.root / "device"
         self.trigger = asked.trigger_topic
         self.thing, self.scale = asked.thing, asked.timeout_scale
-        self.clients = set()
         self.mark = self.exits_before = 0
         self.region = self.relay = self.trace = self.program = self.log = None
 
@@ -230,22 +217,39 @@ class Bench:
         """Everybody out, nobody in."""
         self.faults(REFUSED)
         self.kick()
-        programs.wait_for(lambda: not self.control.ask("connections"), 10,
+        programs.wait_for(lambda: not self.control.ask("connections") and
+                          not self.api.call("ListConnections")["connections"], 10,
                           "the end of the connections")
 
     def rest(self):
         """Ends the case; no session is left."""
         self.out()
-        for event in self.trace.events[self.mark:]:
-            if event.get("type") == "CONNECT" and event.get("client"):
-                self.clients.add(event["client"])
-        for client in self.clients:
+        connects = list(packets(self.trace.events, type="CONNECT"))
+        taken = {each["conn"] for each in packets(self.trace.events, type="CONNACK", reason=0)}
+        for client in {each["client"] for each in connects if each["conn"] in taken}:
             self.forget(client)
 
     def forget(self, client):
-        """The broker forgets the client's session."""
-        with contextlib.suppress(ApiFailure):  # there is none
-            self.api.call("DeleteConnection", clientId=client, cleanSession=True)
+        """Has the broker forget the client's session, as MQTT does it: by a connection of the same
+        client id with a clean session."""
+        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
+        context.load_cert_chain(self.folder / "device.pem", self.folder / "device.key")
+        name = client.encode()
+        rest = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+        head = bytes([0x10, *([len(rest)] if len(rest) < 128 else
+                              [len(rest) % 128 + 128, len(rest) // 128])])
+        try:
+            with socket.create_connection(("127.0.0.1", self.region.ports["mqtt"]), 10) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost") as stream:
+                    stream.sendall(head + rest)
+                    answer = stream.recv(4)
+                    stream.sendall(b"\xe0\x00")
+        except OSError as error:
+            raise Trouble(f"the session of {client} cannot be ended: {error}") from error
+        if answer[:1] != b"\x20" or answer[3:] != b"\x00":
+            raise Trouble(f"the session of {client} cannot be ended: the Region refused it")
+        programs.wait_for(lambda: not self.api.call("ListConnections")["connections"], 10,
+                          "the end of the session")
 
     def publish(self, topic, payload):
         self.api.call("Publish", topic=topic, payload=payload, qos=1)

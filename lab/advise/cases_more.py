@@ -13,6 +13,7 @@ SECONDS = 120
 JOB_SECONDS = 180
 FEATURE_SECONDS = 20
 POLL_SECONDS = 0.25
+SUBSCRIBE_SECONDS = 10
 WITHHELD_SECONDS = 15
 # The client token is Device Advisor's, by which devices may know the test.
 SETUP_TOKEN = "DeviceAdvisorShadowTestCaseSetup"
@@ -26,6 +27,14 @@ def _poll(bench, ask, seconds):
         if found or time.monotonic() > deadline:
             return found
         time.sleep(POLL_SECONDS)
+
+
+def _ready(bench):
+    """Whether the device is connected; it gets the time to subscribe."""
+    hello = bench.wait_packet(SECONDS, type="CONNACK", reason=0)
+    if hello:
+        bench.wait_packet(SUBSCRIBE_SECONDS, type="SUBACK", conn=hello["conn"])
+    return hello is not None
 
 
 # -- shadows --
@@ -75,8 +84,8 @@ def shadow_update(bench):
     if not desired:
         return not_applicable("--desired-state says to which state the device has to go")
     bench.begin()
-    if not bench.wait_packet(SECONDS, type="CONNECT"):
-        return failed("the device sent no valid CONNECT")
+    if not _ready(bench):
+        return failed("the device did not connect")
     before = _state(bench, "reported")
     if before and covers(before, desired):
         return failed("the device's reported state is the desired one already; another is needed")
@@ -95,6 +104,8 @@ def job_execution(bench):
     if document is None:
         return not_applicable("--job-document says which job the device has to do")
     bench.begin()
+    if not _ready(bench):
+        return failed("the device did not connect")
     job = f"advise-{secrets.token_hex(4)}"
     bench.api.call("CreateJob", jobId=job, document=json.dumps(document), targets=[
         f"arn:aws:iot:{DEFAULT_REGION}:{ACCOUNT}:thing/{bench.thing}"])

@@ -2,6 +2,7 @@
 import argparse
 import json
 import pathlib
+import signal
 import sys
 import time
 
@@ -108,10 +109,13 @@ def run(tools, words):
         print("\n".join(CASES))
         return 0
     results = {}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is ended
     bench = Bench(tools, asked)
     try:
         bench.start()
         run_all(bench, asked, results)
+        print("\n" + report.table(results))
+        report.write(asked, results)
     except Trouble as trouble:
         print(f"holdfast lab advise: {trouble}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -119,8 +123,6 @@ def run(tools, words):
         bench.close()
         if asked.keep:
             print(f"traces: {bench.root}", file=sys.stderr)
-    print("\n" + report.table(results))
-    report.write(asked, results)
     statuses = {verdict.status for verdict, _ in results.values()}
     if ERROR in statuses:
         return COULD_NOT_RUN
