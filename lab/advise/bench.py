@@ -41,10 +41,9 @@ socket = "holdfast.sock"
 """
 
 
-def permissive_policy(region):
-    """For devices of which nothing is known; Security_Device_Policies will not like it."""
-    return {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+# For devices of which nothing is known.
+PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
 class Program:
@@ -126,7 +125,7 @@ class Bench:
         self.trigger = asked.trigger_topic
         self.thing, self.scale = asked.thing, asked.timeout_scale
         self.mark = self.exits_before = 0
-        self.region = self.relay = self.trace = self.program = self.log = None
+        self.region = self.relay = self.trace = self.program = None
 
     # -- up and down --
 
@@ -136,8 +135,7 @@ class Bench:
             listen="127.0.0.1", ports=None, name=[], switch=["connects_per_client=0"]))
         self.region.start()
         self.api = self.region.place
-        self.policy = self.asked.policy or permissive_policy(DEFAULT_REGION)
-        device.create(self.api, self.thing, self.folder, self.policy)
+        device.create(self.api, self.thing, self.folder, self.asked.policy or PERMISSIVE_POLICY)
         self._start_relay(place.pki)
         (self.folder / "device.toml").write_text(
             CONFIGURATION.format(port=self.port, thing=self.thing), encoding="utf-8")
@@ -192,9 +190,8 @@ class Bench:
             self.region.close()
         if self.region and self.region.front:
             self.region.front.stdout.close()
-        if self.asked.keep:
-            return
-        shutil.rmtree(self.root, ignore_errors=True)
+        if not self.asked.keep:
+            shutil.rmtree(self.root, ignore_errors=True)
 
     # -- orders --
 
