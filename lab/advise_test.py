@@ -18,8 +18,8 @@ def packet(conn, kind, at=0.0, way="up", **members):
     return {"t": at, "conn": conn, "ev": "packet", "way": way, "type": kind, **members}
 
 
-def subscribe(conn, topic_filter, qos=1, **members):
-    return packet(conn, "SUBSCRIBE", id=1, filters=[{"filter": topic_filter, "qos": qos}], **members)
+def subscribe(conn, topic_filter, qos=1):
+    return packet(conn, "SUBSCRIBE", id=1, filters=[{"filter": topic_filter, "qos": qos}])
 
 
 class Gaps(unittest.TestCase):

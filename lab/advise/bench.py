@@ -49,9 +49,8 @@ PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
 class Program:
     """The device program, started again whenever it ends."""
 
-    def __init__(self, command, folder):
-        self.command, self.folder = command, folder
-        self.log = folder / "program.log"
+    def __init__(self, command, log):
+        self.command, self.log = command, log
         self.exits = []  # of (monotonic time, exit status)
         self.process, self.wanted = None, True
         self.lock = threading.Lock()
@@ -63,7 +62,7 @@ class Program:
 
     def _launch(self):
         with open(self.log, "ab") as log:
-            self.process = programs.start(self.command, stdout=log, stderr=log, cwd=self.folder)
+            self.process = programs.start(self.command, stdout=log, stderr=log)
 
     def _supervise(self):
         while True:
@@ -139,14 +138,16 @@ class Bench:
         self._start_relay(place.pki)
         (self.folder / "device.toml").write_text(
             CONFIGURATION.format(port=self.port, thing=self.thing), encoding="utf-8")
-        self.program = Program(self._fill_in(self.asked.command), self.folder)
+        self.program = Program(self._fill_in(self.asked.command),
+                               self.root / "program.log")
         self.program.start()
 
     def _start_relay(self, pki):
         trace = self.root / "trace.ndjson"
         command = [self.tools.own("hf_lab_relay"), "--listen", "127.0.0.1:0", "--upstream",
                    f"127.0.0.1:{self.region.ports['mqtt']}", "--tls", "terminate",
-                   "--cert", pki / "server.pem", "--key", pki / "server.key", "--ca", pki / "ca.pem",
+                   "--cert", pki / "server.pem", "--key", pki / "server.key",
+                   "--ca", pki / "ca.pem",
                    "--certificates", pki / "faults", "--upstream-tls",
                    "--upstream-ca", pki / "ca.pem", "--upstream-name", "localhost",
                    "--upstream-cert", self.folder / "device.pem",
@@ -171,11 +172,9 @@ class Bench:
             for name, value in values.items():
                 word = word.replace("{" + name + "}", str(value))
             filled.append(word)
-        # The program runs in its own folder.
-        found = shutil.which(filled[0])
-        if found is None:
+        if shutil.which(filled[0]) is None:
             raise Trouble(f"the program {filled[0]} is missing")
-        return [os.path.abspath(found), *filled[1:]]
+        return filled
 
     def close(self):
         if self.program:

@@ -6,7 +6,8 @@ from .verdict import failed, passed, warned
 ATTEMPTS = 5
 SECONDS = 240
 # Before it is measured, a device is left connected so long that it takes the connection for stable
-# and begins its backoff anew. Device Advisor does not; it would measure a range that has already grown.
+# and begins its backoff anew. Device Advisor does not; it may measure a range that has already
+# grown.
 SETTLE_SECONDS = 35
 CONNECT_SECONDS = 120
 

@@ -27,7 +27,8 @@ def pair(word):
 def parser():
     advise = argparse.ArgumentParser(
         prog="holdfast lab advise", usage="holdfast lab advise [option]… -- COMMAND…",
-        description="Runs AWS IoT Device Advisor's published test cases against any device program.",
+        description="Runs AWS IoT Device Advisor's published test cases against any device "
+                    "program.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
                "{config} (a configuration for holdfastd) are filled in. Exit codes: 0 all passed, "
                "1 some failed, 2 wrong usage, 3 could not run. docs/advise.md has the rest.")
