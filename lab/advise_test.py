@@ -146,6 +146,14 @@ class Mqtt(unittest.TestCase):
                          verdict.FAIL)
         self.assertEqual(cases_mqtt.judge_session([stored], "a", None).status, verdict.FAIL)
 
+    def test_what_is_sent_to_the_device_has_to_be_acknowledged(self):
+        sent, answer = packet(1, "PUBLISH", 1.0, "down", size=9, id=4), packet(1, "PUBACK", 1.5)
+        for given, expected in (((None, None, None), verdict.FAIL),
+                                (("a", None, None), verdict.FAIL),
+                                (("a", sent, None), verdict.FAIL),
+                                (("a", sent, answer), verdict.PASS)):
+            self.assertEqual(cases_mqtt.judge_delivery(*given, "it").status, expected)
+
     def test_user_properties(self):
         event = packet(1, "PUBLISH", properties={"user_property": [["a", "1"], ["b", "2"]]})
         self.assertIs(cases_mqtt.with_properties([packet(1, "PUBLISH"), event], []), event)
