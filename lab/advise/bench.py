@@ -41,18 +41,16 @@ socket = "holdfast.sock"
 """
 
 
-def permissive_policy(region):
-    """For devices of which nothing is known; Security_Device_Policies will not like it."""
-    return {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+# For devices of which nothing is known.
+PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
 class Program:
     """The device program, started again whenever it ends."""
 
-    def __init__(self, command, folder):
-        self.command, self.folder = command, folder
-        self.log = folder / "program.log"
+    def __init__(self, command, log):
+        self.command, self.log = command, log
         self.exits = []  # of (monotonic time, exit status)
         self.process, self.wanted = None, True
         self.lock = threading.Lock()
@@ -64,7 +62,7 @@ class Program:
 
     def _launch(self):
         with open(self.log, "ab") as log:
-            self.process = programs.start(self.command, stdout=log, stderr=log, cwd=self.folder)
+            self.process = programs.start(self.command, stdout=log, stderr=log)
 
     def _supervise(self):
         while True:
@@ -126,7 +124,7 @@ class Bench:
         self.trigger = asked.trigger_topic
         self.thing, self.scale = asked.thing, asked.timeout_scale
         self.mark = self.exits_before = 0
-        self.region = self.relay = self.trace = self.program = self.log = None
+        self.region = self.relay = self.trace = self.program = None
 
     # -- up and down --
 
@@ -136,19 +134,20 @@ class Bench:
             listen="127.0.0.1", ports=None, name=[], switch=["connects_per_client=0"]))
         self.region.start()
         self.api = self.region.place
-        self.policy = self.asked.policy or permissive_policy(DEFAULT_REGION)
-        device.create(self.api, self.thing, self.folder, self.policy)
+        device.create(self.api, self.thing, self.folder, self.asked.policy or PERMISSIVE_POLICY)
         self._start_relay(place.pki)
         (self.folder / "device.toml").write_text(
             CONFIGURATION.format(port=self.port, thing=self.thing), encoding="utf-8")
-        self.program = Program(self._fill_in(self.asked.command), self.folder)
+        self.program = Program(self._fill_in(self.asked.command),
+                               self.root / "program.log")
         self.program.start()
 
     def _start_relay(self, pki):
         trace = self.root / "trace.ndjson"
         command = [self.tools.own("hf_lab_relay"), "--listen", "127.0.0.1:0", "--upstream",
                    f"127.0.0.1:{self.region.ports['mqtt']}", "--tls", "terminate",
-                   "--cert", pki / "server.pem", "--key", pki / "server.key", "--ca", pki / "ca.pem",
+                   "--cert", pki / "server.pem", "--key", pki / "server.key",
+                   "--ca", pki / "ca.pem",
                    "--certificates", pki / "faults", "--upstream-tls",
                    "--upstream-ca", pki / "ca.pem", "--upstream-name", "localhost",
                    "--upstream-cert", self.folder / "device.pem",
@@ -173,11 +172,9 @@ class Bench:
             for name, value in values.items():
                 word = word.replace("{" + name + "}", str(value))
             filled.append(word)
-        # The program runs in its own folder.
-        found = shutil.which(filled[0])
-        if found is None:
+        if shutil.which(filled[0]) is None:
             raise Trouble(f"the program {filled[0]} is missing")
-        return [os.path.abspath(found), *filled[1:]]
+        return filled
 
     def close(self):
         if self.program:
@@ -192,9 +189,8 @@ class Bench:
             self.region.close()
         if self.region and self.region.front:
             self.region.front.stdout.close()
-        if self.asked.keep:
-            return
-        shutil.rmtree(self.root, ignore_errors=True)
+        if not self.asked.keep:
+            shutil.rmtree(self.root, ignore_errors=True)
 
     # -- orders --
 

@@ -125,7 +125,8 @@ def job_execution(bench):
 
 def device_policies(bench):
     if bench.asked.policy is None:
-        return not_applicable("--policy gives the device's policy; the bench's own allows everything")
+        return not_applicable("--policy gives the device's policy; the bench's own allows "
+                              "everything")
     excess = policies.excess(bench.asked.policy)
     if excess:
         return failed("the policy allows too much", *excess)

@@ -242,8 +242,8 @@ def judge_session(events, topic_filter, acknowledged):
                       f"SUBSCRIBE of {topic_filter}")
     if not acknowledged:
         return failed("the device did not acknowledge the stored message")
-    return passed("the device took up its session: the stored message was acknowledged, and nothing "
-                  "was subscribed again", f"filter {topic_filter}")
+    return passed("the device took up its session: the stored message was acknowledged, and "
+                  "nothing was subscribed again", f"filter {topic_filter}")
 
 
 def expired_session(bench):

@@ -9,7 +9,8 @@ SAME = 1.2
 # by some milliseconds; a gap shorter than RESOLUTION says nothing about ratios.
 TOLERANCE = 0.10
 RESOLUTION = 0.05
-# Random delays of a range that grows: the later half has to hold a gap longer than the first by this.
+# Random delays of a range that grows: the later half has to hold a gap longer than the first
+# ones by this.
 GROWTH = 1.1
 
 

@@ -26,8 +26,9 @@ def pair(word):
 
 def parser():
     advise = argparse.ArgumentParser(
-        prog="holdfast lab advise",
-        description="Runs AWS IoT Device Advisor's published test cases against any device program.",
+        prog="holdfast lab advise", usage="holdfast lab advise [option]… -- COMMAND…",
+        description="Runs AWS IoT Device Advisor's published test cases against any device "
+                    "program.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
                "{config} (a configuration for holdfastd) are filled in. Exit codes: 0 all passed, "
                "1 some failed, 2 wrong usage, 3 could not run. docs/advise.md has the rest.")
@@ -56,8 +57,7 @@ def parser():
                         help="for Job_Execution")
     advise.add_argument("--long-minutes", type=float, default=30, metavar="N",
                         help="how long MQTT_Long_Duration keeps the server away (default 30)")
-    advise.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …",
-                        help="the device program")
+    advise.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return advise
 
 
