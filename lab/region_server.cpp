@@ -85,6 +85,7 @@ class RegionServer::Upstream {
   }
 
   void flush() {
+    if (publisher.must_reopen()) return lost();
     out_ += publisher.take();
     if (writing_ || out_.empty()) return;
     writing_ = true;
@@ -98,7 +99,7 @@ class RegionServer::Upstream {
   }
 
   void lost() {
-    const bool done = publisher.done();
+    const bool done = publisher.done() || publisher.must_reopen();
     publisher.closed();
     writing_ = false;
     out_.clear();

@@ -145,6 +145,20 @@ class LabTest(unittest.TestCase):
         self.assertEqual(event["disconnectReason"], "CONNECTION_LOST")
         self.assertIs(event["clientInitiatedDisconnect"], False)
 
+    def test_a_session_is_forgotten_while_its_device_is_away(self):
+        self.make("forgotten")
+        self.subscribed("forgotten", "-t", "forgotten/#", "-c", "-x", "600").process.terminate()
+        wait_for(lambda: not any(c["clientId"] == "forgotten" for c in
+                                 self.region.call("ListConnections")["connections"]), 10, "the end")
+        self.region.call("DeleteConnection", clientId="forgotten", cleanSession=True)
+        time.sleep(1.1)  # one CONNECT a second
+        said = self.client("forgotten", "pub", "-c", "-x", "600", "-q", "1", "-t", "forgotten/x", "-m",
+                           "x", "-d").output()
+        self.assertIn("received PUBACK", said)
+        trace = self.region.file("trace.ndjson").read_text(encoding="utf-8").splitlines()
+        connack = [line for line in trace if '"type":"CONNACK"' in line and '"by":"lab"' in line][-1]
+        self.assertIn('"session_present":false', connack)
+
     def test_state_survives_a_restart(self):
         self.make("patient")
         self.subscribed("patient", "-t", "patient/#", "-c", "-x", "600").process.terminate()

@@ -79,9 +79,7 @@ void Door::on_garbage(BootTime /*now*/, mqtt::Side from, std::string_view /*byte
 void Door::on_closed(BootTime /*now*/, mqtt::Side side, mqtt::Wishes& out) {
   if (state_ == State::ended) return;
   // The broker ends the elder connection of a client id by itself, without a word.
-  if (end_soon_) {
-    return end(end_soon_->why, reason_code(end_soon_->why), "ended by the service", out);
-  }
+  if (end_soon_) return end_as_asked(side == mqtt::Side::device, out);
   if (side == mqtt::Side::broker) {
     return end(DisconnectReason::server_error, reason::kUnspecified, "the broker closed", out);
   }
@@ -195,6 +193,14 @@ void Door::end_soon(DisconnectReason why, bool forget, bool with_will) {
   region_.wake_door(who_.connection);
 }
 
+void Door::end_as_asked(bool broker_listens, mqtt::Wishes& out) {
+  const EndSoon how = *end_soon_;
+  if (broker_listens && state_ == State::open && (how.forget || !how.with_will)) {
+    leave_broker(how.with_will, how.forget, out);
+  }
+  end(how.why, reason_code(how.why), "ended by the service", out);
+}
+
 BootTime Door::wake() const {
   if (state_ == State::ended) return kNever;
   BootTime next = lifetime_;
@@ -210,13 +216,7 @@ BootTime Door::wake() const {
 
 void Door::on_wake(BootTime now, mqtt::Wishes& out) {
   if (state_ == State::ended) return;
-  if (end_soon_) {
-    const EndSoon how = *end_soon_;
-    if (state_ == State::open && (how.forget || !how.with_will)) {
-      leave_broker(how.with_will, how.forget, out);
-    }
-    return end(how.why, reason_code(how.why), "ended by the service", out);
-  }
+  if (end_soon_) return end_as_asked(true, out);
   if (state_ != State::open && now >= patience_) {
     return end(DisconnectReason::client_error, reason::kUnspecified, "no CONNECT in time", out);
   }

@@ -90,6 +90,8 @@ class Door : public mqtt::Stage {
   /// Takes the held frames whose time has come.
   void release(BootTime now, mqtt::Side from, mqtt::Wishes& out);
   void end(DisconnectReason why, std::uint8_t code, std::string words, mqtt::Wishes& out);
+  /// Carries end_soon() out. `broker_listens`: its end of the connection is still there.
+  void end_as_asked(bool broker_listens, mqtt::Wishes& out);
   void to_device(const mqtt::Packet& packet, mqtt::Wishes& out);
   void to_broker(const mqtt::Packet& packet, mqtt::Wishes& out);
   void leave_broker(bool with_will, bool forget, mqtt::Wishes& out);

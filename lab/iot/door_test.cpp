@@ -291,6 +291,19 @@ TEST(LabDoor, DeleteConnectionEndsItAsAsked) {
   EXPECT_EQ(std::get<ApiError>(gone).type, "ResourceNotFoundException");
 }
 
+TEST(LabDoor, DeleteConnectionForgetsASessionThoughTheDeviceLeavesFirst) {
+  Place place;
+  Visit visit(place);
+  mqtt::Connect c = connect_of("pump");
+  c.properties.set(Id::session_expiry_interval, 60);
+  visit.connect(c);
+  static_cast<void>(
+      place.region.call("DeleteConnection", {{"clientId", "pump"}, {"cleanSession", true}}));
+  visit.closes(mqtt::Side::device);
+  EXPECT_EQ(visit.broker_got<mqtt::Disconnect>().properties.number(Id::session_expiry_interval),
+            0U);
+}
+
 TEST(LabDoor, WhatIsNoMqttEndsIt) {
   Place place;
   {

@@ -37,6 +37,11 @@ class Publisher {
   /// Whether the present connection has done what it was for, and must be closed: it was one to
   /// forget a session with.
   [[nodiscard]] bool done() const noexcept { return done_; }
+  /// Whether the present connection stands in the way of one to forget a session with. It is closed
+  /// when nothing is under way on it.
+  [[nodiscard]] bool must_reopen() const noexcept {
+    return open_ && !forgotten_.empty() && waiting_.empty();
+  }
   /// Whether there is anything to connect for.
   [[nodiscard]] bool wants_connection() const noexcept {
     return !waiting_.empty() || !forgotten_.empty();

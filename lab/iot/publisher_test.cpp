@@ -75,6 +75,20 @@ TEST(LabPublisher, ForgetsASessionWithAConnectionOfItsOwn) {
   EXPECT_EQ(next.client_id, "$lab/publisher");
 }
 
+TEST(LabPublisher, GivesItsConnectionUpToForgetASessionOnceAllIsAcknowledged) {
+  Publisher publisher("secret");
+  publisher.add(message("a"), {1});
+  static_cast<void>(publisher.opened());
+  ASSERT_TRUE(broker_says(publisher, mqtt::Connack{}));
+  const auto sent = published(publisher);
+  publisher.forget("pump");
+  EXPECT_FALSE(publisher.must_reopen());
+  ASSERT_TRUE(broker_says(publisher, mqtt::Ack{mqtt::Type::puback, sent.at(0).packet_id, 0, {}}));
+  EXPECT_TRUE(publisher.must_reopen());
+  publisher.closed();
+  EXPECT_FALSE(publisher.must_reopen());
+}
+
 TEST(LabPublisher, IsBoundedAndNamesARefusal) {
   Publisher publisher("wrong");
   for (std::size_t i = 0; i < Publisher::kWaitingMost; ++i)

@@ -7,7 +7,10 @@
 #include <array>
 #include <future>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "transport/credentials.h"
 #include "transport/test_attempt.h"
 #include "transport/test_server.h"
 #include "transport/tls_errors.h"
@@ -58,6 +61,21 @@ TEST_F(TlsTest, ConnectsWithTls13AndTls12) {
     const auto stream = stream_to(secure(server.port()));
     ASSERT_NE(stream, nullptr);
     EXPECT_EQ(stream->description(), "127.0.0.1:" + std::to_string(server.port()) + " " + name);
+  }
+}
+
+TEST_F(TlsTest, OffersNoSuiteThatAwsIotCoreLacks) {
+  const auto context = load_context(secure(1).tls);
+  ASSERT_TRUE(context.ok());
+  const STACK_OF(SSL_CIPHER)* const suites = ::SSL_CTX_get_ciphers(context->get());
+  std::vector<std::string> names;
+  for (int i = 0; i < sk_SSL_CIPHER_num(suites); ++i) {
+    names.emplace_back(::SSL_CIPHER_get_name(sk_SSL_CIPHER_value(suites, i)));
+  }
+  EXPECT_EQ(names.size(), 3U + 18U);  // of TLS 1.3 and 1.2
+  EXPECT_EQ(names.at(3), "ECDHE-ECDSA-AES128-GCM-SHA256");
+  for (const std::string& name : names) {
+    EXPECT_FALSE(name.starts_with("DHE") || name.ends_with("CHACHA20-POLY1305")) << name;
   }
 }
 
