@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/check.h"
 #include "base/base64.h"
+#include "base/check.h"
 #include "lab/iot/cbor.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/streams.h"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/base64.h"
 #include "runtime/local_protocol.h"
 #include "runtime/outbox_look.h"
 

@@ -102,8 +102,10 @@ class Region:
                  "https": self.ports["https"], "ca": str(self.place.place.ca_file),
                  "control": str(self.place.control_socket),
                  "trace": str(self.place.file("trace.ndjson"))}
-        self.place.file("endpoint.json").write_text(json.dumps(about, indent=2) + "\n",
-                                                    encoding="utf-8")
+        # Whoever waits for the file must not find half of it.
+        fresh = self.place.file("endpoint.json.new")
+        fresh.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        fresh.rename(self.place.file("endpoint.json"))
 
     def fallen(self):
         """Which of its processes has ended, if one has."""
