@@ -14,19 +14,19 @@ namespace {
 constexpr std::size_t kStateMost = std::size_t{256} * 1024 * 1024;
 constexpr Duration kRetry = std::chrono::milliseconds(500);
 
-const std::string kMqtt = "mqtt";
-const std::string kMixed = "mixed";
-const std::string kHttps = "https";
+constexpr const char* kMqtt = "mqtt";
+constexpr const char* kMixed = "mixed";
+constexpr const char* kHttps = "https";
 
 /// What clients offer on the port of all protocols (Developer Guide, "Device communication
 /// protocols").
-const std::string kAlpnMqtt = "x-amzn-mqtt-ca";
-const std::string kAlpnCustom = "mqtt";
-const std::string kAlpnHttp = "x-amzn-http-ca";
-const std::string kAlpnPlainHttp = "http/1.1";
+constexpr const char* kAlpnMqtt = "x-amzn-mqtt-ca";
+constexpr const char* kAlpnCustom = "mqtt";
+constexpr const char* kAlpnHttp = "x-amzn-http-ca";
+constexpr const char* kAlpnPlainHttp = "http/1.1";
 
 std::optional<std::string> choose_alpn(const std::vector<std::string>& offered) {
-  for (const std::string& known : {kAlpnMqtt, kAlpnCustom, kAlpnHttp, kAlpnPlainHttp}) {
+  for (const char* known : {kAlpnMqtt, kAlpnCustom, kAlpnHttp, kAlpnPlainHttp}) {
     if (std::find(offered.begin(), offered.end(), known) != offered.end()) return known;
   }
   return std::nullopt;
@@ -190,9 +190,9 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
 }
 
 Status RegionServer::start() {
-  if (const Status loaded = load(); !loaded) return loaded;
+  if (Status loaded = load(); !loaded) return loaded;
   const struct {
-    const std::string& name;
+    std::string name;
     Port port;
     std::uint16_t number;
   } all[] = {{kMqtt, Port::mqtt, options_.ports.mqtt},

@@ -185,13 +185,13 @@ struct Region::Operation {
 };
 
 const std::vector<Region::Operation>& Region::operations() {
-  static const std::vector<Operation> kAll = {
+  static const std::vector<Operation> all = {
       {"DeleteConnection", &Region::delete_connection}, {"GetConnection", &Region::get_connection},
       {"ListConnections", &Region::list_connections},   {"Publish", &Region::publish},
       {"SendDirectMessage", &Region::send_direct},      {"PutSwitches", &Region::put_switches},
       {"GetSwitches", &Region::get_switches},
   };
-  return kAll;
+  return all;
 }
 
 ApiResult Region::call(std::string_view operation, const Json& input) {
@@ -366,7 +366,7 @@ Status Region::load(const Json& state) {
   HF_CHECK(doors_.empty());
   if (number_in(state, "format") != 1) return Error{Errc::corrupt, "format is not 1"};
   if (state.contains("switches")) {
-    if (const Status done = change(switches, state["switches"]); !done) return done;
+    if (Status done = change(switches, state["switches"]); !done) return done;
   }
   const Json sessions = state.value("sessions", Json::object());
   for (const auto& [id, from] : sessions.items()) {
