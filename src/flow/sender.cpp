@@ -24,17 +24,6 @@ Duration retry_delay(std::uint8_t delays) {
   return std::min(delay, kRetryCap);
 }
 
-/// Whether a copy of `earlier` must not be retained any more once `later` is.
-bool replaces(const StoredMessage& later, const StoredMessage& earlier) {
-  return later.retain && earlier.retain && later.topic == earlier.topic;
-}
-
-MessagePtr unretained(const StoredMessage& message) {
-  auto copy = std::make_shared<StoredMessage>(message);
-  copy->retain = false;
-  return copy;
-}
-
 }  // namespace
 
 Sender::Sender(const Config& config) : lane_count_(config.lanes.size()) {
@@ -304,26 +293,39 @@ void Sender::transmit(BootTime now, env::Token token, Entry entry, Work& work) {
 void Sender::yield(Entry& entry) const {
   if (entry.turn == 0 || !entry.message->retain) return;
   const bool later = std::any_of(flight_.begin(), flight_.end(), [&](const InFlight& other) {
-    return other.entry.turn > entry.turn && replaces(*other.entry.message, *entry.message);
+    return replaces(other.entry, entry);
   });
-  if (later) entry.message = unretained(*entry.message);
+  if (later) give_way(entry);
+}
+
+/// Whether a repeat of `earlier` must not be retained once `later` is delivered.
+bool Sender::replaces(const Entry& later, const Entry& earlier) {
+  return earlier.turn != 0 && later.turn > earlier.turn && earlier.message->retain &&
+         (later.message->retain || later.gave_way) &&
+         later.message->topic == earlier.message->topic;
+}
+
+void Sender::give_way(Entry& entry) {
+  auto copy = std::make_shared<StoredMessage>(*entry.message);
+  copy->retain = false;
+  entry.message = std::move(copy);
+  entry.gave_way = true;
 }
 
 /// Answers in the order of sending find nothing before it, and nothing that was sent in a queue.
 void Sender::overtake(Flight::iterator delivered) {
   const Entry& later = delivered->entry;
-  if (!later.message->retain) return;
-  const auto give_way = [&](Entry& entry) {
-    if (entry.turn == 0 || entry.turn > later.turn) return;
-    if (replaces(*later.message, *entry.message)) entry.message = unretained(*entry.message);
+  if (!later.message->retain && !later.gave_way) return;
+  const auto pass = [&](Entry& entry) {
+    if (replaces(later, entry)) give_way(entry);
   };
-  for (auto it = flight_.begin(); it != delivered; ++it) give_way(it->entry);
-  for (auto& [at, entry] : delayed_) give_way(entry);
+  for (auto it = flight_.begin(); it != delivered; ++it) pass(it->entry);
+  for (auto& [at, entry] : delayed_) pass(entry);
   for (std::size_t i = 0; i < lane_count_; ++i) {
     for (auto* queue : {&lanes_[i].durable, &lanes_[i].memory, &lanes_[i].spill}) {
       for (Entry& entry : *queue) {
         if (entry.turn == 0) break;
-        give_way(entry);
+        pass(entry);
       }
     }
   }

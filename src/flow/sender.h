@@ -172,6 +172,7 @@ class Sender {
     BootTime since{};         ///< Accepted (volatile) or fetched (durable).
     std::uint64_t turn = 0;   ///< Its place among all first sends; 0: sending it is no repeat.
     std::uint8_t delays = 0;  ///< How often the broker asked for later.
+    bool gave_way = false;    ///< It would be retained, had a later one not been on the way.
     MessageId after = 0;      ///< Spill: the last id on disk that goes before it.
   };
   struct InFlight {
@@ -208,6 +209,8 @@ class Sender {
   void release_delayed(BootTime now);
   void delay(BootTime now, Entry entry);
   void put_back(Entry entry);
+  [[nodiscard]] static bool replaces(const Entry& later, const Entry& earlier);
+  static void give_way(Entry& entry);
   /// A repeat gives up being retained if a later one of its topic is in flight.
   void yield(Entry& entry) const;
   /// This one is delivered: earlier ones of its topic give up being retained.

@@ -512,6 +512,28 @@ TEST(Sender, ARepeatYieldsToALaterRetainedOneOnItsWay) {
   EXPECT_FALSE(bench.work.sends[0].message->retain);
 }
 
+// Found by device_sim --scenario offline-weeks --seed 9.
+TEST(Sender, ARepeatDoesNotTakeThePlaceOfALaterOneThatGaveWayToTheLast) {
+  Bench bench;
+  for (MessageId id = 1; id <= 3; ++id) bench.stored[1].push_back(make_retained(id));
+  bench.sender.set_stored(1, true);
+  bench.sender.connected(100);
+  bench.pump();
+  bench.sender.refused(bench.now, 2, Errc::full, bench.work);
+  bench.now = bench.sender.next_wake();
+  bench.sender.send(bench.now, bench.work);
+  ASSERT_EQ(bench.work.sends.size(), 1U);
+  EXPECT_FALSE(bench.work.sends[0].message->retain) << "3 is on its way";
+  bench.drain();
+  bench.ack(2);
+  bench.sender.disconnected();
+  bench.sender.connected(100);
+  bench.sender.send(bench.now, bench.work);
+  ASSERT_EQ(bench.work.sends.size(), 2U);
+  EXPECT_FALSE(bench.work.sends[0].message->retain) << "2 was delivered";
+  EXPECT_TRUE(bench.work.sends[1].message->retain) << "3 is the newest";
+}
+
 TEST(Sender, WhatWasPutOffWaitsBehindOlderOnesOfALostConnection) {
   Bench bench;
   for (MessageId id = 1; id <= 3; ++id) bench.store(id);
