@@ -15,7 +15,8 @@ namespace holdfast::link {
 /// How the delay before the next attempt is chosen.
 enum class Retry : std::uint8_t {
   ordinary,  ///< Full jitter over the present range.
-  slower,    ///< The same, but the range starts at `at_least`: we are hardly alone with this.
+  slower,    ///< The same, but the range starts at `at_least`, or an eighth of the cap if that is
+           ///< less: we are hardly alone with this.
   hold_off,  ///< `at_least` first, then full jitter: coming back at once would do harm.
   /// Too many come at once: between half and all of the time for which the peer has been saying so,
   /// `at_least` at the beginning, whatever the cap of the others. A fleet of any size is then back

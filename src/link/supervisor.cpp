@@ -254,7 +254,13 @@ Duration Supervisor::delay_for(Verdict verdict, bool was_up) {
     paced_ += delay;
     return delay;
   }
-  if (policy.retry != Retry::ordinary) backoff_.raise_to(policy.at_least);
+  if (policy.retry == Retry::slower) {
+    // Who asks for a short cap wants to be back soon; and a range that begins at the cap cannot
+    // grow.
+    backoff_.raise_to(std::min<Duration>(policy.at_least, config_.timing.backoff_cap / 8));
+  } else if (policy.retry != Retry::ordinary) {
+    backoff_.raise_to(policy.at_least);
+  }
   Duration delay = backoff_.next(random_);
   if (policy.retry == Retry::hold_off) {
     // Both ends stay spread: the hold-off is a floor, the cap (if above it) still the ceiling.

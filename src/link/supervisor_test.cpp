@@ -271,6 +271,18 @@ TEST(Supervisor, WhoIsThrownOutWithAllOthersComesBackSpread) {
   }
 }
 
+// AWS IoT Device Advisor looks for gaps that grow, and its profile has a cap of 8 s.
+TEST(Supervisor, WithAShortCapTheSpreadBeginsShortAndGrows) {
+  Config config = make_config();
+  config.timing.backoff_cap = seconds(8);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Bench bench(config, seed);
+    bench.start();
+    bench.fail(Verdict::server_gone);
+    EXPECT_LE(bench.view().retry_in, seconds(1) + milliseconds(1));
+  }
+}
+
 TEST(Supervisor, TooManyMeansHalfToAllOfTheWaitSoFar) {
   for (const Verdict verdict : {Verdict::throttled, Verdict::quota_exceeded}) {
     Bench bench;
