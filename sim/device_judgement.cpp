@@ -143,6 +143,7 @@ bool DeviceWorld::heard_within(nanoseconds most, Observer::Heard wanted) {
 /// The power goes: whoever watches the device hears its will once the broker has missed it for one
 /// and a half keep-alives, and its birth message when it is back.
 void DeviceWorld::demand_will() {
+  demand_reconnect();  // The broker may have ended the connection of a device that had slept.
   if (sim_.checks.failed()) return;
   const nanoseconds late = std::max(link_.last_arrival() - sim_.now, nanoseconds::zero());
   const nanoseconds missed = late + nanoseconds(config_.keep_alive) * 3 / 2 + kMargin;

@@ -53,6 +53,14 @@ TEST(DeviceWorld, TenYearsPassEveryPlaceWhereACounterOfTimeCouldWrap) {
   EXPECT_GT(result.faults.at(static_cast<std::size_t>(Fault::disk_full)), 10U);
 }
 
+TEST(DeviceWorld, TheWillOfADeviceThatSleptIsHeardInTime) {
+  // The broker had ended the connection of a device that slept when its power was
+  // to be cut, and its will had been heard before anybody listened for it.
+  DeviceWorld world(scenario_of("session-lost"), 45, 0, false);
+  const DeviceResult result = world.run();
+  EXPECT_FALSE(result.failure) << to_string(result.failure->check) << ": " << result.failure->what;
+}
+
 TEST(DeviceWorld, AnotherSeedIsAnotherRun) {
   DeviceWorld one(scenario_of("field"), 1, 1, false);
   DeviceWorld other(scenario_of("field"), 2, 1, false);
