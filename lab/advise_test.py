@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Goal:   `holdfast lab advise` tells kinds of backoff apart, and its verdicts follow from what the
-        relay's trace says.
-Method: made-up gaps, and trace events as the relay writes them. No network, no device.
+"""Goal:   the verdicts of `holdfast lab advise` and its result document follow from what the relay's
+        trace says.
+Method: made-up trace events as the relay writes them. No network, no device.
 """
 
 import argparse
-import json
-import random
+import tempfile
+import time
 import unittest
-from xml.etree import ElementTree
 
-from advise import bench, cases_backoff, cases_mqtt, cases_more, cases_tls, gaps, main, policies
-from advise import report, verdict
+from advise import bench, cases_backoff, cases_long, cases_mqtt, cases_more, cases_tls, document
+from advise import main, policies, verdict
+from report import gaps, model
+from tool import story
 
 
 def packet(conn, kind, at=0.0, way="up", **members):
@@ -20,35 +21,6 @@ def packet(conn, kind, at=0.0, way="up", **members):
 
 def subscribe(conn, topic_filter, qos=1):
     return packet(conn, "SUBSCRIBE", id=1, filters=[{"filter": topic_filter, "qos": qos}])
-
-
-class Gaps(unittest.TestCase):
-    def test_the_same_each_time_is_constant(self):
-        self.assertEqual(gaps.classify([2.0, 2.1, 1.95, 2.05, 2.0]), gaps.CONSTANT)
-
-    def test_a_little_lateness_does_not_make_jitter(self):
-        self.assertEqual(gaps.classify([1.01, 2.03, 4.01, 8.02, 16.04]), gaps.EXPONENTIAL)
-        self.assertEqual(gaps.classify([1.01, 2.00, 3.02, 4.01, 5.02]), gaps.LINEAR)
-
-    def test_random_delays_are_jitter(self):
-        self.assertEqual(gaps.classify([0.6, 1.9, 1.2, 6.4, 3.0]), gaps.JITTER)
-
-    def test_full_jitter_is_nearly_always_told(self):
-        chance = random.Random(7)
-        kinds = [gaps.classify([chance.uniform(0, 2 ** step) for step in range(5)])
-                 for _ in range(500)]
-        self.assertGreater(kinds.count(gaps.JITTER), 490)
-
-    def test_no_time_at_all_is_constant(self):
-        self.assertEqual(gaps.classify([0.0, 0.001, 0.002]), gaps.CONSTANT)
-
-    def test_two_gaps_say_nothing(self):
-        with self.assertRaises(ValueError):
-            gaps.classify([1, 2])
-
-    def test_a_range_grows_or_does_not(self):
-        self.assertTrue(gaps.grows([0.6, 1.9, 1.2, 6.4, 3.0]))
-        self.assertFalse(gaps.grows([6.0, 5.0, 7.0, 1.0, 3.0]))
 
 
 class Backoff(unittest.TestCase):
@@ -62,36 +34,58 @@ class Backoff(unittest.TestCase):
             events.append({"t": now, "conn": conn, "ev": "end", "side": "device", "by": "peer"})
         return events
 
+    def finding(self, row):
+        return gaps.classify(row.times, row.waits, row.lost)
+
     def test_the_patience_for_a_connack_is_not_measured(self):
-        measured = cases_backoff.measure(self.events([1, 2, 4, 8, 16]), 5)
-        self.assertEqual(measured, [0.5, 1, 2, 4, 8, 16])
+        row = cases_backoff.measure(self.events([1, 2, 4, 8, 16]), 5)
+        self.assertEqual(row.waits, [10.0] * 5)
+        found = self.finding(row)
+        self.assertEqual((found.first, found.gaps), (0.5, [1, 2, 4, 8, 16]))
 
     def test_a_device_that_does_not_close_is_measured_from_its_connect(self):
         events = [{"t": 0.0, "conn": 9, "ev": "kick", "how": "fin"},
                   packet(1, "CONNECT", 1.0), packet(2, "CONNECT", 4.0)]
-        self.assertEqual(cases_backoff.measure(events, 5), [1.0, 3.0])
-        self.assertEqual(cases_backoff.measure(events[:1], 5), [])
+        self.assertEqual(self.finding(cases_backoff.measure(events, 5)).gaps, [3.0])
+        self.assertEqual(cases_backoff.measure(events[:1], 5).times, [])
 
-    def status(self, *rounds, **options):
-        return cases_backoff.judge(list(rounds), **options).status
+    def test_what_comes_after_the_attempts_is_not_measured(self):
+        row = cases_backoff.measure(self.events([1, 2, 4, 8, 16, 1, 1]), 5)
+        self.assertEqual(len(row.times), 6)
+
+    def judged(self, *rounds, **options):
+        rows = [cases_backoff.measure([{**event, "t": event["t"] + 0.5 - first}
+                                       if event["ev"] == "kick" else event
+                                       for event in self.events(rest)], 5)
+                for first, *rest in rounds]
+        return cases_backoff.judge(rows, **options)
 
     def test_verdicts(self):
         jitter = [0.3, 0.6, 1.9, 1.2, 6.4, 3.0]
         exponential = [0.0, 1, 2, 4, 8, 16]
-        self.assertEqual(self.status(jitter, jitter), verdict.PASS)
-        self.assertEqual(self.status([6.5, 6.0, 5.0, 4.0, 1.0, 3.0]), verdict.WARNINGS)
-        self.assertEqual(self.status(jitter, exponential), verdict.WARNINGS)
-        self.assertEqual(self.status(exponential, exponential_wanted=True), verdict.PASS)
-        self.assertEqual(self.status([1, 1, 2, 3, 4, 5]), verdict.FAIL)
-        self.assertEqual(self.status(jitter, [1, 1, 1, 1, 1, 1]), verdict.FAIL)
-        self.assertEqual(self.status([1, 2]), verdict.FAIL)
-        self.assertEqual(self.status([]), verdict.FAIL)
+        for rounds, options, expected in (
+                ([jitter, jitter], {}, verdict.PASS),
+                ([[6.5, 6.0, 5.0, 4.0, 1.0, 3.0]], {}, verdict.WARNINGS),
+                ([jitter, exponential], {}, verdict.WARNINGS),
+                ([exponential], {"exponential_wanted": True}, verdict.PASS),
+                ([[1, 1, 2, 3, 4, 5]], {}, verdict.FAIL),
+                ([jitter, [1, 1, 1, 1, 1, 1]], {}, verdict.FAIL),
+                ([[1, 2]], {}, verdict.FAIL)):
+            judged = self.judged(*rounds, **options)
+            self.assertEqual(judged.status, expected, rounds)
+            self.assertEqual(len(judged.attempts), len(rounds))
+        self.assertIn("constant", self.judged(jitter, [1] * 6).reason)
+        self.assertEqual(cases_backoff.judge([model.Attempts([])]).status, verdict.FAIL)
+
+    def test_the_gaps_are_told(self):
+        self.assertEqual(self.judged([0.3, 0.6, 1.9, 1.2, 6.4, 3.0]).evidence[0].text,
+                         "gaps: (0.30 s), 0.60 s, 1.90 s, 1.20 s, 6.40 s, 3.00 s")
 
 
 class Tls(unittest.TestCase):
-    COMPLETE = {"ev": "tls", "established": True, "version": "TLSv1.3", "suite": "X", "alerts": []}
-    SILENT = {"ev": "tls", "established": False, "how": "reset", "alerts": []}
-    ALERTED = {"ev": "tls", "established": False, "how": "tls", "problem": "p", "alerts": [
+    COMPLETE = {"t": 1.0, "ev": "tls", "established": True, "version": "TLSv1.3", "suite": "X", "alerts": []}
+    SILENT = {"t": 1.0, "ev": "tls", "established": False, "how": "reset", "alerts": []}
+    ALERTED = {**SILENT, "how": "tls", "problem": "p", "alerts": [
         {"by": "peer", "level": "fatal", "number": 45, "name": "certificate expired"}]}
 
     def test_handshakes(self):
@@ -109,7 +103,7 @@ class Tls(unittest.TestCase):
         self.assertEqual(cases_tls.judge_refusal([]).status, verdict.FAIL)
 
     def suites(self, *standings):
-        return cases_tls.judge_suites([{"ev": "client_hello", "suites": [
+        return cases_tls.judge_suites([{"t": 1.0, "ev": "client_hello", "suites": [
             {"id": "0x1301", "name": "X", "aws": standing} for standing in standings]}]).status
 
     def test_suites(self):
@@ -185,28 +179,156 @@ class Policies(unittest.TestCase):
             {"Effect": "Allow", "NotAction": "iot:Connect", "Resource": "*"}]})), 1)
 
 
-class Reports(unittest.TestCase):
-    RESULTS = {"A": (verdict.passed("good"), 1.0), "B": (verdict.failed("bad", "why"), 2.0),
-               "C": (verdict.not_applicable("not here"), 0.1)}
+class Long(unittest.TestCase):
+    def test_the_worst_of_all(self):
+        for verdicts, expected in (
+                ([verdict.passed(""), verdict.failed("")], verdict.FAIL),
+                ([verdict.passed(""), verdict.warned("")], verdict.WARNINGS),
+                ([verdict.passed(""), verdict.not_applicable("")], verdict.PASS),
+                ([verdict.not_applicable("")], verdict.NOT_APPLICABLE)):
+            self.assertEqual(cases_long.worst(dict(enumerate(verdicts))), expected)
 
-    def test_json(self):
-        asked = argparse.Namespace(command=["x"], thing="pump")
-        cases = json.loads(report.as_json(asked, self.RESULTS))["cases"]
-        self.assertEqual([each["verdict"] for each in cases], ["PASS", "FAIL", "NOT_APPLICABLE"])
-        self.assertEqual(cases[1]["evidence"], ["why"])
+    def test_late_answers(self):
+        first, again = packet(1, "PUBLISH", 1, id=7, qos=1), packet(1, "PUBLISH", 6, id=7, qos=1)
+        for events, expected in (([first, again], verdict.PASS), ([first], verdict.WARNINGS),
+                                 ([first, {**again, "t": 17}], verdict.WARNINGS),
+                                 ([first, {**again, "conn": 2}], verdict.WARNINGS),
+                                 ([packet(1, "PUBLISH", qos=0)], verdict.NOT_APPLICABLE)):
+            self.assertEqual(cases_long.judge_late(events, "PUBLISH").status, expected)
+        self.assertEqual(cases_long.judge_late([subscribe(1, "a")], "SUBSCRIBE").status,
+                         verdict.WARNINGS)
 
-    def test_junit(self):
-        suite = ElementTree.fromstring(report.as_junit(self.RESULTS).encode())
-        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("skipped")),
-                         ("3", "1", "1"))
-        self.assertEqual(suite.find("testcase[@name='B']/failure").get("message"), "bad")
-
-    def test_the_worst_of_the_long_case(self):
-        self.assertEqual(cases_more.worst({"a": verdict.passed(""), "b": verdict.failed("")}),
-                         verdict.FAIL)
-        self.assertEqual(cases_more.worst({"a": verdict.not_applicable("")}),
+    def test_answers_that_are_not_waited_for(self):
+        self.assertEqual(cases_long.judge_plain([packet(1, "PUBLISH", qos=0)], "PUBLISH").status,
+                         verdict.PASS)
+        self.assertEqual(cases_long.judge_plain([subscribe(1, "a", 1)], "SUBSCRIBE").status,
                          verdict.NOT_APPLICABLE)
 
+
+class Documents(unittest.TestCase):
+    def case(self, judged, events=(), exits=()):
+        return document.case_of("TLS", "TLS_Connect", judged, events, 10.0, 12.5, exits, "again")
+
+    def test_evidence_has_its_time_or_that_of_the_verdict(self):
+        judged = verdict.failed("bad", "all in all", verdict.seen({"t": 11.0}, "this"))
+        case = self.case(judged, exits=[(11.5, 4)])
+        self.assertEqual([(item.time, item.text) for item in case.evidence], [
+            (11.0, "this"), (11.5, "the program ended with 4 and was started again"),
+            (12.5, "all in all")])
+        self.assertEqual((case.begin, case.seconds, case.verdict), (10.0, 2.5, verdict.FAIL))
+
+    def test_a_case_that_passed_has_few_packets(self):
+        events = [packet(1, "PUBLISH", at, topic="a", qos=0, size=1) for at in range(100)]
+        short, long = (len(self.case(judged, events).packets)
+                       for judged in (verdict.passed(""), verdict.failed("")))
+        self.assertLess(0, short)
+        self.assertLess(short, long)
+        self.assertLess(long, 100)
+
+    def test_a_case_is_done_again_with_the_same_options(self):
+        words = ["--case", "A", "--html", "x.html", "--json=y", "--keep", "--retry-cases",
+                 "--thing", "a b", "--", "dev", "--case", "{port}"]
+        self.assertEqual(document.replay_of("B", words, main.DROPPED, main.FLAGS),
+                         "holdfast lab advise --case B --retry-cases --thing 'a b' -- dev --case "
+                         "'{port}'")
+        self.assertEqual(document.replay_of("B", ["dev", "x"], main.DROPPED, main.FLAGS),
+                         "holdfast lab advise --case B dev x")
+
+    def test_options_without_a_value_are_known(self):
+        flags = {word for action in main.parser()._actions if action.nargs == 0
+                 for word in action.option_strings if word.startswith("--")}
+        self.assertEqual(flags - {"--help"}, set(main.FLAGS))
+
+
+class Story(unittest.TestCase):
+    """What a trace tells a reader of a report."""
+    EVENTS = [
+        {"t": 0.0, "ev": "faults", "faults": {"accept": "refuse"}},
+        {"t": 1.0, "ev": "faults", "faults": {}},
+        {"t": 2.0, "conn": 1, "ev": "accept"},
+        {"t": 2.1, "conn": 1, "ev": "tls", "established": True, "version": "TLSv1.3", "suite": "X"},
+        packet(1, "CONNECT", 2.2, client="pump", version=5, keep_alive=30, clean=True),
+        packet(1, "CONNACK", 2.3, "down", reason=0, passed=False, notes=["withheld"]),
+        packet(1, "CONNACK", 3.0, "down", reason=0, passed=False, by="lab"),
+        {"t": 4.0, "ev": "faults", "faults": {"rules": [{"name": "no PUBACK"}],
+                                              "tls": {"fault": "expired"}}},
+        {"t": 5.0, "conn": 1, "ev": "kick", "how": "fin"},
+        {"t": 5.0, "conn": 1, "ev": "end", "side": "device", "by": "lab", "how": "fin"},
+        {"t": 5.1, "conn": 1, "ev": "close"},
+        {"t": 6.0, "conn": 2, "ev": "accept"},
+        {"t": 6.1, "conn": 2, "ev": "tls", "established": False, "alerts": [
+            {"by": "peer", "level": "fatal", "number": 45, "name": "certificate expired"}]},
+        {"t": 6.1, "conn": 2, "ev": "end", "side": "device", "by": "peer", "how": "tls"},
+    ]
+
+    def test_states_of_the_connection(self):
+        spans = story.states_of(self.EVENTS, [(5.2, 5.7)], 10.0)
+        self.assertEqual([(span.begin, span.end, span.state) for span in spans], [
+            (0.0, 2.0, "waiting"), (2.0, 3.0, "connecting"), (3.0, 5.0, "connected"),
+            (5.0, 5.2, "waiting"), (5.2, 5.7, "down"), (5.7, 6.0, "waiting"),
+            (6.0, 6.1, "connecting"), (6.1, 10.0, "waiting")])
+
+    def test_faults_in_force(self):
+        spans = story.faults_of(self.EVENTS, 10.0)
+        self.assertEqual([(span.begin, span.end, span.name) for span in spans], [
+            (0.0, 1.0, "accept: refuse"), (4.0, 10.0, "no PUBACK, tls: fault expired")])
+
+    def test_packets_and_what_tls_says(self):
+        told = story.excerpt(self.EVENTS)
+        self.assertEqual([(item.kind, item.sender.value) for item in told], [
+            ("TLS Finished", "device"), ("CONNECT", "device"), ("CONNACK", "broker"),
+            ("CONNACK", "broker"), ("end", "broker"), ("TLS alert", "device"), ("end", "device")])
+        self.assertEqual(told[1].summary, "pump, MQTT 5, keep-alive 30 s, clean session")
+        self.assertIn("withheld", told[2].summary)
+
+    def test_of_too_many_packets_begin_and_end_are_told(self):
+        many = [packet(1, "PUBACK", at, id=at) for at in range(100)]
+        self.assertEqual([item.time for item in story.excerpt(many, 5)], [0, 1, 2, 98, 99])
+
+    def test_events_are_in_order(self):
+        made = story.timeline(self.EVENTS, 10.0, [(4.5, -9)], 1.0)
+        self.assertEqual([item.time for item in made.events], [4.5, 5.0])
+        model.load(model.dump(model.Document(model.Run("t", "c", "d", 1.0), [], made)))
+
+
+class Useless(unittest.TestCase):
+    """A program that cannot run is told at once."""
+
+    def bench(self, events, ends, open_for=None):
+        now = time.monotonic()
+        made = bench.Bench.__new__(bench.Bench)
+        made.useful = False
+        made.open_since = None if open_for is None else now - open_for
+        made.trace = argparse.Namespace(events=events)
+        made.program = argparse.Namespace(exits=[(now - ago, 4) for ago in ends],
+                                          log=self.enterContext(tempfile.NamedTemporaryFile(
+                                              suffix=".log")).name)
+        with open(made.program.log, "w", encoding="utf-8") as log:
+            log.write("first\n" * 100 + "no \x1b[31mconfiguration\n")
+        return made
+
+    def test_it_never_comes(self):
+        with self.assertRaises(bench.ProgramFails) as caught:
+            self.bench([], [4, 3, 2]).check()
+        self.assertIn("ended 3 times", str(caught.exception))
+        self.assertIn("no \\x1b[31mconfiguration", str(caught.exception))
+        self.assertLess(len(str(caught.exception).splitlines()), 20)
+
+    def test_it_comes_but_sends_no_connect(self):
+        accepted = [{"t": 0, "ev": "accept", "conn": 1}]
+        with self.assertRaises(bench.ProgramFails):
+            self.bench(accepted, [4, 3, 2], open_for=5).check()
+
+    def test_who_ends_because_of_the_test_is_not_useless(self):
+        accepted = [{"t": 0, "ev": "accept", "conn": 1}]
+        for made in (self.bench(accepted, [4, 3, 2]),                 # refused, or a bad certificate
+                     self.bench(accepted, [4, 3, 2], open_for=3.5),   # a part of it
+                     self.bench([], [4, 3]), self.bench([], [100, 50, 2]),
+                     self.bench([packet(1, "CONNECT")], [4, 3, 2], open_for=5)):
+            made.check()
+
+
+class Cases(unittest.TestCase):
     def test_reported_states_may_have_more(self):
         self.assertTrue(cases_more.covers({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1}}))
         self.assertFalse(cases_more.covers({"a": 1}, {"a": {"b": 1}}))

@@ -9,7 +9,7 @@ Exit: 0 the run passed (also with warnings), 1 it failed, 2 wrong option or no r
 import argparse
 import sys
 
-from report import html, junit, model, text
+from report import forms, model
 
 
 def options_of(arguments):
@@ -18,13 +18,10 @@ def options_of(arguments):
         epilog="Without any form, the text is printed. Exit status: 0 the run passed, 1 it failed, "
         "2 wrong option or no result document.")
     parser.add_argument("input", metavar="INPUT", help="a result document (JSON); - reads stdin")
-    parser.add_argument("--html", metavar="FILE", help="write one HTML file that needs no network")
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML, for CI")
-    parser.add_argument("--json", metavar="FILE", help="write the document with all its members")
-    parser.add_argument("--text", action="store_true", help="print a table for the terminal")
+    forms.add_options(parser)
+    parser.add_argument("--text", action="store_true", help="prints a table for the terminal")
     options = parser.parse_args(arguments)
-    if [options.html, options.junit, options.json].count("-") + options.text > 1:
-        parser.error("only one form can go to the standard output")
+    forms.check(parser, options, options.text)
     return options
 
 
@@ -35,31 +32,13 @@ def read(name):
         return file.read(model.MAX_BYTES + 1)
 
 
-def write(name, content):
-    if name == "-":
-        sys.stdout.buffer.write(content)
-        return
-    with open(name, "wb") as file:
-        file.write(content)
-
-
-def tell(document, options):
-    forms = [(options.html, lambda: html.render(document).encode("utf-8")),
-             (options.junit, lambda: junit.render(document)),
-             (options.json, lambda: model.dump(document).encode("utf-8"))]
-    for name, form in forms:
-        if name:
-            write(name, form())
-    if options.text or not any(name for name, _ in forms):
-        sys.stdout.reconfigure(encoding="utf-8")
-        print(text.render(document, colour=text.use_colour(sys.stdout)), end="")
-
-
 def main(arguments):
     options = options_of(arguments)
     try:
         document = model.load(read(options.input))
-        tell(document, options)
+        forms.write(document, options)
+        if options.text or not forms.asked(options):
+            forms.show(document)
     except (OSError, model.BadDocument) as trouble:
         print(f"report_main.py: {trouble}", file=sys.stderr)
         return 2

@@ -75,6 +75,8 @@ class Model(unittest.TestCase):
                     {**attempts, "waits": [1]}])]}),
                 ("cases[0].attempts[0].waits: one is", {"cases": [case(attempts=[
                     {**attempts, "waits": [1, -1]}])]}),
+                ("cases[0].attempts[0].lost: is after", {"cases": [case(attempts=[
+                    {**attempts, "lost": 0.5}])]}),
                 ("cases[0].attempts[0].ideal.base", {"cases": [case(attempts=[
                     {**attempts, "ideal": {"base": 0}}])]}),
                 ("timeline.states[0].end", {"timeline": {"states": [
@@ -141,13 +143,13 @@ class Words(unittest.TestCase):
 
 
 class Gaps(unittest.TestCase):
-    def judge(self, values, noise=0.0, chance=None, waits=()):
+    def judge(self, values, noise=0.0, chance=None, waits=(), lost=None):
         times = [0.0]
         for value in values:
             times.append(times[-1] + value)
         if noise:
             times = sorted(time + chance.uniform(-noise, noise) for time in times)
-        return gaps.classify(times, waits)
+        return gaps.classify(times, waits, lost)
 
     def always(self, kind, values, noise=0.0):
         """Of a sequence, or of a function that draws one, for many seeds."""
@@ -222,19 +224,33 @@ class Gaps(unittest.TestCase):
             while len(values) <= count:
                 values.append(min(30, chance.uniform(1, 3 * values[-1])))
             return values[1:]
-        for draw, five, six in ((full, (26, 136), (2, 10)), (equal, (251, 0), (41, 0)),
-                                (decorrelated, (133, 1598), (75, 974))):
+        for draw, five, six in ((full, (26, 15), (2, 0)), (equal, (251, 0), (41, 0)),
+                                (decorrelated, (133, 268), (75, 89))):
             for count, (wrong, flat) in ((5, five), (6, six)):
                 found = self.misjudged(draw, count)
                 self.assertLessEqual(found[0], wrong, (draw.__name__, count))
                 self.assertLessEqual(found[1], flat, (draw.__name__, count))
 
     def test_jitter_whose_range_does_not_grow_is_told(self):
-        found = self.judge([5.1, 9.2, 1.3, 6.4, 7.5])
+        found = self.judge([7.5, 9.2, 6.4, 1.3, 5.1])
         self.assertEqual((found.kind, found.grows), ("jitter", False))
         self.assertIs(found.verdict, Verdict.PASS_WITH_WARNINGS)
         found = self.judge([0.6, 1.7, 0.9, 6.4, 11.5])
         self.assertEqual((found.kind, found.verdict), ("jitter", Verdict.PASS))
+
+    def test_the_gap_after_the_loss_is_the_beginning_of_what_grows_but_not_of_a_kind(self):
+        shrinking = [9.2, 6.4, 7.0, 2.3, 5.1]
+        self.assertFalse(self.judge(shrinking).grows)
+        found = self.judge(shrinking, lost=-0.3)
+        self.assertEqual((found.kind, found.first, found.grows), ("jitter", 0.3, True))
+        self.assertFalse(self.judge(shrinking, lost=-8.0).grows)
+        self.assertEqual(self.judge([1, 2, 4, 8, 16], lost=0.0).kind, "exponential")
+        self.assertEqual(self.judge([5, 5, 5, 5, 5], lost=-20.0).kind, "constant")
+
+    def test_who_comes_back_at_once_has_no_backoff(self):
+        found = self.judge([0.011, 0.072, 0.03, 0.11, 0.04])
+        self.assertEqual((found.kind, found.verdict), ("constant", Verdict.FAIL))
+        self.assertIn("110 ms", found.sentence)
 
     def test_few_attempts_are_not_judged(self):
         for times in ([], [1], [0, 1, 2, 3]):

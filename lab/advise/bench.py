@@ -1,7 +1,9 @@
 """The bench of `holdfast lab advise`: a private Region, the fault relay before it with its trace,
 and the device program under test."""
 import argparse
+import collections
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -14,9 +16,15 @@ import tempfile
 import threading
 import time
 
+from report.words import visible
 from tool import device, programs
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
+
+# A program that ends so often within so many seconds, and never came to CONNECT though nothing kept
+# it from it, will not do better in the next case.
+USELESS_STARTS, USELESS_SECONDS = 3, 15
+LAST_LINES = 15
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
@@ -44,6 +52,10 @@ socket = "holdfast.sock"
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+
+
+class ProgramFails(Trouble):
+    """There is nothing to judge: the program cannot run."""
 
 
 class Program:
@@ -124,6 +136,8 @@ class Bench:
         self.trigger = asked.trigger_topic
         self.thing, self.scale = asked.thing, asked.timeout_scale
         self.mark = self.exits_before = 0
+        self.open_since = None  # monotonic time, while nothing keeps the device from CONNECT
+        self.useful = False     # it once sent a CONNECT
         self.region = self.relay = self.trace = self.program = None
 
     # -- up and down --
@@ -161,6 +175,12 @@ class Bench:
         self.port = json.loads(line)["listening"]
         self.control = Control(self.root / "relay.sock")
         self.trace = Trace(trace)
+        programs.wait_for(lambda: self.trace.events, 10, "the relay's trace")
+        # Times of the trace, and of what happens here:
+        first = self.trace.events[0]
+        began = datetime.datetime.fromisoformat(first["wall"]).timestamp() - first["t"]
+        self.began = datetime.datetime.fromtimestamp(began, datetime.timezone.utc)
+        self.origin = time.monotonic() - (time.time() - began)
 
     def _fill_in(self, command):
         values = {"endpoint": "localhost", "port": self.port, "client_id": self.thing,
@@ -201,6 +221,8 @@ class Bench:
         self.faults(faults or {})
 
     def faults(self, faults):
+        harmless = not isinstance(faults, dict) or not faults.keys() & {"accept", "tls"}
+        self.open_since = time.monotonic() if harmless else None
         fallen = self.region.fallen()
         if fallen or self.relay.poll() is not None:
             raise Trouble(fallen or "the relay has ended")
@@ -256,6 +278,33 @@ class Bench:
 
     # -- what happened --
 
+    def now(self):
+        """In the trace's seconds."""
+        return time.monotonic() - self.origin
+
+    def exits(self):
+        """Of the program since the case began: times of the trace, and statuses."""
+        return [(moment - self.origin, status)
+                for moment, status in self.program.exits[self.exits_before:]]
+
+    def check(self):
+        """Raises when waiting on is in vain."""
+        if self.useful:
+            return
+        met = {event["ev"] for event in self.trace.events}
+        self.useful = any(packets(self.trace.events, type="CONNECT"))
+        since = time.monotonic() - USELESS_SECONDS
+        if met & {"accept", "refused", "ignored"}:  # it does come here, so an end may be our doing
+            since = max(since, self.open_since or time.monotonic())
+        ends = [status for moment, status in self.program.exits if moment >= since]
+        if len(ends) < USELESS_STARTS or self.useful:
+            return
+        with open(self.program.log, encoding="utf-8", errors="replace") as file:
+            said = "".join(f"\n    {visible(line.rstrip())}"
+                           for line in collections.deque(file, LAST_LINES))
+        raise ProgramFails(f"the program ended {len(ends)} times (the last time with {ends[-1]}) and "
+                           f"never sent a CONNECT; what it said last:{said or ' nothing'}")
+
     def events(self):
         return self.trace.events[self.mark:]
 
@@ -269,15 +318,11 @@ class Bench:
                 left = deadline - time.monotonic()
                 if found or left <= 0:
                     return found or None
-                self.trace.changed.wait(left)
+                self.check()
+                self.trace.changed.wait(min(left, 1))
 
     def wait_packet(self, seconds, **members):
         return self.wait(lambda events: next(packets(events, **members), None), seconds)
-
-    def restarts(self):
-        """For the evidence: the program's ends since the case began."""
-        return [f"the program ended with {status} and was started again"
-                for _, status in self.program.exits[self.exits_before:]]
 
 
 def packets(events, **members):

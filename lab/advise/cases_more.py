@@ -1,20 +1,18 @@
-"""The cases about shadows, jobs and policies, and the long one."""
+"""The cases about shadows, jobs and policies."""
 import json
 import secrets
 import time
 
 from tool.place import ACCOUNT, DEFAULT_REGION, ApiFailure
 
-from . import bench as at
-from . import cases_backoff, cases_mqtt, cases_tls, policies
-from .verdict import FAIL, NOT_APPLICABLE, PASS, WARNINGS, Verdict, failed, not_applicable, passed
+from . import policies
+from .verdict import failed, not_applicable, passed
 
 SECONDS = 120
 JOB_SECONDS = 180
 FEATURE_SECONDS = 20
 POLL_SECONDS = 0.25
 SUBSCRIBE_SECONDS = 10
-WITHHELD_SECONDS = 15
 # The client token is Device Advisor's, by which devices may know the test.
 SETUP_TOKEN = "DeviceAdvisorShadowTestCaseSetup"
 JOB_DONE = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "REMOVED", "CANCELED")
@@ -23,6 +21,7 @@ JOB_DONE = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "REMOVED", "CANCELED
 def _poll(bench, ask, seconds):
     deadline = time.monotonic() + seconds * bench.scale
     while True:
+        bench.check()
         found = ask()
         if found or time.monotonic() > deadline:
             return found
@@ -133,73 +132,9 @@ def device_policies(bench):
     return passed("the policy has no wildcard that allows too much")
 
 
-# -- the long one --
-
-def late_acknowledgement(bench):
-    """Of the basic tests: the PUBACK of a QoS 1 PUBLISH is withheld for 15 s."""
-    bench.begin({"rules": [{"name": "late", "packets": "PUBACK", "direction": "down",
-                            "delay": f"{WITHHELD_SECONDS}s"}]})
-    packet = bench.wait_packet(SECONDS, type="PUBLISH", way="up", qos=1)
-    if not packet:
-        return not_applicable("the device publishes nothing at QoS 1")
-    again = bench.wait(lambda events: cases_mqtt.sent_again(events, "PUBLISH"),
-                       WITHHELD_SECONDS)
-    if again:
-        return passed("the device sent the PUBLISH again within 15 s")
-    return Verdict(WARNINGS, "the device did not send the PUBLISH again within 15 s")
-
-
-def long_disconnect(bench):
-    bench.begin()
-    bench.wait_packet(SECONDS, type="CONNACK")
-    bench.out()
-    minutes = bench.asked.long_minutes
-    time.sleep(minutes * 60)
-    bench.begin()
-    packet = bench.wait_packet(SECONDS, type="CONNACK")
-    if not packet:
-        return failed(f"the device did not come back within {SECONDS} s after {minutes:g} min "
-                      "without server")
-    return passed(f"the device came back after {minutes:g} min without server")
-
-
-SCENARIOS = {
-    "CONNECT": cases_mqtt.connect, "PUBLISH": late_acknowledgement,
-    "SUBSCRIBE": cases_mqtt.subscribe, "PUBACK_QOS_1": cases_mqtt.puback,
-    "RECEIVE_LARGE_PAYLOAD": cases_tls.maximum_fragments,
-    "PERSISTENT_SESSION": cases_mqtt.persistent_session, "KEEP_ALIVE": cases_mqtt.no_answers,
-    "INTERMITTENT_CONNECTIVITY": cases_backoff.unstable_connection,
-    "RECONNECT_BACK_OFF": cases_backoff.server_disconnect,
-    "LONG_SERVER_DISCONNECT": long_disconnect,
-}
-
-
-def worst(verdicts):
-    statuses = [verdict.status for verdict in verdicts.values()]
-    return next((status for status in (FAIL, WARNINGS, PASS) if status in statuses),
-                NOT_APPLICABLE)
-
-
-def long_duration(bench):
-    if not bench.demanded("MQTT_Long_Duration"):
-        return not_applicable(f"it takes more than {bench.asked.long_minutes:g} min; name the case "
-                              "with --case to run it")
-    verdicts, connects = {}, []
-    for name, scenario in SCENARIOS.items():
-        verdicts[name] = scenario(bench)
-        connects += at.packets(bench.events(), type="CONNECT")
-        bench.rest()
-    keep_alive = sorted({packet["keep_alive"] for packet in connects})
-    evidence = [f"{name}: {verdict.status}: {verdict.reason}" for name, verdict in verdicts.items()]
-    status = worst(verdicts)
-    return Verdict(status, f"of {len(verdicts)} scenarios, the worst verdict is {status}",
-                   [*evidence, f"{len(connects)} connections seen, keep-alive {keep_alive}"])
-
-
-CASES = {
+SHADOW_CASES = {
     "Shadow_Publish_Reported_State": shadow_publish,
     "Shadow_Update_Reported_State": shadow_update,
-    "Job_Execution": job_execution,
-    "Security_Device_Policies": device_policies,
-    "MQTT_Long_Duration": long_duration,
 }
+JOB_CASES = {"Job_Execution": job_execution}
+POLICY_CASES = {"Security_Device_Policies": device_policies}

@@ -1,8 +1,10 @@
 """The MQTT cases but those of backoff. What is judged are trace events."""
 import time
 
+from report.words import duration
+
 from . import bench as at
-from .verdict import failed, not_applicable, passed
+from .verdict import failed, not_applicable, passed, seen
 
 SECONDS = 120
 LONG_SECONDS = 240
@@ -20,12 +22,15 @@ NO_TRIGGER = "the device did not subscribe at QoS 1 to what the tester publishes
 
 def connect(bench):
     bench.begin()
-    packet = bench.wait_packet(SECONDS, type="CONNECT")
+    return judge_connect(bench.wait_packet(SECONDS, type="CONNECT"))
+
+
+def judge_connect(packet):
     if not packet:
         return failed("the device sent no valid CONNECT")
     version = {V311: "3.1.1", V5: "5"}.get(packet["version"], str(packet["version"]))
-    return passed("the device sent a valid CONNECT", f"MQTT {version}, client id "
-                  f"{packet['client']}, keep-alive {packet['keep_alive']} s")
+    return passed("the device sent a valid CONNECT", seen(packet, (
+        f"MQTT {version}, client id {packet['client']}, keep-alive {packet['keep_alive']} s")))
 
 
 def publish(bench):
@@ -33,7 +38,8 @@ def publish(bench):
     packet = bench.wait_packet(SECONDS, type="PUBLISH", way="up")
     if not packet:
         return failed("the device published nothing")
-    return passed(f"the device published at QoS {packet['qos']}", f"topic {packet['topic']}")
+    return passed(f"the device published at QoS {packet['qos']}",
+                  seen(packet, f"topic {packet['topic']}"))
 
 
 def subscribe(bench):
@@ -42,7 +48,7 @@ def subscribe(bench):
     if not packet:
         return failed("the device subscribed to nothing")
     return passed("the device sent a SUBSCRIBE", *(
-        f"{entry['filter']} at QoS {entry['qos']}" for entry in packet["filters"]))
+        seen(packet, f"{entry['filter']} at QoS {entry['qos']}") for entry in packet["filters"]))
 
 
 def deliver(bench, faults, size_for=None):
@@ -72,11 +78,11 @@ def judge_delivery(topic, sent, answer, what):
     if not sent:
         return failed("the message could not be sent: the device was not connected any more",
                       f"topic {topic}")
-    words = f"{sent['size']} bytes to {topic}"
+    words = seen(sent, f"{sent['size']} bytes to {topic}")
     if not answer:
         return failed(f"the device did not acknowledge {what}", words)
     return passed(f"the device acknowledged {what}", words,
-                  f"PUBACK after {answer['t'] - sent['t']:.2f} s")
+                  seen(answer, f"PUBACK after {duration(answer['t'] - sent['t'])}"))
 
 
 def puback(bench):
@@ -89,7 +95,8 @@ def retained(bench):
     packet = bench.wait_packet(SECONDS if demanded else FEATURE_SECONDS, type="PUBLISH", way="up",
                                retain=True)
     if packet:
-        return passed("the device published a retained message", f"topic {packet['topic']}")
+        return passed("the device published a retained message",
+                      seen(packet, f"topic {packet['topic']}"))
     return _without(demanded, "the device published no retained message")
 
 
@@ -111,7 +118,7 @@ def user_property(bench):
                         SECONDS if demanded or wanted else FEATURE_SECONDS)
     if packet:
         return passed("the device published with the user properties",
-                      f"{packet['properties']['user_property']}")
+                      seen(packet, f"{packet['properties']['user_property']}"))
     return _without(demanded or wanted, "no PUBLISH of the device had the user properties")
 
 
@@ -155,7 +162,8 @@ def _retry(bench, kind, answer):
     if not pair:
         return failed(f"the device did not send a {kind} again on the same connection")
     return passed(f"the device sent the {kind} again with the same packet id",
-                  f"packet id {pair[0]['id']}, after {pair[1]['t'] - pair[0]['t']:.2f} s")
+                  seen(pair[1], f"packet id {pair[0]['id']}, after "
+                       f"{duration(pair[1]['t'] - pair[0]['t'])}"))
 
 
 def publish_retry(bench):
@@ -177,13 +185,13 @@ def no_answers(bench):
     end = bench.wait(lambda events: next((
         event for event in events if event["ev"] == "end" and event["conn"] == hello["conn"]),
         None), PINGRESP_SECONDS)
-    words = f"keep-alive {hello['keep_alive']} s"
+    words = seen(hello, f"keep-alive {hello['keep_alive']} s")
     if not end:
         return failed("the device stayed connected though nothing was answered", words)
     if (end["side"], end["by"]) != ("device", "peer"):
         return failed("the broker ended the connection before the device did", words)
     return passed("the device ended the connection by itself", words,
-                  f"{end['t'] - hello['t']:.1f} s after its CONNECT")
+                  seen(end, f"{duration(end['t'] - hello['t'])} after its CONNECT"))
 
 
 # -- sessions --
@@ -236,14 +244,16 @@ def acknowledged_message(events, topic):
 
 
 def judge_session(events, topic_filter, acknowledged):
-    if any(entry["filter"] == topic_filter for packet in at.packets(events, type="SUBSCRIBE")
-           for entry in packet["filters"]):
+    again = next((packet for packet in at.packets(events, type="SUBSCRIBE") if any(
+        entry["filter"] == topic_filter for entry in packet["filters"])), None)
+    if again:
         return failed("the device subscribed again though its session was there",
-                      f"SUBSCRIBE of {topic_filter}")
+                      seen(again, f"SUBSCRIBE of {topic_filter}"))
     if not acknowledged:
         return failed("the device did not acknowledge the stored message")
     return passed("the device took up its session: the stored message was acknowledged, and "
-                  "nothing was subscribed again", f"filter {topic_filter}")
+                  "nothing was subscribed again",
+                  seen(acknowledged, f"PUBACK of the stored message; filter {topic_filter}"))
 
 
 def expired_session(bench):

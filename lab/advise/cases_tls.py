@@ -1,6 +1,6 @@
 """The seven TLS cases. The judges look at trace events only."""
 from . import cases_mqtt
-from .verdict import failed, not_applicable, passed, warned
+from .verdict import failed, not_applicable, passed, seen, warned
 
 SECONDS = 120
 CLOSE_NOTIFY = 0
@@ -32,10 +32,12 @@ def judge_handshake(events):
         return failed("the device did not come to a TLS handshake")
     good = next((each for each in handshakes if each.get("established")), None)
     if good is None:
-        return failed("no TLS handshake was completed", words_of(handshakes[-1]))
+        return failed("no TLS handshake was completed",
+                      seen(handshakes[-1], words_of(handshakes[-1])))
     if alerts_of(good):
-        return warned("the handshake is complete, but the device sent TLS alerts", words_of(good))
-    return passed("the TLS handshake was completed", words_of(good))
+        return warned("the handshake is complete, but the device sent TLS alerts",
+                      seen(good, words_of(good)))
+    return passed("the TLS handshake was completed", seen(good, words_of(good)))
 
 
 def judge_refusal(events, alert_wanted=False):
@@ -45,8 +47,9 @@ def judge_refusal(events, alert_wanted=False):
         return failed("the device did not come to a TLS handshake")
     good = next((each for each in handshakes if each.get("established")), None)
     if good is not None:
-        return failed("the device accepted the server's certificate", words_of(good))
-    words = words_of(handshakes[0])
+        return failed("the device accepted the server's certificate",
+                      seen(good, words_of(good)))
+    words = seen(handshakes[0], words_of(handshakes[0]))
     if alert_wanted and not any(map(alerts_of, handshakes)):
         return warned("the device refused the certificate, but sent no TLS alert", words)
     return passed("the device refused the server's certificate", words)
@@ -60,7 +63,8 @@ def judge_suites(events):
     by_standing = {}
     for suite in hello["suites"]:
         by_standing.setdefault(suite["aws"], []).append(suite["name"])
-    evidence = [f"{standing}: {', '.join(names)}" for standing, names in by_standing.items()]
+    evidence = [seen(hello, f"{standing}: {', '.join(names)}")
+                for standing, names in by_standing.items()]
     if "unsupported" in by_standing and by_standing.keys() & {"recommended", "supported"}:
         return warned("the device also offers suites that AWS IoT Core does not have", *evidence)
     if "recommended" in by_standing:

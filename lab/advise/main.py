@@ -1,20 +1,28 @@
-"""`holdfast lab advise`: the options, the run, and the table of verdicts."""
+"""`holdfast lab advise`: the options and the run."""
 import argparse
 import json
+import os
 import pathlib
 import signal
 import sys
-import time
 
+from report import forms
+from report.words import one_line
 from tool.place import Trouble
 
-from . import cases_backoff, cases_more, cases_mqtt, cases_tls, report
-from .bench import Bench
-from .verdict import ERROR, FAIL, Verdict
+from . import cases_backoff, cases_long, cases_more, cases_mqtt, cases_tls, document
+from .bench import Bench, ProgramFails
+from .verdict import ERROR, FAIL, NOT_APPLICABLE, PASS, Judged
 
-CASES = {**cases_tls.CASES, **cases_mqtt.CASES, **cases_backoff.CASES, **cases_more.CASES}
+GROUPS = {"TLS": cases_tls.CASES, "MQTT": {**cases_mqtt.CASES, **cases_backoff.CASES},
+          "Shadow": cases_more.SHADOW_CASES, "Jobs": cases_more.JOB_CASES,
+          "Policies": cases_more.POLICY_CASES, "Long duration": cases_long.CASES}
+CASES = {name: (group, case) for group, cases in GROUPS.items() for name, case in cases.items()}
 
-SOME_FAILED, USAGE, COULD_NOT_RUN = 1, 2, 3
+SOME_FAILED, COULD_NOT_RUN = 1, 3
+# For doing one case again.
+FLAGS = ("--list", "--keep", "--retry-cases")
+DROPPED = ("--case", "--list", "--keep", "--html", "--json", "--junit")
 
 
 def pair(word):
@@ -27,6 +35,7 @@ def pair(word):
 def parser():
     advise = argparse.ArgumentParser(
         prog="holdfast lab advise", usage="holdfast lab advise [option]… -- COMMAND…",
+        allow_abbrev=False,
         description="Runs AWS IoT Device Advisor's published test cases against any device "
                     "program.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
@@ -34,9 +43,7 @@ def parser():
                "1 some failed, 2 wrong usage, 3 could not run. docs/advise.md has the rest.")
     advise.add_argument("--case", action="append", metavar="NAME", help="only these")
     advise.add_argument("--list", action="store_true", help="names the cases")
-    advise.add_argument("--json", type=pathlib.Path, metavar="FILE", help="writes a report")
-    advise.add_argument("--junit", type=pathlib.Path, metavar="FILE",
-                        help="writes a report for build servers")
+    forms.add_options(advise)
     advise.add_argument("--trigger-topic", metavar="FILTER",
                         help="the device subscribes to it at QoS 1 (default: the first such)")
     advise.add_argument("--thing", default="advised-device", metavar="NAME",
@@ -68,6 +75,11 @@ def read(words):
         asked.command = asked.command[1:]
     if not asked.command and not asked.list:
         advise.error("-- COMMAND … is missing: how the device program is started")
+    forms.check(advise, asked)
+    for file in forms.asked(asked).values():  # said before the run, not after it
+        folder = pathlib.Path(file).absolute().parent
+        if file != "-" and not (os.access(folder, os.W_OK) and not pathlib.Path(file).is_dir()):
+            advise.error(f"{file} cannot be written")
     for name in asked.case or ():
         if name not in CASES:
             advise.error(f"--case {name}: there is none of this name; see --list")
@@ -81,26 +93,58 @@ def read(words):
     return asked
 
 
-def run_case(bench, name):
-    """The verdict, and the seconds that it took."""
-    began = time.monotonic()
+def judge(step, bench):
+    """What a step gives; the bench's trouble is a verdict, too."""
     try:
-        verdict = CASES[name](bench)
-        verdict.evidence += bench.restarts()
-        bench.rest()
+        return step(bench)
+    except ProgramFails:
+        raise
     except Trouble as trouble:
-        verdict = Verdict(ERROR, f"the case could not be run: {trouble}")
-    return verdict, time.monotonic() - began
+        return Judged(ERROR, f"the case could not be run: {trouble}")
 
 
-def run_all(bench, asked, results):
-    for name in asked.case or CASES:
-        print(f"{name} … ", end="", flush=True)
-        verdict, seconds = run_case(bench, name)
-        results[name] = (verdict, seconds)
-        print(f"{verdict.status} ({seconds:.0f} s): {verdict.reason}", flush=True)
-        for line in verdict.evidence:
-            print(f"    {line}", flush=True)
+def run_case(bench, name, replay):
+    """The case of the result document."""
+    group, case = CASES[name]
+    begin, mark = bench.now(), len(bench.trace.events)
+    bench.exits_before = len(bench.program.exits)
+    judged = judge(case, bench)
+    events, exits, end = bench.trace.events[mark:], bench.exits(), bench.now()
+    trouble = judge(Bench.rest, bench)
+    if trouble and judged.status is not ERROR:
+        judged = trouble
+    return document.case_of(group, name, judged, events, begin, end, exits, replay)
+
+
+def progress(words, end="\n"):
+    print(words, end=end, file=sys.stderr, flush=True)
+
+
+def run_all(bench, asked, words):
+    cases = []
+    for name in dict.fromkeys(asked.case or CASES):
+        progress(f"{name} … ", end="")
+        try:
+            case = run_case(bench, name, document.replay_of(name, words, DROPPED, FLAGS))
+        except ProgramFails:
+            progress("")
+            raise
+        cases.append(case)
+        progress(f"{case.verdict.value} ({case.seconds:.0f} s): {one_line(case.reason)}")
+        if case.verdict not in (PASS, NOT_APPLICABLE):
+            for item in case.evidence:
+                progress(f"    {item.time:.2f} s: {one_line(item.text)}")
+    return document.document_of(bench, cases, words)
+
+
+def tell(found, asked):
+    try:
+        forms.write(found, asked)
+    except OSError as error:
+        raise Trouble(f"{error.filename}: {error.strerror}") from error
+    finally:
+        if not forms.to_stdout(asked):
+            forms.show(found)
 
 
 def run(tools, words):
@@ -108,14 +152,12 @@ def run(tools, words):
     if asked.list:
         print("\n".join(CASES))
         return 0
-    results = {}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is ended
     bench = Bench(tools, asked)
     try:
         bench.start()
-        run_all(bench, asked, results)
-        print("\n" + report.table(results))
-        report.write(asked, results)
+        found = run_all(bench, asked, words)
+        tell(found, asked)
     except Trouble as trouble:
         print(f"holdfast lab advise: {trouble}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -123,7 +165,5 @@ def run(tools, words):
         bench.close()
         if asked.keep:
             print(f"traces: {bench.root}", file=sys.stderr)
-    statuses = {verdict.status for verdict, _ in results.values()}
-    if ERROR in statuses:
-        return COULD_NOT_RUN
-    return SOME_FAILED if FAIL in statuses else 0
+    verdicts = {case.verdict for case in found.cases}
+    return COULD_NOT_RUN if ERROR in verdicts else SOME_FAILED if FAIL in verdicts else 0

@@ -1,31 +1,40 @@
 """What a test case says in the end."""
 import dataclasses
 
-PASS = "PASS"
-WARNINGS = "PASS_WITH_WARNINGS"
-FAIL = "FAIL"
-NOT_APPLICABLE = "NOT_APPLICABLE"
-ERROR = "ERROR"  # the bench, not the device
+from report.model import Attempts, Evidence, Figure, Verdict
+
+PASS, WARNINGS, FAIL = Verdict.PASS, Verdict.PASS_WITH_WARNINGS, Verdict.FAIL
+NOT_APPLICABLE, ERROR = Verdict.NOT_APPLICABLE, Verdict.ERROR
 
 
 @dataclasses.dataclass
-class Verdict:
-    status: str
+class Judged:
+    status: Verdict
     reason: str
-    evidence: list = dataclasses.field(default_factory=list)
+    evidence: list = dataclasses.field(default_factory=list)  # Evidence, or words about the whole
+    attempts: list[Attempts] = dataclasses.field(default_factory=list)
+    figures: list[Figure] = dataclasses.field(default_factory=list)
+
+    def with_(self, **members):
+        return dataclasses.replace(self, **members)
+
+
+def seen(event, words):
+    """Evidence of when an event of the trace came."""
+    return Evidence(event["t"], words)
 
 
 def passed(reason, *evidence):
-    return Verdict(PASS, reason, list(evidence))
+    return Judged(PASS, reason, list(evidence))
 
 
 def warned(reason, *evidence):
-    return Verdict(WARNINGS, reason, list(evidence))
+    return Judged(WARNINGS, reason, list(evidence))
 
 
 def failed(reason, *evidence):
-    return Verdict(FAIL, reason, list(evidence))
+    return Judged(FAIL, reason, list(evidence))
 
 
 def not_applicable(reason, *evidence):
-    return Verdict(NOT_APPLICABLE, reason, list(evidence))
+    return Judged(NOT_APPLICABLE, reason, list(evidence))

@@ -15,7 +15,7 @@ MAX_SHOWN = 200     # gaps of a row; later ones are judged, but not drawn
 @dataclasses.dataclass
 class Row:
     name: str
-    times: list
+    times: list         # of the attempts at which the gaps end
     finding: gaps.Finding
     shown: list         # the gaps that are drawn
     ideal: list         # the envelope, a value for each of them
@@ -25,9 +25,12 @@ def rows_of(case):
     """The rows of attempts of a case, judged."""
     rows = []
     for attempts in case.attempts:
-        finding = gaps.classify(attempts.times, attempts.waits)
-        shown = finding.gaps[:MAX_SHOWN]
-        rows.append(Row(attempts.name, attempts.times, finding, shown,
+        finding = gaps.classify(attempts.times, attempts.waits, attempts.lost)
+        times, shown = attempts.times[1:], finding.gaps
+        if finding.first is not None:
+            times, shown = attempts.times, [finding.first, *shown]
+        shown = shown[:MAX_SHOWN]
+        rows.append(Row(attempts.name, times, finding, shown,
                         attempts.ideal.envelope(len(shown))))
     return rows
 

@@ -1,25 +1,30 @@
 """What the times between connection attempts say about a device's backoff.
 
-AWS does not publish how Device Advisor tells the kinds apart; this is our reading of it.
+AWS does not publish how Device Advisor tells the kinds apart; this is our reading of it, and what
+`holdfast lab advise` judges with.
 
   constant      the longest gap is at most 1.25 of the shortest: a fixed wait, also one that varies
-                by 10 % to either side
+                by 10 % to either side; or none is longer than BACKOFF: there is no wait at all
   linear        the gaps lie on a straight line that rises or falls, by 5 % of its step
   exponential   each gap is the one before it times the same factor, by 5 %, until a cap
-  jitter        none of these; `growth` says whether the range of the gaps grows
+  jitter        none of these; `grows` says whether the range of the gaps does
   unknown       fewer than four gaps
 
 NOISE is granted besides to every gap, for the network and the scheduler.
 
-Growth is the longest of the later gaps in units of the longest of the first two. Few gaps tell
-little about the curve that they were drawn under, so it only makes a warning.
+The gap between the loss of a connection and the first attempt is not asked for the kind, because
+many devices come back at once, but it is where the range begins to grow.
+
+Few gaps tell little about the range that they were drawn from, and a device may be at its longest
+backoff already: only gaps that shrink are taken for a range that does not grow. The longest of the
+later half has to be MIN_GROWTH times the shortest of the others.
 
 How often that errs, of 10,000 rows of base 1 s, doubling, cap 30 s (report_test.py sees to it):
 
                     5 gaps: not `jitter`   no growth     6 gaps: not `jitter`   no growth
-  full jitter               26              136                   2               10
+  full jitter               26               15                   2                0
   equal jitter             251                0                  41                0
-  decorrelated jitter      133             1598                  75              974
+  decorrelated jitter      133              268                  75               89
 """
 
 import dataclasses
@@ -31,7 +36,8 @@ MIN_GAPS = 4
 CONSTANT_SPREAD = 1.25  # 1.1 / 0.9, and something for the clock
 TOLERANCE = 0.05
 MIN_FACTOR = 1.2        # below it, exponential is not told from linear
-MIN_GROWTH = 1.5
+BACKOFF = 0.25          # seconds; below it lie handshakes on a busy machine, and no decision
+MIN_GROWTH = 1.1
 
 
 @dataclasses.dataclass
@@ -39,6 +45,7 @@ class Finding:
     kind: str                       # constant, linear, exponential, jitter, unknown
     sentence: str
     gaps: list                      # seconds; the device's own waiting is taken off
+    first: float | None = None      # the gap between the loss and the first attempt
     spread: float | None = None     # longest / shortest
     growth: float | None = None
     factor: float | None = None     # exponential only
@@ -66,22 +73,25 @@ def gaps_of(times, waits=()):
             for (before, after), wait in zip(pairs, waits or [0.0] * len(pairs))]
 
 
-def classify(times, waits=()):
+def classify(times, waits=(), lost=None):
     """Judges the attempts at `times`. `waits`: for each but the last, how long the device held on
     to that attempt before it gave it up (its CONNACK timeout); needed when that is not short,
     because a long fixed wait hides what comes after it. Without it, only an exponential is still
-    seen."""
+    seen. `lost`: when the connection before them ended."""
     gaps = gaps_of(times, waits)
+    first = max(0.0, times[0] - lost) if times and lost is not None else None
     if len(gaps) < MIN_GAPS:
         return Finding("unknown", f"{len(gaps)} gaps are too few to judge; {MIN_GAPS} are needed",
-                       gaps)
+                       gaps, first)
     finding = (_constant(gaps) or _linear(gaps) or _exponential(gaps) or
                (None if waits else _offset_exponential(gaps)) or Finding("jitter", "", gaps))
+    finding.first = first
     finding.spread = max(gaps) / max(min(gaps), NOISE)
-    finding.growth = _growth(gaps)
+    finding.growth = _growth(gaps if first is None else [first, *gaps])
     if finding.kind == "jitter":
         finding.sentence = (f"gaps of {_short(min(gaps))} to {_short(max(gaps))} vary at random" + (
-            ", and their range grows" if finding.grows else ", but their range does not grow"))
+            "" if finding.grows else ", but the later ones are not longer: the range does not "
+            "grow"))
     return finding
 
 
@@ -90,6 +100,9 @@ def _short(seconds):
 
 
 def _constant(gaps):
+    if max(gaps) <= BACKOFF:
+        return Finding("constant", f"no gap is longer than {_short(max(gaps))}: there is no "
+                       "backoff", gaps)
     if max(gaps) > CONSTANT_SPREAD * min(gaps) + NOISE:
         return None
     return Finding("constant", f"every gap is about {_short(sum(gaps) / len(gaps))}", gaps)
@@ -155,4 +168,5 @@ def _offset_exponential(gaps):
 
 
 def _growth(gaps):
-    return max(gaps[2:]) / max(*gaps[:2], NOISE)
+    half = (len(gaps) + 1) // 2
+    return max(gaps[half:]) / max(min(gaps[:half]), NOISE)

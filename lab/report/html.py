@@ -295,7 +295,7 @@ def _figure(case, at):
     lines = "".join(
         f"<tr><td>{said(row.name)}</td><td class=number>{n}</td>"
         f"<td class=number>{clock(time)}</td><td class=number>{gap:.3f}</td></tr>"
-        for row in rows for n, (time, gap) in enumerate(zip(row.times[1:], row.shown), 1))
+        for row in rows for n, (time, gap) in enumerate(zip(row.times, row.shown), 1))
     return (f'<figure class="attempts"><h3><a href="#case-{at}">{named(case.name)}</a></h3>'
             f"{charts.scatter(rows, case.name)}<figcaption>{told}</figcaption>"
             "<details><summary>Numbers</summary><table><thead><tr><th scope=col>Row</th>"
@@ -306,7 +306,7 @@ def _figure(case, at):
 
 def _told(row, mark):
     name = said(row.name) + ": " if row.name else ""
-    count = len(row.finding.gaps)
+    count = len(row.times)
     more = f"; the first {len(row.shown)} of {count:,} are shown" if count > len(row.shown) else ""
     return (f"<p>{mark}<b>{name}{escape(row.finding.kind)}</b> – {said(row.finding.sentence)}{more}"
             "</p>")

@@ -89,6 +89,7 @@ class Attempts:
     waits: list[float] = dataclasses.field(default_factory=list)   # see gaps.classify()
     name: str = ""
     ideal: Ideal = dataclasses.field(default_factory=Ideal)
+    lost: float | None = None       # when the connection before them ended
 
 
 @dataclasses.dataclass
@@ -360,6 +361,8 @@ def _check_attempts(attempts, path):
     _require(len(attempts.waits) in (0, max(0, len(attempts.times) - 1)), f"{path}.waits",
              "has neither none nor one for each attempt but the last")
     _require(all(wait >= 0 for wait in attempts.waits), f"{path}.waits", "one is below 0")
+    _require(not attempts.times or attempts.lost is None or attempts.lost <= attempts.times[0],
+             f"{path}.lost", "is after the first attempt")
     _require(attempts.ideal.base > 0, f"{path}.ideal.base", "is not above 0")
     _require(attempts.ideal.factor >= 1, f"{path}.ideal.factor", "is below 1")
     _require(attempts.ideal.cap > 0, f"{path}.ideal.cap", "is not above 0")

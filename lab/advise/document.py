@@ -1,0 +1,48 @@
+"""The result document of a run: docs/report-format.md."""
+import shlex
+
+from report.model import Case, Document, Evidence, Run, Verdict
+from tool import facts, story
+
+from .bench import RESTART_SECONDS
+
+TOOL = "holdfast lab advise"
+# Of a case that passed nobody reads much.
+PACKETS = {Verdict.PASS: 12, Verdict.NOT_APPLICABLE: 12}
+
+
+def command_of(words):
+    return shlex.join([*TOOL.split(), *words])
+
+
+def replay_of(name, words, dropped, flags):
+    """The command that does the case again: the words that were typed, but for the options
+    `dropped`. `flags` are the options without a value."""
+    kept, at = [], 0
+    while at < len(words) and words[at].startswith("--") and words[at] != "--":
+        option, equals, _ = words[at].partition("=")
+        after = at + (1 if equals or option in flags else 2)
+        if option not in dropped:
+            kept += words[at:after]
+        at = after
+    return command_of(["--case", name, *kept, *words[at:]])
+
+
+def case_of(group, name, judged, events, begin, end, exits, replay):
+    """What was judged and seen, in the trace's seconds."""
+    evidence = [each if isinstance(each, Evidence) else Evidence(end, each)
+                for each in judged.evidence]
+    evidence += [Evidence(time, f"the program ended with {status} and was started again")
+                 for time, status in exits]
+    return Case(name, group, judged.status, judged.reason, begin, end - begin, [],
+                sorted(evidence, key=lambda item: item.time),
+                story.excerpt(events, PACKETS.get(judged.status, story.MOST_PACKETS)),
+                judged.figures, judged.attempts, replay)
+
+
+def document_of(bench, cases, words):
+    end = bench.now()
+    exits = [(moment - bench.origin, status) for moment, status in bench.program.exits]
+    run = Run(TOOL, command_of(words), bench.began.strftime("%Y-%m-%dT%H:%M:%SZ"), round(end, 3),
+              versions=facts.versions(bench.tools), machine=facts.machine())
+    return Document(run, cases, story.timeline(bench.trace.events, end, exits, RESTART_SECONDS))
