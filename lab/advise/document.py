@@ -7,8 +7,9 @@ from tool import facts, story
 from .bench import RESTART_SECONDS
 
 TOOL = "holdfast lab advise"
-# Of a case that passed nobody reads much.
-PACKETS = {Verdict.PASS: 12, Verdict.NOT_APPLICABLE: 12}
+# Of a case that passed nobody reads much: packets, and of one kind on a connection.
+SHORT = {"most": 24, "most_of_a_kind": 2}
+GOOD = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
 def command_of(words):
@@ -36,7 +37,7 @@ def case_of(group, name, judged, events, begin, end, exits, replay):
                  for time, status in exits]
     return Case(name, group, judged.status, judged.reason, begin, end - begin, [],
                 sorted(evidence, key=lambda item: item.time),
-                story.excerpt(events, PACKETS.get(judged.status, story.MOST_PACKETS)),
+                story.excerpt(events, **(SHORT if judged.status in GOOD else {})),
                 judged.figures, judged.attempts, replay)
 
 

@@ -417,16 +417,19 @@ def _figures(figures):
 
 
 def _packets(case):
+    bare = not any(packet.hex for packet in case.packets)
     rows = "".join(
         f'<tr class="{packet.sender.value}"><td class="time">{clock(packet.time)}</td>'
         f'<td class="way">{"device →" if packet.sender is Sender.DEVICE else "← broker"}</td>'
         f'<td class="kind">{said(packet.kind)}</td><td>{said(packet.summary)}</td>'
-        f'<td class="hex">{_spaced(packet.hex)}</td></tr>' for packet in case.packets)
+        f'{"" if bare else f"<td class=hex>{_spaced(packet.hex)}</td>"}</tr>'
+        for packet in case.packets)
     return (f'<details class="packets"{" open" if case.verdict is Verdict.FAIL else ""}>'
             f'<summary>{counted(len(case.packets), "packet")}</summary><div class="scroll"><table>'
             '<thead><tr><th scope="col" class="number">At</th><th scope="col">From</th>'
             '<th scope="col">Packet</th><th scope="col">What it says</th>'
-            f'<th scope="col">First bytes</th></tr></thead><tbody>{rows}</tbody></table></div>'
+            f'{"" if bare else "<th scope=col>First bytes</th>"}</tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>"
             "</details>")
 
 

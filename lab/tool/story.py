@@ -1,10 +1,14 @@
 """What a trace of the relay or a Region (docs/relay-trace.md) tells a reader of a report: an
 excerpt of the packets, and what state the connection was in while which faults were in force.
 The times of a report are those of the trace."""
+import collections
+
 from report.model import Evidence, Fault, Packet, Sender, State, Timeline
 
-# What is in the way of nobody: a page with thousands of packets is not read.
-MOST_PACKETS = 60
+# Who reads a page does not read thousands of packets: of each kind on each connection only the first
+# ones are told, and of all no more than so many.
+MOST_OF_A_KIND = 8
+MOST_PACKETS = 80
 MOST_WORDS = 300
 
 # When several connections stand side by side, the device is as well off as the best of them.
@@ -77,10 +81,15 @@ def _of_end(event):
 KINDS = {"packet": _of_packet, "client_hello": _of_hello, "tls": _of_handshake, "end": _of_end}
 
 
-def excerpt(events, most=MOST_PACKETS):
-    """What went over the line. Of too much the begin and the end are shown."""
-    told = [packet for event in events if event["ev"] in KINDS
-            for packet in KINDS[event["ev"]](event)]
+def excerpt(events, most=MOST_PACKETS, most_of_a_kind=MOST_OF_A_KIND):
+    """What went over the line. Of too much the begin and the end are told."""
+    told, known = [], collections.Counter()
+    for event in events:
+        for packet in KINDS[event["ev"]](event) if event["ev"] in KINDS else ():
+            kind = event.get("conn"), packet.sender, packet.kind
+            known[kind] += 1
+            if known[kind] <= most_of_a_kind:
+                told.append(packet)
     if len(told) <= most:
         return told
     return told[:most - most // 2] + told[len(told) - most // 2:]
@@ -131,9 +140,10 @@ def words_of(faults):
         if name == "rules":
             parts += [rule.get("name", "a rule") for rule in value]
         elif isinstance(value, dict):
-            parts += [f"{name}: {key} {each}" for key, each in value.items()]
+            parts += [f"{name} {each}" if key == "fault" else f"{name} {key} {each}"
+                      for key, each in value.items()]
         else:
-            parts.append(f"{name}: {value}")
+            parts.append(f"{name} {value}")
     return ", ".join(parts)
 
 
@@ -153,8 +163,8 @@ def faults_of(events, until):
 def timeline(events, until, exits=(), restart_seconds=0.0):
     """`exits`: times and statuses at which the program ended, to be started again so much
     later."""
-    told = [Evidence(event["t"], f"connection {event['conn']} is ended from outside: "
-                     f"{event['how']}") for event in events if event["ev"] == "kick"]
+    told = [Evidence(event["t"], f"the lab ends connection {event['conn']}: {event['how']}")
+            for event in events if event["ev"] == "kick"]
     told += [Evidence(time, f"the program ended with {status}") for time, status in exits]
     down = [(time, min(until, time + restart_seconds)) for time, _ in exits if time < until]
     return Timeline(states_of(events, down, until), faults_of(events, until), [],

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Goal:   `holdfast lab advise` tells good devices from bad ones, end to end.
+Method: the quick cases against the example host-telemetry, against a device that trusts any server,
+        and against programs that cannot run; exit codes and reports are read back.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree as xml
+
+from report import model
+
+LAB = pathlib.Path(__file__).resolve().parent
+PATIENCE = 80  # seconds; a run takes about 20
+WANTED = {}
+
+# Shakes hands with every server, says CONNECT, and listens.
+CARELESS = """
+import contextlib, socket, ssl, sys, time
+port, cert, key = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.load_cert_chain(cert, key)
+name = b"careless"
+connect = bytes([0x10, 12 + len(name), 0, 4, *b"MQTT", 4, 2, 0, 60, 0, len(name), *name])
+while True:
+    with contextlib.suppress(OSError):
+        with socket.create_connection(("localhost", int(port)), 5) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as stream:
+                stream.sendall(connect)
+                while stream.recv(1000):
+                    pass
+    time.sleep(0.5)
+"""
+
+
+class Advise(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def file(self, name):
+        return self.folder / name
+
+    def advise(self, options, device):
+        """Status, standard output and error; nothing is left of the run."""
+        forms = [word for form in ("html", "json", "junit")
+                 for word in (f"--{form}", str(self.file(form)))]
+        command = [sys.executable, "-B", LAB / "holdfast_lab.py", "--bin", WANTED["bin"], "advise",
+                   *forms, *options, "--", *device]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "TMPDIR": str(self.folder)})
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            if process.poll() is None:
+                process.terminate()  # it ends what it has started
+                process.wait(20)
+        self.assertEqual(list(self.folder.glob("holdfast-advise-*")), [])
+        return process.returncode, out, err
+
+    def verdicts(self):
+        """By name; all three reports tell the same."""
+        document = model.load(self.file("json").read_bytes())
+        told = {case.name: case.verdict.value for case in document.cases}
+        root = xml.parse(self.file("junit")).getroot()
+        self.assertEqual(sorted(case.get("name") for case in root.iter("testcase")), sorted(told))
+        self.assertEqual(int(root.get("failures")), list(told.values()).count("FAIL"))
+        page = self.file("html").read_text(encoding="utf-8")
+        for name in told:
+            self.assertIn(name.replace("_", "_<wbr>"), page)
+        return told, document
+
+    def test_a_good_device_passes(self):
+        cases = ("TLS_Unsecure_Server_Cert", "MQTT_Connect", "MQTT_Client_Puback_Qos1",
+                 "MQTT_Persistent_Session_Happy_Case")
+        options = [word for case in cases for word in ("--case", case)]
+        status, out, err = self.advise(options, [WANTED["device"], "--config", "{config}"])
+        self.assertEqual(status, 0, out + err)
+        told, document = self.verdicts()
+        self.assertEqual(told, dict.fromkeys(cases, "PASS"))
+        self.assertIn("PASSED: 4 passed", out)
+        self.check_times(document)
+        refused = document.cases[0]
+        self.assertIn("TLS alert", [packet.kind for packet in refused.packets])
+        self.assertIn("PUBACK", [packet.kind for packet in document.cases[2].packets])
+        self.assertIn("--case TLS_Unsecure_Server_Cert -- ", refused.replay)
+        self.assertLessEqual({"holdfast", "mosquitto", "OpenSSL", "Python"},
+                             document.run.versions.keys())
+
+    def check_times(self, document):
+        """All within the run, and the timeline without a hole."""
+        end = document.run.seconds + 0.01
+        for case in document.cases:
+            for item in case.evidence + case.packets:
+                self.assertTrue(case.begin - 0.1 <= item.time <= end, (case.name, item))
+        states, faults = document.timeline.states, document.timeline.faults
+        self.assertEqual(states[0].begin, 0.0)
+        self.assertEqual([span.begin for span in states[1:]], [span.end for span in states[:-1]])
+        self.assertIn("connected", [span.state for span in states])
+        self.assertIn("tls unknown-ca", [span.name for span in faults])
+
+    def test_a_device_that_trusts_any_server_fails(self):
+        device = self.file("careless.py")
+        device.write_text(CARELESS, encoding="utf-8")
+        status, out, err = self.advise(
+            ["--case", "TLS_Unsecure_Server_Cert", "--case", "MQTT_Connect"],
+            [sys.executable, str(device), "{port}", "{cert}", "{key}"])
+        self.assertEqual(status, 1, out + err)
+        told, document = self.verdicts()
+        self.assertEqual(told, {"TLS_Unsecure_Server_Cert": "FAIL", "MQTT_Connect": "PASS"})
+        self.assertIn("handshake complete", document.cases[0].evidence[0].text)
+        self.assertIn("FAILED: 1 failed", out)
+
+    def test_a_program_that_cannot_run_is_told_at_once(self):
+        began = time.monotonic()
+        status, _, err = self.advise([], ["sh", "-c", "echo no configuration >&2; exit 4"])
+        self.assertEqual(status, 3)
+        self.assertIn("no configuration", err)
+        self.assertLess(time.monotonic() - began, 40)
+        self.assertFalse(self.file("json").exists())
+        status, _, err = self.advise([], ["no-such-program"])
+        self.assertEqual((status, "no-such-program" in err), (3, True))
+
+    def test_wrong_words_are_refused_before_anything_is_started(self):
+        for words in (["--case", "Nothing"], ["--html", "/nonexistent/x"], ["--json", "-", "--html",
+                                                                            "-"]):
+            status, _, err = self.advise(words, ["true"])
+            self.assertEqual(status, 2, err)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--device", required=True)
+    WANTED.update(vars(parser.parse_args()))
+    unittest.main(argv=sys.argv[:1])
