@@ -4,6 +4,7 @@ Method: the quick cases against the example host-telemetry, against a device tha
         and against programs that cannot run; exit codes and reports are read back.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -46,8 +47,7 @@ class Advise(unittest.TestCase):
     def file(self, name):
         return self.folder / name
 
-    def advise(self, options, device):
-        """Status, standard output and error; nothing is left of the run."""
+    def start(self, options, device):
         forms = [word for form in ("html", "json", "junit")
                  for word in (f"--{form}", str(self.file(form)))]
         command = [sys.executable, "-B", LAB / "holdfast_lab.py", "--bin", WANTED["bin"], "advise",
@@ -56,14 +56,28 @@ class Advise(unittest.TestCase):
                                    env={**os.environ, "TMPDIR": str(self.folder)})
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
+        return process
+
+    def advise(self, options, device):
+        """Status, standard output and error; nothing is left of the run."""
+        process = self.start(options, device)
         try:
             out, err = process.communicate(timeout=PATIENCE)
         finally:
             if process.poll() is None:
                 process.terminate()  # it ends what it has started
                 process.wait(20)
-        self.assertEqual(list(self.folder.glob("holdfast-advise-*")), [])
+        self.assert_nothing_is_left()
         return process.returncode, out, err
+
+    def assert_nothing_is_left(self):
+        self.assertEqual(list(self.folder.glob("holdfast-advise-*")), [])
+        mark, left = str(self.folder).encode(), []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes():
+                    left.append(path.parent.name)
+        self.assertEqual(left, [])
 
     def verdicts(self):
         """By name; all three reports tell the same."""
@@ -127,6 +141,14 @@ class Advise(unittest.TestCase):
         self.assertFalse(self.file("json").exists())
         status, _, err = self.advise([], ["no-such-program"])
         self.assertEqual((status, "no-such-program" in err), (3, True))
+
+    def test_a_run_that_is_interrupted_leaves_nothing(self):
+        process = self.start(["--case", "MQTT_Publish_Retained_Messages"],
+                             [WANTED["device"], "--config", "{config}"])
+        self.assertTrue(process.stderr.read(1))  # the case has begun
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 130)
+        self.assert_nothing_is_left()
 
     def test_wrong_words_are_refused_before_anything_is_started(self):
         for words in (["--case", "Nothing"], ["--html", "/nonexistent/x"], ["--json", "-", "--html",

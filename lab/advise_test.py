@@ -197,6 +197,8 @@ class Long(unittest.TestCase):
             self.assertEqual(cases_long.judge_late(events, "PUBLISH").status, expected)
         self.assertEqual(cases_long.judge_late([subscribe(1, "a")], "SUBSCRIBE").status,
                          verdict.WARNINGS)
+        modern = [packet(1, "CONNECT", version=cases_mqtt.V5), first]
+        self.assertEqual(cases_long.judge_late(modern, "PUBLISH").status, verdict.NOT_APPLICABLE)
 
     def test_answers_that_are_not_waited_for(self):
         self.assertEqual(cases_long.judge_plain([packet(1, "PUBLISH", qos=0)], "PUBLISH").status,
@@ -218,12 +220,13 @@ class Documents(unittest.TestCase):
         self.assertEqual((case.begin, case.seconds, case.verdict), (10.0, 2.5, verdict.FAIL))
 
     def test_a_case_that_passed_has_few_packets(self):
-        events = [packet(at, "PUBLISH", at, topic="a", qos=0, size=1) for at in range(100)]
+        events = [packet(at, "PUBLISH", at, topic="a", qos=0, size=1) for at in range(110)]
         short, long = (len(self.case(judged, events).packets)
                        for judged in (verdict.passed(""), verdict.failed("")))
         self.assertLess(0, short)
         self.assertLess(short, long)
         self.assertLess(long, 100)
+        self.assertEqual(self.case(verdict.failed(""), events).packets[0].time, 10.0)
 
     def test_a_case_is_done_again_with_the_same_options(self):
         words = ["--case", "A", "--html", "x.html", "--json=y", "--keep", "--retry-cases",

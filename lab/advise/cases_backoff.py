@@ -65,12 +65,8 @@ def judge(rounds, exponential_wanted=False):
     worst = min(findings, key=lambda finding: SEVERITY.index(standing(finding)))
     words = "" if standing(worst) is not WARNINGS or worst.kind == "jitter" else (
         "; Device Advisor wants jitter")
-    return Judged(standing(worst), f"the backoff is {_named(worst)}: {worst.sentence}{words}",
-                  evidence, rounds)
-
-
-def _named(finding):
-    return "random" if finding.kind == "jitter" else finding.kind
+    kind = "has jitter" if worst.kind == "jitter" else f"is {worst.kind}"
+    return Judged(standing(worst), f"the backoff {kind}: {worst.sentence}{words}", evidence, rounds)
 
 
 WITHHELD = {"drop": True}

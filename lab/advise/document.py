@@ -37,7 +37,8 @@ def case_of(group, name, judged, events, begin, end, exits, replay):
                  for time, status in exits]
     return Case(name, group, judged.status, judged.reason, begin, end - begin, [],
                 sorted(evidence, key=lambda item: item.time),
-                story.excerpt(events, **(SHORT if judged.status in GOOD else {})),
+                story.excerpt([event for event in events if event["t"] >= begin],
+                              **(SHORT if judged.status in GOOD else {})),
                 judged.figures, judged.attempts, replay)
 
 

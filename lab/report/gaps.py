@@ -101,8 +101,8 @@ def _short(seconds):
 
 def _constant(gaps):
     if max(gaps) <= BACKOFF:
-        return Finding("constant", f"no gap is longer than {_short(max(gaps))}: there is no "
-                       "backoff", gaps)
+        return Finding("constant", f"there is none; every gap is at most {_short(max(gaps))}",
+                       gaps)
     if max(gaps) > CONSTANT_SPREAD * min(gaps) + NOISE:
         return None
     return Finding("constant", f"every gap is about {_short(sum(gaps) / len(gaps))}", gaps)
