@@ -451,7 +451,7 @@ class JUnit(unittest.TestCase):
         failure = self.of("MQTT_No_Ack_PingResp").find("failure")
         self.assertIn("still connected", failure.get("message"))
         self.assertIn("CONNECT, clean session", failure.text)
-        self.assertIn("replay: holdfast lab advise --only MQTT_No_Ack_PingResp", failure.text)
+        self.assertIn("replay: holdfast lab advise --case MQTT_No_Ack_PingResp", failure.text)
 
     def test_warnings_are_in_system_out_and_do_not_fail(self):
         element = self.of("TLS_Expired_Server_Cert")

@@ -3,7 +3,7 @@ from report import gaps
 from report.model import SEVERITY, Attempts, Evidence, Ideal
 
 from . import bench as at
-from .verdict import PASS, WARNINGS, Judged, failed
+from .verdict import FAIL, PASS, WARNINGS, Judged
 
 ATTEMPTS = 5
 SECONDS = 240
@@ -56,8 +56,8 @@ def judge(rounds, exponential_wanted=False):
                 for row, finding in zip(rounds, findings) if row.times]
     for row in rounds:
         if len(row.times) <= ATTEMPTS:
-            return failed(f"the device made {len(row.times)} connection attempts in time; "
-                          f"{ATTEMPTS + 1} were expected", *evidence).with_(attempts=rounds)
+            return Judged(FAIL, f"the device made {len(row.times)} connection attempts in time; "
+                          f"{ATTEMPTS + 1} were expected", evidence, rounds)
 
     def standing(finding):
         good = exponential_wanted and finding.kind == "exponential"

@@ -35,7 +35,8 @@ def case_of(group, name, judged, events, begin, end, exits, replay):
                 for each in judged.evidence]
     evidence += [Evidence(time, f"the program ended with {status} and was started again")
                  for time, status in exits]
-    return Case(name, group, judged.status, judged.reason, begin, end - begin, [],
+    return Case(name, group, judged.status, judged.reason, round(begin, 3),
+                round(end - begin, 3), [],
                 sorted(evidence, key=lambda item: item.time),
                 story.excerpt([event for event in events if event["t"] >= begin],
                               **(SHORT if judged.status in GOOD else {})),

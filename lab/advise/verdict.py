@@ -15,9 +15,6 @@ class Judged:
     attempts: list[Attempts] = dataclasses.field(default_factory=list)
     figures: list[Figure] = dataclasses.field(default_factory=list)
 
-    def with_(self, **members):
-        return dataclasses.replace(self, **members)
-
 
 def seen(event, words):
     """Evidence of when an event of the trace came."""

@@ -8,7 +8,6 @@ import dataclasses
 import enum
 import functools
 import json
-import math
 import types
 import typing
 

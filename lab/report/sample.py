@@ -110,8 +110,7 @@ def make(seed=1, points=2400, cases=len(TESTS), hostile=False):
 def _case(chance, group, name, begin, seconds):
     seconds = round(seconds * chance.uniform(0.9, 1.2), 3)
     case = model.Case(name, group, Verdict.PASS, PASSED.get(name, ""), begin, seconds,
-                      replay=f"holdfast lab advise --only {name} --seed {chance.randrange(10**6)}"
-                             " -- holdfastd --config device.toml")
+                      replay=f"holdfast lab advise --case {name} -- holdfastd --config {{config}}")
     case.packets = _packets(chance, begin, seconds)
     case.evidence = [model.Evidence(round(begin + 0.02, 3), "TLS is accepted"),
                      model.Evidence(case.packets[0].time,
