@@ -21,6 +21,11 @@ from tool import device, programs
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
+
+class ProgramFails(Trouble):
+    """There is nothing to judge: the program cannot run."""
+
+
 # A program that ends so often within so many seconds, and never came to CONNECT though nothing kept
 # it from it, will not do better in the next case.
 USELESS_STARTS, USELESS_SECONDS = 3, 15
@@ -52,10 +57,6 @@ socket = "holdfast.sock"
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-
-
-class ProgramFails(Trouble):
-    """There is nothing to judge: the program cannot run."""
 
 
 class Program:
