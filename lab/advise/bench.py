@@ -1,27 +1,22 @@
 """The bench of `holdfast lab advise`: a private Region, the fault relay before it with its trace,
 and the device program under test."""
 import argparse
-import contextlib
 import json
-import os
 import pathlib
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 
 from tool import device, programs
+from tool.bench import Program, Trace, fill_in, packets
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
-# A program that ended is started again after so long.
-RESTART_SECONDS = 1
 
 CONFIGURATION = """\
 # Written by `holdfast lab advise`.
@@ -44,74 +39,6 @@ socket = "holdfast.sock"
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-
-
-class Program:
-    """The device program, started again whenever it ends."""
-
-    def __init__(self, command, log):
-        self.command, self.log = command, log
-        self.exits = []  # of (monotonic time, exit status)
-        self.process, self.wanted = None, True
-        self.lock = threading.Lock()
-        self.thread = threading.Thread(target=self._supervise, daemon=True)
-
-    def start(self):
-        self._launch()
-        self.thread.start()
-
-    def _launch(self):
-        with open(self.log, "ab") as log:
-            self.process = programs.start(self.command, stdout=log, stderr=log)
-
-    def _supervise(self):
-        while True:
-            status = self.process.wait()
-            self.exits.append((time.monotonic(), status))
-            time.sleep(RESTART_SECONDS)
-            with self.lock:
-                if not self.wanted:
-                    return
-                self._launch()
-
-    def close(self):
-        with self.lock:
-            self.wanted = False
-        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            if self.process is None:
-                return
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
-
-
-class Trace:
-    """Reads the relay's trace as it is written."""
-
-    def __init__(self, path):
-        self.path, self.events = path, []
-        self.changed = threading.Condition()
-        self.closed = False
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self):
-        rest = ""
-        with open(self.path, encoding="utf-8") as file:
-            while not self.closed:
-                text = file.read()
-                if not text:
-                    time.sleep(0.02)
-                    continue
-                *lines, rest = (rest + text).split("\n")
-                with self.changed:
-                    self.events += [json.loads(line) for line in lines]
-                    self.changed.notify_all()
-
-    def close(self):
-        self.closed = True
-        self.thread.join()
 
 
 class Bench:
@@ -167,14 +94,7 @@ class Bench:
                   "thing": self.thing, "dir": self.folder, "ca": self.folder / "ca.pem",
                   "cert": self.folder / "device.pem", "key": self.folder / "device.key",
                   "config": self.folder / "device.toml"}
-        filled = []
-        for word in command:
-            for name, value in values.items():
-                word = word.replace("{" + name + "}", str(value))
-            filled.append(word)
-        if shutil.which(filled[0]) is None:
-            raise Trouble(f"the program {filled[0]} is missing")
-        return filled
+        return fill_in(command, values)
 
     def close(self):
         if self.program:
@@ -278,12 +198,6 @@ class Bench:
         """For the evidence: the program's ends since the case began."""
         return [f"the program ended with {status} and was started again"
                 for _, status in self.program.exits[self.exits_before:]]
-
-
-def packets(events, **members):
-    """The MQTT packets that have all of `members`."""
-    return (event for event in events if event["ev"] == "packet" and
-            all(event.get(name) == value for name, value in members.items()))
 
 
 def topic_for(topic_filter):
