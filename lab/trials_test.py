@@ -173,9 +173,20 @@ class Stories(unittest.TestCase):
         story = told(*hello(1, 0.0), *(packet(1, "PUBLISH", at, id=at, qos=1) for at in (1, 2, 9)),
                      packet(1, "PUBACK", 1.5, "down", id=1), packet(1, "PUBACK", 9.5, "down", id=9),
                      {"t": 10.0, "conn": 1, "ev": "close"})
-        self.assertEqual(story.in_doubt(0.0), 2)  # 2 was not acknowledged, 9 only just
-        self.assertEqual(story.in_doubt(0.0, 60), 3)
+        self.assertEqual(story.in_doubt(10.0), 2)  # 2 was not acknowledged, 9 only just
+        self.assertEqual(story.in_doubt(9.0, unsure=8.0), 3)
         self.assertEqual(story.in_doubt(11.0), 0)
+
+    def test_the_rate_is_that_of_the_busiest_second(self):
+        story = told(*hello(1, 0.0), *(packet(1, "PUBLISH", at, qos=0)
+                                       for at in (0.0, 0.5, 1.2, 1.3, 1.4, 3.0)))
+        self.assertEqual((story.most_in_a_second(0.0), story.most_in_a_second(2.0)), (4, 1))
+
+    def test_filters_are_those_at_qos_1_that_were_not_given_up(self):
+        story = told(*hello(1, 0.0), packet(1, "SUBSCRIBE", 1, id=1, filters=[
+            {"filter": "a", "qos": 1}, {"filter": "b", "qos": 0}, {"filter": "c", "qos": 1}]),
+            packet(1, "UNSUBSCRIBE", 2, id=2, filters=[{"filter": "c"}]))
+        self.assertEqual(story.filters(), ["a"])
 
     def test_a_puback_that_was_withheld_acknowledges_nothing(self):
         withheld = packet(1, "PUBACK", 2.0, "down", id=1)

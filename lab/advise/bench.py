@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from tool import device, programs
-from tool.bench import Program, Trace, fill_in, packets
+from tool.bench import Program, Trace, fill_in, packets, topic_for
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
@@ -198,13 +198,6 @@ class Bench:
         """For the evidence: the program's ends since the case began."""
         return [f"the program ended with {status} and was started again"
                 for _, status in self.program.exits[self.exits_before:]]
-
-
-def topic_for(topic_filter):
-    """A topic that the filter matches."""
-    if topic_filter.startswith("$share/"):
-        topic_filter = topic_filter.split("/", 2)[2]
-    return topic_filter.replace("+", "advise").replace("#", "advise")
 
 
 def trigger_of(events, wanted=None):

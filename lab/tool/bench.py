@@ -130,3 +130,10 @@ def packets(events, **members):
     """The MQTT packets that have all of `members`."""
     return (event for event in events if event["ev"] == "packet" and
             all(event.get(name) == value for name, value in members.items()))
+
+
+def topic_for(topic_filter):
+    """A topic that the filter matches."""
+    if topic_filter.startswith("$share/"):
+        topic_filter = topic_filter.split("/", 2)[2]
+    return topic_filter.replace("+", "lab").replace("#", "lab")

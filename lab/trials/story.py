@@ -29,11 +29,14 @@ class Connection:
     acked: collections.deque = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=10_000))  # when
     again: int = 0  # packet ids sent while still in flight
+    last_up: float | None = None  # when the device sent something last
+    silence: float = 0.0  # the longest that it did not
 
-    def in_doubt(self, seconds=UNSURE_SECONDS):
-        """How many messages may have to come again after its end."""
-        end = self.end if self.end is not None else float("inf")
-        return len(self.unacked) + sum(time > end - seconds for time in self.acked)
+    def in_doubt(self, since):
+        """How many messages may have to come again after its end: those without an
+        acknowledgement, and those whose acknowledgement may never have arrived."""
+        since = min(since, self.end - UNSURE_SECONDS)
+        return len(self.unacked) + sum(time > since for time in self.acked)
 
 
 class Story:
@@ -45,8 +48,9 @@ class Story:
         self.attempts = []  # (time, Connection or None: nobody looked at it)
         self.packets = collections.deque(maxlen=400)  # the last ones, for excerpts
         self.sent = collections.Counter()  # PUBLISH of the device, by QoS
+        self.sent_at = []  # the times of those
         self.received = []  # PUBLISH to the device: (time, topic, connection number, packet id)
-        self.answered = set()  # (connection number, packet id) that it acknowledged
+        self.answered = collections.Counter()  # PUBACKs by (connection number, packet id)
 
     @property
     def connected(self):
@@ -79,11 +83,16 @@ class Story:
         elif kind == "close":
             connection.end = now
             del self.open[connection.number]
-        elif kind == "end" and event.get("side") == "device" and connection.left is None:
+        elif (kind in ("end", "end_held") and event.get("side") == "device" and
+              connection.left is None):
             connection.left = now
 
     def _packet(self, connection, event):
         self.packets.append(event)
+        if event["way"] == "up" and event.get("by") != "lab":
+            if connection.last_up is not None:
+                connection.silence = max(connection.silence, event["t"] - connection.last_up)
+            connection.last_up = event["t"]
         handler = getattr(self, f"_{event['way']}_{event.get('type', 'malformed').lower()}", None)
         if handler:
             handler(connection, event)
@@ -108,17 +117,23 @@ class Story:
         if event.get("by") != "lab":
             connection.filters += [(each["filter"], each["qos"]) for each in event["filters"]]
 
+    @staticmethod
+    def _up_unsubscribe(connection, event):
+        connection.unsubscribed |= {each["filter"] for each in event["filters"]}
+
     def _up_publish(self, connection, event):
         if event.get("by") == "lab":
             return
         self.sent[event["qos"]] += 1
+        self.sent_at.append(event["t"])
         if "id" in event:
             connection.again += event["id"] in connection.unacked
             connection.unacked[event["id"]] = event["t"]
             connection.most_in_flight = max(connection.most_in_flight, len(connection.unacked))
 
     def _up_puback(self, connection, event):
-        self.answered.add((connection.number, event["id"]))
+        if event.get("by") != "lab":
+            self.answered[connection.number, event["id"]] += 1
 
     def _down_connack(self, connection, event):
         if not self._arrives(event):
@@ -126,6 +141,8 @@ class Story:
         if event["reason"] == 0:
             connection.connack = event["t"]
             connection.session_present = event["session_present"]
+            connection.keep_alive = event.get("properties", {}).get("server_keep_alive",
+                                                                    connection.keep_alive)
         else:
             connection.refused = event["reason"]
 
@@ -139,10 +156,30 @@ class Story:
 
     # -- what follows from it --
 
-    def in_doubt(self, begin, seconds=UNSURE_SECONDS):
-        """How many messages the ends of connections since `begin` may have made come again."""
-        return sum(each.in_doubt(seconds) for each in self.connections
+    def in_doubt(self, begin, unsure=0.0):
+        """How many messages the ends of connections since `begin` may have made come again;
+        acknowledgements from `unsure` seconds before `begin` on may not have arrived."""
+        return sum(each.in_doubt(begin - unsure) for each in self.connections
                    if each.end is not None and each.end >= begin)
+
+    def filters(self):
+        """What the device has subscribed to at QoS 1 and not given up, in order."""
+        found = {}
+        for each in self.connections:
+            found.update(each.filters)
+            for name in each.unsubscribed:
+                found.pop(name, None)
+        return [name for name, qos in found.items() if qos >= 1]
+
+    def most_in_a_second(self, begin):
+        """The most PUBLISH that the device sent within a second, since then."""
+        times = [time for time in self.sent_at if time >= begin]
+        low = most = 0
+        for high, time in enumerate(times):
+            while times[low] <= time - 1:
+                low += 1
+            most = max(most, high - low + 1)
+        return most
 
     def row(self, begin, end):
         """Attempts in a stretch of time, and how long the device held on to each but the last."""
