@@ -156,7 +156,7 @@ class Stories(unittest.TestCase):
     def test_a_device_is_connected_from_its_connack_to_its_end(self):
         story = told(*hello(1, 1.0))
         self.assertEqual(story.connected.connack, 1.0)
-        story.take({"t": 2.0, "conn": 1, "ev": "end", "side": "device"})
+        story.take({"t": 2.0, "conn": 1, "ev": "end", "side": "device", "by": "peer", "how": "fin"})
         self.assertIsNone(story.connected)
         story.take({"t": 2.1, "conn": 1, "ev": "close"})
         self.assertEqual((story.connections[0].left, story.connections[0].end), (2.0, 2.1))
@@ -200,7 +200,8 @@ class Stories(unittest.TestCase):
 
     def test_rows_of_attempts_tell_how_long_the_device_held_on(self):
         story = told({"t": 1.0, "ev": "refused"}, {"t": 2.0, "conn": 1, "ev": "accept"},
-                     {"t": 5.0, "conn": 1, "ev": "end", "side": "device"},
+                     {"t": 5.0, "conn": 1, "ev": "end", "side": "device", "by": "peer",
+                      "how": "fin"},
                      {"t": 7.0, "ev": "refused"})
         self.assertEqual(story.row(0.0, 9.0), ([1.0, 2.0, 7.0], [0.0, 3.0]))
         self.assertEqual(story.longest_gap(0.0, 9.0), 5.0)

@@ -1,6 +1,7 @@
 """The bench of `holdfast lab torture`: a private Region with faults before the device's port, an
 observer that no fault touches, and the device program, kept running."""
 import argparse
+import contextlib
 import os
 import pathlib
 import random
@@ -14,11 +15,14 @@ from tool.bench import Program, Trace, fill_in
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
+from . import machine
 from .account import Account
 from .notify import Notify
 from .observer import Observer
 from .story import Story
 
+# Room in {dir}, where it can be a file system of its own; it is RAM.
+DISK = 96 << 20
 REFUSED = {"accept": "refuse"}
 # The port that faults stand before.
 PORT = "mqtt"
@@ -78,7 +82,7 @@ class Bench:
 
     def __init__(self, tools, asked):
         self.tools, self.asked = tools, asked
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-torture-"))
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-trials-"))
         self.folder = self.root / "device"
         self.random = random.Random(asked.seed)
         self.began = time.monotonic()
@@ -90,6 +94,7 @@ class Bench:
         self.changed = threading.Condition()
         self.region = self.trace = self.observer = self.program = self.notify = None
         self.listed = 0  # bytes read of the device's list
+        self.mounts, self.no_mounts = None, ""  # or why there are none
 
     def now(self):
         return time.monotonic() - self.began
@@ -97,6 +102,7 @@ class Bench:
     # -- up and down --
 
     def start(self):
+        self._mount()
         self.place = Place(self.root / "lab").region(DEFAULT_REGION)
         self._start_region()
         self.certificate = device.create(self.place, self.asked.thing, self.folder,
@@ -112,6 +118,15 @@ class Bench:
                                {**os.environ, **self.notify.environment})
         self.heal()
         self.program.start()
+
+    def _mount(self):
+        """Before any thread and process, which see what was there at their start."""
+        self.folder.mkdir()
+        try:
+            self.mounts = machine.Mounts()
+            self.mounts.memory(self.folder, DISK)
+        except machine.Refused as reason:
+            self.no_mounts = str(reason)
 
     def _start_region(self, ports=None):
         """Nobody is let in by the device's port before the observer is there."""
@@ -146,6 +161,11 @@ class Bench:
                 self.trace.close()
             if self.region.front:
                 self.region.front.stdout.close()
+        if self.asked.keep and self.mounts and self.mounts.made:
+            with contextlib.suppress(shutil.Error):  # sockets
+                shutil.copytree(self.folder, self.root / "device.kept", symlinks=True)
+        if self.mounts:
+            self.mounts.close()
         if not self.asked.keep:
             shutil.rmtree(self.root, ignore_errors=True)
 

@@ -50,25 +50,27 @@ def account(bench):
 
 def states(bench, end):
     """What the device was doing when, as the report draws it."""
-    marks = [(0.0, "down")]
-    for connection in bench.story.connections:
-        marks.append((connection.begin, "connecting"))
-        if connection.connack is not None:
-            marks.append((connection.connack, "connected"))
-        if connection.end is not None:
-            others = any(each is not connection and each.begin < connection.end and
-                         (each.end or end) > connection.end for each in
-                         bench.story.connections)
-            if not others:
-                marks.append((connection.end, "waiting"))
-    for moment, _ in bench.program.exits:
-        marks.append((moment - bench.began, "down"))
-    for moment in bench.program.starts:
-        marks.append((moment - bench.began, "waiting"))
-    marks.sort(key=lambda mark: mark[0])
-    marks.append((end, ""))
+    marks = [(moment - bench.began, "ended", None) for moment, _ in bench.program.exits]
+    marks += [(moment - bench.began, "started", None) for moment in bench.program.starts]
+    for each in bench.story.connections:
+        marks += [(time, kind, each.number) for time, kind in
+                  ((each.begin, "connecting"), (each.connack, "connected"), (each.end, "closed"))
+                  if time is not None]
+    down, connections, spans = True, {}, [(0.0, "down")]
+    for time, kind, number in sorted(marks, key=lambda mark: mark[0]):
+        if number is None:
+            down = kind == "ended"
+        elif kind == "closed":
+            connections.pop(number, None)
+        else:
+            connections[number] = kind
+        state = ("down" if down else "connected" if "connected" in connections.values() else
+                 "connecting" if connections else "waiting")
+        if state != spans[-1][1]:
+            spans.append((time, state))
+    spans.append((end, ""))
     return [model.State(round(begin, 3), round(after, 3), name)
-            for (begin, name), (after, _) in zip(marks, marks[1:]) if after > begin]
+            for (begin, name), (after, _) in zip(spans, spans[1:]) if after > begin]
 
 
 def per_second(times, end):

@@ -10,6 +10,8 @@ from .account import words_of
 
 # A device that is let in later than this is late; it depends on its backoff, too: see Trial.judge_return.
 BACK_SECONDS = 10
+# What arrives this short after a fault may have been held back by it, from a dead connection.
+STILL_SECONDS = 0.5
 # How often the rate before a scenario may be passed once the backlog is gone.
 USUAL = 1.5
 # Arrivals have to be like before for so long.
@@ -131,7 +133,7 @@ class Trial:
         outage = self.healed - (self.broken or self.healed)
         gap = self.story.longest_gap(self.broken or self.begin, self.healed)
         limit = max(BACK_SECONDS, outage, 1.25 * gap)
-        there = self.wait(lambda: self.story.connected, self.patience())
+        there = self.wait(self._there, self.patience())
         if not there:
             self.fail(f"not back {self.patience()} s after all was well again")
             return False
@@ -144,6 +146,14 @@ class Trial:
         elif there.connack >= self.begin:
             self.passed(f"back after {after:.1f} s")
         return True
+
+    def _there(self):
+        """The connection that it is let in by: a new one, or an old one that still speaks."""
+        connection = self.story.connected
+        if connection and (connection.connack >= self.healed or
+                           connection.last_up >= self.healed + STILL_SECONDS):
+            return connection
+        return None
 
     def drain(self):
         """Waits until the backlog has come and what was missing has had its time."""

@@ -23,6 +23,7 @@ class Connection:
     unsubscribed: set = dataclasses.field(default_factory=set)
     goodbye: float | None = None  # when its DISCONNECT came
     left: float | None = None  # when the device ended it
+    how: str = ""  # and how: "fin" is in order
     end: float | None = None
     unacked: dict = dataclasses.field(default_factory=dict)  # packet id -> when it was sent
     most_in_flight: int = 0
@@ -84,8 +85,8 @@ class Story:
             connection.end = now
             del self.open[connection.number]
         elif (kind in ("end", "end_held") and event.get("side") == "device" and
-              connection.left is None):
-            connection.left = now
+              connection.left is None and event.get("by", "peer") == "peer"):
+            connection.left, connection.how = now, event["how"]
 
     def _packet(self, connection, event):
         self.packets.append(event)
