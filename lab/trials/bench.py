@@ -1,6 +1,6 @@
 """The bench of `holdfast lab torture`: a private Region with faults before the device's port, an
-observer that no fault touches, and the device program, kept running."""
-import argparse
+observer that no fault touches, and the device program, kept running. A second Region stands by when
+the program's command names its port."""
 import contextlib
 import os
 import pathlib
@@ -10,26 +10,22 @@ import tempfile
 import threading
 import time
 
-from tool import device, programs
-from tool.bench import Program, Trace, fill_in
-from tool.place import DEFAULT_REGION, Control, Place, Trouble
-from tool.up import Region
+from tool import device
+from tool.bench import Program, fill_in
+from tool.place import DEFAULT_REGION, Place
 
 from . import machine
 from .account import Account
 from .notify import Notify
-from .observer import Observer
+from .resolver import Resolver
+from .site import PORT, Site
 from .story import Story
 
+SECOND_REGION = "eu-west-1"
+# The endpoint's name, where we can have one that only our resolver knows.
+ENDPOINT = "endpoint.lab.test"
 # Room in {dir}, where it can be a file system of its own; it is RAM.
 DISK = 96 << 20
-REFUSED = {"accept": "refuse"}
-# The port that faults stand before.
-PORT = "mqtt"
-# The observer must get everything, and a device that hammers is judged, not throttled.
-SWITCHES = ["connects_per_client=0", "publishes_per_second=0", "bytes_per_second=0"]
-# Numbers of connections begin anew with each start of a Region; this keeps them apart.
-EPOCH = 1_000_000
 
 CONFIGURATION = """\
 # Written by `holdfast lab torture`.
@@ -51,32 +47,6 @@ PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
-class DeviceTrace(Trace):
-    """Of a Region's trace what is about the device's port, on the bench's clock."""
-
-    def __init__(self, bench, path, port, offset):
-        self.bench, self.port, self.offset = bench, port, offset
-        bench.epoch += EPOCH
-        self.epoch, self.mine = bench.epoch, set()
-        super().__init__(path)
-
-    def take(self, event):
-        number = event.get("conn")
-        if event["ev"] == "accept" and event["port"] == self.port:
-            self.mine.add(number)
-        if event["ev"] in ("refused", "ignored"):
-            if event["port"] != self.port:
-                return
-        elif number not in self.mine:
-            return
-        event["t"] += self.offset
-        if number is not None:
-            event["conn"] = self.epoch + number
-        with self.bench.changed:
-            self.bench.story.take(event)
-            self.bench.changed.notify_all()
-
-
 class Bench:
     """One device under test."""
 
@@ -86,29 +56,42 @@ class Bench:
         self.folder = self.root / "device"
         self.random = random.Random(asked.seed)
         self.began = time.monotonic()
+        self.changed = threading.Condition()
         self.story, self.epoch = Story(), 0
         self.account = Account(asked.numbers == "topic", bool(asked.accepted))
         self.arrivals = []  # times of first arrivals of numbers, on the bench's clock
         self.faulted = []  # [begin, end or None, name]
         self.moments = []  # (time, text) for the timeline
-        self.changed = threading.Condition()
-        self.region = self.trace = self.observer = self.program = self.notify = None
+        self.sites, self.program, self.notify = [], None, None
         self.listed = 0  # bytes read of the device's list
-        self.mounts, self.no_mounts = None, ""  # or why there are none
+        self.mounts = self.resolver = None
+        self.no_mounts = self.no_names = ""  # why there are none
 
     def now(self):
         return time.monotonic() - self.began
+
+    @property
+    def home(self):
+        """The Region that the device is at home in."""
+        return self.sites[0]
+
+    @property
+    def second(self):
+        return self.sites[1] if len(self.sites) > 1 else None
 
     # -- up and down --
 
     def start(self):
         self._mount()
-        self.place = Place(self.root / "lab").region(DEFAULT_REGION)
-        self._start_region()
-        self.certificate = device.create(self.place, self.asked.thing, self.folder,
+        place = Place(self.root / "lab")
+        two = any("{port2}" in word for word in self.asked.command)
+        for name in (DEFAULT_REGION, SECOND_REGION)[:1 + two]:
+            self.sites.append(Site(self, place.region(name), [ENDPOINT]))
+            self.sites[-1].start()
+        self.certificate = device.create(self.home.place, self.asked.thing, self.folder,
                                          self.asked.policy or PERMISSIVE_POLICY)
-        self.observer = Observer(self.root, self.asked.observe, self._observed)
-        self.observer.start(self.place, self.ports["mixed"])
+        if two:
+            self._register(self.second)
         values = self._values()
         (self.folder / "device.toml").write_text(CONFIGURATION.format(
             host=values["endpoint"], port=values["port"], thing=values["thing"]),
@@ -116,7 +99,8 @@ class Bench:
         self.notify = Notify()
         self.program = Program(fill_in(self.asked.command, values), self.root / "program.log",
                                {**os.environ, **self.notify.environment})
-        self.heal()
+        for site in self.sites:
+            site.set_faults({})
         self.program.start()
 
     def _mount(self):
@@ -126,42 +110,39 @@ class Bench:
             self.mounts = machine.Mounts()
             self.mounts.memory(self.folder, DISK)
         except machine.Refused as reason:
-            self.no_mounts = str(reason)
+            self.no_mounts = self.no_names = str(reason)
+            return
+        try:
+            self.resolver = Resolver(ENDPOINT)
+            self.resolver.take_over(self.mounts, self.root / "resolv.conf")
+        except (machine.Refused, OSError) as reason:
+            self.no_names = str(reason)
 
-    def _start_region(self, ports=None):
-        """Nobody is let in by the device's port before the observer is there."""
-        self.region = Region(self.place, self.tools, argparse.Namespace(
-            listen="127.0.0.1", ports=ports, name=[], switch=SWITCHES),
-            {"faults": REFUSED, "ports": [PORT]})
-        self.region.start()
-        self.ports = self.region.ports
-        with Control(self.place.control_socket) as control:
-            offset = self.now() - control.ask(f"{PORT}.stats")["seconds"]
-        self.trace = DeviceTrace(self, self.place.file("trace.ndjson"), self.ports[PORT], offset)
-
-    def _stop_region(self):
-        self.region.close()
-        self.trace.close()
-        self.region.front.stdout.close()
+    def _register(self, site):
+        """The device's certificate in another Region, too."""
+        thing = self.asked.thing
+        site.call("CreateThing", thingName=thing)
+        made = site.call("RegisterCertificateWithoutCA", status="ACTIVE", certificatePem=(
+            self.folder / "device.pem").read_text(encoding="ascii"))
+        device.allow(site.place, thing, made["certificateArn"],
+                     self.asked.policy or PERMISSIVE_POLICY)
 
     def _values(self):
         files = self.folder
-        return {"endpoint": "localhost", "port": self.ports[PORT], "thing": self.asked.thing,
-                "client_id": self.asked.thing, "dir": files, "ca": files / "ca.pem",
-                "cert": files / "device.pem", "key": files / "device.key",
-                "config": files / "device.toml"}
+        host = "localhost" if self.no_names else ENDPOINT
+        values = {"endpoint": host, "port": self.home.ports[PORT], "thing": self.asked.thing,
+                  "client_id": self.asked.thing, "dir": files, "ca": files / "ca.pem",
+                  "cert": files / "device.pem", "key": files / "device.key",
+                  "config": files / "device.toml"}
+        if self.second:
+            values.update(endpoint2=host, port2=self.second.ports[PORT])
+        return values
 
     def close(self):
-        for part in (self.program, self.observer, self.notify):
+        for part in (self.program, *self.sites, self.notify, self.resolver):
             if part:
                 part.close()
-        if self.region:
-            self.region.close()
-            if self.trace:
-                self.trace.close()
-            if self.region.front:
-                self.region.front.stdout.close()
-        if self.asked.keep and self.mounts and self.mounts.made:
+        if self.asked.keep and self.mounts:
             with contextlib.suppress(shutil.Error):  # sockets
                 shutil.copytree(self.folder, self.root / "device.kept", symlinks=True)
         if self.mounts:
@@ -171,19 +152,17 @@ class Bench:
 
     # -- orders --
 
-    def ask(self, operation, **members):
-        fallen = self.region.fallen()
-        if fallen:
-            raise Trouble(fallen)
-        with Control(self.place.control_socket) as control:
-            return control.ask(operation, **members)
+    def check(self):
+        for site in self.sites:
+            site.check()
 
     def fault(self, faults, name):
         """These faults, and no others, from now on; `name` is for the timeline."""
-        self.ask("faults.set", faults=faults, ports=[PORT])
-        self._note_fault(name)
+        self.home.set_faults(faults)
+        self.mark_fault(name)
 
-    def _note_fault(self, name):
+    def mark_fault(self, name):
+        """What is wrong from now on, for the timeline; None: nothing."""
         now = self.now()
         if self.faulted and self.faulted[-1][1] is None:
             self.faulted[-1][1] = now
@@ -191,33 +170,20 @@ class Bench:
             self.faulted.append([now, None, name])
 
     def heal(self):
-        self.ask("faults.set", faults={}, ports=[PORT])
-        self._note_fault(None)
-
-    def kick(self, how="reset", **members):
-        """Ends the device's connections; how many there were."""
-        return self.ask(f"{PORT}.kick", how=how, **members)["kicked"]
-
-    def restart_region(self, seconds, forget=False):
-        """Stops the Region and starts it again on the same ports; `forget`: what its broker has
-        stored is lost. What was acknowledged before has been observed."""
-        self.fault(REFUSED, "the Region is gone")
-        self.kick()
-        self.observer.caught_up()
-        self._stop_region()
-        time.sleep(seconds)
-        if forget:
-            for path in self.place.folder.glob("mosquitto.db*"):
-                path.unlink()
-        self._start_region([str(self.ports[name]) for name in ("mqtt", "mixed", "https")])
-        self.observer.caught_up()
+        if self.resolver:
+            self.resolver.heal()
+        for site in self.sites:
+            if site.region is None:
+                site.start()
+            site.set_faults({})
+        self.mark_fault(None)
 
     def moment(self, text):
         self.moments.append((self.now(), text))
 
     # -- what happened --
 
-    def _observed(self, time_, topic, payload):
+    def observed(self, time_, topic, payload):
         with self.changed:
             before = self.account.seen
             self.account.take(topic, payload)
@@ -225,12 +191,16 @@ class Bench:
                 self.arrivals.append(time_ - self.began)
             self.changed.notify_all()
 
+    def caught_up(self):
+        """What the Regions have acknowledged has been observed."""
+        for site in self.sites:
+            if site.region:
+                site.observer.caught_up()
+
     def read_list(self):
         """Takes in what the device has added to its list of accepted messages."""
-        if not self.asked.accepted:
-            return
-        path = self.folder / self.asked.accepted
-        if not path.exists():
+        path = self.folder / (self.asked.accepted or "")
+        if not path.is_file():
             return
         with open(path, "rb") as file:
             file.seek(self.listed)

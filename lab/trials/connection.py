@@ -3,8 +3,8 @@ import statistics
 
 from report import gaps
 
-from .bench import REFUSED
 from .scenario import Scenario
+from .site import REFUSED
 
 NAME = "Manage the MQTT connection"
 

@@ -11,11 +11,11 @@ from report import text
 from report.model import Verdict
 from tool.place import Trouble
 
-from . import connection, messages, process, report
+from . import connection, messages, network, process, report
 from .bench import Bench
 from .scenario import NotApplicable, Trial
 
-ROOMS = (connection, messages, process)
+ROOMS = (connection, messages, process, network)
 SCENARIOS = {each.name: each for room in ROOMS for each in room.SCENARIOS}
 RECOMMENDATIONS = [room.NAME for room in ROOMS]
 

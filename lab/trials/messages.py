@@ -1,8 +1,8 @@
 """Recommendation 2: manage subscriptions and the flow of messages."""
 from tool.bench import topic_for
 
-from .bench import REFUSED
 from .scenario import NotApplicable, Scenario
+from .site import REFUSED
 
 NAME = "Manage subscriptions and message flow"
 
@@ -35,7 +35,7 @@ def need_filter(trial):
 def acknowledged(trial, topic, copies=1):
     """Publishes to the device; how many of the copies that it got it has acknowledged."""
     since = trial.bench.now()
-    trial.bench.place.call("Publish", topic=topic, payload=PAYLOAD, qos=1)
+    trial.bench.home.call("Publish", topic=topic, payload=PAYLOAD, qos=1)
 
     def answers():
         got = [(number, name) for time, to, number, name in list(trial.story.received)
@@ -50,7 +50,7 @@ def session_lost(trial):
     filters = need_filter(trial)
     begin = trial.broken = trial.bench.now()
     trial.note("the broker forgets the session")
-    trial.bench.place.call("DeleteConnection", clientId=trial.story.connected.client,
+    trial.bench.home.call("DeleteConnection", clientId=trial.story.connected.client,
                            cleanSession=True)
     trial.heal()
     there = trial.wait(lambda: next((each for each in trial.story.connections_since(begin)
@@ -99,15 +99,15 @@ def disordered(trial):
 def redelivery(trial):
     """The broker sends a message again, without DUP, as IoT Core does."""
     filters = need_filter(trial)
-    switches = trial.bench.place.call("GetSwitches")
-    trial.bench.place.call("PutSwitches", redelivery_ms=2000)
+    switches = trial.bench.home.call("GetSwitches")
+    trial.bench.home.call("PutSwitches", redelivery_ms=2000)
     try:
         trial.fault({"rules": [{"name": f"lost-{trial.begin}", "packets": "PUBACK",
                                 "direction": "up", "first": 1, "scope": "all", "drop": True}]},
                     "the PUBACK of one message is lost; it is sent again")
         answered = acknowledged(trial, topic_for(filters[0]), 2)
     finally:
-        trial.bench.place.call("PutSwitches", redelivery_ms=switches["redelivery_ms"])
+        trial.bench.home.call("PutSwitches", redelivery_ms=switches["redelivery_ms"])
     trial.heal()
     if answered < 2:
         trial.fail(f"acknowledged {answered} of the 2 copies of a message that was sent again")

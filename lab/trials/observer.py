@@ -19,6 +19,7 @@ class Observer:
 
     def __init__(self, root, filters, take):
         self.root, self.filters, self.take = root, filters, take
+        root.mkdir()
         self.record = root / "observed"
         self.record.touch()
         self.process = self.thread = None

@@ -4,8 +4,8 @@ import os
 import signal
 
 from .account import words_of
-from .bench import REFUSED
 from .scenario import NotApplicable, Scenario
+from .site import REFUSED
 
 NAME = "Manage the process"
 

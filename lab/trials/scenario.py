@@ -4,8 +4,6 @@ import time
 import typing
 
 from report.model import Attempts, Case, Evidence, Figure, Packet, Sender, Verdict
-from tool.place import Trouble
-
 from .account import words_of
 
 # A device that is let in later than this is late; it depends on its backoff, too: see Trial.judge_return.
@@ -69,7 +67,7 @@ class Trial:
         if self.broken is None:
             self.broken = self.bench.now()
         before = list(self.story.open.values())
-        self.bench.kick(how, **members)
+        self.bench.home.kick(how, **members)
         if how != "silence":  # the trace is a little behind
             self.wait(lambda: all(each.end is not None for each in before), 5)
 
@@ -82,9 +80,7 @@ class Trial:
     def sleep(self, seconds):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            fallen = self.bench.region.fallen()
-            if fallen:
-                raise Trouble(fallen)
+            self.bench.check()
             time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
 
     def wait(self, condition, seconds):
@@ -176,7 +172,7 @@ class Trial:
             self.sleep(0.2)
         else:
             self.warn(f"its backlog was not gone {limit} s after it was back")
-        self.bench.observer.caught_up()
+        self.bench.caught_up()
         took = self.bench.now() - begin
         if took > CALM_SECONDS + 2:
             self.figure("backlog gone after", took, "s")
