@@ -140,7 +140,7 @@ def packet(conn, kind, at, way="up", **members):
 
 
 def hello(conn, at, reason=0):
-    return [{"t": at, "conn": conn, "ev": "accept"},
+    return [{"t": at, "conn": conn, "ev": "accept", "site": "s"},
             packet(conn, "CONNECT", at, client="c", version=5, keep_alive=30),
             packet(conn, "CONNACK", at, "down", reason=reason, session_present=True)]
 
@@ -199,7 +199,8 @@ class Stories(unittest.TestCase):
         self.assertEqual(story.connected.again, 1)
 
     def test_rows_of_attempts_tell_how_long_the_device_held_on(self):
-        story = told({"t": 1.0, "ev": "refused"}, {"t": 2.0, "conn": 1, "ev": "accept"},
+        story = told({"t": 1.0, "ev": "refused"}, {"t": 2.0, "conn": 1, "ev": "accept",
+                                            "site": "s"},
                      {"t": 5.0, "conn": 1, "ev": "end", "side": "device", "by": "peer",
                       "how": "fin"},
                      {"t": 7.0, "ev": "refused"})

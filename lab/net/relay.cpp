@@ -380,7 +380,7 @@ Relay::~Relay() {
   state_->listener.reset();
   for (auto& [id, each] : state_->connections) {
     if (each.conversation != nullptr) {
-      each.conversation->kick({Kick::How::reset});
+      each.conversation->abandon();
     } else {
       each.device->reset();
     }

@@ -52,6 +52,7 @@ class Bench:
 
     def __init__(self, tools, asked):
         self.tools, self.asked = tools, asked
+        self.policy = asked.policy or PERMISSIVE_POLICY
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-trials-"))
         self.folder = self.root / "device"
         self.random = random.Random(asked.seed)
@@ -89,7 +90,7 @@ class Bench:
             self.sites.append(Site(self, place.region(name), [ENDPOINT]))
             self.sites[-1].start()
         self.certificate = device.create(self.home.place, self.asked.thing, self.folder,
-                                         self.asked.policy or PERMISSIVE_POLICY)
+                                         self.policy)
         if two:
             self._register(self.second)
         values = self._values()
@@ -124,8 +125,7 @@ class Bench:
         site.call("CreateThing", thingName=thing)
         made = site.call("RegisterCertificateWithoutCA", status="ACTIVE", certificatePem=(
             self.folder / "device.pem").read_text(encoding="ascii"))
-        device.allow(site.place, thing, made["certificateArn"],
-                     self.asked.policy or PERMISSIVE_POLICY)
+        device.allow(site.place, thing, made["certificateArn"], self.policy)
 
     def _values(self):
         files = self.folder

@@ -11,11 +11,12 @@ from report import text
 from report.model import Verdict
 from tool.place import Trouble
 
-from . import connection, messages, network, process, report
+from . import (connection, hardware, messages, network, process, recovery, report,
+               updates)
 from .bench import Bench
 from .scenario import NotApplicable, Trial
 
-ROOMS = (connection, messages, process, network)
+ROOMS = (connection, messages, process, network, updates, hardware, recovery)
 SCENARIOS = {each.name: each for room in ROOMS for each in room.SCENARIOS}
 RECOMMENDATIONS = [room.NAME for room in ROOMS]
 
@@ -30,7 +31,8 @@ def parser():
         description="Runs the recommendations of AWS's guidance on resilient devices as scenarios "
                     "against any device program, and counts every message.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
-               "{config} (a configuration for holdfastd) are filled in. Exit codes: 0 all passed, "
+               "{config} (a configuration for holdfastd) are filled in; {endpoint2} and {port2} "
+               "stand for a second Region. Exit codes: 0 all passed, "
                "1 some failed, 2 wrong usage, 3 could not run. docs/lab-torture.md has the rest.")
     torture.add_argument("--scenario", action="append", metavar="NAME", help="only these")
     torture.add_argument("--list", action="store_true", help="names the scenarios")
@@ -49,6 +51,8 @@ def parser():
                          help="thing name and client id (default tortured-device)")
     torture.add_argument("--policy", type=pathlib.Path, metavar="FILE",
                          help="the device's policy (default: one that allows everything)")
+    torture.add_argument("--job-document", type=json.loads, metavar="JSON",
+                         help="what job-survives sends to the device")
     torture.add_argument("--html", type=pathlib.Path, metavar="FILE", help="a report for people")
     torture.add_argument("--json", type=pathlib.Path, metavar="FILE", help="for programs")
     torture.add_argument("--junit", type=pathlib.Path, metavar="FILE", help="for build servers")

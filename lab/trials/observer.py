@@ -24,6 +24,7 @@ class Observer:
         self.record.touch()
         self.process = self.thread = None
         self.closed, self.marks, self.marked = False, 0, 0
+        self.count = 0  # of all messages but marks
         self.changed = threading.Condition()
 
     def start(self, region, port):
@@ -84,6 +85,7 @@ class Observer:
                 self.marked = max(self.marked, int(payload))
                 self.changed.notify_all()
             return
+        self.count += 1
         moment = time.monotonic() - (time.time() - float(stamp))
         self.take(moment, topic.decode("utf-8", "replace"), payload)
 

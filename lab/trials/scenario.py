@@ -4,9 +4,10 @@ import time
 import typing
 
 from report.model import Attempts, Case, Evidence, Figure, Packet, Sender, Verdict
+
 from .account import words_of
 
-# A device that is let in later than this is late; it depends on its backoff, too: see Trial.judge_return.
+# A device that is let in later than this may be late; see Trial.judge_return.
 BACK_SECONDS = 10
 # What arrives this short after a fault may have been held back by it, from a dead connection.
 STILL_SECONDS = 0.5
@@ -129,7 +130,7 @@ class Trial:
         outage = self.healed - (self.broken or self.healed)
         gap = self.story.longest_gap(self.broken or self.begin, self.healed)
         limit = max(BACK_SECONDS, outage, 1.25 * gap)
-        there = self.wait(self._there, self.patience())
+        there = self.wait(self.there, self.patience())
         if not there:
             self.fail(f"not back {self.patience()} s after all was well again")
             return False
@@ -143,7 +144,7 @@ class Trial:
             self.passed(f"back after {after:.1f} s")
         return True
 
-    def _there(self):
+    def there(self):
         """The connection that it is let in by: a new one, or an old one that still speaks."""
         connection = self.story.connected
         if connection and (connection.connack >= self.healed or

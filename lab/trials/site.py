@@ -22,11 +22,11 @@ EPOCH = 1_000_000
 class DeviceTrace(Trace):
     """Of a Region's trace what is about the device's port, on the bench's clock."""
 
-    def __init__(self, bench, path, port, offset):
-        self.bench, self.port, self.offset = bench, port, offset
+    def __init__(self, bench, place, port, offset):
+        self.bench, self.name, self.port, self.offset = bench, place.name, port, offset
         bench.epoch += EPOCH
         self.epoch, self.mine = bench.epoch, set()
-        super().__init__(path)
+        super().__init__(place.file("trace.ndjson"))
 
     def take(self, event):
         number = event.get("conn")
@@ -38,6 +38,7 @@ class DeviceTrace(Trace):
         elif number not in self.mine:
             return
         event["t"] += self.offset
+        event["site"] = self.name
         if number is not None:
             event["conn"] = self.epoch + number
         with self.bench.changed:
@@ -64,8 +65,7 @@ class Site:
         self.ports = self.region.ports
         with Control(self.place.control_socket) as control:
             offset = self.bench.now() - control.ask(f"{PORT}.stats")["seconds"]
-        self.trace = DeviceTrace(self.bench, self.place.file("trace.ndjson"), self.ports[PORT],
-                                 offset)
+        self.trace = DeviceTrace(self.bench, self.place, self.ports[PORT], offset)
         if self.observer.process is None:
             self.observer.start(self.place, self.ports["mixed"])
         self.observer.caught_up()
@@ -80,13 +80,17 @@ class Site:
             self.region.front.stdout.close()
         self.region = self.trace = None
 
-    def restart(self, seconds, forget=False):
-        """Away for so long, then there again on the same ports, still closed for the device.
-        `forget`: what its broker has stored is lost. What it had acknowledged has been observed."""
+    def leave(self):
+        """It is gone. What it had acknowledged has been observed."""
         self.set_faults(REFUSED)
         self.kick()
         self.observer.caught_up()
         self.stop()
+
+    def restart(self, seconds, forget=False):
+        """Away for so long, then there again on the same ports, still closed for the device.
+        `forget`: what its broker has stored is lost."""
+        self.leave()
         time.sleep(seconds)
         if forget:
             for path in self.place.folder.glob("mosquitto.db*"):

@@ -12,6 +12,7 @@ class Connection:
     """One connection of the device, as far as it came."""
     number: int
     begin: float
+    site: str  # the Region
     client: str = ""
     version: int = 0
     keep_alive: int = 0
@@ -68,7 +69,7 @@ class Story:
     def take(self, event):
         kind, now = event["ev"], event["t"]
         if kind == "accept":
-            made = Connection(event["conn"], now)
+            made = Connection(event["conn"], now, event["site"])
             self.connections.append(made)
             self.open[made.number] = made
             self.attempts.append((now, made))
