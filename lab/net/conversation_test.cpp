@@ -89,6 +89,34 @@ class ConversationTest : public NetTest {
   bool over = false;
 };
 
+// A stage that says when it goes.
+class Mortal : public mqtt::Stage {
+ public:
+  explicit Mortal(bool& gone) : gone_(gone) {}
+  ~Mortal() override { gone_ = true; }
+  void on_frame(BootTime /*now*/, Side /*from*/, std::string_view /*frame*/,
+                Wishes& /*out*/) override {}
+
+ private:
+  bool& gone_;
+};
+
+TEST_F(ConversationTest, WhenItIsAbandonedItsStagesAreGoneThoughHandlersKeepTheRest) {
+  Pair up = make_pair();
+  Pair down = make_pair();
+  bool gone = false;
+  Conversation::Options options;
+  options.stages.push_back(std::make_unique<Mortal>(gone));
+  talk = std::make_shared<Conversation>(loop, trace, up.server, down.client, std::move(options));
+  talk->start();
+  const std::weak_ptr<Conversation> kept = talk;
+  talk->abandon();
+  talk.reset();
+  EXPECT_TRUE(gone);
+  EXPECT_FALSE(kept.expired());  // its reads are still under way
+  EXPECT_TRUE(until([&] { return kept.expired(); }));
+}
+
 TEST_F(ConversationTest, PassesPacketsAndTracesThem) {
   start();
   mqtt::Connect connect;

@@ -15,6 +15,8 @@ KICKS = 8
 KEEP_ALIVE_LEAST, KEEP_ALIVE_MOST = 30, 1200
 # What a device may take beyond that to notice.
 NOTICE_SECONDS = 30
+# A device that was told "too many" waits long, until it has been connected for a while.
+STABLE_SECONDS = 35
 # Refusals of CONNECT: MQTT 5's reason, and what stands for it in 3.1.1.
 NOT_AUTHORIZED, QUOTA_EXCEEDED = (0x87, 5), (0x97, 3)
 
@@ -169,7 +171,8 @@ SCENARIOS = [
     Scenario("refused", NAME, "CONNACK: not authorized", refused(
         NOT_AUTHORIZED, "CONNECT is refused: not authorized"), {"outage": (20, 120)}),
     Scenario("throttled", NAME, "CONNACK: quota exceeded", refused(
-        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (20, 120)}),
+        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (20, 120)},
+        STABLE_SECONDS),
     Scenario("no-connack", NAME, "CONNECT is never answered", unanswered(
         "no-connack", "no CONNACK arrives"), {"outage": (20, 120)}),
     Scenario("no-handshake", NAME, "the TLS handshake is never answered", unanswered(

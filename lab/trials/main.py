@@ -102,6 +102,7 @@ def run_scenario(bench, scenario):
     try:
         scenario.function(trial)
         trial.settle()
+        trial.sleep(scenario.rest)
         verdict, reason = trial.verdict()
     except NotApplicable as why:
         verdict, reason = Verdict.NOT_APPLICABLE, str(why)

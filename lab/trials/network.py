@@ -10,7 +10,8 @@ NAME = "Manage the network"
 
 # A slow link is no excuse for not connecting at all.
 LINK_SECONDS = 60
-FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
+# Of the two that it comes with, the one for programs with threads, too.
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 WRONG_DATE, RIGHT_DATE = "@1970-01-02 00:00:00", "+0"
 
 

@@ -34,18 +34,20 @@ def region_lost(trial):
     if bench.second is None:
         raise NotApplicable("the command names no {endpoint2} and {port2}; a program that is told a "
                             "second Region by them can be judged")
+    before = bench.second.observer.count
     trial.broken = bench.now()
     bench.mark_fault("the first Region is gone")
     trial.note("the first Region is gone")
     bench.home.leave()
     patience = trial.seconds("patience")
-    moved = trial.wait(lambda: trial.story.connected and trial.story.connected.site ==
-                       bench.second.place.name, patience)
+    moved = trial.wait(lambda: next(
+        (each for each in trial.story.connections_since(trial.broken)
+         if each.site == bench.second.place.name and each.connack is not None), None), patience)
     if not moved:
         trial.fail(f"did not connect to the second Region within {patience} s")
     else:
-        trial.figure("moved after", bench.now() - trial.broken, "s", limit=patience)
-        came = trial.wait(lambda: bench.second.observer.count > 0, patience)
+        trial.figure("moved after", moved.connack - trial.broken, "s", limit=patience)
+        came = trial.wait(lambda: bench.second.observer.count > before, patience)
         if came:
             trial.passed("went on in the second Region")
         else:

@@ -19,12 +19,14 @@ CALM_SECONDS = 3
 
 @dataclasses.dataclass
 class Scenario:
-    """`function` takes a Trial. `times`: seconds by name, each (quick, full)."""
+    """`function` takes a Trial. `times`: seconds (or a count) by name, each (quick, full). `rest`:
+    seconds without trouble that follow it, where a device rightly remembers what happened."""
     name: str
     recommendation: str
     what: str
     function: typing.Callable
     times: dict = dataclasses.field(default_factory=dict)
+    rest: float = 0
 
 
 class NotApplicable(Exception):
@@ -145,12 +147,14 @@ class Trial:
         return True
 
     def there(self):
-        """The connection that it is let in by: a new one, or an old one that still speaks."""
+        """The connection that it is let in by: a new one, or an old one that still speaks. A
+        device that connects for each message may have said goodbye again."""
         connection = self.story.connected
         if connection and (connection.connack >= self.healed or
                            connection.last_up >= self.healed + STILL_SECONDS):
             return connection
-        return None
+        return next((each for each in self.story.connections_since(self.healed)
+                     if each.connack is not None and each.goodbye is not None), None)
 
     def drain(self):
         """Waits until the backlog has come and what was missing has had its time."""
