@@ -162,21 +162,21 @@ def impostor(trial):
 SCENARIOS = [
     Scenario("outage-short", NAME, "15 seconds without a server", outage, {"outage": (15, 15)}),
     Scenario("outage-long", NAME, "a longer time without a server (--full: five minutes)", outage,
-             {"outage": (40, 300)}),
+             {"outage": (30, 300)}),
     Scenario("outage-flapping", NAME, "short outages with short good times between", flapping,
-             {"rounds": (4, 12)}),
+             {"rounds": (3, 12)}),
     Scenario("half-open", NAME, "the connection is dead and nobody says so", half_open),
     Scenario("kick-storm", NAME, "each connection ends right after CONNACK", kick_storm,
              {"patience": (100, 600)}),
     Scenario("refused", NAME, "CONNACK: not authorized", refused(
-        NOT_AUTHORIZED, "CONNECT is refused: not authorized"), {"outage": (20, 120)}),
+        NOT_AUTHORIZED, "CONNECT is refused: not authorized"), {"outage": (15, 120)}),
     Scenario("throttled", NAME, "CONNACK: quota exceeded", refused(
-        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (20, 120)},
+        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (15, 120)},
         STABLE_SECONDS),
     Scenario("no-connack", NAME, "CONNECT is never answered", unanswered(
-        "no-connack", "no CONNACK arrives"), {"outage": (20, 120)}),
+        "no-connack", "no CONNACK arrives"), {"outage": (15, 120)}),
     Scenario("no-handshake", NAME, "the TLS handshake is never answered", unanswered(
-        "no-handshake", "the TLS handshake is never answered"), {"outage": (20, 120)}),
+        "no-handshake", "the TLS handshake is never answered"), {"outage": (15, 120)}),
     Scenario("impostor", NAME, "servers with a wrong certificate", impostor,
              {"patience": (30, 60)}),
 ]

@@ -37,7 +37,7 @@ def parser():
     torture.add_argument("--scenario", action="append", metavar="NAME", help="only these")
     torture.add_argument("--list", action="store_true", help="names the scenarios")
     length = torture.add_mutually_exclusive_group()
-    length.add_argument("--quick", action="store_true", help="about twelve minutes (default)")
+    length.add_argument("--quick", action="store_true", help="short outages: about twenty minutes (default)")
     length.add_argument("--full", action="store_true", help="longer outages")
     torture.add_argument("--seed", type=int, metavar="N", help="of all that is left to chance")
     torture.add_argument("--observe", action="append", metavar="FILTER",

@@ -6,6 +6,7 @@ import typing
 from report.model import Attempts, Case, Evidence, Figure, Packet, Sender, Verdict
 
 from .account import words_of
+from .story import UNSURE_SECONDS
 
 # A device that is let in later than this may be late; see Trial.judge_return.
 BACK_SECONDS = 10
@@ -45,7 +46,7 @@ class Trial:
         self.exits, self.number_sent = len(self.program.exits), len(self.story.connections)
         self.broken = self.healed = None  # when faults began and ended
         self.returned = None  # when it was let in again
-        self.unsure = 1.0  # acknowledgements from so long before the faults may be lost
+        self.unsure = UNSURE_SECONDS  # acknowledgements from so long before the faults may be lost
         self.failures, self.warnings, self.evidence = [], [], []
         self.figures, self.attempts, self.good = [], [], []
 

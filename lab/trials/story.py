@@ -3,8 +3,9 @@ Pure: fed with events whose "t" is already in seconds since the run began."""
 import collections
 import dataclasses
 
-# An acknowledgement that left so short before a connection's end may never have arrived.
-UNSURE_SECONDS = 1.0
+# An acknowledgement that left so short before a connection's end may never have been read: a reset
+# throws away what waits for a busy device.
+UNSURE_SECONDS = 2.0
 
 
 @dataclasses.dataclass
