@@ -84,6 +84,9 @@ def job_survives(trial):
     trial.sleep(trial.seconds("outage"))
     trial.heal()
     now = trial.wait(lambda: status() != "QUEUED" and status(), trial.patience())
+    if now is None:
+        trial.fail(f"the device did not take the job within {trial.patience()} s")
+        return
     if now == "IN_PROGRESS":
         trial.kick()
         trial.note("the connection ends while the job is IN_PROGRESS")
@@ -100,6 +103,6 @@ SCENARIOS = [
              {"times": (3, 10)}),
     Scenario("certificate-rotated", NAME, "a new certificate, and the old one is INACTIVE",
              certificate_rotated, {"patience": (40, 180)}),
-    Scenario("job-survives", NAME, "a job is sent during an outage, another follows it",
+    Scenario("job-survives", NAME, "a job is sent during an outage, and it is cut off while at it",
              job_survives, {"outage": (8, 60)}),
 ]
