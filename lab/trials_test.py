@@ -198,6 +198,14 @@ class Stories(unittest.TestCase):
         story = told(*hello(1, 0.0), *[packet(1, "PUBLISH", 1.0, id=1, qos=1)] * 2)
         self.assertEqual(story.connected.again, 1)
 
+    def test_an_excerpt_keeps_what_is_rare(self):
+        flow = [packet(1, "PUBLISH", at, id=at, qos=1) for at in range(1, 300)]
+        story = told(*hello(1, 0.0), *flow)
+        kinds = [event["type"] for event in story.excerpt(0.0)]
+        self.assertEqual(kinds[:3], ["CONNECT", "CONNACK", "PUBLISH"])
+        self.assertLess(len(kinds), 100)
+        self.assertEqual(story.excerpt(299)[0]["id"], 299)
+
     def test_rows_of_attempts_tell_how_long_the_device_held_on(self):
         story = told({"t": 1.0, "ev": "refused"}, {"t": 2.0, "conn": 1, "ev": "accept",
                                             "site": "s"},

@@ -242,10 +242,11 @@ class Trial:
                     self.figures, self.attempts, self.bench.replay(self.scenario.name))
 
     def _packets(self):
+        with self.bench.changed:
+            events = self.story.excerpt(self.begin)
         return [Packet(round(event["t"], 3),
                        Sender.DEVICE if event["way"] == "up" else Sender.BROKER,
-                       event.get("type", "malformed"), summary(event))
-                for event in list(self.story.packets)[-60:] if event["t"] >= self.begin]
+                       event.get("type", "malformed"), summary(event)) for event in events]
 
 
 def summary(event):

@@ -49,7 +49,9 @@ class Story:
         self.connections = []
         self.open = {}  # number -> Connection
         self.attempts = []  # (time, Connection or None: nobody looked at it)
-        self.packets = collections.deque(maxlen=400)  # the last ones, for excerpts
+        # The last ones, for excerpts: what is said all the time must not hide what is not.
+        self.packets = collections.deque(maxlen=200)
+        self.flow = collections.deque(maxlen=40)
         self.sent = collections.Counter()  # PUBLISH of the device, by QoS
         self.sent_at = []  # the times of those
         self.received = []  # PUBLISH to the device: (time, topic, connection number, packet id)
@@ -91,7 +93,9 @@ class Story:
             connection.left, connection.how = now, event["how"]
 
     def _packet(self, connection, event):
-        self.packets.append(event)
+        usual = ((event["way"], event.get("type")) in (("up", "PUBLISH"), ("down", "PUBACK")) and
+                 event.get("passed") and not event.get("notes"))
+        (self.flow if usual else self.packets).append(event)
         if event["way"] == "up" and event.get("by") != "lab":
             if connection.last_up is not None:
                 connection.silence = max(connection.silence, event["t"] - connection.last_up)
@@ -164,6 +168,11 @@ class Story:
         acknowledgements from `unsure` seconds before `begin` on may not have arrived."""
         return sum(each.in_doubt(begin - unsure) for each in self.connections
                    if each.end is not None and each.end >= begin)
+
+    def excerpt(self, begin):
+        """Packets since then, by time."""
+        return sorted((event for event in [*self.packets, *self.flow] if event["t"] >= begin),
+                      key=lambda event: event["t"])
 
     def filters(self):
         """What the device has subscribed to at QoS 1 and not given up, in order."""
