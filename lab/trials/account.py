@@ -158,8 +158,8 @@ class Account:
 
     def reasons(self):
         """Of what was given up and did not arrive, how many for each reason."""
-        return dict(collections.Counter(reason for message, reason in self.dropped.items()
-                                        if message not in self.arrived))
+        return collections.Counter(reason for message, reason in self.dropped.items()
+                                   if message in self.accepted and message not in self.arrived)
 
 
 def words_of(lost):

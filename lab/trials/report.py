@@ -37,14 +37,15 @@ def account(bench):
     books = bench.account
     if not books.counting:
         return None
-    missing, reasons = books.missing(), books.reasons()
-    pending = set()
-    if books.listed:  # not sent yet, or on its way: accepted after the last scenario was judged
-        pending = missing - books.named
+    with bench.changed:  # more comes all the time
+        missing, reasons, total = books.missing(), books.reasons(), books.total()
+        # Not sent yet, or on its way: accepted after the last scenario was judged.
+        pending = missing - books.named if books.listed else set()
+        duplicates = books.duplicates
     lost = sorted(missing - pending)
     return model.Account(
-        accepted=books.total(), delivered=books.total() - len(missing) - sum(reasons.values()),
-        duplicates=books.duplicates, pending=len(pending), dropped=reasons, lost=len(lost),
+        accepted=total, delivered=total - len(missing) - sum(reasons.values()),
+        duplicates=duplicates, pending=len(pending), dropped=dict(reasons), lost=len(lost),
         lost_ids=[f"{key} {number}".strip() for key, number in lost[:NAMED]])
 
 

@@ -42,6 +42,7 @@ class Trial:
         self.story, self.program, self.account = bench.story, bench.program, bench.account
         self.begin = bench.now()
         self.usual = bench.rate()
+        self.given_up = self.account.reasons()
         self.duplicates, self.late = self.account.duplicates, self.account.late
         self.exits, self.number_sent = len(self.program.exits), len(self.story.connections)
         self.broken = self.healed = None  # when faults began and ended
@@ -202,6 +203,8 @@ class Trial:
             self.fail(f"lost {len(lost)} messages: {words_of(lost)}")
         else:
             self.passed("no message lost")
+        for reason, count in (self.account.reasons() - self.given_up).items():
+            self.warn(f"gave up {count} messages that it had accepted: {reason}")
         repeats = self.account.duplicates - self.duplicates
         allowed = self.story.in_doubt(self.broken or self.begin, self.unsure)
         if repeats:

@@ -64,7 +64,9 @@ class Site:
         self.region.start()
         self.ports = self.region.ports
         with Control(self.place.control_socket) as control:
-            offset = self.bench.now() - control.ask(f"{PORT}.stats")["seconds"]
+            asked = self.bench.now()
+            seconds = control.ask(f"{PORT}.stats")["seconds"]
+            offset = (asked + self.bench.now()) / 2 - seconds
         self.trace = DeviceTrace(self.bench, self.place, self.ports[PORT], offset)
         if self.observer.process is None:
             self.observer.start(self.place, self.ports["mixed"])
