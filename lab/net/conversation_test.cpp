@@ -34,7 +34,7 @@ struct Scripted final : mqtt::Stage {
     }
   }
   void on_garbage(BootTime now, Side from, std::string_view bytes, Wishes& out) override {
-    garbage = bytes;
+    *garbage = bytes;
     Stage::on_garbage(now, from, bytes, out);
   }
   void on_closed(BootTime now, Side side, Wishes& out) override {
@@ -53,7 +53,8 @@ struct Scripted final : mqtt::Stage {
   std::function<void(BootTime, Side, std::string_view, Wishes&)> frames;
   std::function<void(BootTime, Side, Wishes&)> closed;
   std::function<void(BootTime, Wishes&)> woken;
-  std::string garbage;
+  /// Outlives the stage, which is gone when the conversation is over.
+  std::shared_ptr<std::string> garbage = std::make_shared<std::string>();
   BootTime next = kNever;
 };
 
@@ -282,10 +283,12 @@ TEST_F(ConversationTest, WakesAStageWhenItWants) {
 
 TEST_F(ConversationTest, GarbageGoesToTheNearestStageAndEndsBothSides) {
   start(2);
+  const auto nearest = stages[1]->garbage;
+  const auto other = stages[0]->garbage;
   write(broker, "\x00\x00"s);  // Type 0 does not exist.
   ASSERT_TRUE(until([&] { return at_device->end && at_broker->end; }));
-  EXPECT_EQ(stages[1]->garbage, "\x00\x00"s);
-  EXPECT_EQ(stages[0]->garbage, "");
+  EXPECT_EQ(*nearest, "\x00\x00"s);
+  EXPECT_EQ(*other, "");
   EXPECT_EQ(events_named("garbage").at(0)["from"], "broker");
 }
 
