@@ -8,6 +8,7 @@ from advise import main as advise
 from tool import aws, device, fault, up
 from tool.place import Place, Trouble, default_directory
 from tool.programs import Programs
+from trials import main as torture
 
 HELP = """\
 usage: holdfast lab [--directory DIR] COMMAND …
@@ -17,6 +18,7 @@ A local AWS IoT Core, and everything that will go wrong with the way to it.
   up        start it: one Region or several      down, status
   device    make a device: thing, certificate, policy, and a configuration
   advise    runs Device Advisor's test cases against a device program
+  torture   outages, kills, full disks and more against it; counts every message
   aws       the AWS CLI's words: create-job, update-thing-shadow, publish, …
   fault     break the way to it: black hole, expired certificate, no PUBACK, …
   kick      end connections                      trace     follow what happens
@@ -50,6 +52,7 @@ def main(words):
         "status": lambda rest: up.run_status(place, rest),
         "device": lambda rest: device.run(place, rest),
         "advise": lambda rest: advise.run(tools, rest),
+        "torture": lambda rest: torture.run(tools, rest),
         "aws": lambda rest: aws.run(place, rest),
         "fault": lambda rest: fault.run_fault(place, rest),
         "kick": lambda rest: fault.run_kick(place, rest),

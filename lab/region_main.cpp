@@ -37,6 +37,7 @@ struct Arguments {
   std::string trace;
   std::vector<std::string> names;
   std::string switches;
+  std::string faults;
   RegionServer::Options server;
 };
 
@@ -53,6 +54,7 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--trace", a.trace, "a file that gets what happens, as lines of JSON");
   app.add_option("--name", a.names, "one more name or address of the endpoint");
   app.add_option("--switches", a.switches, "a JSON object of switches to change");
+  app.add_option("--faults", a.faults, "what holds from the start: faults.set's JSON");
   app.add_option("--listen", a.server.listen, "an address for devices")->capture_default_str();
   app.add_option("--mqtt-port", a.server.ports.mqtt, "as AWS's 8883; 0: a free one");
   app.add_option("--mixed-port", a.server.ports.mixed, "as AWS's 443; 0: a free one");
@@ -89,6 +91,13 @@ iot::Arrival arrival_of(const net::Visitor& visitor) {
         iot::authorizer_parameters({q.method, q.target, q.headers, q.body, q.certificate});
   }
   return arrival;
+}
+
+Status start_with(net::FaultSwitch& faults, const std::string& request) {
+  if (request.empty()) return {};
+  const auto wanted = iot::parse_json(request);
+  const auto done = wanted ? faults.order(*wanted, "start") : Result<net::Json>(wanted.error());
+  return done ? Status() : Status(done.error());
 }
 
 int serve(const Arguments& a, RegionServer::Options options) {
@@ -138,6 +147,9 @@ int serve(const Arguments& a, RegionServer::Options options) {
     const auto wanted = iot::parse_json(a.switches);
     const Status changed = wanted ? iot::change(region.switches, *wanted) : wanted.error();
     if (!changed) return fail(kUsage, "--switches: " + changed.error().message);
+  }
+  if (const Status set = start_with(faults, a.faults); !set) {
+    return fail(kUsage, "--faults: " + set.error().message);
   }
   const RegionPorts ports = server.ports();
   http.set_port(ports.mixed);

@@ -200,6 +200,7 @@ Status RegionServer::start() {
              {kHttps, Port::https, options_.ports.https}};
   for (const auto& one : all) {
     net::RelayOptions options = relay_options(one.port, one.number);
+    options.name = one.name;
     options.stages = [this, name = one.name](const net::Visitor& visitor) {
       return stages(name, visitor);
     };

@@ -190,6 +190,19 @@ class LabTest(unittest.TestCase):
         said = self.client("unlucky", "pub", "-q", "1", "-t", "unlucky/x", "-m", "x", "-d").output()
         self.assertIn("received PUBACK", said)
 
+    def test_faults_hold_at_the_ports_that_are_named(self):
+        self.make("lucky")
+        self.addCleanup(fault.run_fault, self.place, ["--clear"])
+        with Control(self.region.control_socket) as control:
+            control.ask("faults.set", faults="refuse", ports=["mixed"])
+            said = self.client("lucky", "pub", "-q", "1", "-t", "x", "-m", "x", "-d").output()
+            self.assertIn("received PUBACK", said)
+            control.ask("faults.set", faults="refuse", ports=["mqtt"])
+            said = self.client("lucky", "pub", "-q", "1", "-t", "x", "-m", "x", "-d").output()
+            self.assertNotIn("PUBACK", said)
+            with self.assertRaisesRegex(Trouble, "ports"):
+                control.ask("faults.set", faults="refuse", ports=["smtp"])
+
     def test_a_custom_authorizer_lets_in_by_token(self):
         self.make("tokened")  # for the CA
         self.region.call("CreateAuthorizer", authorizerName="gate", signingDisabled=True,

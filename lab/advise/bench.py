@@ -2,22 +2,19 @@
 and the device program under test."""
 import argparse
 import collections
-import contextlib
 import datetime
 import json
-import os
 import pathlib
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 
 from report.words import visible
 from tool import device, programs
+from tool.bench import Program, Trace, fill_in, packets, topic_for
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
@@ -33,8 +30,6 @@ LAST_LINES = 15
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
-# A program that ended is started again after so long.
-RESTART_SECONDS = 1
 
 CONFIGURATION = """\
 # Written by `holdfast lab advise`.
@@ -57,74 +52,6 @@ socket = "holdfast.sock"
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-
-
-class Program:
-    """The device program, started again whenever it ends."""
-
-    def __init__(self, command, log):
-        self.command, self.log = command, log
-        self.exits = []  # of (monotonic time, exit status)
-        self.process, self.wanted = None, True
-        self.lock = threading.Lock()
-        self.thread = threading.Thread(target=self._supervise, daemon=True)
-
-    def start(self):
-        self._launch()
-        self.thread.start()
-
-    def _launch(self):
-        with open(self.log, "ab") as log:
-            self.process = programs.start(self.command, stdout=log, stderr=log)
-
-    def _supervise(self):
-        while True:
-            status = self.process.wait()
-            self.exits.append((time.monotonic(), status))
-            time.sleep(RESTART_SECONDS)
-            with self.lock:
-                if not self.wanted:
-                    return
-                self._launch()
-
-    def close(self):
-        with self.lock:
-            self.wanted = False
-        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            if self.process is None:
-                return
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
-
-
-class Trace:
-    """Reads the relay's trace as it is written."""
-
-    def __init__(self, path):
-        self.path, self.events = path, []
-        self.changed = threading.Condition()
-        self.closed = False
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self):
-        rest = ""
-        with open(self.path, encoding="utf-8") as file:
-            while not self.closed:
-                text = file.read()
-                if not text:
-                    time.sleep(0.02)
-                    continue
-                *lines, rest = (rest + text).split("\n")
-                with self.changed:
-                    self.events += [json.loads(line) for line in lines]
-                    self.changed.notify_all()
-
-    def close(self):
-        self.closed = True
-        self.thread.join()
 
 
 class Bench:
@@ -188,14 +115,7 @@ class Bench:
                   "thing": self.thing, "dir": self.folder, "ca": self.folder / "ca.pem",
                   "cert": self.folder / "device.pem", "key": self.folder / "device.key",
                   "config": self.folder / "device.toml"}
-        filled = []
-        for word in command:
-            for name, value in values.items():
-                word = word.replace("{" + name + "}", str(value))
-            filled.append(word)
-        if shutil.which(filled[0]) is None:
-            raise Trouble(f"the program {filled[0]} is missing")
-        return filled
+        return fill_in(command, values)
 
     def close(self):
         if self.program:
@@ -324,19 +244,6 @@ class Bench:
 
     def wait_packet(self, seconds, **members):
         return self.wait(lambda events: next(packets(events, **members), None), seconds)
-
-
-def packets(events, **members):
-    """The MQTT packets that have all of `members`."""
-    return (event for event in events if event["ev"] == "packet" and
-            all(event.get(name) == value for name, value in members.items()))
-
-
-def topic_for(topic_filter):
-    """A topic that the filter matches."""
-    if topic_filter.startswith("$share/"):
-        topic_filter = topic_filter.split("/", 2)[2]
-    return topic_filter.replace("+", "advise").replace("#", "advise")
 
 
 def trigger_of(events, wanted=None):

@@ -3,8 +3,7 @@ import shlex
 
 from report.model import Case, Document, Evidence, Run, Verdict
 from tool import facts, story
-
-from .bench import RESTART_SECONDS
+from tool.bench import RESTART_SECONDS
 
 TOOL = "holdfast lab advise"
 # Of a case that passed nobody reads much: packets, and of one kind on a connection.

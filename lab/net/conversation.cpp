@@ -372,7 +372,15 @@ void Conversation::check_over() {
   over_ = true;
   timer_.cancel();
   look_.cancel();
-  if (options_.over != nullptr) loop_.post(std::exchange(options_.over, nullptr));
+  loop_.post([self = shared_from_this()] {
+    self->options_.stages.clear();
+    if (const auto over = std::exchange(self->options_.over, nullptr)) over();
+  });
+}
+
+void Conversation::abandon() {
+  kick({Kick::How::reset});
+  options_.stages.clear();
 }
 
 }  // namespace holdfast::lab::net

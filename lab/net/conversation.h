@@ -36,7 +36,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     std::size_t largest_packet = std::size_t{16} * 1024 * 1024;
     /// In the order from the device to the broker.
     std::vector<std::unique_ptr<mqtt::Stage>> stages;
-    std::function<void()> over;
+    std::function<void()> over;  ///< The stages are gone then.
   };
   struct Facts {
     std::string client_id;      ///< Of the CONNECT; empty before it.
@@ -53,6 +53,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void start();
   void kick(const Kick& kick);
+  /// Ends it at once, and its stages with it, though handlers may keep the rest for a while.
+  void abandon();
   /// Lets the stages do what they have to do now, though nothing came for them.
   void wake();
   /// A stage was changed from outside: asks it again when it wants to be called.

@@ -34,7 +34,7 @@ struct Scripted final : mqtt::Stage {
     }
   }
   void on_garbage(BootTime now, Side from, std::string_view bytes, Wishes& out) override {
-    garbage = bytes;
+    *garbage = bytes;
     Stage::on_garbage(now, from, bytes, out);
   }
   void on_closed(BootTime now, Side side, Wishes& out) override {
@@ -53,7 +53,8 @@ struct Scripted final : mqtt::Stage {
   std::function<void(BootTime, Side, std::string_view, Wishes&)> frames;
   std::function<void(BootTime, Side, Wishes&)> closed;
   std::function<void(BootTime, Wishes&)> woken;
-  std::string garbage;
+  /// Outlives the stage, which is gone when the conversation is over.
+  std::shared_ptr<std::string> garbage = std::make_shared<std::string>();
   BootTime next = kNever;
 };
 
@@ -88,6 +89,34 @@ class ConversationTest : public NetTest {
   std::shared_ptr<Conversation> talk;
   bool over = false;
 };
+
+// A stage that says when it goes.
+class Mortal : public mqtt::Stage {
+ public:
+  explicit Mortal(bool& gone) : gone_(gone) {}
+  ~Mortal() override { gone_ = true; }
+  void on_frame(BootTime /*now*/, Side /*from*/, std::string_view /*frame*/,
+                Wishes& /*out*/) override {}
+
+ private:
+  bool& gone_;
+};
+
+TEST_F(ConversationTest, WhenItIsAbandonedItsStagesAreGoneThoughHandlersKeepTheRest) {
+  Pair up = make_pair();
+  Pair down = make_pair();
+  bool gone = false;
+  Conversation::Options options;
+  options.stages.push_back(std::make_unique<Mortal>(gone));
+  talk = std::make_shared<Conversation>(loop, trace, up.server, down.client, std::move(options));
+  talk->start();
+  const std::weak_ptr<Conversation> kept = talk;
+  talk->abandon();
+  talk.reset();
+  EXPECT_TRUE(gone);
+  EXPECT_FALSE(kept.expired());  // its reads are still under way
+  EXPECT_TRUE(until([&] { return kept.expired(); }));
+}
 
 TEST_F(ConversationTest, PassesPacketsAndTracesThem) {
   start();
@@ -254,10 +283,12 @@ TEST_F(ConversationTest, WakesAStageWhenItWants) {
 
 TEST_F(ConversationTest, GarbageGoesToTheNearestStageAndEndsBothSides) {
   start(2);
+  const auto nearest = stages[1]->garbage;
+  const auto other = stages[0]->garbage;
   write(broker, "\x00\x00"s);  // Type 0 does not exist.
   ASSERT_TRUE(until([&] { return at_device->end && at_broker->end; }));
-  EXPECT_EQ(stages[1]->garbage, "\x00\x00"s);
-  EXPECT_EQ(stages[0]->garbage, "");
+  EXPECT_EQ(*nearest, "\x00\x00"s);
+  EXPECT_EQ(*other, "");
   EXPECT_EQ(events_named("garbage").at(0)["from"], "broker");
 }
 

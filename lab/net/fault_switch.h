@@ -34,13 +34,18 @@ class FaultSwitch {
 
   /// `trace` and `clock` outlive it.
   FaultSwitch(posix::EventLoop& loop, Trace& trace, const env::Clock& clock);
-  /// One more relay whose connections are under these faults, until the key is dropped.
-  [[nodiscard]] std::shared_ptr<void> connect(Handlers handlers);
+  /// One more relay whose connections are under these faults, until the key is dropped. `port`:
+  /// the name by which orders may choose it; several may share one.
+  [[nodiscard]] std::shared_ptr<void> connect(std::string port, Handlers handlers);
 
-  [[nodiscard]] const fault::Faults& now() const noexcept { return faults_; }
+  /// Those that hold at `port`.
+  [[nodiscard]] const fault::Faults& now(const std::string& port) const noexcept;
   [[nodiscard]] fault::FaultCounters& counters() noexcept { return counters_; }
-  /// `by`: for the trace. Errors: those of Handlers::check; nothing has changed then.
-  Status set(fault::Faults faults, std::string_view by);
+  /// `by`: for the trace. `ports`: where they hold; empty: everywhere. Errors: a port of a name
+  /// that nobody has, and those of Handlers::check; nothing has changed then.
+  Status set(fault::Faults faults, std::string_view by, std::vector<std::string> ports = {});
+  /// What "faults.set" does with `request`.
+  Result<Json> order(const Json& request, std::string_view by);
   /// Follows a scenario from now on, instead of one under way.
   void follow(fault::ScenarioRun run);
 
@@ -48,16 +53,25 @@ class FaultSwitch {
   void add_operations(Control& control);
 
  private:
+  struct Connected {
+    std::string port;
+    Handlers handlers;
+  };
+
   void obey();
   [[nodiscard]] Json counts() const;
+  [[nodiscard]] bool holds_at(const std::string& port) const noexcept;
+  /// The faults and, when they do not hold everywhere, the ports.
+  [[nodiscard]] Json describe() const;
 
   Trace& trace_;
   const env::Clock& clock_;
-  [[nodiscard]] std::vector<std::shared_ptr<Handlers>> handlers() const;
+  [[nodiscard]] std::vector<std::shared_ptr<Connected>> connected() const;
 
   // The key of a relay owns its handlers; the switch only knows them.
-  std::vector<std::weak_ptr<Handlers>> handlers_;
+  std::vector<std::weak_ptr<Connected>> connected_;
   fault::Faults faults_;
+  std::vector<std::string> ports_;  // empty: everywhere
   fault::FaultCounters counters_;
   std::optional<fault::ScenarioRun> run_;
   posix::Timer timer_;

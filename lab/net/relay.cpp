@@ -68,28 +68,29 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
   }
 
   Reception receive(const std::string& peer) {
-    switch (world.faults.now().accept) {
+    switch (world.faults.now(options.name).accept) {
       case fault::Accept::normal:
         break;
       case fault::Accept::refuse:
-        trace.event("refused", 0, {{"peer", peer}});
+        trace.event("refused", 0, {{"peer", peer}, {"port", listener->port()}});
         return Reception::refuse;
       case fault::Accept::ignore:
-        trace.event("ignored", 0, {{"peer", peer}});
+        trace.event("ignored", 0, {{"peer", peer}, {"port", listener->port()}});
         return Reception::ignore;
     }
     return Reception::serve;
   }
 
   void serve(std::shared_ptr<Stream> stream, const std::string& peer) {
-    const std::uint64_t id = ++last;
-    trace.event("accept", id, {{"peer", peer}});
+    const std::uint64_t id = trace.next_connection();
+    ++accepted;
+    trace.event("accept", id, {{"peer", peer}, {"port", listener->port()}});
     ShapedOptions shape;
     if (options.tls != RelayOptions::Tls::none) shape.tap = hello_tap(id);
     shape.end_held = [this, id](std::string_view how) {
       trace.event("end_held", id, {{"side", "device"}, {"how", how}});
     };
-    const fault::Faults& faults = world.faults.now();
+    const fault::Faults& faults = world.faults.now(options.name);
     Connection& connection = connections[id];
     connection.peer = peer;
     connection.since = trace.now();
@@ -199,7 +200,7 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
   void to_broker(std::uint64_t id) {
     Connection& connection = connections.at(id);
     connection.state = "connecting";
-    switch (world.faults.now().upstream) {
+    switch (world.faults.now(options.name).upstream) {
       case fault::Upstream::normal:
         break;
       case fault::Upstream::refuse:
@@ -232,7 +233,7 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     talk.packets = options.tls != RelayOptions::Tls::pass;
     if (talk.packets) {
       auto rules = std::make_unique<fault::MqttFaults>(world.random, world.faults.counters());
-      rules->set(trace.now(), world.faults.now().rules);
+      rules->set(trace.now(), world.faults.now(options.name).rules);
       connection->rules = rules.get();
       talk.stages.push_back(std::move(rules));
     }
@@ -362,13 +363,14 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
   std::unique_ptr<Listener> listener;
   std::shared_ptr<void> on_faults;  // What keeps us under the switch.
   std::map<std::uint64_t, Connection> connections;
-  std::uint64_t last = 0;
+  std::uint64_t accepted = 0;
 };
 
 Relay::Relay(const World& world, RelayOptions options)
     : state_(std::make_shared<State>(world, std::move(options))) {
   State& s = *state_;
-  s.on_faults = world.faults.connect({[&s](const fault::Faults& faults) { return s.check(faults); },
+  s.on_faults = world.faults.connect(s.options.name,
+                                     {[&s](const fault::Faults& faults) { return s.check(faults); },
                                       [&s](const fault::Faults& faults) { s.changed(faults); },
                                       [&s](mqtt::Ending ending) { s.kick_all(ending); }});
 }
@@ -378,7 +380,7 @@ Relay::~Relay() {
   state_->listener.reset();
   for (auto& [id, each] : state_->connections) {
     if (each.conversation != nullptr) {
-      each.conversation->kick({Kick::How::reset});
+      each.conversation->abandon();
     } else {
       each.device->reset();
     }
@@ -388,7 +390,7 @@ Relay::~Relay() {
 
 Status Relay::start() {
   State& s = *state_;
-  if (Status possible = s.check(s.world.faults.now()); !possible) return possible;
+  if (Status possible = s.check(s.world.faults.now(s.options.name)); !possible) return possible;
   s.listener = std::make_unique<Listener>(
       s.loop, Listener::Handlers{[&s](const std::string& peer) { return s.receive(peer); },
                                  [&s](std::shared_ptr<Stream> stream, const std::string& peer) {
@@ -423,7 +425,7 @@ void Relay::add_operations(Control& control, const std::string& prefix) {
   });
   add("kick", [](State& state, const Json& request) { return state.kick(request); });
   add("stats", [](State& state, const Json&) -> Result<Json> {
-    return Json{{"accepted", state.last},
+    return Json{{"accepted", state.accepted},
                 {"open", state.connections.size()},
                 {"seconds", state.trace.since_start(state.trace.now())}};
   });

@@ -34,6 +34,7 @@ struct Visitor {
 };
 
 struct RelayOptions {
+  std::string name;  ///< By which orders about faults may choose it.
   Endpoint listen;
   Upstream upstream;
   /// none: MQTT as it is. pass: TLS between device and broker, which only byte faults can touch.

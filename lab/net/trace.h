@@ -42,6 +42,8 @@ class Trace {
   /// In seconds.
   [[nodiscard]] double since_start(BootTime when) const { return in_seconds(when - start_); }
   [[nodiscard]] BootTime now() const { return clock_.now(); }
+  /// A number for a connection: no two in one trace are the same.
+  [[nodiscard]] std::uint64_t next_connection() noexcept { return ++connections_; }
 
   using Listener = std::function<void(const std::string& line)>;
   /// Called with every line until the key is dropped.
@@ -56,6 +58,7 @@ class Trace {
   BootTime start_;
   std::unique_ptr<std::FILE, Close> file_;
   bool failed_ = false;
+  std::uint64_t connections_ = 0;
   // The key of a listener owns it; the trace only knows it.
   std::list<std::weak_ptr<Listener>> listeners_;
 };

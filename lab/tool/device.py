@@ -61,14 +61,19 @@ def write(path, text, mode=0o644):
         file.write(text)
 
 
+def allow(region, name, certificate, policy=None):
+    """The certificate (its ARN) is the thing's, and may do what its policy says."""
+    ensure(region, "CreatePolicy", policyName=f"{name}-policy",
+           policyDocument=json.dumps(policy or default_policy(name, region.name)))
+    region.call("AttachPolicy", policyName=f"{name}-policy", target=certificate)
+    region.call("AttachThingPrincipal", thingName=name, principal=certificate)
+
+
 def create(region, name, folder, policy=None):
     """The device in `region` and its files in `folder`; the certificate's id."""
     ensure(region, "CreateThing", thingName=name)
-    ensure(region, "CreatePolicy", policyName=f"{name}-policy",
-           policyDocument=json.dumps(policy or default_policy(name, region.name)))
     made = region.call("CreateKeysAndCertificate", setAsActive=True)
-    region.call("AttachPolicy", policyName=f"{name}-policy", target=made["certificateArn"])
-    region.call("AttachThingPrincipal", thingName=name, principal=made["certificateArn"])
+    allow(region, name, made["certificateArn"], policy)
     folder.mkdir(parents=True, exist_ok=True)
     endpoint = region.endpoint()
     write(folder / "ca.pem", pathlib.Path(endpoint["ca"]).read_text(encoding="ascii"))

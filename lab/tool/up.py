@@ -37,8 +37,9 @@ connection_messages false
 class Region:
     """The processes of one Region: a mosquitto, and the front door with the services."""
 
-    def __init__(self, place, tools, arguments):
-        self.place, self.tools, self.arguments = place, tools, arguments
+    def __init__(self, place, tools, arguments, faults=None):
+        """`faults`: what holds from the start, as the order faults.set takes it."""
+        self.place, self.tools, self.arguments, self.faults = place, tools, arguments, faults
         self.broker = self.front = None
 
     def start(self):
@@ -89,6 +90,8 @@ class Region:
         switches = parse_switches(asked.switch)
         if switches:
             command += ["--switches", json.dumps(switches)]
+        if self.faults:
+            command += ["--faults", json.dumps(self.faults)]
         self.place.file("trace.ndjson").unlink(missing_ok=True)
         self.front = programs.start(command, cwd=folder, stdout=subprocess.PIPE, text=True)
         line = self.front.stdout.readline()

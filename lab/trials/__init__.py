@@ -1,0 +1,1 @@
+"""The command `holdfast lab torture`: scenarios of failure over any device program."""

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""`holdfast lab torture` end to end, with host-telemetry as the device.
+
+    trials_run_test.py --bin DIR      DIR: the programs of a build
+
+Goal:   a run judges, counts and reports, and leaves nothing behind.
+Method: three short scenarios.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+from xml.etree import ElementTree
+
+from report import model
+
+BIN = None
+LAB = pathlib.Path(__file__).with_name("holdfast_lab.py")
+SCENARIOS = ("exits-well", "session-lost", "kill-9-traffic")
+
+
+class Torture(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="holdfast-trials-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
+
+    def torture(self, *words, seconds=240):
+        return subprocess.run(
+            [sys.executable, "-B", str(LAB), "--bin", str(BIN), "torture", *words],
+            capture_output=True, text=True, timeout=seconds, check=False,
+            env={**os.environ, "TMPDIR": str(self.temporary)})
+
+    def test_a_run_judges_counts_and_leaves_nothing_behind(self):
+        report, junit = self.folder / "report.json", self.folder / "junit.xml"
+        chosen = [word for name in SCENARIOS for word in ("--scenario", name)]
+        run = self.torture(
+            *chosen, "--seed", "3", "--accepted", "journal", "--json", str(report), "--junit",
+            str(junit), "--", str(BIN / "host-telemetry"), "--config", "{config}", "--rate", "20",
+            "--journal", "{dir}/journal")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        document = model.load(report.read_bytes())
+        self.assertEqual([case.name for case in document.cases], list(SCENARIOS))
+        self.assertTrue(all(case.verdict in (model.Verdict.PASS, model.Verdict.PASS_WITH_WARNINGS)
+                            for case in document.cases), run.stdout)
+        self.assertTrue(document.account.good)
+        self.assertGreater(document.account.delivered, 50)
+        self.assertEqual(len(document.scores), 2)
+        self.assertTrue({"connected", "down"} <= {each.state for each in document.timeline.states})
+        self.assertEqual(len(list(ElementTree.parse(junit).iter("testcase"))), len(SCENARIOS) + 1)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_wrong_usage_is_told(self):
+        for words, said in (((), "COMMAND"), (("--scenario", "nonsense", "--", "x"), "nonsense"),
+                            (("--accepted", "f", "--numbers", "topic", "--", "x"), "--accepted")):
+            run = self.torture(*words)
+            self.assertEqual(run.returncode, 2, words)
+            self.assertIn(said, run.stderr)
+
+    def test_a_program_that_is_missing_could_not_be_run(self):
+        run = self.torture("--", "no-such-program")
+        self.assertEqual((run.returncode, "no-such-program" in run.stderr), (3, True), run.stderr)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_every_scenario_has_a_line_in_the_list(self):
+        run = self.torture("--list")
+        self.assertEqual(run.returncode, 0)
+        for name in SCENARIOS:
+            self.assertRegex(run.stdout, rf"(?m)^  {name} +\S")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--bin", type=pathlib.Path, required=True)
+    known, rest = arguments.parse_known_args()
+    BIN = known.bin.resolve()
+    unittest.main(argv=[sys.argv[0], *rest])
