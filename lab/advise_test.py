@@ -12,7 +12,8 @@ import unittest
 from advise import bench, cases_backoff, cases_long, cases_mqtt, cases_more, cases_tls, document
 from advise import main, policies, verdict
 from report import gaps, model
-from tool import story
+from tool import command, story
+from tool.bench import topic_for
 
 
 def packet(conn, kind, at=0.0, way="up", **members):
@@ -122,8 +123,8 @@ class Mqtt(unittest.TestCase):
         self.assertIsNone(bench.trigger_of(events, "a"))
 
     def test_topics_that_match_filters(self):
-        self.assertEqual(bench.topic_for("a/+/b/#"), "a/lab/b/lab")
-        self.assertEqual(bench.topic_for("$share/group/a/+"), "a/lab")
+        self.assertEqual(topic_for("a/+/b/#"), "a/lab/b/lab")
+        self.assertEqual(topic_for("$share/group/a/+"), "a/lab")
 
     def test_sent_again_means_the_same_id_on_the_same_connection(self):
         first, again = packet(1, "PUBLISH", 1, id=7), packet(1, "PUBLISH", 6, id=7)
@@ -228,13 +229,16 @@ class Documents(unittest.TestCase):
         self.assertLess(long, 100)
         self.assertEqual(self.case(verdict.failed(""), events).packets[0].time, 10.0)
 
+    def again(self, words):
+        return command.again(document.TOOL, words, ["--case", "B"], main.DROPPED, main.FLAGS)
+
     def test_a_case_is_done_again_with_the_same_options(self):
         words = ["--case", "A", "--html", "x.html", "--json=y", "--keep", "--retry-cases",
                  "--thing", "a b", "--", "dev", "--case", "{port}"]
-        self.assertEqual(document.replay_of("B", words, main.DROPPED, main.FLAGS),
+        self.assertEqual(self.again(words),
                          "holdfast lab advise --case B --retry-cases --thing 'a b' -- dev --case "
                          "'{port}'")
-        self.assertEqual(document.replay_of("B", ["dev", "x"], main.DROPPED, main.FLAGS),
+        self.assertEqual(self.again(["dev", "x"]),
                          "holdfast lab advise --case B dev x")
 
     def test_options_without_a_value_are_known(self):
@@ -291,7 +295,7 @@ class Story(unittest.TestCase):
         self.assertEqual([item.time for item in story.excerpt(same, 5, 2)], [0, 1])
 
     def test_events_are_in_order(self):
-        made = story.timeline(self.EVENTS, 10.0, [(4.5, -9)], 1.0)
+        made = story.timeline(self.EVENTS, 10.0, [0.5, 5.5], [(4.5, -9)])
         self.assertEqual([item.time for item in made.events], [4.5, 5.0])
         model.load(model.dump(model.Document(model.Run("t", "c", "d", 1.0), [], made)))
 

@@ -533,7 +533,7 @@ class Program(unittest.TestCase):
         for arguments, given, expected in (
                 (["-"], b"{}", "format: not 1"), (["-"], b"\xff", "no JSON"),
                 (["/nonexistent/x"], b"", "No such file"),
-                (["-", "--html", "/nonexistent/x"], json.dumps(minimal()).encode(), "No such file"),
+                (["-", "--html", "/nonexistent/x"], json.dumps(minimal()).encode(), "cannot be"),
                 (["-", "--html", "-", "--text"], b"", "only one form")):
             status, _, said = self.run_it(*arguments, given=given)
             self.assertEqual(status, 2)

@@ -14,7 +14,7 @@ import time
 
 from report.words import visible
 from tool import device, programs
-from tool.bench import Program, Trace, fill_in, packets, topic_for
+from tool.bench import Program, Trace, fill_in, packets, words_for
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
 
@@ -30,28 +30,6 @@ LAST_LINES = 15
 
 # Between test cases Device Advisor refuses TLS.
 REFUSED = {"accept": "refuse"}
-
-CONFIGURATION = """\
-# Written by `holdfast lab advise`.
-profile = "device-advisor"
-[connection]
-host = "localhost"
-port = {port}
-client_id = "{thing}"
-[tls]
-ca_file = "ca.pem"
-cert_file = "device.pem"
-key_file = "device.key"
-[outbox]
-directory = "outbox"
-[local]
-socket = "holdfast.sock"
-"""
-
-
-# For devices of which nothing is known.
-PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
 class Bench:
@@ -76,12 +54,11 @@ class Bench:
             listen="127.0.0.1", ports=None, name=[], switch=["connects_per_client=0"]))
         self.region.start()
         self.api = self.region.place
-        device.create(self.api, self.thing, self.folder, self.asked.policy or PERMISSIVE_POLICY)
+        device.create(self.api, self.thing, self.folder,
+                      self.asked.policy or device.PERMISSIVE_POLICY)
         self._start_relay(place.pki)
-        (self.folder / "device.toml").write_text(
-            CONFIGURATION.format(port=self.port, thing=self.thing), encoding="utf-8")
-        self.program = Program(self._fill_in(self.asked.command),
-                               self.root / "program.log")
+        words = words_for(self.thing, self.folder, "localhost", self.port)
+        self.program = Program(fill_in(self.asked.command, words), self.root / "program.log")
         self.program.start()
 
     def _start_relay(self, pki):
@@ -109,13 +86,6 @@ class Bench:
         began = datetime.datetime.fromisoformat(first["wall"]).timestamp() - first["t"]
         self.began = datetime.datetime.fromtimestamp(began, datetime.timezone.utc)
         self.origin = time.monotonic() - (time.time() - began)
-
-    def _fill_in(self, command):
-        values = {"endpoint": "localhost", "port": self.port, "client_id": self.thing,
-                  "thing": self.thing, "dir": self.folder, "ca": self.folder / "ca.pem",
-                  "cert": self.folder / "device.pem", "key": self.folder / "device.key",
-                  "config": self.folder / "device.toml"}
-        return fill_in(command, values)
 
     def close(self):
         if self.program:

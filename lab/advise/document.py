@@ -1,31 +1,12 @@
 """The result document of a run: docs/report-format.md."""
-import shlex
-
 from report.model import Case, Document, Evidence, Run, Verdict
 from tool import facts, story
-from tool.bench import RESTART_SECONDS
+from tool.command import as_typed
 
 TOOL = "holdfast lab advise"
 # Of a case that passed nobody reads much: packets, and of one kind on a connection.
 SHORT = {"most": 24, "most_of_a_kind": 2}
 GOOD = (Verdict.PASS, Verdict.NOT_APPLICABLE)
-
-
-def command_of(words):
-    return shlex.join([*TOOL.split(), *words])
-
-
-def replay_of(name, words, dropped, flags):
-    """The command that does the case again: the words that were typed, but for the options
-    `dropped`. `flags` are the options without a value."""
-    kept, at = [], 0
-    while at < len(words) and words[at].startswith("--") and words[at] != "--":
-        option, equals, _ = words[at].partition("=")
-        after = at + (1 if equals or option in flags else 2)
-        if option not in dropped:
-            kept += words[at:after]
-        at = after
-    return command_of(["--case", name, *kept, *words[at:]])
 
 
 def case_of(group, name, judged, events, begin, end, exits, replay):
@@ -44,7 +25,8 @@ def case_of(group, name, judged, events, begin, end, exits, replay):
 
 def document_of(bench, cases, words):
     end = bench.now()
+    starts = [moment - bench.origin for moment in bench.program.starts]
     exits = [(moment - bench.origin, status) for moment, status in bench.program.exits]
-    run = Run(TOOL, command_of(words), bench.began.strftime("%Y-%m-%dT%H:%M:%SZ"), round(end, 3),
+    run = Run(TOOL, as_typed(TOOL, words), bench.began.strftime("%Y-%m-%dT%H:%M:%SZ"), round(end, 3),
               versions=facts.versions(bench.tools), machine=facts.machine())
-    return Document(run, cases, story.timeline(bench.trace.events, end, exits, RESTART_SECONDS))
+    return Document(run, cases, story.timeline(bench.trace.events, end, starts, exits))

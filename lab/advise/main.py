@@ -1,13 +1,12 @@
 """`holdfast lab advise`: the options and the run."""
 import argparse
 import json
-import os
-import pathlib
 import signal
 import sys
 
-from report import forms
 from report.words import one_line
+from tool import command
+from tool.command import progress
 from tool.place import Trouble
 
 from . import cases_backoff, cases_long, cases_more, cases_mqtt, cases_tls, document
@@ -42,15 +41,8 @@ def parser():
                "{config} (a configuration for holdfastd) are filled in. Exit codes: 0 all passed, "
                "1 some failed, 2 wrong usage, 3 could not run. docs/advise.md has the rest.")
     advise.add_argument("--case", action="append", metavar="NAME", help="only these")
-    advise.add_argument("--list", action="store_true", help="names the cases")
-    forms.add_options(advise)
     advise.add_argument("--trigger-topic", metavar="FILTER",
                         help="the device subscribes to it at QoS 1 (default: the first such)")
-    advise.add_argument("--thing", default="advised-device", metavar="NAME",
-                        help="thing name and client id (default advised-device)")
-    advise.add_argument("--policy", type=pathlib.Path, metavar="FILE",
-                        help="the device's policy (default: one that allows everything)")
-    advise.add_argument("--keep", action="store_true", help="keeps the traces and says where")
     advise.add_argument("--timeout-scale", type=float, default=1.0, metavar="X",
                         help="makes all patience longer or shorter")
     advise.add_argument("--retry-cases", action="store_true",
@@ -60,36 +52,20 @@ def parser():
     advise.add_argument("--shadow-name", metavar="NAME", help="default: the classic shadow")
     advise.add_argument("--desired-state", type=json.loads, metavar="JSON",
                         help="for Shadow_Update_Reported_State")
-    advise.add_argument("--job-document", type=json.loads, metavar="JSON",
-                        help="for Job_Execution")
     advise.add_argument("--long-minutes", type=float, default=30, metavar="N",
                         help="how long MQTT_Long_Duration keeps the server away (default 30)")
-    advise.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    command.add_options(advise, "advised-device")
     return advise
 
 
 def read(words):
     advise = parser()
-    asked = advise.parse_args(words)
-    if asked.command[:1] == ["--"]:
-        asked.command = asked.command[1:]
-    if not asked.command and not asked.list:
-        advise.error("-- COMMAND … is missing: how the device program is started")
-    forms.check(advise, asked)
-    for file in forms.asked(asked).values():  # said before the run, not after it
-        folder = pathlib.Path(file).absolute().parent
-        if file != "-" and not (os.access(folder, os.W_OK) and not pathlib.Path(file).is_dir()):
-            advise.error(f"{file} cannot be written")
+    asked = command.read(advise, words)
     for name in asked.case or ():
         if name not in CASES:
             advise.error(f"--case {name}: there is none of this name; see --list")
     if not asked.timeout_scale > 0:
         advise.error("--timeout-scale must be above 0")
-    if asked.policy:
-        try:
-            asked.policy = json.loads(asked.policy.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            advise.error(f"--policy {asked.policy}: {error}")
     return asked
 
 
@@ -116,16 +92,13 @@ def run_case(bench, name, replay):
     return document.case_of(group, name, judged, events, begin, end, exits, replay)
 
 
-def progress(words, end="\n"):
-    print(words, end=end, file=sys.stderr, flush=True)
-
-
 def run_all(bench, asked, words):
     cases = []
     for name in dict.fromkeys(asked.case or CASES):
         progress(f"{name} … ", end="")
         try:
-            case = run_case(bench, name, document.replay_of(name, words, DROPPED, FLAGS))
+            case = run_case(bench, name, command.again(
+                document.TOOL, words, ["--case", name], DROPPED, FLAGS))
         except ProgramFails:
             progress("")
             raise
@@ -135,16 +108,6 @@ def run_all(bench, asked, words):
             for item in case.evidence:
                 progress(f"    {item.time:.2f} s: {one_line(item.text)}")
     return document.document_of(bench, cases, words)
-
-
-def tell(found, asked):
-    try:
-        forms.write(found, asked)
-    except OSError as error:
-        raise Trouble(f"{error.filename}: {error.strerror}") from error
-    finally:
-        if not forms.to_stdout(asked):
-            forms.show(found)
 
 
 def run(tools, words):
@@ -157,7 +120,7 @@ def run(tools, words):
     try:
         bench.start()
         found = run_all(bench, asked, words)
-        tell(found, asked)
+        command.tell(found, asked)
     except Trouble as trouble:
         print(f"holdfast lab advise: {trouble}", file=sys.stderr)
         return COULD_NOT_RUN

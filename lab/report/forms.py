@@ -1,5 +1,7 @@
 """The forms of a result document that a program of the lab can be asked for, and their options."""
 
+import os
+import pathlib
 import sys
 
 from report import html, junit, model, text
@@ -27,9 +29,15 @@ def to_stdout(options):
 
 
 def check(parser, options, *others):
-    """Ends with an error where several, or others that are asked for, go to the standard output."""
-    if [*asked(options).values()].count("-") + sum(others) > 1:
+    """Ends with an error where several, or others that are asked for, go to the standard output,
+    and where a file cannot be written: that is said before a run, not after it."""
+    files = list(asked(options).values())
+    if files.count("-") + sum(others) > 1:
         parser.error("only one form can go to the standard output")
+    for file in files:
+        path = pathlib.Path(file)
+        if file != "-" and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+            parser.error(f"{file} cannot be written")
 
 
 def write(document, options):

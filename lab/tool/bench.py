@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from . import programs
+from . import device, programs
 from .place import Trouble
 
 # A program that ended is started again after so long.
@@ -112,6 +112,14 @@ class Trace:
     def close(self):
         self.closed = True
         self.thread.join()
+
+
+def words_for(thing, folder, endpoint, port):
+    """What stands for the {words} of a command. The configuration is written for them, too."""
+    device.configure(folder, thing, endpoint, port, "device-advisor")
+    return {"endpoint": endpoint, "port": port, "thing": thing, "client_id": thing, "dir": folder,
+            "ca": folder / "ca.pem", "cert": folder / "device.pem", "key": folder / "device.key",
+            "config": folder / "device.toml"}
 
 
 def fill_in(command, values):

@@ -7,8 +7,8 @@ import pathlib
 from .place import ACCOUNT, ApiFailure, Trouble
 
 CONFIGURATION = """\
-# Made by `holdfast lab device {name}`; start it with: holdfastd --config device.toml
-profile = "aws-iot-core"
+# Made by `holdfast lab`; start it with: holdfastd --config device.toml
+profile = "{profile}"
 [connection]
 host = "{host}"
 port = {port}
@@ -22,6 +22,9 @@ directory = "outbox"
 [local]
 socket = "holdfast.sock"
 """
+# For devices of which nothing is known.
+PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
 def default_policy(name, region):
@@ -69,6 +72,12 @@ def allow(region, name, certificate, policy=None):
     region.call("AttachThingPrincipal", thingName=name, principal=certificate)
 
 
+def configure(folder, name, host, port, profile):
+    """device.toml, for holdfastd and programs on the library."""
+    write(folder / "device.toml", CONFIGURATION.format(name=name, host=host, port=port,
+                                                       profile=profile))
+
+
 def create(region, name, folder, policy=None):
     """The device in `region` and its files in `folder`; the certificate's id."""
     ensure(region, "CreateThing", thingName=name)
@@ -79,8 +88,7 @@ def create(region, name, folder, policy=None):
     write(folder / "ca.pem", pathlib.Path(endpoint["ca"]).read_text(encoding="ascii"))
     write(folder / "device.pem", made["certificatePem"])
     write(folder / "device.key", made["keyPair"]["PrivateKey"], 0o600)
-    write(folder / "device.toml", CONFIGURATION.format(name=name, host=endpoint["host"],
-                                                       port=endpoint["mqtt"]))
+    configure(folder, name, endpoint["host"], endpoint["mqtt"], "aws-iot-core")
     return made["certificateId"]
 
 

@@ -86,7 +86,7 @@ def excerpt(events, most=MOST_PACKETS, most_of_a_kind=MOST_OF_A_KIND):
     told, known = [], collections.Counter()
     for event in events:
         for packet in KINDS[event["ev"]](event) if event["ev"] in KINDS else ():
-            kind = event.get("conn"), packet.sender, packet.kind
+            kind = event.get("conn"), packet.sender, packet.kind, event.get("passed")
             known[kind] += 1
             if known[kind] <= most_of_a_kind:
                 told.append(packet)
@@ -160,12 +160,15 @@ def faults_of(events, until):
     return spans + ([Fault(since, until, name)] if name else [])
 
 
-def timeline(events, until, exits=(), restart_seconds=0.0):
-    """`exits`: times and statuses at which the program ended, to be started again so much
-    later."""
-    told = [Evidence(event["t"], f"the lab ends connection {event['conn']}: {event['how']}")
+def _without_process(starts, ends, until):
+    return [(end, start) for end, start in zip([0.0, *ends], [*starts, until]) if start > end]
+
+
+def timeline(events, until, starts, exits):
+    """`starts`: when the program was started; `exits`: when it ended, and with what status."""
+    told = [Evidence(event["t"], f"the lab ends a connection: {event['how']}")
             for event in events if event["ev"] == "kick"]
     told += [Evidence(time, f"the program ended with {status}") for time, status in exits]
-    down = [(time, min(until, time + restart_seconds)) for time, _ in exits if time < until]
+    down = _without_process(starts, [time for time, _ in exits], until)
     return Timeline(states_of(events, down, until), faults_of(events, until), [],
                     sorted(told, key=lambda item: item.time))

@@ -11,7 +11,7 @@ import threading
 import time
 
 from tool import device
-from tool.bench import Program, fill_in
+from tool.bench import Program, fill_in, words_for
 from tool.place import DEFAULT_REGION, Place
 
 from . import machine
@@ -27,32 +27,13 @@ ENDPOINT = "endpoint.lab.test"
 # Room in {dir}, where it can be a file system of its own; it is RAM.
 DISK = 96 << 20
 
-CONFIGURATION = """\
-# Written by `holdfast lab torture`.
-profile = "device-advisor"
-[connection]
-host = "{host}"
-port = {port}
-client_id = "{thing}"
-[tls]
-ca_file = "ca.pem"
-cert_file = "device.pem"
-key_file = "device.key"
-[outbox]
-directory = "outbox"
-[local]
-socket = "holdfast.sock"
-"""
-PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-
 
 class Bench:
     """One device under test."""
 
     def __init__(self, tools, asked):
         self.tools, self.asked = tools, asked
-        self.policy = asked.policy or PERMISSIVE_POLICY
+        self.policy = asked.policy or device.PERMISSIVE_POLICY
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-trials-"))
         self.folder = self.root / "device"
         self.random = random.Random(asked.seed)
@@ -62,7 +43,6 @@ class Bench:
         self.account = Account(asked.numbers == "topic", bool(asked.accepted))
         self.arrivals = []  # times of first arrivals of numbers, on the bench's clock
         self.faulted = []  # [begin, end or None, name]
-        self.moments = []  # (time, text) for the timeline
         self.sites, self.program, self.notify = [], None, None
         self.listed = 0  # bytes read of the device's list
         self.mounts = self.resolver = None
@@ -93,12 +73,8 @@ class Bench:
                                          self.policy)
         if two:
             self._register(self.second)
-        values = self._values()
-        (self.folder / "device.toml").write_text(CONFIGURATION.format(
-            host=values["endpoint"], port=values["port"], thing=values["thing"]),
-            encoding="utf-8")
         self.notify = Notify()
-        self.program = Program(fill_in(self.asked.command, values), self.root / "program.log",
+        self.program = Program(fill_in(self.asked.command, self._words()), self.root / "program.log",
                                {**os.environ, **self.notify.environment})
         for site in self.sites:
             site.set_faults({})
@@ -127,16 +103,12 @@ class Bench:
             self.folder / "device.pem").read_text(encoding="ascii"))
         device.allow(site.place, thing, made["certificateArn"], self.policy)
 
-    def _values(self):
-        files = self.folder
+    def _words(self):
         host = "localhost" if self.no_names else ENDPOINT
-        values = {"endpoint": host, "port": self.home.ports[PORT], "thing": self.asked.thing,
-                  "client_id": self.asked.thing, "dir": files, "ca": files / "ca.pem",
-                  "cert": files / "device.pem", "key": files / "device.key",
-                  "config": files / "device.toml"}
+        words = words_for(self.asked.thing, self.folder, host, self.home.ports[PORT])
         if self.second:
-            values.update(endpoint2=host, port2=self.second.ports[PORT])
-        return values
+            words.update(endpoint2=host, port2=self.second.ports[PORT])
+        return words
 
     def close(self):
         for part in (self.program, *self.sites, self.notify, self.resolver):
@@ -177,9 +149,6 @@ class Bench:
                 site.start()
             site.set_faults({})
         self.mark_fault(None)
-
-    def moment(self, text):
-        self.moments.append((self.now(), text))
 
     # -- what happened --
 

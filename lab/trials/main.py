@@ -1,14 +1,14 @@
 """`holdfast lab torture`: the options, the run, and what it found."""
 import argparse
-import json
-import pathlib
+import datetime
 import random
-import shlex
 import signal
 import sys
 
-from report import text
 from report.model import Verdict
+from report.words import one_line
+from tool import command
+from tool.command import progress
 from tool.place import Trouble
 
 from . import (connection, hardware, messages, network, process, recovery, report,
@@ -20,7 +20,10 @@ ROOMS = (connection, messages, process, network, updates, hardware, recovery)
 SCENARIOS = {each.name: each for room in ROOMS for each in room.SCENARIOS}
 RECOMMENDATIONS = [room.NAME for room in ROOMS]
 
-SOME_FAILED, USAGE, COULD_NOT_RUN = 1, 2, 3
+SOME_FAILED, COULD_NOT_RUN = 1, 3
+# For doing one scenario again.
+FLAGS = ("--list", "--keep", "--quick", "--full")
+DROPPED = ("--scenario", "--seed", "--list", "--keep", "--html", "--json", "--junit")
 # The program has so long to connect for the first time, and before each scenario.
 START_SECONDS = 60
 
@@ -28,6 +31,7 @@ START_SECONDS = 60
 def parser():
     torture = argparse.ArgumentParser(
         prog="holdfast lab torture", usage="holdfast lab torture [option]… -- COMMAND…",
+        allow_abbrev=False,
         description="Runs the recommendations of AWS's guidance on resilient devices as scenarios "
                     "against any device program, and counts every message.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
@@ -35,7 +39,6 @@ def parser():
                "stand for a second Region. Exit codes: 0 all passed, "
                "1 some failed, 2 wrong usage, 3 could not run. docs/lab-torture.md has the rest.")
     torture.add_argument("--scenario", action="append", metavar="NAME", help="only these")
-    torture.add_argument("--list", action="store_true", help="names the scenarios")
     length = torture.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="short outages: about twenty minutes (default)")
     length.add_argument("--full", action="store_true", help="longer outages")
@@ -47,37 +50,18 @@ def parser():
                               "topic has its own")
     torture.add_argument("--accepted", metavar="FILE",
                          help="in {dir}: the program's list of what it has accepted")
-    torture.add_argument("--thing", default="tortured-device", metavar="NAME",
-                         help="thing name and client id (default tortured-device)")
-    torture.add_argument("--policy", type=pathlib.Path, metavar="FILE",
-                         help="the device's policy (default: one that allows everything)")
-    torture.add_argument("--job-document", type=json.loads, metavar="JSON",
-                         help="what job-survives sends to the device")
-    torture.add_argument("--html", type=pathlib.Path, metavar="FILE", help="a report for people")
-    torture.add_argument("--json", type=pathlib.Path, metavar="FILE", help="for programs")
-    torture.add_argument("--junit", type=pathlib.Path, metavar="FILE", help="for build servers")
-    torture.add_argument("--keep", action="store_true", help="keeps traces and logs, says where")
-    torture.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    command.add_options(torture, "tortured-device")
     return torture
 
 
 def read(words):
     torture = parser()
-    asked = torture.parse_args(words)
-    if asked.command[:1] == ["--"]:
-        asked.command = asked.command[1:]
-    if not asked.command and not asked.list:
-        torture.error("-- COMMAND … is missing: how the device program is started")
+    asked = command.read(torture, words)
     for name in asked.scenario or ():
         if name not in SCENARIOS:
             torture.error(f"--scenario {name}: there is none of this name; see --list")
     if asked.accepted and asked.numbers == "topic":
         torture.error("--accepted goes with --numbers run")
-    if asked.policy:
-        try:
-            asked.policy = json.loads(asked.policy.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            torture.error(f"--policy {asked.policy}: {error}")
     asked.observe = asked.observe or ["#"]
     if asked.seed is None:
         asked.seed = random.SystemRandom().randrange(1, 10**6)
@@ -96,7 +80,6 @@ def run_scenario(bench, scenario):
     """The case of the report."""
     there = begin(bench)
     trial = Trial(bench, scenario)
-    bench.moment(f"{scenario.name} begins")
     if not there:
         return trial.case(Verdict.ERROR, "the device did not connect, so that this could not begin")
     try:
@@ -117,16 +100,16 @@ def run_scenario(bench, scenario):
 def run_all(bench, asked):
     cases = []
     for name in asked.scenario or SCENARIOS:
-        print(f"{name} … ", end="", flush=True)
+        progress(f"{name} … ", end="")
         case = run_scenario(bench, SCENARIOS[name])
         cases.append(case)
-        print(f"{case.verdict.value} ({case.seconds:.0f} s): {case.reason}", flush=True)
+        progress(f"{case.verdict.value} ({case.seconds:.0f} s): {one_line(case.reason)}")
     return cases
 
 
 def first_connection(bench):
     """Every scenario begins with a device that is there and does what it usually does."""
-    print("waiting for the device … ", end="", flush=True)
+    progress("waiting for the device … ", end="")
     if not bench.wait(lambda: bench.story.connected, START_SECONDS):
         raise Trouble(f"the device did not connect within {START_SECONDS} s; its output is in "
                       f"{bench.program.log} (--keep)")
@@ -134,7 +117,7 @@ def first_connection(bench):
     bench.wait(lambda: False, 4)
     found = (f"counts its messages, {bench.rate():.1f} a second" if bench.account.counting else
              "its messages have no numbers that could be counted")
-    print(f"connected; {found}", flush=True)
+    progress(f"connected; {found}")
 
 
 def listing():
@@ -151,15 +134,16 @@ def run(tools, words):
         print(listing())
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is ended
-    date = report.now()
+    date = datetime.datetime.now(datetime.timezone.utc)
     bench = Bench(tools, asked)
-    bench.replay = lambda name: (f"holdfast lab torture {'--full ' if asked.full else ''}--seed "
-                                 f"{asked.seed} --scenario {name} -- {shlex.join(asked.command)}")
+    bench.replay = lambda name: command.again(
+        report.TOOL, words, ["--scenario", name, "--seed", str(asked.seed)], DROPPED, FLAGS)
     try:
         bench.start()
         first_connection(bench)
         cases = run_all(bench, asked)
-        made = report.document(bench, cases, RECOMMENDATIONS, date)
+        made = report.document(bench, cases, RECOMMENDATIONS, date, words)
+        command.tell(made, asked)
     except Trouble as trouble:
         print(f"holdfast lab torture: {trouble}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -167,6 +151,4 @@ def run(tools, words):
         bench.close()
         if asked.keep:
             print(f"traces and logs: {bench.root}", file=sys.stderr)
-    report.write(made, asked)
-    print("\n" + report.table(made, text.use_colour(sys.stdout)), end="")
     return {Verdict.FAIL: SOME_FAILED, Verdict.ERROR: COULD_NOT_RUN}.get(made.verdict, 0)

@@ -9,8 +9,6 @@ from tool.place import Trouble
 
 THING = "torture-observer"
 MARK = "holdfast-torture/mark"
-POLICY = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
 
 
 class Observer:
@@ -30,7 +28,7 @@ class Observer:
     def start(self, region, port):
         """An observer of `region`, which goes on when the Region is started again."""
         self.region = region
-        device.create(region, THING, self.root / THING, POLICY)
+        device.create(region, THING, self.root / THING, device.PERMISSIVE_POLICY)
         files = self.root / THING
         self.command = [programs.Programs.system("mosquitto_sub"), "-h", "localhost", "-p", port,
                         "--tls-alpn", "x-amzn-mqtt-ca", "--cafile", files / "ca.pem", "--cert",

@@ -3,7 +3,8 @@ import dataclasses
 import time
 import typing
 
-from report.model import Attempts, Case, Evidence, Figure, Packet, Sender, Verdict
+from report.model import Attempts, Case, Evidence, Figure, Verdict
+from tool.story import excerpt
 
 from .account import words_of
 from .story import UNSURE_SECONDS
@@ -41,6 +42,7 @@ class Trial:
         self.bench, self.scenario = bench, scenario
         self.story, self.program, self.account = bench.story, bench.program, bench.account
         self.begin = bench.now()
+        self.story.begin()
         self.usual = bench.rate()
         self.given_up = self.account.reasons()
         self.duplicates, self.late = self.account.duplicates, self.account.late
@@ -238,25 +240,13 @@ class Trial:
             self.evidence.append(Evidence(round(moment - self.bench.began, 3),
                                           f"the program ended with {status}"))
         self.evidence.sort(key=lambda each: each.time)
-        excerpt = verdict in (Verdict.FAIL, Verdict.ERROR)
+        bad = verdict in (Verdict.FAIL, Verdict.ERROR)
         return Case(self.scenario.name, self.scenario.recommendation, verdict, reason,
                     round(self.begin, 3), round(self.bench.now() - self.begin, 3),
-                    self.warnings, self.evidence, self._packets() if excerpt else [],
+                    self.warnings, self.evidence, self._packets() if bad else [],
                     self.figures, self.attempts, self.bench.replay(self.scenario.name))
 
     def _packets(self):
         with self.bench.changed:
-            events = self.story.excerpt(self.begin)
-        return [Packet(round(event["t"], 3),
-                       Sender.DEVICE if event["way"] == "up" else Sender.BROKER,
-                       event.get("type", "malformed"), summary(event)) for event in events]
-
-
-def summary(event):
-    """A packet of the trace in a line."""
-    words = [f"{name} {event[name]}" for name in
-             ("id", "topic", "qos", "reason", "reasons", "client", "keep_alive", "session_present",
-              "filters", "payload") if name in event]
-    if not event.get("passed") and event.get("by") != "lab":
-        words.append("(did not go on)")
-    return ", ".join(words)
+            events = [event for event in self.story.events if event["t"] >= self.begin]
+        return excerpt(events)

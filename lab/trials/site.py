@@ -37,7 +37,7 @@ class DeviceTrace(Trace):
                 return
         elif number not in self.mine:
             return
-        event["t"] += self.offset
+        event["t"] = round(event["t"] + self.offset, 6)
         event["site"] = self.name
         if number is not None:
             event["conn"] = self.epoch + number

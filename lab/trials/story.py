@@ -3,6 +3,8 @@ Pure: fed with events whose "t" is already in seconds since the run began."""
 import collections
 import dataclasses
 
+from tool.story import MOST_OF_A_KIND
+
 # An acknowledgement that left so short before a connection's end may never have been read: a reset
 # throws away what waits for a busy device.
 UNSURE_SECONDS = 2.0
@@ -49,9 +51,8 @@ class Story:
         self.connections = []
         self.open = {}  # number -> Connection
         self.attempts = []  # (time, Connection or None: nobody looked at it)
-        # The last ones, for excerpts: what is said all the time must not hide what is not.
-        self.packets = collections.deque(maxlen=200)
-        self.flow = collections.deque(maxlen=40)
+        self.events = []  # for the report: what is said all the time only a few times
+        self.told = collections.Counter()
         self.sent = collections.Counter()  # PUBLISH of the device, by QoS
         self.sent_at = []  # the times of those
         self.received = []  # PUBLISH to the device: (time, topic, connection number, packet id)
@@ -69,7 +70,18 @@ class Story:
     def connections_since(self, time):
         return [each for each in self.connections if each.begin >= time]
 
+    def begin(self):
+        """From here on everything is worth telling again."""
+        self.told.clear()
+
+    def _keep(self, event):
+        kind = tuple(map(event.get, ("conn", "ev", "way", "type", "passed")))
+        self.told[kind] += 1
+        if self.told[kind] <= MOST_OF_A_KIND:
+            self.events.append(event)
+
     def take(self, event):
+        self._keep(event)
         kind, now = event["ev"], event["t"]
         if kind == "accept":
             made = Connection(event["conn"], now, event["site"])
@@ -93,9 +105,6 @@ class Story:
             connection.left, connection.how = now, event["how"]
 
     def _packet(self, connection, event):
-        usual = ((event["way"], event.get("type")) in (("up", "PUBLISH"), ("down", "PUBACK")) and
-                 event.get("passed") and not event.get("notes"))
-        (self.flow if usual else self.packets).append(event)
         if event["way"] == "up" and event.get("by") != "lab":
             if connection.last_up is not None:
                 connection.silence = max(connection.silence, event["t"] - connection.last_up)
@@ -168,11 +177,6 @@ class Story:
         acknowledgements from `unsure` seconds before `begin` on may not have arrived."""
         return sum(each.in_doubt(begin - unsure) for each in self.connections
                    if each.end is not None and each.end >= begin)
-
-    def excerpt(self, begin):
-        """Packets since then, by time."""
-        return sorted((event for event in [*self.packets, *self.flow] if event["t"] >= begin),
-                      key=lambda event: event["t"])
 
     def filters(self):
         """What the device has subscribed to at QoS 1 and not given up, in order."""
