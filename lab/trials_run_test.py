@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""`holdfast lab torture` end to end, with host-telemetry as the device.
+"""`holdfast lab torture` end to end.
 
     trials_run_test.py --bin DIR      DIR: the programs of a build
 
 Goal:   a run judges, counts and reports, and leaves nothing behind.
-Method: three short scenarios.
+Method: three short scenarios with host-telemetry; those that it has no part in, jobs and a second
+        Region, with a small device.
 """
 import argparse
 import os
@@ -19,6 +20,7 @@ from report import model
 
 BIN = None
 LAB = pathlib.Path(__file__).with_name("holdfast_lab.py")
+DEVICE = pathlib.Path(__file__).with_name("trials_device.py")
 SCENARIOS = ("exits-well", "session-lost", "kill-9-traffic")
 
 
@@ -53,6 +55,20 @@ class Torture(unittest.TestCase):
         self.assertEqual(len(document.scores), 2)
         self.assertTrue({"connected", "down"} <= {each.state for each in document.timeline.states})
         self.assertEqual(len(list(ElementTree.parse(junit).iter("testcase"))), len(SCENARIOS) + 1)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_a_device_that_does_jobs_and_has_two_regions(self):
+        report = self.folder / "report.json"
+        run = self.torture(
+            "--scenario", "job-survives", "--scenario", "region-lost", "--seed", "3",
+            "--job-document", '{"do": "it"}', "--json", str(report), "--", sys.executable, "-B",
+            str(DEVICE), "{dir}", "{thing}", "{endpoint}", "{port}", "{endpoint2}", "{port2}")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        document = model.load(report.read_bytes())
+        job, region = document.cases
+        self.assertIn("the job ended as SUCCEEDED", job.reason + str(job.evidence))
+        self.assertIn("moved after", [figure.name for figure in region.figures])
+        self.assertEqual(document.account.lost, 0)
         self.assertEqual(list(self.temporary.iterdir()), [])
 
     def test_wrong_usage_is_told(self):

@@ -7,7 +7,7 @@ import unittest
 
 from report.model import Case, Verdict
 from tool.story import excerpt, timeline
-from trials import report
+from trials import main, report
 from trials.account import Account, read_accepted, read_payload, spans, words_of
 from trials.story import Story
 
@@ -239,6 +239,24 @@ class Scores(unittest.TestCase):
         scored = report.scores(cases, ["one", "two"])
         self.assertEqual([(score.name, score.score) for score in scored], [("one", 56.7)])
         self.assertEqual(scored[0].reason, "failed: b; with warnings: c")
+
+
+class Plan(unittest.TestCase):
+    def test_a_quick_run_is_no_longer_than_twelve_minutes_and_a_full_one_is_longer(self):
+        quick, full = (sum(each.planned(which) for each in main.SCENARIOS.values())
+                       for which in (False, True))
+        self.assertLess(quick, 12 * 60)
+        self.assertGreater(full, 3 * quick)
+
+    def test_a_scenario_is_done_again_as_it_was_but_alone(self):
+        words = ["--full", "--scenario", "x", "--seed=3", "--accepted", "f", "--", "dev", "{port}"]
+        self.assertEqual(main.again("half-open", words, 7), "holdfast lab torture --scenario "
+                         "half-open --seed 7 --full --accepted f -- dev '{port}'")
+
+    def test_options_without_a_value_are_known(self):
+        flags = {word for action in main.parser()._actions if action.nargs == 0
+                 for word in action.option_strings if word.startswith("--")}
+        self.assertEqual(flags - {"--help"}, set(main.FLAGS))
 
 
 if __name__ == "__main__":

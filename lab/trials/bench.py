@@ -76,8 +76,7 @@ class Bench:
         self.notify = Notify()
         self.program = Program(fill_in(self.asked.command, self._words()), self.root / "program.log",
                                {**os.environ, **self.notify.environment})
-        for site in self.sites:
-            site.set_faults({})
+        self._open()
         self.program.start()
 
     def _mount(self):
@@ -147,8 +146,15 @@ class Bench:
         for site in self.sites:
             if site.region is None:
                 site.start()
-            site.set_faults({})
+        self._open()
         self.mark_fault(None)
+
+    def _open(self):
+        """The first Region lets the device in, and no other: what happens to a connection shall not
+        depend on where the device went last."""
+        self.home.set_faults({})
+        if self.second:
+            self.second.shut()
 
     # -- what happened --
 

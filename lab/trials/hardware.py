@@ -62,9 +62,9 @@ def low_battery(trial):
 
 
 SCENARIOS = [
-    Scenario("hang", NAME, "the program hangs", hang),
+    Scenario("hang", NAME, "the program hangs", hang, lasts=(12, 12)),
     Scenario("power-cut", NAME, "all is gone at once, with a backlog", power_cut,
-             {"outage": (8, 60)}),
+             {"outage": (6, 60)}),
     Scenario("low-battery", NAME, "a warning, then no more power", low_battery,
-             {"outage": (8, 60)}),
+             {"outage": (6, 60)}),
 ]

@@ -40,8 +40,8 @@ def parser():
                "1 some failed, 2 wrong usage, 3 could not run. docs/lab-torture.md has the rest.")
     torture.add_argument("--scenario", action="append", metavar="NAME", help="only these")
     length = torture.add_mutually_exclusive_group()
-    length.add_argument("--quick", action="store_true", help="short outages: about twenty minutes (default)")
-    length.add_argument("--full", action="store_true", help="longer outages")
+    length.add_argument("--quick", action="store_true", help="short outages: about twelve minutes (default)")
+    length.add_argument("--full", action="store_true", help="longer outages: about an hour")
     torture.add_argument("--seed", type=int, metavar="N", help="of all that is left to chance")
     torture.add_argument("--observe", action="append", metavar="FILTER",
                          help="what is counted (default #)")
@@ -68,6 +68,12 @@ def read(words):
     return asked
 
 
+def again(name, words, seed):
+    """The command that does this scenario alone."""
+    return command.again(report.TOOL, words, ["--scenario", name, "--seed", str(seed)], DROPPED,
+                         FLAGS)
+
+
 def begin(bench):
     """Whether the device is connected, so that a scenario can begin; started anew if it must be."""
     if bench.wait(lambda: bench.story.connected, START_SECONDS):
@@ -85,7 +91,6 @@ def run_scenario(bench, scenario):
     try:
         scenario.function(trial)
         trial.settle()
-        trial.sleep(scenario.rest)
         verdict, reason = trial.verdict()
     except NotApplicable as why:
         verdict, reason = Verdict.NOT_APPLICABLE, str(why)
@@ -120,24 +125,25 @@ def first_connection(bench):
     progress(f"connected; {found}")
 
 
-def listing():
-    width = max(map(len, SCENARIOS))
-    lines = []
+def listing(full):
+    """The scenarios, and how long they take."""
+    width, lines = max(map(len, SCENARIOS)), []
     for room in ROOMS:
-        lines += [room.NAME] + [f"  {each.name:<{width}}  {each.what}" for each in room.SCENARIOS]
-    return "\n".join(lines)
+        lines += [room.NAME] + [f"  {each.name:<{width}} {each.planned(full):>4.0f} s  {each.what}"
+                                for each in room.SCENARIOS]
+    total = sum(each.planned(full) for each in SCENARIOS.values())
+    return "\n".join([*lines, f"all: about {total / 60:.0f} minutes"])
 
 
 def run(tools, words):
     asked = read(words)
     if asked.list:
-        print(listing())
+        print(listing(asked.full))
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is ended
     date = datetime.datetime.now(datetime.timezone.utc)
     bench = Bench(tools, asked)
-    bench.replay = lambda name: command.again(
-        report.TOOL, words, ["--scenario", name, "--seed", str(asked.seed)], DROPPED, FLAGS)
+    bench.replay = lambda name: again(name, words, asked.seed)
     try:
         bench.start()
         first_connection(bench)

@@ -190,17 +190,19 @@ def server_keep_alive(trial):
 
 
 SCENARIOS = [
-    Scenario("session-lost", NAME, "the broker has forgotten the session", session_lost),
+    Scenario("session-lost", NAME, "the broker has forgotten the session", session_lost,
+             lasts=(3, 3)),
     Scenario("puback-lost", NAME, "acknowledgements are lost, then the connection", puback_lost,
-             {"withheld": (15, 30)}),
+             {"withheld": (10, 30)}),
     Scenario("acks-disordered", NAME, "acknowledgements come in another order, and twice",
-             disordered, {"each": (8, 60)}),
-    Scenario("redelivery", NAME, "a message to the device comes again without DUP", redelivery),
+             disordered, {"each": (6, 60)}, (12, 120)),
+    Scenario("redelivery", NAME, "a message to the device comes again without DUP", redelivery,
+             lasts=(4, 4)),
     Scenario("rate", NAME, "messages over a rate are dropped silently", rate,
-             {"outage": (10, 30), "throttled": (15, 60)}),
-    Scenario("backlog", NAME, "a long outage while it produces", backlog, {"outage": (30, 600)}),
+             {"outage": (8, 30), "throttled": (12, 60)}),
+    Scenario("backlog", NAME, "a long outage while it produces", backlog, {"outage": (20, 600)}, (25, 660)),
     Scenario("receive-maximum", NAME, "the broker takes one message at a time", receive_maximum,
-             {"watched": (8, 30)}),
+             {"watched": (6, 30)}),
     Scenario("server-keep-alive", NAME, "the broker asks for a shorter keep-alive",
-             server_keep_alive, {"watched": (16, 60)}),
+             server_keep_alive, {"watched": (10, 60)}),
 ]

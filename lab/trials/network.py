@@ -1,6 +1,5 @@
 """Recommendation 4: manage the network."""
 import glob
-import signal
 
 from .resolver import SERVFAIL, Door
 from .scenario import NotApplicable, Scenario
@@ -48,7 +47,7 @@ def dns_moved(trial):
     try:
         resolver.target = door.address
         trial.note(f"the endpoint is at {door.address}")
-        restart(trial)
+        trial.restart()
         trial.wait(lambda: door.served and trial.story.connected, trial.patience())
         if not door.served:
             raise NotApplicable("the program did not ask for the endpoint's name when it started")
@@ -63,22 +62,6 @@ def dns_moved(trial):
     trial.judge_return()
     if len(trial.program.exits) > exits:
         trial.warn("the program had to be started again to find the new address")
-
-
-def restart(trial, environment=None):
-    """An orderly stop, and a start with these additions to the environment."""
-    program = trial.program
-    starts = len(program.starts)
-    program.hold()
-    known = len(program.exits)
-    program.signal(signal.SIGTERM)
-    if program.wait_exit(known, 60) is None:
-        program.signal(signal.SIGKILL)
-        program.wait_exit(known, 10)
-    if environment is not None:
-        program.environment = environment
-    program.hold(False)
-    trial.wait(lambda: len(program.starts) > starts, 15)
 
 
 def link(preset, words):
@@ -118,9 +101,9 @@ def wrong_clock(trial):
     trial.broken = bench.now()
     bench.mark_fault("the clock says 1970")
     try:
-        restart(trial, {**usual, "LD_PRELOAD": found[0], "FAKETIME_NO_CACHE": "1",
-                        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                        "FAKETIME_TIMESTAMP_FILE": str(clock)})
+        trial.restart({**usual, "LD_PRELOAD": found[0], "FAKETIME_NO_CACHE": "1",
+                       "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                       "FAKETIME_TIMESTAMP_FILE": str(clock)})
         trial.note("started with a clock that says 1970")
         if trial.wait(lambda: trial.story.connected, trial.seconds("wrong")):
             trial.warn("connected though by its clock no certificate is valid yet")
@@ -132,17 +115,17 @@ def wrong_clock(trial):
         trial.judge_return()
         trial.drain()
     finally:
-        restart(trial, usual)
+        trial.restart(usual)
 
 
 SCENARIOS = [
-    Scenario("dns-loss", NAME, "the name server fails", dns_loss, {"each": (12, 60)}),
-    Scenario("dns-moved", NAME, "the endpoint has another address", dns_moved),
+    Scenario("dns-loss", NAME, "the name server fails", dns_loss, {"each": (8, 60)}, (16, 120)),
+    Scenario("dns-moved", NAME, "the endpoint has another address", dns_moved, lasts=(8, 8)),
     Scenario("slow-2g", NAME, "a bad mobile link", link("slow-2g", "a bad mobile link"),
-             {"slow": (10, 120)}),
+             {"slow": (8, 120)}, (12, 125)),
     Scenario("satellite", NAME, "a geostationary hop", link("satellite", "a geostationary hop"),
-             {"slow": (8, 120)}),
-    Scenario("corrupt", NAME, "bytes arrive wrong", corrupt, {"corrupt": (15, 60)}),
+             {"slow": (8, 120)}, (10, 122)),
+    Scenario("corrupt", NAME, "bytes arrive wrong", corrupt, {"corrupt": (12, 60)}),
     Scenario("wrong-clock", NAME, "the clock says 1970 at the start", wrong_clock,
-             {"wrong": (10, 60)}),
+             {"wrong": (8, 60)}, (14, 66)),
 ]

@@ -4,13 +4,13 @@ import os
 import signal
 
 from .account import words_of
-from .scenario import NotApplicable, Scenario
+from .scenario import STOP_MOST, NotApplicable, Scenario
 from .site import REFUSED
 
 NAME = "Manage the process"
 
 # What a service manager waits for before it kills.
-STOP_SECONDS, STOP_MOST = 10, 60
+STOP_SECONDS = 10
 ORDERLY_SECONDS = 5
 # Acknowledgements that a killed program had not yet written down: its messages come again.
 UNWRITTEN_SECONDS = 10
@@ -154,12 +154,12 @@ def disk_full(trial):
 
 SCENARIOS = [
     Scenario("kill-9-traffic", NAME, "killed while messages go out", kill_in_traffic,
-             {"times": (2, 6)}),
+             {"times": (2, 6)}, (8, 24)),
     Scenario("kill-9-outage", NAME, "killed while it has a backlog", kill_in_outage,
-             {"times": (2, 6)}),
+             {"times": (2, 6)}, (11, 29)),
     Scenario("sigterm-blocked", NAME, "told to end while nothing can be sent", sigterm_blocked,
              {"blocked": (6, 30)}),
     Scenario("disk-full", NAME, "no space is left in {dir} for a while", disk_full,
-             {"full": (10, 60)}),
-    Scenario("exits-well", NAME, "told to end on a good day", exits_well),
+             {"full": (8, 60)}),
+    Scenario("exits-well", NAME, "told to end on a good day", exits_well, lasts=(2, 2)),
 ]

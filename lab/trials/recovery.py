@@ -29,7 +29,7 @@ def restart_region(trial, forget):
 
 
 def region_lost(trial):
-    """The device's Region does not come back while another one stands; later it does."""
+    """The device's Region does not come back while another one stands; later only it does."""
     bench = trial.bench
     if bench.second is None:
         raise NotApplicable("the command names no {endpoint2} and {port2}; a program that is told a "
@@ -38,6 +38,7 @@ def region_lost(trial):
     trial.broken = bench.now()
     bench.mark_fault("the first Region is gone")
     trial.note("the first Region is gone")
+    bench.second.set_faults({})
     bench.home.leave()
     patience = trial.seconds("patience")
     moved = trial.wait(lambda: next(
@@ -53,14 +54,14 @@ def region_lost(trial):
         else:
             trial.fail("published nothing in the second Region")
     trial.heal()
-    trial.note("the first Region is back")
+    trial.note("the first Region is back, and the second one lets nobody in")
 
 
 SCENARIOS = [
     Scenario("broker-restart", NAME, "the Region stops and starts", broker_restart,
-             {"away": (5, 60)}),
+             {"away": (5, 60)}, (9, 64)),
     Scenario("region-reborn", NAME, "the Region comes back and has forgotten everything",
-             region_reborn, {"away": (5, 60)}),
+             region_reborn, {"away": (5, 60)}, (9, 64)),
     Scenario("region-lost", NAME, "the Region is gone while another one stands", region_lost,
-             {"patience": (90, 600)}),
+             {"patience": (90, 600)}, (15, 15)),
 ]

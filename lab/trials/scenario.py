@@ -1,5 +1,6 @@
 """A scenario, and the trial of a device by it: what is done, what is waited for, and the verdict."""
 import dataclasses
+import signal
 import time
 import typing
 
@@ -17,18 +18,27 @@ STILL_SECONDS = 0.5
 USUAL = 1.5
 # Arrivals have to be like before for so long.
 CALM_SECONDS = 3
+# What coming back and counting take after most scenarios; for the length of a run that is told.
+SETTLE_SECONDS = 6
+# An orderly stop takes no longer.
+STOP_MOST = 60
 
 
 @dataclasses.dataclass
 class Scenario:
-    """`function` takes a Trial. `times`: seconds (or a count) by name, each (quick, full). `rest`:
-    seconds without trouble that follow it, where a device rightly remembers what happened."""
+    """`function` takes a Trial. `times`: seconds (or a count) by name, each (quick, full). `lasts`:
+    about how long it takes, the same way, where that is not their sum."""
     name: str
     recommendation: str
     what: str
     function: typing.Callable
     times: dict = dataclasses.field(default_factory=dict)
-    rest: float = 0
+    lasts: tuple | None = None
+
+    def planned(self, full):
+        """Seconds, for a device that comes back soon."""
+        quick_and_full = self.lasts or [sum(each) for each in zip(*self.times.values())]
+        return quick_and_full[full] + SETTLE_SECONDS
 
 
 class NotApplicable(Exception):
@@ -92,6 +102,20 @@ class Trial:
 
     def wait(self, condition, seconds):
         return self.bench.wait(condition, seconds)
+
+    def restart(self, environment=None):
+        """An orderly stop of the program, and a start with this environment."""
+        program = self.program
+        starts, exits = len(program.starts), len(program.exits)
+        program.hold()
+        program.signal(signal.SIGTERM)
+        if program.wait_exit(exits, STOP_MOST) is None:
+            program.signal(signal.SIGKILL)
+            program.wait_exit(exits, 10)
+        if environment is not None:
+            program.environment = environment
+        program.hold(False)
+        self.wait(lambda: len(program.starts) > starts, 15)
 
     # -- what is said --
 

@@ -82,10 +82,14 @@ class Site:
             self.region.front.stdout.close()
         self.region = self.trace = None
 
-    def leave(self):
-        """It is gone. What it had acknowledged has been observed."""
+    def shut(self):
+        """The device is out and is not let in."""
         self.set_faults(REFUSED)
         self.kick()
+
+    def leave(self):
+        """It is gone. What it had acknowledged has been observed."""
+        self.shut()
         self.observer.caught_up()
         self.stop()
 

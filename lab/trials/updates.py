@@ -4,7 +4,6 @@ import os
 
 from tool.device import allow, write
 
-from .network import restart
 from .scenario import NotApplicable, Scenario
 from .site import REFUSED
 
@@ -20,7 +19,7 @@ def update_restart(trial):
     trial.broken = trial.bench.now()
     for _ in range(times):
         begin = trial.bench.now()
-        restart(trial)
+        trial.restart()
 
         def there():
             connection = trial.story.connected
@@ -60,7 +59,7 @@ def certificate_rotated(trial):
     if not trial.wait(trial.there, trial.seconds("patience")):
         trial.warn(f"did not take the new certificate within {trial.seconds('patience')} s; it was "
                    "started again")
-        restart(trial)
+        trial.restart()
     else:
         trial.passed("came back with the new certificate")
 
@@ -100,9 +99,9 @@ def job_survives(trial):
 
 SCENARIOS = [
     Scenario("update-restart", NAME, "stopped and started while messages go out", update_restart,
-             {"times": (3, 10)}),
+             {"times": (3, 10)}, (12, 40)),
     Scenario("certificate-rotated", NAME, "a new certificate, and the old one is INACTIVE",
-             certificate_rotated, {"patience": (40, 180)}),
+             certificate_rotated, {"patience": (40, 180)}, (5, 5)),
     Scenario("job-survives", NAME, "a job is sent during an outage, and it is cut off while at it",
-             job_survives, {"outage": (8, 60)}),
+             job_survives, {"outage": (6, 60)}),
 ]
