@@ -42,9 +42,9 @@ def render(document):
     parts = [part for part in (
         ("verdicts", "Verdicts", _verdicts(document)),
         ("recommendations", "Recommendations", _scores(document)),
+        ("messages", "Messages", _account(document.account)),
         ("timeline", "Timeline", _timeline(document)),
         ("backoff", "Backoff", _attempts(document)),
-        ("messages", "Messages", _account(document.account)),
         ("cases", "Cases", _cases(document)),
         ("run", "Run", _run(document.run))) if part[2]]
     content = [_answer(document)] + [f'<section id="{name}">{body}</section>'
@@ -152,8 +152,9 @@ def _verdicts(document):
     bodies = []
     for group, cases in document.groups().items():
         passed = sum(case.verdict in (Verdict.PASS, Verdict.PASS_WITH_WARNINGS) for case in cases)
+        judged = sum(case.verdict is not Verdict.NOT_APPLICABLE for case in cases)
         bodies.append(f'<tbody><tr class="group"><th colspan="4" scope="rowgroup">{said(group)}'
-                      f"<span>{passed} of {len(cases)} passed</span></th></tr>" +
+                      f"<span>{passed} of {judged} passed</span></th></tr>" +
                       "".join(_row(case, numbers[id(case)]) for case in cases) + "</tbody>")
     return (_heading("Verdicts") + '<div class="filters" role="search" hidden>'
             '<input type="search" placeholder="Search names and reasons" '

@@ -37,7 +37,6 @@ def flapping(trial):
         trial.sleep(chance.uniform(1, 4))
         trial.heal()
         trial.sleep(chance.uniform(2, 6))
-    trial.row()
 
 
 def half_open(trial):
@@ -54,7 +53,6 @@ def half_open(trial):
         later = trial.story.attempts_since(begin)
         return later[0][0] if later else None
     moment = trial.wait(noticed, limit)
-    trial.row()
     trial.heal()
     if moment is None:
         trial.fail(f"did not notice within {limit:.0f} s that its connection was dead; it had asked "
@@ -157,7 +155,6 @@ def impostor(trial):
         if not tried and len(trial.story.connections_since(begin)) == 0:
             trial.warn(f"did not try to connect in {trial.seconds('patience')} s")
     trial.passed("sent nothing to a server that could not prove its name")
-    trial.row()
     trial.heal()
 
 

@@ -77,7 +77,6 @@ def link(preset, words):
             trial.sleep(trial.seconds("slow"))
         else:
             trial.warn(f"did not connect within {LINK_SECONDS} s over such a link")
-        trial.row()
         trial.heal()
     return run
 
@@ -86,7 +85,6 @@ def corrupt(trial):
     """Bytes arrive wrong; TLS notices and the connection ends, again and again."""
     trial.fault("corrupt", "one byte in 2,000 arrives wrong")
     trial.sleep(trial.seconds("corrupt"))
-    trial.row()
     trial.heal()
 
 

@@ -59,7 +59,6 @@ def kill_in_outage(trial):
         trial.sleep(trial.bench.random.uniform(2, 5))
         kill(trial)
     trial.sleep(2)
-    trial.row()
     trial.heal()
 
 

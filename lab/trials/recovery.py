@@ -24,7 +24,6 @@ def restart_region(trial, forget):
     trial.bench.mark_fault(words)
     trial.note(words)
     trial.bench.home.restart(trial.seconds("away"), forget)
-    trial.row()
     trial.heal()
 
 

@@ -65,8 +65,9 @@ def timeline(bench, end):
                    for begin, until, name in bench.faulted]
     if bench.arrivals:
         line.series.append(model.Series("arrived at the observer", per_second(bench.arrivals, end),
-                                        "1/s"))
-    line.series.append(model.Series("connection attempts", per_second(attempts, end), "1/s"))
+                                        "messages/s"))
+    line.series.append(model.Series("connection attempts", per_second(attempts, end),
+                                    "attempts/s"))
     return line
 
 

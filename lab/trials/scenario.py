@@ -4,7 +4,8 @@ import signal
 import time
 import typing
 
-from report.model import Attempts, Case, Evidence, Figure, Verdict
+from report import gaps
+from report.model import Attempts, Case, Evidence, Figure, Ideal, Verdict
 from tool.story import excerpt
 
 from .account import words_of
@@ -136,12 +137,14 @@ class Trial:
     def figure(self, name, value, unit="", **limits):
         self.figures.append(Figure(name, round(value, 3), unit, **limits))
 
-    def row(self, name=""):
-        """Keeps the attempts since the faults began for the report; (times, waits)."""
+    def row(self):
+        """The attempts since the faults began: (times, waits); enough of them go to the report."""
         times, waits = self.story.row(self.broken or self.begin, self.healed or self.bench.now())
-        if times:
-            self.attempts.append(Attempts([round(each, 3) for each in times],
-                                          [round(each, 3) for each in waits], name))
+        found = gaps.gaps_of(times, waits)
+        if len(found) >= gaps.MIN_GAPS:
+            self.attempts.append(Attempts(
+                [round(each, 3) for each in times], [round(each, 3) for each in waits],
+                ideal=Ideal(cap=max(1.0, *found))))  # its own cap is not known, but seen
         return times, waits
 
     # -- how it ends --
@@ -170,7 +173,7 @@ class Trial:
             self.figure("back after", after, "s", limit=round(limit, 1))
         if after > limit:
             self.warn(f"back only after {after:.1f} s")
-        elif there.connack >= self.begin:
+        elif after:
             self.passed(f"back after {after:.1f} s")
         return True
 
