@@ -2,6 +2,7 @@
 import time
 
 from report.words import duration
+from tool.bench import topic_for
 
 from . import bench as at
 from .verdict import failed, not_applicable, passed, seen
@@ -59,7 +60,7 @@ def deliver(bench, faults, size_for=None):
     if not found:
         return None, None, None
     packet, topic_filter = found
-    topic = at.topic_for(topic_filter)
+    topic = topic_for(topic_filter)
     bench.wait_packet(SECONDS, type="SUBACK", conn=packet["conn"])
     hello = next(at.packets(bench.events(), type="CONNECT", conn=packet["conn"]))
     text = PAYLOAD if size_for is None else "x" * size_for(hello, topic)
@@ -210,7 +211,7 @@ def _leave(bench, between):
     if not bench.wait_packet(SECONDS, type="SUBACK", conn=packet["conn"]):
         return failed("the device was disconnected before its subscription was confirmed"), None
     bench.out()
-    between(hello["client"], at.topic_for(topic_filter))
+    between(hello["client"], topic_for(topic_filter))
     bench.begin()
     answer = bench.wait_packet(LONG_SECONDS, type="CONNACK")
     if not answer:
@@ -228,7 +229,7 @@ def persistent_session(bench):
     if not answer["session_present"]:
         return failed("the broker had no session when the device came back: its session is clean, "
                       "or expires at once")
-    topic = at.topic_for(topic_filter)
+    topic = topic_for(topic_filter)
     acknowledged = bench.wait(lambda events: acknowledged_message(events, topic), LONG_SECONDS)
     bench.wait(lambda events: at.trigger_of(events, topic_filter), WATCH_SECONDS)
     return judge_session(bench.events(), topic_filter, acknowledged)
