@@ -40,13 +40,13 @@ class Companion {
   std::unique_ptr<env::Engine> engine;
 };
 
-using Parameters = std::tuple<EngineUnderTest, MqttVersion, bool>;
+using Parameters = std::tuple<EngineUnderTest, MqttVersion, Way>;
 
 class WithBroker : public ::testing::TestWithParam<Parameters> {
  protected:
   void SetUp() override {
     if (!RealBroker::available()) GTEST_SKIP() << "mosquitto is not installed";
-    broker.emplace(std::get<bool>(GetParam()));
+    broker.emplace(std::get<Way>(GetParam()));
   }
 
   [[nodiscard]] MqttVersion version() const { return std::get<MqttVersion>(GetParam()); }
@@ -58,6 +58,8 @@ class WithBroker : public ::testing::TestWithParam<Parameters> {
     env::ConnectRequest result = harness.request(broker->port());
     result.version = version();
     result.tls = broker->tls();
+    result.transport = broker->transport();
+    result.websocket_path = "/mqtt";
     result.session_expiry = Seconds(600);
     return result;
   }
@@ -225,15 +227,17 @@ TEST_P(WithBroker, TheSecondOfTheSameIdTakesOver) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<Parameters>& tested) {
+  constexpr std::array<std::string_view, 4> kWays{"_plain", "_tls", "_websocket", "_websocket_tls"};
   return std::get<EngineUnderTest>(tested.param).name +
          (std::get<MqttVersion>(tested.param) == MqttVersion::v5 ? "_v5" : "_v311") +
-         (std::get<bool>(tested.param) ? "_tls" : "_plain");
+         std::string(kWays.at(static_cast<std::size_t>(std::get<Way>(tested.param))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, WithBroker,
                          ::testing::Combine(::testing::ValuesIn(engines_under_test()),
                                             ::testing::Values(MqttVersion::v5, MqttVersion::v311),
-                                            ::testing::Bool()),
+                                            ::testing::Values(Way::plain, Way::tls, Way::websocket,
+                                                              Way::websocket_tls)),
                          name_of);
 
 }  // namespace

@@ -40,6 +40,10 @@ struct ConnectRequest {
   AttemptId attempt = 0;
   std::string host;
   std::uint16_t port = 0;
+  Transport transport = Transport::mqtt;
+  std::string websocket_path;
+  ProxyConfig proxy;
+  std::string proxy_password;
   TlsConfig tls;
   std::string client_id;
   std::string username;

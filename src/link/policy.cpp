@@ -24,6 +24,7 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::dns_timeout,          Retry::ordinary, seconds(0)},
     {Verdict::tcp_refused,          Retry::slower,   seconds(15)},  // a broker that restarts
     {Verdict::tcp_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::proxy_failed,         Retry::ordinary, seconds(0)},
     {Verdict::tls_clock,            Retry::ordinary, seconds(0)},   // time sync may be on its way
     {Verdict::tls_server_name,      Retry::ordinary, seconds(0)},
     {Verdict::tls_server_untrusted, Retry::ordinary, seconds(0)},

@@ -68,6 +68,8 @@ class Driver final : public env::EngineSink {
   void rearm();
   void make_engine();
   /// Tells the core that the engine would not take this request.
+  [[nodiscard]] bool fill_in(std::string& password, const std::filesystem::path& file,
+                             env::AttemptId attempt, std::string_view key);
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }

@@ -1,7 +1,7 @@
 // A connected, secured byte stream, or the named reason why not.
 //
-// Purpose:  resolve → TCP (Happy Eyeballs, RFC 8305) → TLS, each stage with its own deadline and
-//           verdict, cancellable at any moment, never blocking.
+// Purpose:  resolve → TCP (Happy Eyeballs, RFC 8305) → HTTP proxy → TLS → WebSocket, each stage
+//           with its own deadline and verdict, cancellable at any moment, never blocking.
 // Threads:  loop thread only; callbacks come through the event loop, never from inside a call.
 #pragma once
 
@@ -24,9 +24,12 @@ namespace holdfast::transport {
 struct Target {
   std::string host;
   std::uint16_t port = 0;
+  std::string websocket_target;  ///< Path and query to ask for WebSocket at; empty: none.
+  ProxyConfig proxy;             ///< Then only its own name is looked up here.
+  std::string proxy_password;
   TlsConfig tls;
   Duration resolve_timeout{};
-  Duration connect_timeout{};  ///< TCP over all addresses, and again TLS.
+  Duration connect_timeout{};  ///< TCP over all addresses; again for each later stage.
   Duration silent_after{};     ///< TCP_USER_TIMEOUT and keep-alive probes are derived from it.
 };
 

@@ -15,6 +15,9 @@ constexpr std::size_t kUnsubacksKept = 64;
 transport::Target target_of(const env::ConnectRequest& request) {
   return {request.host,
           request.port,
+          request.transport == Transport::websocket ? request.websocket_path : std::string(),
+          request.proxy,
+          request.proxy_password,
           request.tls,
           request.resolve_timeout,
           request.connect_timeout,
