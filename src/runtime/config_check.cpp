@@ -90,7 +90,7 @@ void check_texts(const Config& config, Problems& problems) {
   check_text("connection.username", config.username);
   check_text("proxy.username", config.proxy.username);
   check_host("proxy.host", config.proxy.host, "proxy.port");
-  if (!valid_path(config.websocket_path)) {
+  if (!config.websocket_path.empty() && !valid_path(config.websocket_path)) {
     problems.push_back(
         {"connection.websocket_path",
          "is " + in_quotes(config.websocket_path) +
@@ -124,6 +124,9 @@ void check_relations(const Config& config, Problems& problems) {
       config.mqtt_version == MqttVersion::v311) {
     problems.push_back(
         {"connection.password_file", "needs connection.username in MQTT 3.1.1; give that, too"});
+  }
+  if (!config.proxy.password_file.empty() && config.proxy.username.empty()) {
+    problems.push_back({"proxy.password_file", "needs proxy.username; give that, too"});
   }
   if (config.outbox.encrypt && config.outbox.key_file.empty() && config.tls.key_file.empty()) {
     problems.push_back(
