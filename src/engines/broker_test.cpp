@@ -10,6 +10,7 @@
 
 #include "engines/engine_harness.h"
 #include "engines/real_broker.h"
+#include "posix/test_network.h"
 
 namespace holdfast::engines::test {
 namespace {
@@ -224,6 +225,35 @@ TEST_P(WithBroker, TheSecondOfTheSameIdTakesOver) {
               sink.failure.verdict == Verdict::server_gone)
       << to_string(sink.failure.verdict) << ": " << sink.failure.detail;
   EXPECT_TRUE(second.sink.up());
+}
+
+// The network is a part of this machine: the same for all versions and ways.
+TEST(NetworkOfTheEngine, AConnectionWhoseLinkGoesDownSoonEndsAndTheNextOneComesUp) {
+  if (!RealBroker::available()) GTEST_SKIP() << "mosquitto is not installed";
+  const EngineUnderTest tested = engines_under_test().front();
+  const bool ran = posix::in_own_network([&] {
+    posix::set_loopback(true);
+    RealBroker broker(Way::plain);
+    Harness harness(tested.make);
+    env::ConnectRequest request = harness.request(broker.port());
+    ASSERT_TRUE(harness.connect_up(request));
+    harness.engine->network_changed(true);
+    posix::set_loopback(false);
+    harness.engine->network_changed(false);
+    ASSERT_TRUE(harness.run_until([&] { return harness.sink.ended(); }));
+    EXPECT_EQ(harness.sink.failure.verdict, Verdict::link_down) << harness.sink.failure.detail;
+
+    posix::set_loopback(true);
+    request = harness.request(broker.port());
+    ASSERT_TRUE(harness.connect_up(request));
+    posix::set_loopback(false);
+    harness.engine->network_changed(false);
+    posix::set_loopback(true);
+    ASSERT_TRUE(harness.engine->publish(1, make_message("still", "there")).ok());
+    EXPECT_TRUE(harness.run_until([&] { return !harness.sink.published.empty(); }))
+        << "a link that is back at once costs no connection";
+  });
+  if (!ran) GTEST_SKIP() << "no right to a network namespace";
 }
 
 std::string name_of(const ::testing::TestParamInfo<Parameters>& tested) {

@@ -109,6 +109,10 @@ void Supervisor::reconnect_now(BootTime now) {
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
 }
 
+void Supervisor::network_changed(BootTime now) {
+  if (policy_of(verdict_).network) reconnect_now(now);
+}
+
 void Supervisor::reconfigure(BootTime now, const Config& config) {
   const bool same = same_connection(config_, config);
   config_ = config;

@@ -32,8 +32,10 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      core_(std::move(config), random, device::opening_of(store)) {
+      core_(std::move(config), random, device::opening_of(store)),
+      network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
+  if (!network_.problem().empty()) outlet_.log(LogLevel::warning, network_.problem());
 }
 
 Driver::~Driver() = default;
@@ -102,6 +104,11 @@ void Driver::carry_out(device::Actions actions) {
   for (device::Action& action : actions) {
     std::visit([this](auto& a) { act(a); }, action);
   }
+}
+
+void Driver::network_changed(bool gained) {
+  if (engine_) engine_->network_changed(gained);
+  if (gained) enqueue(device::NetworkChanged{});
 }
 
 void Driver::act(device::EngineConnect& action) {

@@ -73,6 +73,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     });
   }
 
+  [[nodiscard]] bool reached() const { return stage_ > Stage::connecting; }
+
   void cancel() {
     if (stage_ == Stage::resolving) resolver_.cancel();
     stage_ = Stage::over;
@@ -304,6 +306,7 @@ class ConnectorHandle final : public Connector {
  public:
   explicit ConnectorHandle(std::shared_ptr<Attempt> attempt) : attempt_(std::move(attempt)) {}
   ~ConnectorHandle() override { attempt_->cancel(); }
+  bool reached() const override { return attempt_->reached(); }
   ConnectorHandle(const ConnectorHandle&) = delete;
   ConnectorHandle& operator=(const ConnectorHandle&) = delete;
 

@@ -18,6 +18,7 @@
 #include "env/resolver.h"
 #include "holdfast/config.h"
 #include "posix/event_loop.h"
+#include "posix/network.h"
 
 namespace holdfast::transport {
 
@@ -46,6 +47,8 @@ class Stream {
   virtual void write_all(std::span<const std::byte> bytes, Done done) = 0;
   /// Begins an orderly end: TLS close_notify if possible, then FIN. Bounded by destruction.
   virtual void shutdown(std::function<void()> done) = 0;
+  /// Whether packets can still leave for the peer.
+  [[nodiscard]] virtual posix::Way way() const = 0;
   /// "203.0.113.7:8883 TLSv1.3", for logs.
   [[nodiscard]] virtual std::string description() const = 0;
 };
@@ -55,6 +58,8 @@ class Connector {
  public:
   using Outcome = std::variant<std::unique_ptr<Stream>, env::Failure>;
   virtual ~Connector() = default;
+  /// TCP is connected: a way was found.
+  [[nodiscard]] virtual bool reached() const = 0;
 };
 
 /// Begins an attempt; `done` is called exactly once unless the Connector is destroyed before.

@@ -95,6 +95,7 @@ class WebSocketState : public std::enable_shared_from_this<WebSocketState> {
     below_.reset();
   }
 
+  [[nodiscard]] posix::Way way() const { return below_->way(); }
   [[nodiscard]] std::string description() const { return below_->description() + " WebSocket"; }
 
  private:
@@ -186,6 +187,7 @@ class WebSocketStream final : public Stream {
     state_->write_all(bytes, std::move(done));
   }
   void shutdown(std::function<void()> done) override { state_->shutdown(std::move(done)); }
+  posix::Way way() const override { return state_->way(); }
   std::string description() const override { return state_->description(); }
 
  private:
