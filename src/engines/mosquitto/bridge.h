@@ -74,6 +74,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void ping();
   /// Ends the stream in order; `done` comes when that is done, unless close() comes first.
   void shutdown(std::function<void()> done);
+  /// Whether the stream's packets can leave.
+  [[nodiscard]] posix::Way way() const { return stream_->way(); }
   /// Closes both ends at once. No owner call follows.
   void close();
 
