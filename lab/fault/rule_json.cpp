@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
+#include "base/hex.h"
 #include "lab/fault/values.h"
 
 namespace holdfast::lab::fault {
@@ -118,27 +118,9 @@ void read_hex(ObjectReader& in, std::string_view key, std::optional<std::string>
   in.read(key, hex);
   if (!hex) return;
   if (into) return in.wrong(key, "is given besides payload; keep one of the two");
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex->size(); i += 2) {
-    std::uint8_t byte = 0;
-    const char* const at = hex->data() + i;
-    const auto [end, failure] = std::from_chars(at, at + 2, byte, 16);
-    if (failure != std::errc{} || end != at + 2) return in.wrong(key, "must be hexadecimal");
-    bytes += static_cast<char>(byte);
-  }
   if (hex->size() % 2 != 0) return in.wrong(key, "must have two digits for each byte");
-  into = std::move(bytes);
-}
-
-std::string hex_of(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    hex += kDigits[byte >> 4U];
-    hex += kDigits[byte & 15U];
-  }
-  return hex;
+  into = text_from_hex(*hex);
+  if (!into) in.wrong(key, "must be hexadecimal");
 }
 
 Alter read_alter(const Json& json, const std::string& path, Problem& problem) {
@@ -192,7 +174,7 @@ Json alter_json(const Alter& alter) {
   if (alter.payload) {
     const bool plain = std::all_of(alter.payload->begin(), alter.payload->end(),
                                    [](char c) { return c >= ' ' && c <= '~'; });
-    json[plain ? "payload" : "payload_hex"] = plain ? *alter.payload : hex_of(*alter.payload);
+    json[plain ? "payload" : "payload_hex"] = plain ? *alter.payload : text_to_hex(*alter.payload);
   }
   if (!alter.set.all.empty()) json["set"] = properties_json(alter.set);
   for (const PropertyId id : alter.remove) json["remove"].push_back(mqtt::to_string(id));
