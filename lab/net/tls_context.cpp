@@ -1,14 +1,9 @@
 #include "lab/net/tls_context.h"
 
-#include <arpa/inet.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace holdfast::lab::net {
@@ -26,6 +21,13 @@ Error refused(const std::string& what) {
 }
 
 int number_of(TlsVersion version) { return TLS1_VERSION + static_cast<int>(version); }
+
+PeerCertificate read_certificate(const X509& certificate) {
+  PeerCertificate out;
+  out.fingerprint = fingerprint_of(certificate);
+  out.subject = one_line(::X509_get_subject_name(&certificate));
+  return out;
+}
 
 // ---- callbacks
 
@@ -50,10 +52,7 @@ int verify_client(X509_STORE_CTX* store, void*) {
   const auto* ssl = static_cast<const SSL*>(
       ::X509_STORE_CTX_get_ex_data(store, ::SSL_get_ex_data_X509_STORE_CTX_idx()));
   TlsRecord& record = *record_of(ssl);
-  const X509* shown = ::X509_STORE_CTX_get0_cert(store);
-  PeerCertificate peer;
-  peer.fingerprint = fingerprint_of(*shown);
-  peer.subject = one_line(::X509_get_subject_name(shown));
+  PeerCertificate peer = read_certificate(*::X509_STORE_CTX_get0_cert(store));
   peer.chain_valid = ::X509_verify_cert(store) == 1;
   const int chain_error = ::X509_STORE_CTX_get_error(store);
   if (!peer.chain_valid) peer.chain_problem = ::X509_verify_cert_error_string(chain_error);

@@ -7,10 +7,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
 #include <climits>
-#include <cstring>
 #include <ctime>
 #include <utility>
 
