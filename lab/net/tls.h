@@ -47,7 +47,6 @@ struct TlsFacts {
   std::string server_name;
   std::vector<std::string> alpn_offered;
   std::string alpn;
-  std::string client_hello;  ///< The handshake message, without record headers.
   std::optional<PeerCertificate> peer;
   std::vector<TlsAlert> alerts;
   std::string problem;                  ///< OpenSSL's words when it failed.

@@ -114,9 +114,6 @@ void note_message(int sent, int, int content, const void* bytes, std::size_t siz
                   void*) {
   const auto* at = static_cast<const unsigned char*>(bytes);
   TlsFacts& facts = record_of(ssl)->facts;
-  if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_CLIENT_HELLO) {
-    facts.client_hello.assign(static_cast<const char*>(bytes), size);
-  }
   if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_NEWSESSION_TICKET) {
     facts.ticket_received = true;
   }

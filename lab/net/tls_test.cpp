@@ -67,8 +67,6 @@ TEST_F(TlsTest, CarriesBytesBothWaysAndTellsTheFacts) {
   EXPECT_EQ(facts.version, "TLSv1.3");
   EXPECT_EQ(facts.suite.substr(0, 4), "TLS_");
   EXPECT_EQ(facts.server_name, "localhost");
-  ASSERT_GT(facts.client_hello.size(), 40U);
-  EXPECT_EQ(facts.client_hello[0], '\x01');
   const auto up = read_all(both.server);
   const auto down = read_all(both.client);
   const std::string much(200'000, 'u');
