@@ -80,7 +80,6 @@ class RegionServer {
   [[nodiscard]] net::RelayOptions relay_options(Port port, std::uint16_t number);
   [[nodiscard]] std::vector<std::unique_ptr<mqtt::Stage>> stages(const std::string& relay,
                                                                  const net::Visitor& visitor);
-  [[nodiscard]] net::Relay& relay(const std::string& name) { return *relays_.at(name); }
   /// After anything that may have changed the Region: what waits is carried on.
   void settle();
   void settle_soon();

@@ -10,6 +10,7 @@
 #include "lab/iot/cbor.h"
 #include "lab/iot/fake_certificates.h"
 #include "lab/iot/registry.h"
+#include "lab/iot/service_fixture.h"
 #include "sim/seeded_random.h"
 
 namespace holdfast::lab::iot {
@@ -73,10 +74,7 @@ class LabProvisioning : public ::testing::Test {
   Json ask(const std::string& topic, const std::string& payload) {
     EXPECT_EQ(provisioning_.claims(topic), Claim::only) << topic;
     Answers out;
-    mqtt::Publish message;
-    message.topic = topic;
-    message.payload = payload;
-    provisioning_.on_request(now_, {1, "claimer", "claim-id"}, message, out);
+    provisioning_.on_request(now_, {1, "claimer", "claim-id"}, message_to(topic, payload), out);
     if (out.all.size() != 1) return Json{{"answers", out.all.size()}};
     const Answer& answer = out.all.front();
     EXPECT_EQ(answer.to, Answer::To::requester);

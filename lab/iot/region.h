@@ -1,11 +1,9 @@
 // One Region of the local IoT Core: its connections, sessions, services and switches.
 //
 // Purpose:  what the doors share. A door asks whether something is allowed, hands requests of
-// reserved
-//           topics to the services, and is told what concerns its device.
+//           reserved topics to the services, and is told what concerns its device.
 // Threads:  none. Sans-I/O: the program drives doors, carries `take_published()` to the broker,
-// calls
-//           operations for people, and keeps save() on disk.
+//           calls operations for people, and keeps save() on disk.
 #pragma once
 
 #include <cstdint>

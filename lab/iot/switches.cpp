@@ -12,7 +12,7 @@ struct Row {
   std::variant<bool Switches::*, std::int64_t Switches::*> member;
 };
 
-const auto kRows = std::to_array<Row>({
+constexpr auto kRows = std::to_array<Row>({
     {"connect_denied_code_311", &Switches::connect_denied_code_311},
     {"publish_denied_puback", &Switches::publish_denied_puback},
     {"subscribe_denied_suback", &Switches::subscribe_denied_suback},
