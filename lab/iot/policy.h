@@ -1,4 +1,4 @@
-// AWS IoT policies: documents read and checked, requests decided, excess found.
+// AWS IoT policies: documents read and checked, requests decided.
 //
 // Semantics of AWS: an explicit Deny wins, what nothing allows is denied. '*' spans any characters,
 // '/' included; '?' is one character; '+' and '#' of MQTT are plain characters. Variables
@@ -89,9 +89,5 @@ struct Verdict {
 /// Whether `action` ("iot:Publish") on `resource` (a whole ARN) is allowed.
 [[nodiscard]] Verdict evaluate(const std::vector<NamedPolicy>& policies, std::string_view action,
                                std::string_view resource, const PolicyFacts& facts);
-
-/// What a careful reader would object to: wildcards and permissions that reach beyond one device.
-/// One sentence each, beginning with the statement; empty for a tight policy.
-[[nodiscard]] std::vector<std::string> find_excess(const PolicyDocument& document);
 
 }  // namespace holdfast::lab::iot

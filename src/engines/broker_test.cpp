@@ -1,7 +1,7 @@
 // Goal:   every engine works with a real broker: what is published arrives, what is retained,
-// willed
-//         or kept in a session is there, and a killed broker is noticed.
-// Method: a mosquitto on 127.0.0.1 for each test, plain and with mutual TLS, MQTT 5 and 3.1.1.
+//         willed or kept in a session is there, and a killed broker is noticed.
+// Method: a mosquitto on 127.0.0.1 for each test, plain and with mutual TLS, with WebSocket and
+//         without, MQTT 5 and 3.1.1.
 #include <gtest/gtest.h>
 
 #include <algorithm>
