@@ -5,8 +5,8 @@
 //           what we put in is taken out at once by the owner, and vice versa.
 // Bounds:   one buffer of kBufferSize each way. Outbound: while a write is under way nothing is
 //           taken from the local socket, so the library's writes stop when the kernel's buffer is
-//           full and its queue is bounded by the window. Inbound: nothing is read while the owner says
-//           that answers to what came already cannot be sent.
+//           full and its queue is bounded by the window. Inbound: nothing is read while the owner
+//           says that answers to what came already cannot be sent.
 // Threads:  loop thread. Owner calls come through the loop or from inside flush(), never after
 //           close(). The owner may close() from inside any of them.
 // Errors:   bridge_ended() once; then nothing more comes in.
