@@ -42,12 +42,12 @@ def run(*command, text=None):
     return done.stdout
 
 
-def guard(ending="TERM"):
+def guard(ending="KILL"):
     """A command that runs another, which gets this signal when the thread that started it ends."""
     return [Programs.system("setpriv"), "--pdeathsig", ending, "--"]
 
 
-def start(command, ending="TERM", **options):
+def start(command, ending="KILL", **options):
     """Starts a process that ends when we do, and that Ctrl-C does not reach."""
     return subprocess.Popen(guard(ending) + [str(word) for word in command], start_new_session=True,
                             **{"stdin": subprocess.DEVNULL, **options})
