@@ -16,7 +16,7 @@ import unittest
 
 import demo_audit
 import demo_world
-from tool.programs import Programs, wait_for
+from tool.programs import Programs, run, wait_for
 
 BIN = None
 SILENCE = 0.5   # seconds in which nothing must come
@@ -213,7 +213,7 @@ class World(unittest.TestCase):
         self.path.speak(self.broker)
         self.broker.set_faults("not-authorized")
         auditor.caught_up()
-        self.assertEqual(len(auditor.supervisor.starts), 1)
+        self.assertEqual(len(auditor.program.starts), 1)
 
     def test_refuses_the_device_until_allowed_again(self):
         self.broker.set_faults("not-authorized")
@@ -247,17 +247,16 @@ class World(unittest.TestCase):
         auditor = self.auditor()
         self.broker.save()
         auditor.settle_and_pause_broker()
-        auditor.supervisor.let_end()
+        auditor.program.hold()
         self.broker.kill()
-        wait_for(lambda: auditor.supervisor.exits, 20, "the end of the auditor")
+        self.assertIsNotNone(auditor.program.wait_exit(0, 20))
         self.broker.start()
-        for number in range(300):  # more than AWS keeps in a second, and than are on the way at once
-            self.assertTrue(auditor.publish("audit/away", str(number)))
-        again = demo_world.Auditor(self.folder, self.path, self.broker)
-        self.addCleanup(again.close)
-        again.supervisor.start()
-        again.caught_up()
-        record = again.record.read_text().splitlines()
+        # At once: more than AWS keeps in a second, and than may be on the way.
+        run(*auditor.client("mosquitto_pub", "-i", "auditor-other", "-t", "audit/away", "-l"),
+            text="".join(f"{number}\n" for number in range(300)))
+        auditor.program.hold(False)
+        auditor.caught_up()
+        record = auditor.record.read_text().splitlines()
         self.assertEqual([line.split()[2] for line in record if " audit/away " in line],
                          [str(number) for number in range(300)])
 

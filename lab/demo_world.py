@@ -14,12 +14,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
-from tool import device, fault
+from tool import bench, device, fault
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
-from tool.programs import Programs, end, guard, run, start, wait_for
+from tool.programs import Programs, guard, run, wait_for
 from tool.up import Region
 
 CLIENT_ID = "demo-device"
@@ -41,8 +40,11 @@ SETTLED_BYTES = 8192
 
 
 def process_state(pid):
-    """The letter of proc(5): S asleep, T stopped, …"""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    """The letter of proc(5): S asleep, T stopped, …; none when it has gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 class NamespacePath:
@@ -129,44 +131,6 @@ class RelayPath:
         pass
 
 
-class Supervisor:
-    """Starts a program again half a second after it has ended, until told not to."""
-
-    def __init__(self, launch):
-        self.launch = launch        # gives the process
-        self.process = None
-        self.starts = []            # monotonic times
-        self.exits = []
-        self.wanted = True
-        self.lock = threading.Lock()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self):
-        self.thread.start()
-        wait_for(lambda: self.starts, 5, "the first start")
-
-    def _run(self):
-        while True:
-            with self.lock:
-                if not self.wanted:
-                    return
-                self.process = self.launch()
-                self.starts.append(time.monotonic())
-            self.exits.append(self.process.wait())
-            time.sleep(0.5)
-
-    def let_end(self):
-        """The next end is the last one."""
-        with self.lock:
-            self.wanted = False
-
-    def close(self):
-        self.let_end()
-        end(self.process)
-        if self.thread.is_alive():
-            self.thread.join(5)
-
-
 class Broker:
     """A Region of the lab: a real mosquitto, and before it a front door with mTLS and policies."""
 
@@ -245,7 +209,7 @@ class Auditor:
         self.record.touch()
         self.marks = 0
         self.log = folder / "auditor.log"
-        self.supervisor = Supervisor(self._launch)
+        self.program = None
 
     def client(self, name, *words):
         """A mosquitto client as the auditor: the command. Not our code."""
@@ -256,14 +220,11 @@ class Auditor:
 
     def start(self):
         self.broker.make("auditor", self.files, AUDITOR_POLICY)
-        self.supervisor.start()
-
-    def _launch(self):
-        with open(self.record, "ab") as record, open(self.log, "ab") as log:
-            return start(
-                self.client("mosquitto_sub", "-i", "auditor-record", "-V", "mqttv311", "-c", "-k",
-                            "10", "-t", f"{PREFIX}/#", "-t", "audit/#", "-F", "%U %t %p"),
-                stdout=record, stderr=log)
+        self.program = bench.Program(
+            self.client("mosquitto_sub", "-i", "auditor-record", "-V", "mqttv311", "-c", "-k", "10",
+                        "-t", f"{PREFIX}/#", "-t", "audit/#", "-F", "%U %t %p"),
+            self.log, out=self.record)
+        self.program.start()
 
     def publish(self, topic, text):
         """False when the broker did not take it."""
@@ -293,7 +254,7 @@ class Auditor:
 
     @property
     def pid(self):
-        return self.supervisor.process.pid
+        return self.program.process.pid
 
     def waiting_bytes(self):
         """Bytes in the kernel between front door and auditor; None when they are not connected."""
@@ -345,19 +306,22 @@ class Auditor:
         raise Trouble("the auditor cannot keep up at this rate; try a smaller --rate")
 
     def close(self):
-        self.supervisor.close()
+        if self.program:
+            self.program.close()
 
 
 class Device:
-    """host-telemetry under a supervisor that restarts it whenever it ends, until told not to."""
+    """host-telemetry, started again whenever it ends, until told not to."""
 
     def __init__(self, folder, path, broker, binary, rate, timing):
-        self.folder, self.path, self.binary, self.rate = folder, path, binary, rate
         self.socket = folder / "device.sock"
         self.journal = folder / "journal"
         self.log = folder / "device.log"
         self.config = folder / "device.toml"
-        self.supervisor = Supervisor(self._launch)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+        self.program = bench.Program(
+            [*path.device_side(), binary, "--config", self.config, "--rate", rate, "--prefix",
+             PREFIX, "--journal", self.journal], self.log, environment)
         broker.make(CLIENT_ID, folder / "device")
         status = f"{PREFIX}/{CLIENT_ID}/status"
         self.config.write_text(f"""\
@@ -395,38 +359,33 @@ directory = "outbox"
 socket = "device.sock"
 """)
 
-    def _launch(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
-        with open(self.log, "ab") as log:
-            return start([*self.path.device_side(), self.binary, "--config", self.config, "--rate",
-                          self.rate, "--prefix", PREFIX, "--journal", self.journal],
-                         stdout=log, stderr=log, env=environment)
-
     @property
     def starts(self):
-        return self.supervisor.starts
+        return self.program.starts
 
     @property
     def exits(self):
-        return self.supervisor.exits
+        """The exit statuses so far."""
+        return [status for _, status in self.program.exits]
 
     def start(self):
-        self.supervisor.start()
+        self.program.start()
 
     def kill(self):
-        self.supervisor.process.kill()
+        self.program.signal(signal.SIGKILL)
 
     def stop(self):
         """SIGTERM; the exit status and the seconds it took."""
-        self.supervisor.let_end()
-        process = self.supervisor.process
-        before = time.monotonic()
-        process.terminate()
-        wait_for(lambda: process.poll() is not None, 20, "the device stops")
-        return process.returncode, time.monotonic() - before
+        before, known = time.monotonic(), len(self.program.exits)
+        self.program.hold()
+        self.program.signal(signal.SIGTERM)
+        ended = self.program.wait_exit(known, 20)
+        if ended is None:
+            raise Trouble(f"the device does not stop at SIGTERM; see {self.log}")
+        return ended[1], ended[0] - before
 
     def close(self):
-        self.supervisor.close()
+        self.program.close()
 
 
 class LocalApi:
