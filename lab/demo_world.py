@@ -145,7 +145,7 @@ class Broker:
 
     def start(self):
         self.region.start()
-        self.arguments.ports = list(self.region.ports[port] for port in fault.PORTS)
+        self.arguments.ports = [self.region.ports[port] for port in fault.PORTS]
 
     def port(self, name):
         return self.region.ports[name]
