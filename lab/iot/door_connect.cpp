@@ -139,9 +139,10 @@ mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
   up.username = kBrokerUser;
   up.password = region_.broker_password();
   up.clean_start = connect.clean_start;
-  // A session of the other protocol version cannot be resumed.
+  // A session of the other protocol version cannot be resumed. Elsewhere not asked for: mosquitto
+  // 2.0.11 keeps no session on disk that began with a clean start.
   Session& session = region_.session(who_.client_id);
-  if (session.version != version_) up.clean_start = true;
+  if (!session.uuid.empty() && session.version != version_) up.clean_start = true;
   session.version = version_;
   if (connect.will) {
     up.will = connect.will;

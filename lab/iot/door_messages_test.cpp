@@ -400,6 +400,33 @@ TEST(LabDoorDelivery, WhatWasStoredComesTenASecondBesideWhatIsLive) {
   }
 }
 
+TEST(LabDoorDelivery, WithoutThatQuotaAllComesAtOnceInTheOrderOfPublishing) {
+  Place place;
+  place.region.switches.drained_per_second = 0;
+  Visit publisher(place);
+  publisher.connect(connect_of("publisher"));
+  std::vector<mqtt::Publish> published;
+  const auto publish = [&](std::uint16_t id) {
+    publisher.device_sends(publish_of("a", id, std::to_string(id)));
+    published.push_back(publisher.broker_got<mqtt::Publish>());
+  };
+  for (std::uint16_t id = 1; id <= 20; ++id) publish(id);
+  place.clock.at += 5s;
+  Visit visit(place);
+  mqtt::Connect c = connect_of("pump");
+  c.properties.set(Id::receive_maximum, 5);
+  place.region.session("pump").subscriptions = {{"a", 1}};
+  visit.connect(c, true);
+  publish(21);
+  for (const auto& p : published) visit.broker_sends(p);
+  for (std::uint16_t id = 1; id <= 21; ++id) {
+    ASSERT_FALSE(visit.to_device.empty()) << id;
+    const auto got = visit.device_got<mqtt::Publish>();
+    EXPECT_EQ(got.payload, std::to_string(id));
+    visit.device_sends(mqtt::Ack{mqtt::Type::puback, got.packet_id, 0, {}});
+  }
+}
+
 TEST(LabDoorDelivery, WhatWasStoredForTooLongIsGone) {
   Place place;
   Visit publisher(place);

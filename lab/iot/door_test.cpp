@@ -57,6 +57,7 @@ TEST(LabDoor, ASessionOf311LastsTheAccountsHour) {
   visit.connect(c);
   EXPECT_TRUE(visit.connack.properties.all.empty());
   EXPECT_EQ(visit.connect_upstream.version, Version::v5);
+  EXPECT_FALSE(visit.connect_upstream.clean_start);
   EXPECT_EQ(visit.connect_upstream.properties.number(Id::session_expiry_interval), 3600U);
   EXPECT_TRUE(place.access.last_facts.persistent_connect);
 }

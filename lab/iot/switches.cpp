@@ -26,6 +26,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"redelivery_window_311", &Switches::redelivery_window_311},
     {"publishes_per_second", &Switches::publishes_per_second},
     {"bytes_per_second", &Switches::bytes_per_second},
+    {"drained_per_second", &Switches::drained_per_second},
     {"connects_per_client", &Switches::connects_per_client},
     {"connects_per_second", &Switches::connects_per_second},
     {"retained_per_topic", &Switches::retained_per_topic},

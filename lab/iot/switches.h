@@ -40,6 +40,9 @@ struct Switches {
   /// Publishes that a connection may make and get each second; 0: no limit.
   std::int64_t publishes_per_second = 100;
   std::int64_t bytes_per_second = 512 * 1024;
+  /// What was stored while a device was away comes so many a second beside what is live; 0: no
+  /// limit, all in the order in which it was published.
+  std::int64_t drained_per_second = 10;
   /// CONNECTs each second: of one client id, and of all (an account's quota); 0: no limit.
   std::int64_t connects_per_client = 1;
   std::int64_t connects_per_second = 3000;
