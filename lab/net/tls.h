@@ -24,6 +24,7 @@ namespace holdfast::lab::net {
 /// What the other end has shown.
 struct PeerCertificate {
   std::string der;
+  std::string pem;
   std::string fingerprint;  ///< SHA-256 of `der` in lower-case hexadecimal: AWS's certificate id.
   std::string subject;      ///< RFC 2253.
   bool chain_valid = false;

@@ -11,6 +11,8 @@
 #include <array>
 #include <utility>
 
+#include "lab/net/x509.h"
+
 namespace holdfast::lab::net {
 
 namespace {
@@ -52,6 +54,7 @@ PeerCertificate read_certificate(const X509* certificate) {
       out.fingerprint += kDigits[digest[i] & 15];
     }
   }
+  if (auto pem = pem_of(*certificate)) out.pem = std::move(*pem);
   out.subject = subject_of(certificate);
   return out;
 }
