@@ -183,6 +183,7 @@ TEST_F(ClientCertificate, IsJudgedByItsChainByDefault) {
   EXPECT_EQ(peer->subject, "CN=client");
   EXPECT_EQ(peer->fingerprint.size(), 64U);
   EXPECT_FALSE(peer->der.empty());
+  EXPECT_TRUE(peer->pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
 }
 
 TEST_F(ClientCertificate, OfAForeignCaIsRefusedWithUnknownCa) {
