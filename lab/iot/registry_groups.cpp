@@ -68,7 +68,7 @@ std::string Registry::Call::name_or_arn(std::string_view name, std::string_view 
   const std::string prefix = registry.arn(kind);
   const std::string given = in.text(arn);
   if (!given.starts_with(prefix)) in.complain(arn, "must begin with " + prefix);
-  const std::string named = given.substr(std::min(prefix.size(), given.size()));
+  std::string named = given.substr(std::min(prefix.size(), given.size()));
   if (in.text_or(name, named) != named) in.complain(arn, "and the name are of two");
   return named;
 }
