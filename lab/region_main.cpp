@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/result.h"
@@ -65,15 +67,34 @@ void declare(CLI::App& app, Arguments& a) {
       ->each([&a](const std::string& file) { a.server.broker_password = file; });
 }
 
-/// Whether a certificate may come in: what the registry knows of it.
-net::ClientVerdict judge(const iot::Registry& registry, const env::Clock& clock,
-                         const net::PeerCertificate& shown) {
-  const iot::Certificate* known = registry.certificate(shown.fingerprint);
-  if (known == nullptr) return net::ClientVerdict::unknown_ca;
-  if (known->status != iot::CertificateStatus::active) return net::ClientVerdict::revoked;
-  const WallTime now = clock.wall();
-  const bool valid = known->facts.not_before <= now && now < known->facts.not_after;
-  return valid ? net::ClientVerdict::accept : net::ClientVerdict::expired;
+iot::Admission::Shown shown_by(const net::PeerCertificate& peer, std::string server_name) {
+  return {peer.fingerprint, peer.pem, std::move(server_name)};
+}
+
+/// During the handshake.
+net::ClientVerdict judge(const iot::Admission& admission, WallTime now,
+                         const net::PeerCertificate& peer) {
+  switch (admission.look(now, shown_by(peer, {}))) {
+    case iot::Admission::Verdict::fine:
+      return net::ClientVerdict::accept;
+    case iot::Admission::Verdict::unknown:
+      return net::ClientVerdict::unknown_ca;
+    case iot::Admission::Verdict::inactive:
+      return net::ClientVerdict::revoked;
+    case iot::Admission::Verdict::expired:
+      break;
+  }
+  return net::ClientVerdict::expired;
+}
+
+/// After it.
+std::optional<std::string> turn_away(const net::TlsFacts& facts, WallTime now,
+                                     iot::Admission& admission, iot::Region& region) {
+  if (!facts.peer) return std::nullopt;
+  iot::Answers answers;
+  auto words = admission.turn_away(now, shown_by(*facts.peer, facts.server_name), answers);
+  region.accept(std::move(answers));
+  return words;
 }
 
 iot::Arrival arrival_of(const net::Visitor& visitor) {
@@ -135,7 +156,10 @@ int serve(const Arguments& a, RegionServer::Options options) {
   RegionServer server(
       {{loop, *clock, *random, trace, faults},
        region,
-       [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
+       [&](const auto& peer) { return judge(services.admission, clock->wall(), peer); },
+       [&](const net::TlsFacts& facts) {
+         return turn_away(facts, clock->wall(), services.admission, region);
+       },
        arrival_of,
        [&http](const net::HttpQuestion& question) { return http.answer(question); },
        nullptr},

@@ -52,6 +52,8 @@ class RegionServer {
     iot::Region& region;
     /// Whether a client certificate may come in (by its id), and how it is refused.
     std::function<net::ClientVerdict(const net::PeerCertificate&)> judge;
+    /// Why a device is not let in after its handshake; see net::RelayOptions.
+    std::function<std::optional<std::string>(const net::TlsFacts&)> turn_away;
     /// Who a device is, by what came before its first packet.
     std::function<iot::Arrival(const net::Visitor&)> arrival;
     net::HttpHandler http;

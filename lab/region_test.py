@@ -224,6 +224,119 @@ class LabTest(unittest.TestCase):
         self.assertIn("received PUBACK", publish("gate"))
         self.assertIn("CONNACK (135)", publish("nobody"))
 
+    def openssl(self, *words):
+        subprocess.run([Programs.system("openssl"), *map(str, words)], check=True,
+                       capture_output=True)
+
+    def make_ca(self, name):
+        """The folder of a customer's CA: ca.pem, ca.key."""
+        folder = self.folder / name
+        folder.mkdir()
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                     "-nodes", "-subj", f"/O={name}/CN={name} CA", "-days", 1, "-keyout",
+                     folder / "ca.key", "-out", folder / "ca.pem")
+        return folder
+
+    def sign(self, ca, name, common_name):
+        """A key and a certificate of this CA, as the files of a device in a folder of its own."""
+        files = self.folder / name
+        files.mkdir()
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                     "-subj", f"/CN={common_name}", "-keyout", files / "device.key", "-out",
+                     files / "device.csr")
+        self.openssl("x509", "-req", "-in", files / "device.csr", "-CA", ca / "ca.pem", "-CAkey",
+                     ca / "ca.key", "-CAcreateserial", "-days", 1, "-out", files / "device.pem")
+        shutil.copy(self.region.endpoint()["ca"], files / "ca.pem")
+        return (files / "device.pem").read_text(encoding="utf-8")
+
+    def register_ca(self, ca, *words):
+        """With the AWS CLI's words, and the proof that they ask for."""
+        code = self.region.call("GetRegistrationCode")["registrationCode"]
+        self.sign(ca, f"{ca.name}-proof", code)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, [
+                "iot", "register-ca-certificate", "--ca-certificate", f"file://{ca / 'ca.pem'}",
+                "--verification-certificate",
+                f"file://{self.folder / f'{ca.name}-proof' / 'device.pem'}", "--set-as-active",
+                "--allow-auto-registration", *words])
+        return json.loads(out.getvalue())["certificateId"]
+
+    def test_a_device_of_a_registered_ca_is_registered_at_its_first_connection(self):
+        self.make("registrar", {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+        ca = self.make_ca("jitr")
+        self.sign(ca, "newcomer", "newcomer")
+        self.devices["newcomer"] = self.folder / "newcomer"
+        words = ["-q", "1", "-t", "newcomer/x", "-m", "x", "-d"]
+        self.assertNotIn("CONNACK", self.client("newcomer", "pub", *words).output())
+        identity = self.register_ca(ca)
+        topic = f"$aws/events/certificates/registered/{identity}"
+        registrar = self.subscribed("registrar", "-t", topic, "-C", "1")
+        said = self.client("newcomer", "pub", *words).output()
+        self.assertNotIn("CONNACK", said)
+        event = json.loads(registrar.output())
+        self.assertEqual((event["caCertificateId"], event["certificateStatus"]),
+                         (identity, "PENDING_ACTIVATION"))
+        known = self.region.call("DescribeCertificate", certificateId=event["certificateId"])
+        self.assertEqual(known["certificateDescription"]["status"], "PENDING_ACTIVATION")
+        # What the rule on the event would do:
+        self.region.call("AttachPolicy", policyName="registrar-policy",
+                         target=known["certificateDescription"]["certificateArn"])
+        self.region.call("UpdateCertificate", certificateId=event["certificateId"],
+                         newStatus="ACTIVE")
+        self.assertIn("received PUBACK", self.client("newcomer", "pub", *words).output())
+
+    def test_a_template_of_the_ca_provisions_a_device_at_its_first_connection(self):
+        self.region.call("CreateThingGroup", thingGroupName="provisioned")
+        policy = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        name = {"Ref": "AWS::IoT::Certificate::CommonName"}
+        body = {"Parameters": {name["Ref"]: {"Type": "String"}}, "Resources": {
+            "thing": {"Type": "AWS::IoT::Thing",
+                      "Properties": {"ThingName": name, "ThingGroups": ["provisioned"]}},
+            "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {
+                "CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "ACTIVE"}},
+            "policy": {"Type": "AWS::IoT::Policy",
+                       "Properties": {"PolicyDocument": json.dumps(policy)}}}}
+        ca = self.make_ca("jitp")
+        self.register_ca(ca, "--registration-config", json.dumps({
+            "templateBody": json.dumps(body),
+            "roleArn": "arn:aws:iam::123456789012:role/provisioning"}))
+        self.sign(ca, "at-once", "at-once")
+        self.devices["at-once"] = self.folder / "at-once"
+        words = ["-q", "1", "-t", "at-once/x", "-m", "x", "-d"]
+        self.assertNotIn("CONNACK", self.client("at-once", "pub", *words).output())
+        self.assertIn("received PUBACK", self.client("at-once", "pub", *words).output())
+        self.assertEqual(self.region.call("ListThingsInThingGroup", thingGroupName="provisioned"),
+                         {"things": ["at-once"]})
+
+    def test_a_continuous_job_reaches_things_as_they_come_into_its_group(self):
+        self.make("early")
+        self.make("late")
+        for words in (["create-thing-group", "--thing-group-name", "hall"],
+                      ["create-thing-group", "--thing-group-name", "line", "--parent-group-name",
+                       "hall"],
+                      ["add-thing-to-thing-group", "--thing-name", "early", "--thing-group-name",
+                       "line"]):
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(aws.run(self.place, ["iot", *words]), 0)
+        target = self.region.call("DescribeThingGroup", thingGroupName="hall")["thingGroupArn"]
+        topic = "$aws/things/{}/jobs/notify-next".format
+        listeners = {name: self.subscribed(name, "-t", topic(name), "-C", "1")
+                     for name in ("early", "late")}
+        for job, selection in (("once", "SNAPSHOT"), ("ever", "CONTINUOUS")):
+            self.region.call("CreateJob", jobId=job, document="{}", targets=[target],
+                             targetSelection=selection)
+        self.assertEqual(json.loads(listeners["early"].output())["execution"]["jobId"], "once")
+        self.region.call("AddThingToThingGroup", thingName="late", thingGroupName="line")
+        self.assertEqual(json.loads(listeners["late"].output())["execution"]["jobId"], "ever")
+        self.down()
+        self.up()
+        self.region.call("RemoveThingFromThingGroup", thingName="late", thingGroupName="line")
+        execution = self.region.call("DescribeJobExecution", jobId="ever", thingName="late")
+        self.assertEqual(execution["execution"]["status"], "REMOVED")
+
     def https(self, port, method, target, body=None, device_name=None, headers=None):
         """Status and body of one request."""
         files = self.devices[device_name or self.any_device]

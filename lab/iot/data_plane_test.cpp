@@ -83,6 +83,18 @@ TEST_F(LabDataPlane, JobsHaveTheirPaths) {
   EXPECT_EQ(status("DELETE", "/things/pump/jobs/j-1"), 405);
 }
 
+TEST_F(LabDataPlane, ABodyOfAJobsRequestOver128KiBIsAnInvalidRequest) {
+  const std::string start = R"({"status":"SUCCEEDED","clientToken":")";
+  const auto body = [&](std::size_t bytes) {
+    return start + std::string(bytes - start.size() - 2, 'x') + "\"}";
+  };
+  EXPECT_EQ(ask("POST", "/things/pump/jobs/j-1", body(131'072)).status, 200);
+  const HttpAnswer refused = ask("POST", "/things/pump/jobs/j-1", body(131'073));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(*header_of(refused.headers, "x-amzn-errortype"), "InvalidRequestException");
+  EXPECT_EQ(called_.size(), 1U);
+}
+
 TEST_F(LabDataPlane, ErrorsHaveTheNamesOfTheService) {
   result_ = ApiError{"ResourceNotFoundException", 404, "no thing"};
   const HttpAnswer answer = ask("GET", "/things/nobody/shadow");

@@ -124,6 +124,28 @@ TEST(LabDoorPublish, LimitsOfAMessageEndTheConnection) {
   EXPECT_EQ(fine.visit.to_broker.size(), 1U);
 }
 
+// The Developer Guide counts a payload of more than 128 KB among the errors of a client that end
+// its connection; a service that answers on topics never sees it.
+TEST(LabDoorPublish, ARequestOver128KiBEndsTheConnectionAndIsNeverAnswered) {
+  const std::string topic = "$aws/things/pump/jobs/get";
+  for (const Version version : {Version::v5, Version::v311}) {
+    Open open(version);
+    open.visit.device_sends(publish_of(topic, 1, std::string(131'072, 'x')));
+    EXPECT_EQ(open.visit.device_got<mqtt::Ack>().type, mqtt::Type::puback);
+    open.visit.wake();
+    EXPECT_EQ(open.visit.device_got<mqtt::Publish>().topic, topic + "/accepted");
+    open.visit.device_sends(publish_of(topic, 2, std::string(131'073, 'x')));
+    if (version == Version::v5) {
+      EXPECT_EQ(disconnected_with(open.visit), 0x95);
+    }
+    open.visit.wake();
+    EXPECT_TRUE(open.visit.device_closed);
+    EXPECT_TRUE(open.visit.to_device.empty()) << "neither PUBACK nor answer";
+    open.visit.drop();
+    EXPECT_EQ(open.place.events().back(), "disconnected CLIENT_ERROR pump");
+  }
+}
+
 TEST(LabDoorPublish, ATopicAliasStandsForItsTopic) {
   Open open;
   mqtt::Publish p = publish_of("a/b", 1);

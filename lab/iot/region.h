@@ -66,6 +66,8 @@ class Region {
   [[nodiscard]] std::vector<std::string> take_forgotten() { return std::exchange(forgotten_, {}); }
   /// An operation of the AWS API, or of the lab. InvalidRequestException for an unknown one.
   ApiResult call(std::string_view operation, const Json& input);
+  /// Carries out what came of something outside of doors and operations.
+  void accept(Answers answers) { carry(std::move(answers), nullptr); }
   /// When on_time() has something to do.
   [[nodiscard]] WallTime wake() const;
   void on_time();

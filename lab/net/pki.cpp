@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -303,6 +304,16 @@ Result<iot::CertificateFacts> Pki::read(std::string_view pem) const {
   const auto certificate = parse_certificate(pem);
   if (!certificate) return certificate.error();
   return facts_of(**certificate);
+}
+
+bool Pki::is_signed_by(std::string_view pem, std::string_view ca_pem) const {
+  const auto certificate = parse_certificate(pem);
+  const auto ca = parse_certificate(ca_pem);
+  const bool signed_by = certificate && ca &&
+                         ::X509_check_issued(ca->get(), certificate->get()) == X509_V_OK &&
+                         ::X509_verify(certificate->get(), ::X509_get0_pubkey(ca->get())) == 1;
+  ::ERR_clear_error();
+  return signed_by;
 }
 
 Result<iot::IssuedCertificate> Pki::issue_from_csr(WallTime now, std::string_view csr_pem) {

@@ -322,6 +322,24 @@ TEST_F(PkiTest, ReadsTheFieldsThatPoliciesAskFor) {
                                       "DNSName a.lab", "IPAddress 10.1.2.3"}));
 }
 
+TEST_F(PkiTest, KnowsACaAndWhatItSigned) {
+  const auto pki = open();
+  const std::string ca = home("ca.pem");
+  const std::string server = home("server.pem");
+  EXPECT_TRUE(pki->read(ca)->is_ca);
+  EXPECT_EQ(pki->read(ca)->subject, "CN=Holdfast lab CA");
+  EXPECT_FALSE(pki->read(server)->is_ca);
+  EXPECT_TRUE(pki->is_signed_by(server, ca));
+  EXPECT_TRUE(pki->is_signed_by(ca, ca));
+  EXPECT_FALSE(pki->is_signed_by(ca, server));
+  EXPECT_FALSE(pki->is_signed_by(server, "junk"));
+  EXPECT_FALSE(pki->is_signed_by("junk", ca));
+  // Another CA of the same name:
+  const auto elsewhere = Pki::open(home_ / "other", kNow, random_);
+  ASSERT_TRUE(elsewhere);
+  EXPECT_FALSE(pki->is_signed_by(server, home("other/ca.pem")));
+}
+
 TEST_F(PkiTest, ReadsNoCertificateWhereThereIsNone) {
   const auto pki = open();
   for (const std::string& text :

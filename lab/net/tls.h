@@ -22,6 +22,7 @@ namespace holdfast::lab::net {
 
 /// What the other end has shown.
 struct PeerCertificate {
+  std::string pem;
   std::string fingerprint;  ///< SHA-256 in lower-case hexadecimal: AWS's certificate id.
   std::string subject;      ///< RFC 2253.
   bool chain_valid = false;

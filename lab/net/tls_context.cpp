@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lab/net/x509.h"
+
 namespace holdfast::lab::net {
 
 namespace {
@@ -25,6 +27,7 @@ int number_of(TlsVersion version) { return TLS1_VERSION + static_cast<int>(versi
 PeerCertificate read_certificate(const X509& certificate) {
   PeerCertificate out;
   out.fingerprint = fingerprint_of(certificate);
+  if (auto pem = pem_of(certificate)) out.pem = std::move(*pem);
   out.subject = one_line(::X509_get_subject_name(&certificate));
   return out;
 }

@@ -179,6 +179,7 @@ TEST_F(ClientCertificate, IsJudgedByItsChainByDefault) {
   EXPECT_TRUE(peer->chain_valid);
   EXPECT_EQ(peer->subject, "CN=client");
   EXPECT_EQ(peer->fingerprint.size(), 64U);
+  EXPECT_TRUE(peer->pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
 }
 
 TEST_F(ClientCertificate, OfAForeignCaIsRefusedWithUnknownCa) {

@@ -133,6 +133,14 @@ std::string serial_of(const X509& certificate) {
   return out;
 }
 
+bool says_ca(const X509& certificate) {
+  auto* constraints = static_cast<BASIC_CONSTRAINTS*>(
+      ::X509_get_ext_d2i(&certificate, NID_basic_constraints, nullptr, nullptr));
+  const bool ca = constraints != nullptr && constraints->ca != 0;
+  ::BASIC_CONSTRAINTS_free(constraints);
+  return ca;
+}
+
 // ---- making certificates
 
 bool set_serial(X509& certificate, env::Random& random) {
@@ -292,6 +300,8 @@ Result<iot::CertificateFacts> facts_of(const X509& certificate) {
   add_name(::X509_get_issuer_name(&certificate), "Issuer.", out.fields);
   add_alternatives(certificate, NID_issuer_alt_name, "Issuer.AlternativeName.", out.fields);
   out.fields.emplace_back("SerialNumber", serial_of(certificate));
+  out.subject = one_line(::X509_get_subject_name(&certificate));
+  out.is_ca = says_ca(certificate);
   return out;
 }
 

@@ -9,9 +9,10 @@ from .place import Trouble
 SERVICES = ("iot", "iot-data", "iot-jobs-data", "lab")
 # Members whose text is a document of its own: never taken apart here.
 DOCUMENTS = {"policyDocument", "document", "templateBody", "certificatePem",
+             "caCertificate", "caCertificatePem", "verificationCertificate",
              "certificateSigningRequest", "token", "tokenSignature"}
 # Members that are lists even when one value is given.
-LISTS = {"targets", "files", "policyNames", "resources", "actions"}
+LISTS = {"targets", "files", "policyNames", "resources", "actions", "searchableAttributes"}
 # Operations of a data plane that have the name of another one.
 DATA_PLANE = {"DescribeJobExecution"}
 
@@ -101,7 +102,7 @@ def parse(service, words):
 
 
 def operation_name(service, word):
-    name = pascal(word)
+    name = "".join("CA" if part == "ca" else pascal(part) for part in word.split("-"))
     return f"jobs-data:{name}" if service == "iot-jobs-data" and name in DATA_PLANE else name
 
 
