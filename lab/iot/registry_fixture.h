@@ -9,17 +9,12 @@
 
 #include "lab/iot/fake_certificates.h"
 #include "lab/iot/registry.h"
+#include "lab/iot/service_fixture.h"
 #include "sim/seeded_random.h"
 
 namespace holdfast::lab::iot {
 
 inline constexpr WallTime kNow{1'700'000'000'000};
-
-inline Json parsed(const std::string& text) {
-  const auto value = parse_json(text);
-  EXPECT_TRUE(value) << text;
-  return value ? *value : Json();
-}
 
 inline std::string policy(const std::string& effect, const std::string& action,
                           const std::string& resource) {
