@@ -74,7 +74,7 @@ net::ClientVerdict judge(const iot::Registry& registry, const env::Clock& clock,
   return valid ? net::ClientVerdict::accept : net::ClientVerdict::expired;
 }
 
-iot::Arrival arrival_of(const net::Visitor& visitor) {
+iot::Arrival arrival_of(const net::Visitor& visitor, const RegionHttp& http) {
   iot::Arrival arrival;
   arrival.address = visitor.peer.substr(0, visitor.peer.rfind(':'));
   arrival.websocket = visitor.upgrade != nullptr;
@@ -82,12 +82,7 @@ iot::Arrival arrival_of(const net::Visitor& visitor) {
   arrival.domain = visitor.tls->server_name;
   if (visitor.tls->peer) arrival.principal = visitor.tls->peer->fingerprint;
   if (visitor.tls->alpn == "mqtt") arrival.by = iot::Arrival::By::custom;
-  if (visitor.upgrade != nullptr) {
-    arrival.by = iot::Arrival::By::custom;
-    const net::HttpQuestion& q = *visitor.upgrade;
-    arrival.authorizer_parameters =
-        iot::authorizer_parameters({q.method, q.target, q.headers, q.body, q.certificate});
-  }
+  if (visitor.upgrade != nullptr) http.recognize(*visitor.upgrade, arrival);
   return arrival;
 }
 
@@ -121,15 +116,15 @@ int serve(const Arguments& a, RegionServer::Options options) {
       {a.region, *random, **pki, **pki, crypto, options.broker_password, files});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
-  RegionHttp http(*clock, region, services.access, services.downloads, files);
+  RegionHttp http({*clock, region, services, crypto, trace, a.region, files});
   net::FaultSwitch faults(loop, trace, *clock);
   RegionServer server(
       {{loop, *clock, *random, trace, faults},
        region,
        [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
-       arrival_of,
+       [&http](const net::Visitor& visitor) { return arrival_of(visitor, http); },
        [&http](const net::HttpQuestion& question) { return http.answer(question); },
-       nullptr},
+       [&http](const net::HttpQuestion& question) { return http.refuse_upgrade(question); }},
       std::move(options));
   if (const Status started = server.start(); !started) {
     return fail(kFailed, started.error().message);

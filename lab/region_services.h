@@ -13,6 +13,8 @@
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/downloads.h"
+#include "lab/iot/iam.h"
+#include "lab/iot/iam_access.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
 #include "lab/iot/lifecycle.h"
@@ -20,6 +22,7 @@
 #include "lab/iot/region.h"
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
+#include "lab/iot/role_aliases.h"
 #include "lab/iot/shadow.h"
 #include "lab/iot/streams.h"
 #include "lab/stream_files.h"
@@ -67,7 +70,10 @@ struct RegionServices {
         provisioning(provisioning_settings(world.region), registry, world.issuer, nullptr,
                      world.random),
         authorizers(world.region, std::string(iot::Registry::kAccount), world.crypto),
-        access(registry, &authorizers) {}
+        role_aliases(world.region, std::string(iot::Registry::kAccount)),
+        iam(world.region, std::string(iot::Registry::kAccount), world.random),
+        registry_access(registry, &authorizers),
+        access(registry_access, iam) {}
 
   /// The Region asks them from now on.
   void join(iot::Region& region) {
@@ -79,6 +85,8 @@ struct RegionServices {
     region.add(streams);
     region.add(provisioning);
     region.add(authorizers);
+    region.add(role_aliases);
+    region.add(iam);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
   }
@@ -95,7 +103,10 @@ struct RegionServices {
   iot::Streams streams;
   iot::Provisioning provisioning;
   iot::Authorizers authorizers;
-  iot::RegistryAccess access;
+  iot::RoleAliases role_aliases;
+  iot::Iam iam;
+  iot::RegistryAccess registry_access;
+  iot::IamAccess access;  ///< The one to ask.
 
  private:
   [[nodiscard]] std::function<bool(std::string_view)> has_thing() {

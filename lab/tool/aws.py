@@ -6,9 +6,10 @@ import sys
 
 from .place import Trouble
 
-SERVICES = ("iot", "iot-data", "iot-jobs-data", "lab")
+SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "lab")
 # Members whose text is a document of its own: never taken apart here.
-DOCUMENTS = {"policyDocument", "document", "templateBody", "certificatePem",
+DOCUMENTS = {"policyDocument", "PolicyDocument", "AssumeRolePolicyDocument", "document",
+             "templateBody", "certificatePem",
              "certificateSigningRequest", "token", "tokenSignature"}
 # Members that are lists even when one value is given.
 LISTS = {"targets", "files", "policyNames", "resources", "actions"}
@@ -18,7 +19,7 @@ DATA_PLANE = {"DescribeJobExecution"}
 HELP = """\
 usage: holdfast lab aws [--region NAME] SERVICE OPERATION [--option VALUE…]
 
-SERVICE is iot, iot-data, iot-jobs-data or lab; OPERATION and options are those of the AWS CLI where
+SERVICE is iot, iot-data, iot-jobs-data, iam or lab; OPERATION and options are those of the AWS CLI where
 they exist. A value may be file://PATH; a JSON object or list is taken as such; --flag alone is true,
 --no-flag false. docs/lab.md lists the operations. Examples:
 
@@ -45,8 +46,10 @@ def camel(words):
 
 
 def member_name(service, option):
-    """"thing-name" is thingName; the lab's own switches keep their words."""
-    return option.replace("-", "_") if service == "lab" else camel(option)
+    """"thing-name" is thingName, in IAM ThingName; the lab's own switches keep their words."""
+    if service == "lab":
+        return option.replace("-", "_")
+    return pascal(option) if service == "iam" else camel(option)
 
 
 def value_of(service, name, text):
