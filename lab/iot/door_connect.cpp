@@ -88,8 +88,11 @@ std::optional<Refusal> Door::judge_identity(BootTime now, const mqtt::Connect& c
                                             std::string& words) {
   if (arrival_.by == Arrival::By::custom) {
     std::string username = connect.username.value_or("");
-    // Parameters of the HTTP upgrade count where the user name has none.
-    if (username.find('?') == std::string::npos) username += arrival_.authorizer_parameters;
+    // Parameters of the HTTP upgrade count where the user name has none of that name: SDKs always
+    // have some there.
+    std::string more = arrival_.authorizer_parameters;
+    if (!more.empty() && username.find('?') != std::string::npos) more[0] = '&';
+    username += more;
     auto granted = region_.access().authorize(region_.wall(), who_.connection, username,
                                               connect.password.value_or(""));
     if (const auto* error = std::get_if<std::string>(&granted)) {

@@ -134,15 +134,10 @@ bool Iam::allows(std::string_view access_key, std::string_view action, std::stri
 
 // ---- state ----
 
-Iam::Policy Iam::read_policy(Fields& in, std::string_view member) {
-  Policy policy{in.text(member), {}};
-  auto parsed = parse_policy(policy.text, kPolicyCharacters);
-  if (parsed) {
-    policy.document = std::move(*parsed);
-  } else {
-    in.complain(member, "is no policy: " + parsed.error().message);
-  }
-  return policy;
+Result<Iam::Policy> Iam::policy_of(std::string text) {
+  auto parsed = parse_policy(text, kPolicyCharacters);
+  if (!parsed) return std::move(parsed).error();
+  return Policy{std::move(text), std::move(*parsed)};
 }
 
 Json Iam::save() const {
@@ -181,7 +176,12 @@ void Iam::load_identities(Fields in, Identities& into) {
     identity.created = {one.number("created")};
     Fields policies = one.object("policies");
     for (const std::string& policy : policies.names()) {
-      identity.policies[policy] = read_policy(policies, policy);
+      auto read = policy_of(policies.text(policy));
+      if (read) {
+        identity.policies[policy] = std::move(*read);
+      } else {
+        policies.complain(policy, "is no policy: " + read.error().message);
+      }
     }
     identity.trust = one.text("trust");
     identity.session_most = one.number("sessionMost");

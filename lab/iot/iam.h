@@ -101,8 +101,7 @@ class Iam final : public Service, public AccessKeys {
   [[nodiscard]] static std::string principal_of(const Key& key);
   static void load_identities(Fields in, Identities& into);
   static void load_keys(Fields in, Keys& into);
-  /// Reads a document; complains when it is none.
-  static Policy read_policy(Fields& in, std::string_view member);
+  static Result<Policy> policy_of(std::string text);
   /// So many characters out of `alphabet`, whose length divides 2^64.
   [[nodiscard]] std::string draw(std::size_t count, std::string_view alphabet);
   [[nodiscard]] std::string new_id(std::string_view prefix);

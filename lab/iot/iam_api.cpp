@@ -171,11 +171,12 @@ ApiResult Iam::Call::remove() {
 ApiResult Iam::Call::put_policy() {
   const std::string name_given = owner();
   const std::string policy_name = name("PolicyName", kPolicyNameLength);
-  Policy policy = read_policy(in, "PolicyDocument");
+  auto policy = policy_of(in.text("PolicyDocument"));
   if (auto error = refused()) return *error;
+  if (!policy) return ApiError{"MalformedPolicyDocument", 400, policy.error().message};
   const auto found = all.find(name_given);
   if (found == all.end()) return not_found(word + ' ' + name_given);
-  found->second.policies[policy_name] = std::move(policy);
+  found->second.policies[policy_name] = std::move(*policy);
   return done();
 }
 
