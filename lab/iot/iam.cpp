@@ -71,17 +71,10 @@ std::optional<AccessKey> Iam::access_key(std::string_view id) const {
 }
 
 void Iam::forget_sessions(WallTime now) {
-  std::erase_if(keys_, [&](const auto& one) {
-    return !one.second.token.empty() && one.second.expires.ms + kRememberedMs <= now.ms;
-  });
-  const auto ends_first = [](const auto& a, const auto& b) {
-    return a.second.expires < b.second.expires;
-  };
-  const auto sessions = std::count_if(keys_.begin(), keys_.end(),
-                                      [](const auto& one) { return !one.second.token.empty(); });
-  // Keys for good never expire: the first to end is one of a session.
-  if (sessions >= std::int64_t{kSessions}) {
-    keys_.erase(std::min_element(keys_.begin(), keys_.end(), ends_first));
+  while (!ends_.empty() &&
+         (ends_.size() >= kSessions || ends_.begin()->first.ms + kRememberedMs <= now.ms)) {
+    keys_.erase(ends_.begin()->second);
+    ends_.erase(ends_.begin());
   }
 }
 
@@ -106,6 +99,7 @@ std::variant<AccessKey, ApiError> Iam::assume_role(WallTime now, std::string_vie
   Key& key = keys_[id];
   key = {new_secret(), draw(kTokenLength, kSecretLetters), name,   role->second.id,
          now,          {(now.ms / 1000 + seconds) * 1000}, session};
+  ends_.emplace(key.expires, id);
   ++revision_;
   return AccessKey{id, key.secret, key.token, key.expires, principal_of(key)};
 }
@@ -216,6 +210,10 @@ Status Iam::load(const Json& state) {
   users_ = std::move(users);
   roles_ = std::move(roles);
   keys_ = std::move(keys);
+  ends_.clear();
+  for (const auto& [id, key] : keys_) {
+    if (!key.token.empty()) ends_.emplace(key.expires, id);
+  }
   ++revision_;
   return {};
 }

@@ -112,6 +112,7 @@ class Iam final : public Service, public AccessKeys {
   env::Random& random_;
   Identities users_, roles_;
   Keys keys_;
+  std::multimap<WallTime, std::string> ends_;  ///< Of temporary keys.
   std::uint64_t revision_ = 0;
 };
 
