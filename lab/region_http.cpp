@@ -26,6 +26,15 @@ net::HttpAnswer answer_of(iot::HttpAnswer from) {
   return answer;
 }
 
+net::HttpAnswer forbidden() {
+  return {403,
+          {{"Content-Type", "application/json"}, {"x-amzn-ErrorType", "ForbiddenException"}},
+          R"({"message":"Forbidden"})",
+          {},
+          {},
+          {}};
+}
+
 /// A number of bytes, if `request` has it.
 Result<std::optional<std::uint64_t>> position(const net::Json& request, const std::string& name) {
   const auto found = request.find(name);
@@ -44,47 +53,49 @@ RegionHttp::RegionHttp(World world)
           {[&region = world_.region](std::string_view operation, const iot::Json& input) {
              return region.call(operation, input);
            },
-           [&access = world_.services.access](std::string_view principal, std::string_view action,
-                                              std::string_view resource) {
+           [&access = world_.services.access](const iot::HttpQuestion& question,
+                                              std::string_view action, std::string_view resource) {
              iot::Requester who;
-             who.principal = principal;
+             who.principal = question.principal;
+             who.access_key = question.access_key;
              return access.allows(who, action, resource, {});
            }}),
       credentials_({world_.services.registry, world_.services.access, world_.services.role_aliases,
                     world_.services.iam, world_.region.switches}) {}
 
 net::HttpAnswer RegionHttp::answer(const net::HttpQuestion& question) {
-  const iot::HttpQuestion asked = question_of(question);
-  // Links of downloads are signed, and need no certificate.
+  iot::HttpQuestion asked = question_of(question);
+  // Links of downloads are signed in their own way, and need no certificate.
   if (asked.target.starts_with(kFiles)) return download(asked);
   if (iot::CredentialProvider::claims(asked.target)) {
     return answer_of(credentials_.answer(world_.clock.now(), world_.clock.wall(), asked));
   }
+  if (asked.principal.empty() && iot::is_signed(asked)) {
+    const auto key = verify(question, iot::DataPlane::signing_name(asked.target));
+    if (!key) return forbidden();
+    asked.principal = key->principal;
+    asked.access_key = key->id;
+  }
   return answer_of(data_plane_.answer(asked));
 }
 
-std::variant<iot::AccessKey, std::string> RegionHttp::verify(
-    const iot::HttpQuestion& question) const {
-  const iot::SignatureScope scope{world_.name, kDeviceGateway,
+std::optional<iot::AccessKey> RegionHttp::verify(const net::HttpQuestion& question,
+                                                 std::string service) const {
+  const iot::SignatureScope scope{world_.name, std::move(service),
                                   world_.region.switches.signature_seconds * 1000};
-  return iot::verify_sigv4(world_.clock.wall(), question, scope, world_.services.iam,
-                           world_.crypto);
+  auto verdict = iot::verify_sigv4(world_.clock.wall(), question_of(question), scope,
+                                   world_.services.iam, world_.crypto);
+  if (auto* key = std::get_if<iot::AccessKey>(&verdict)) return std::move(*key);
+  world_.trace.event("signature_refused", 0,
+                     {{"peer", question.peer}, {"words", std::get<std::string>(verdict)}});
+  return std::nullopt;
 }
 
 std::optional<net::HttpAnswer> RegionHttp::refuse_upgrade(const net::HttpQuestion& question) const {
-  const iot::HttpQuestion asked = question_of(question);
-  if (!iot::is_signed(asked)) return std::nullopt;
-  const auto verdict = verify(asked);
-  const auto* word = std::get_if<std::string>(&verdict);
-  if (word == nullptr) return std::nullopt;
-  world_.trace.event("upgrade_refused", 0, {{"peer", question.peer}, {"words", *word}});
-  return net::HttpAnswer{
-      403,
-      {{"Content-Type", "application/json"}, {"x-amzn-ErrorType", "ForbiddenException"}},
-      R"({"message":"Forbidden"})",
-      {},
-      {},
-      {}};
+  if (!iot::is_signed(question_of(question)) || verify(question, kDeviceGateway)) {
+    return std::nullopt;
+  }
+  return forbidden();
 }
 
 void RegionHttp::recognize(const net::HttpQuestion& upgrade, iot::Arrival& arrival) const {
@@ -94,14 +105,14 @@ void RegionHttp::recognize(const net::HttpQuestion& upgrade, iot::Arrival& arriv
     arrival.authorizer_parameters = iot::authorizer_parameters(asked);
     return;
   }
-  // Refused before, when it is not right; and nothing is allowed to an empty key.
   arrival.by = iot::Arrival::By::sigv4;
-  const auto verdict = verify(asked);
-  if (const auto* key = std::get_if<iot::AccessKey>(&verdict)) {
-    arrival.principal = key->principal;
-    arrival.access_key = key->id;
-    arrival.expires = key->expires;
-  }
+  // Refused before, when it was not right. Should time have run out since, it is as a key that is
+  // unknown, to which nothing is allowed.
+  const iot::AccessKey key =
+      verify(upgrade, kDeviceGateway).value_or(iot::AccessKey{"expired", {}, {}, {}, {}});
+  arrival.principal = key.principal;
+  arrival.access_key = key.id;
+  arrival.expires = key.expires;
 }
 
 net::HttpAnswer RegionHttp::download(iot::HttpQuestion question) {

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <variant>
 
 #include "env/clock.h"
 #include "lab/iot/access.h"
@@ -51,8 +50,9 @@ class RegionHttp {
 
  private:
   [[nodiscard]] net::HttpAnswer download(iot::HttpQuestion question);
-  [[nodiscard]] std::variant<iot::AccessKey, std::string> verify(
-      const iot::HttpQuestion& question) const;
+  /// Who signed for `service`, or why it does not count; that is in the trace then.
+  [[nodiscard]] std::optional<iot::AccessKey> verify(const net::HttpQuestion& question,
+                                                     std::string service) const;
 
   World world_;
   iot::DataPlane data_plane_;

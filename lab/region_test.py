@@ -313,11 +313,11 @@ class LabTest(unittest.TestCase):
             "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "mqtt"})[0]
 
-    def presigned(self, key, age=0):
-        """The target of a WebSocket URL, signed as AWS describes it."""
+    def presigned(self, key, age=0, method="GET", path="/mqtt", service="iotdevicegateway"):
+        """A target, signed as AWS describes it; the body is empty."""
         then = time.gmtime(time.time() - age)
         day = time.strftime("%Y%m%d", then)
-        scope = [day, "eu-west-1", "iotdevicegateway", "aws4_request"]
+        scope = [day, "eu-west-1", service, "aws4_request"]
         query = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-SignedHeaders": "host",
                  "X-Amz-Credential": "/".join([key["accessKeyId"], *scope]),
                  "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", then)}
@@ -332,20 +332,43 @@ class LabTest(unittest.TestCase):
         def digest(message):
             return hashlib.sha256(message.encode()).hexdigest()
         host = f"localhost:{self.region.endpoint()['mixed']}"
-        request = f"GET\n/mqtt\n{text(query)}\nhost:{host}\n\nhost\n{digest('')}"
+        request = f"{method}\n{path}\n{text(query)}\nhost:{host}\n\nhost\n{digest('')}"
         secret = ("AWS4" + key["secretAccessKey"]).encode()
         for part in scope:
             secret = hmac_of(secret, part).digest()
         signature = hmac_of(secret, "\n".join(["AWS4-HMAC-SHA256", query["X-Amz-Date"],
                                                "/".join(scope), digest(request)])).hexdigest()
-        return "/mqtt?" + text({**query, **token, "X-Amz-Signature": signature})
+        return f"{path}?" + text({**query, **token, "X-Amz-Signature": signature})
+
+    def make_user(self, name, *statements):
+        """A user with these policies; the key of it."""
+        self.region.call("CreateUser", UserName=name)
+        self.region.call("PutUserPolicy", UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+        made = self.region.call("CreateAccessKey", UserName=name)["AccessKey"]
+        return {"accessKeyId": made["AccessKeyId"], "secretAccessKey": made["SecretAccessKey"]}
+
+    def test_signed_requests_over_https(self):
+        self.make("signer")
+        type(self).any_device = "signer"
+        key = self.make_user("signer", {
+            "Effect": "Allow", "Action": ["iot:Publish", "iotjobsdata:GetPendingJobExecutions"],
+            "Resource": ["arn:aws:iot:eu-west-1:123456789012:topic/${aws:username}/*",
+                         "arn:aws:iot:eu-west-1:123456789012:thing/signer"]})
+
+        def ask(method, path, service="iotdata"):
+            return self.https("mixed", method, self.presigned(key, 0, method, path, service))[0]
+        listener = self.subscribed("signer", "-t", "signer/#", "-C", "1", "-F", "%t")
+        self.assertEqual(ask("POST", "/topics/others/x"), 403)
+        self.assertEqual(ask("POST", "/topics/signer/x", "iot-jobs-data"), 403)
+        self.assertEqual(ask("POST", "/topics/signer/x"), 200)
+        self.assertEqual(listener.output(), "signer/x\n")
+        self.assertEqual(ask("GET", "/things/signer/jobs", "iot-jobs-data"), 200)
 
     def test_an_upgrade_to_websocket_needs_a_right_signature_or_none(self):
         self.make("upgrader")
         type(self).any_device = "upgrader"
-        self.region.call("CreateUser", UserName="upgrader")
-        made = self.region.call("CreateAccessKey", UserName="upgrader")["AccessKey"]
-        key = {"accessKeyId": made["AccessKeyId"], "secretAccessKey": made["SecretAccessKey"]}
+        key = self.make_user("upgrader", {"Effect": "Allow", "Action": "iot:*", "Resource": "*"})
         self.assertEqual(self.upgrade("mixed", self.presigned(key)), 101)
         self.assertEqual(self.upgrade("mixed", "/mqtt"), 101)  # an authorizer will say
         self.assertEqual(self.upgrade("mixed", self.presigned(key) + "0"), 403)

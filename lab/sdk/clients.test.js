@@ -449,7 +449,7 @@ test('WebSocket with SigV4: keys of a user, and what is refused before MQTT', as
     assert.equal(event.connack, undefined);
     assert.match(String(event.error), /WEBSOCKET_UPGRADE_FAILURE|[Uu]pgrade/);
   }
-  const traced = fs.readFileSync(lab.trace, 'utf8').split('\n').filter((line) => line.includes('upgrade_refused'));
+  const traced = fs.readFileSync(lab.trace, 'utf8').split('\n').filter((line) => line.includes('signature_refused'));
   assert.deepEqual([...new Set(traced.map((line) => JSON.parse(line).words))].sort(),
     ['NOT_AUTHENTICATED', 'SECURITY_TOKEN_INVALID', 'SECURITY_TOKEN_SIGNATURE_MISMATCH']);
 });
