@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kIdLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr std::string_view kSecretLetters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::size_t kIdLength = 20;
+constexpr std::size_t kKeyIdLength = 20;
+constexpr std::size_t kIdentityIdLength = 21;
 constexpr std::size_t kSecretLength = 40;
 constexpr std::size_t kTokenLength = 340;
 constexpr std::string_view kProvider = "credentials.iot.amazonaws.com";
@@ -47,8 +48,12 @@ std::string Iam::draw(std::size_t count, std::string_view alphabet) {
   return drawn;
 }
 
-std::string Iam::new_id(std::string_view prefix) {
-  return std::string(prefix) + draw(kIdLength - prefix.size(), kIdLetters);
+std::string Iam::new_key_id(std::string_view prefix) {
+  return std::string(prefix) + draw(kKeyIdLength - prefix.size(), kIdLetters);
+}
+
+std::string Iam::new_identity_id(std::string_view prefix) {
+  return std::string(prefix) + draw(kIdentityIdLength - prefix.size(), kIdLetters);
 }
 
 std::string Iam::new_secret() { return draw(kSecretLength, kSecretLetters); }
@@ -95,7 +100,7 @@ std::variant<AccessKey, ApiError> Iam::assume_role(WallTime now, std::string_vie
                     "for the role"};
   }
   forget_sessions(now);
-  const std::string id = new_id("ASIA");
+  const std::string id = new_key_id("ASIA");
   Key& key = keys_[id];
   key = {new_secret(), draw(kTokenLength, kSecretLetters), name,   role->second.id,
          now,          {(now.ms / 1000 + seconds) * 1000}, session};

@@ -104,7 +104,8 @@ class Iam final : public Service, public AccessKeys {
   static Result<Policy> policy_of(std::string text);
   /// So many characters out of `alphabet`, whose length divides 2^64.
   [[nodiscard]] std::string draw(std::size_t count, std::string_view alphabet);
-  [[nodiscard]] std::string new_id(std::string_view prefix);
+  [[nodiscard]] std::string new_key_id(std::string_view prefix);
+  [[nodiscard]] std::string new_identity_id(std::string_view prefix);
   [[nodiscard]] std::string new_secret();
   void forget_sessions(WallTime now);
 

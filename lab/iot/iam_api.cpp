@@ -142,7 +142,7 @@ ApiResult Iam::Call::create() {
   if (all.contains(name_given)) {
     return ApiError{"EntityAlreadyExists", 409, "there is a " + word + ' ' + name_given};
   }
-  made.id = iam.new_id(role ? "AROA" : "AIDA");
+  made.id = iam.new_identity_id(role ? "AROA" : "AIDA");
   const auto at = all.emplace(name_given, std::move(made)).first;
   return done({{word, describe(name_given, at->second)}});
 }
@@ -228,7 +228,7 @@ ApiResult Iam::Call::create_key() {
   key.owner = name_given;
   key.owner_id = found->second.id;
   key.created = now;
-  const std::string id = iam.new_id("AKIA");
+  const std::string id = iam.new_key_id("AKIA");
   iam.keys_[id] = key;
   return done({{"AccessKey",
                 {{"UserName", name_given},

@@ -426,7 +426,7 @@ test('WebSocket with SigV4: temporary keys that the SDK has from the credential 
   const puback = await client.publish({topicName: 'somebody/else', qos: 1, payload: 'x'});
   assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.NotAuthorized);
   const {principal} = aws('iot-data', 'get-connection', '--client-id', device.name);
-  assert.match(principal, /^AROA[A-Z2-7]{16}:[0-9a-f]{64}$/);
+  assert.match(principal, /^AROA[A-Z2-7]{17}:[0-9a-f]{64}$/);
   const refused = await start5(signing(keys), {clientId: 'stranger'}, {fails: true});
   assert.equal(refused.event.connack.reasonCode, mqtt5.ConnectReasonCode.NotAuthorized);
 });
