@@ -13,7 +13,7 @@ namespace {
 
 constexpr WallTime kNow{1'700'000'000'500};
 constexpr const char* kRole = "arn:aws:iam::123456789012:role/fleet";
-const char* const kTrust =
+constexpr const char* kTrust =
     R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole",)"
     R"("Principal":{"Service":["ec2.amazonaws.com","credentials.iot.amazonaws.com"]}}})";
 
