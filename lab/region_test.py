@@ -408,6 +408,15 @@ class LabTest(unittest.TestCase):
         with contextlib.redirect_stdout(out):
             self.assertEqual(aws.run(self.place, ["iot", "create-thing", "--thing-name", "worded"]), 0)
         self.assertEqual(json.loads(out.getvalue())["thingName"], "worded")
+        out = io.StringIO()
+        policy = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, ["iam", "create-user", "--user-name", "worded"])
+            aws.run(self.place, ["iam", "put-user-policy", "--user-name", "worded", "--policy-name", "p",
+                                 "--policy-document", policy])
+        self.assertEqual(json.loads(out.getvalue())["User"]["UserName"], "worded")
+        self.assertEqual(self.region.call("GetUserPolicy", UserName="worded", PolicyName="p")[
+            "PolicyDocument"], policy)
         with self.assertRaisesRegex(ApiFailure, "ResourceNotFoundException"):
             aws.run(self.place, ["iot", "describe-thing", "--thing-name", "nobody"])
         with contextlib.redirect_stderr(io.StringIO()):
