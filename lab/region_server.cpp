@@ -191,6 +191,11 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
     return answer;
   };
   options.refuse_upgrade = parts_.refuse_upgrade;
+  if (port == Port::https) {  // no WebSocket there, as on AWS's 8443
+    options.refuse_upgrade = [](const net::HttpQuestion&) {
+      return net::HttpAnswer{404, {}, {}, {}, {}, {}};
+    };
+  }
   return options;
 }
 

@@ -14,6 +14,8 @@
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/downloads.h"
+#include "lab/iot/iam.h"
+#include "lab/iot/iam_access.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
 #include "lab/iot/lifecycle.h"
@@ -21,6 +23,7 @@
 #include "lab/iot/region.h"
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
+#include "lab/iot/role_aliases.h"
 #include "lab/iot/shadow.h"
 #include "lab/iot/streams.h"
 #include "lab/stream_files.h"
@@ -85,7 +88,10 @@ struct RegionServices {
         provisioning(provisioning_settings(world.region), registry, world.issuer, nullptr,
                      world.random),
         authorizers(world.region, std::string(iot::Registry::kAccount), world.crypto),
-        access(registry, &authorizers),
+        role_aliases(world.region, std::string(iot::Registry::kAccount)),
+        iam(world.region, std::string(iot::Registry::kAccount), world.random),
+        registry_access(registry, &authorizers),
+        access(registry_access, iam),
         peers(jobs, provisioning),
         admission(world.reader, registry, provisioning) {
     registry.set_peers(&peers);
@@ -101,6 +107,8 @@ struct RegionServices {
     region.add(streams);
     region.add(provisioning);
     region.add(authorizers);
+    region.add(role_aliases);
+    region.add(iam);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
   }
@@ -117,7 +125,10 @@ struct RegionServices {
   iot::Streams streams;
   iot::Provisioning provisioning;
   iot::Authorizers authorizers;
-  iot::RegistryAccess access;
+  iot::RoleAliases role_aliases;
+  iot::Iam iam;
+  iot::RegistryAccess registry_access;
+  iot::IamAccess access;  ///< The one to ask.
   PeersOfRegistry peers;
   iot::Admission admission;
 

@@ -48,7 +48,8 @@ inline constexpr std::size_t kPolicyCharacters = 2048;
 
 /// Fails with Errc::corrupt (no JSON), Errc::too_large, or Errc::invalid_argument with the member:
 /// "Statement[0].Effect must be \"Allow\" or \"Deny\"".
-[[nodiscard]] Result<PolicyDocument> parse_policy(std::string_view text);
+[[nodiscard]] Result<PolicyDocument> parse_policy(std::string_view text,
+                                                  std::size_t most = kPolicyCharacters);
 
 /// The thing that a connection speaks for.
 struct PolicyThing {
@@ -67,6 +68,9 @@ struct PolicyFacts {
   std::string domain_name;
   /// Of iot:Connect: "PersistentConnect", "LastWill".
   std::vector<std::string> connect_attributes;
+  /// What IAM adds for who signed, by names in small letters: "aws:userid",
+  /// "credentials-iot:thingname".
+  std::map<std::string, std::string> iam = {};
 };
 
 /// A document under the name that a verdict calls it by.

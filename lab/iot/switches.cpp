@@ -32,6 +32,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"retained_per_topic", &Switches::retained_per_topic},
     {"connection_seconds", &Switches::connection_seconds},
     {"websocket_seconds", &Switches::websocket_seconds},
+    {"signature_seconds", &Switches::signature_seconds},
+    {"assume_role_per_second", &Switches::assume_role_per_second},
 });
 
 const Row* row_named(std::string_view name) {

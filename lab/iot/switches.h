@@ -53,6 +53,11 @@ struct Switches {
   std::int64_t connection_seconds = 0;
   /// The same for MQTT over WebSocket with SigV4.
   std::int64_t websocket_seconds = 86'400;
+  /// How far the clock of who signs may be off, and how long a signature counts that says nothing
+  /// of it, in seconds.
+  std::int64_t signature_seconds = 300;
+  /// Credentials that the credential provider gives each second; 0: no limit.
+  std::int64_t assume_role_per_second = 50;
 };
 
 /// Changes those that `changes` names, {"redelivery_ms": 5000, …}. Fails, changing nothing, for an
