@@ -1,7 +1,8 @@
 // A device on the AWS IoT Device SDK v2 for JavaScript (MQTT 5 client, native CRT): a session that
 // is joined again, operations queued while disconnected, reconnection with full jitter.
 //
-//   node aws_sdk.js --endpoint HOST --port N --ca FILE --cert FILE --key FILE --client-id ID --dir DIR
+//   node aws_sdk.js --endpoint HOST --port N --ca FILE --cert FILE --key FILE --client-id ID
+//     --dir DIR
 //
 // The SDK is found as node finds modules; tools/peers installs it and starts a copy beside it.
 'use strict';
@@ -26,7 +27,9 @@ const PING_MS = 10000;
 const STABLE_MS = 30000;
 
 const names = ['endpoint', 'port', 'ca', 'cert', 'key', 'client-id', 'dir'];
-const {values: asked} = parseArgs({options: Object.fromEntries(names.map((name) => [name, {type: 'string'}]))});
+const {values: asked} = parseArgs({
+  options: Object.fromEntries(names.map((name) => [name, {type: 'string'}])),
+});
 for (const name of names) {
   if (asked[name] === undefined) {
     console.error(`aws_sdk.js: --${name} must be given`);
@@ -61,8 +64,8 @@ function createClient() {
 const client = createClient();
 const say = (what, words) => console.error(`${what}: ${words ?? ''}`);
 
-// A session that was joined has the subscription, once it was acknowledged in this run. Also one that
-// began with a CONNECT whose CONNACK was lost is joined.
+// A session that was joined has the subscription, once it was acknowledged in this run. Also one
+// that began with a CONNECT whose CONNACK was lost is joined.
 let subscribed = false;
 client.on('connectionSuccess', (event) => {
   say('connected', event.settings.rejoinedSession ? 'session joined' : 'new session');
@@ -86,7 +89,7 @@ function note(number) {
   }
 }
 
-/** The SDK fails an operation that was not acknowledged in time; the message is then handed over anew. */
+/** The SDK fails what was not acknowledged in time; the message is then handed over anew. */
 function send(payload) {
   client.publish({topicName: `${id}/data`, qos: mqtt5.QoS.AtLeastOnce, payload})
     .then(() => { waiting -= 1; }, (error) => {
@@ -109,7 +112,9 @@ async function end() {
   ending = true;
   clearInterval(timer);
   const deadline = Date.now() + DRAIN_MS;
-  while (waiting > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  while (waiting > 0 && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  }
   const stopped = once(client, 'stopped');
   client.stop();
   await stopped;
