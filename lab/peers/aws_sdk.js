@@ -65,13 +65,17 @@ const client = createClient();
 const say = (what, words) => console.error(`${what}: ${words ?? ''}`);
 
 // A session that was joined has the subscription, once it was acknowledged in this run. Also one
-// that began with a CONNECT whose CONNACK was lost is joined.
+// that began with a CONNECT whose CONNACK was lost is joined. A SUBSCRIBE that is not acknowledged
+// waits in the SDK's queue for the next connection, so there is never more than one.
 let subscribed = false;
+let subscribing = false;
 client.on('connectionSuccess', (event) => {
   say('connected', event.settings.rejoinedSession ? 'session joined' : 'new session');
-  if (event.settings.rejoinedSession && subscribed) return;
+  if (subscribing || (subscribed && event.settings.rejoinedSession)) return;
+  subscribing = true;
   client.subscribe({subscriptions: [{topicFilter: `${id}/cmd/#`, qos: mqtt5.QoS.AtLeastOnce}]})
-    .then(() => { subscribed = true; }, (error) => say('subscribe', error));
+    .then(() => { subscribed = true; }, (error) => say('subscribe', error))
+    .finally(() => { subscribing = false; });
 });
 client.on('connectionFailure', (event) => say('connect', event.error));
 client.on('disconnection', (event) => say('disconnected', event.error));
