@@ -67,9 +67,9 @@ function createClient() {
 const client = createClient();
 const say = (what, words) => console.error(`${what}: ${words ?? ''}`);
 
-// A session that was joined has the subscription, once it was acknowledged in this run. Also one
-// that began with a CONNECT whose CONNACK was lost is joined. A SUBSCRIBE that is not acknowledged
-// waits in the SDK's queue for the next connection, so there is never more than one.
+// A session that was joined has the subscription, once it was acknowledged in this run; but not one
+// that began with a CONNECT whose CONNACK was lost. A SUBSCRIBE that is not acknowledged waits in the
+// SDK's queue for the next connection, so there is never more than one.
 let subscribed = false;
 let subscribing = false;
 client.on('connectionSuccess', (event) => {
@@ -80,7 +80,10 @@ client.on('connectionSuccess', (event) => {
     .then(() => { subscribed = true; }, (error) => say('subscribe', error))
     .finally(() => { subscribing = false; });
 });
-client.on('connectionFailure', (event) => say('connect', event.error));
+client.on('connectionFailure', (event) => {
+  say('connect', event.error);
+  if (event.error.error_name?.startsWith('AWS_ERROR_MQTT')) subscribed = false;
+});
 client.on('disconnection', (event) => say('disconnected', event.error));
 client.on('messageReceived', (event) => say('message', event.message.topicName));
 client.on('error', (error) => say('client', error));

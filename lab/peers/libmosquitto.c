@@ -27,13 +27,17 @@ static struct Peer peer;
 static _Bool local;             // the broker is on this machine
 static atomic_ulong delivered;  // acknowledged, of this run
 static atomic_bool ending;
+static atomic_bool connected;
 static atomic_bool subscribed;
 
-// A session that is there has the subscription, once it was acknowledged in this run.
+// A session that is there has the subscription, once it was acknowledged in this run; but not one
+// that began with a CONNECT whose CONNACK was lost.
 static void on_connect(struct mosquitto* client, void* unused, int reason, int session_present) {
   (void)unused;
   peer_say("connected", mosquitto_reason_string(reason));
-  if (reason != 0 || (session_present && atomic_load(&subscribed))) return;
+  if (reason != 0) return;
+  atomic_store(&connected, true);
+  if (session_present && atomic_load(&subscribed)) return;
   mosquitto_subscribe(client, NULL, peer.filter, 1);
 }
 
@@ -49,6 +53,7 @@ static void on_disconnect(struct mosquitto* client, void* unused, int reason) {
   (void)client;
   (void)unused;
   peer_say("disconnected", mosquitto_strerror(reason));
+  if (!atomic_exchange(&connected, false)) atomic_store(&subscribed, false);
 }
 
 // One topic, one broker: acknowledgements come in the order of the messages.
