@@ -39,17 +39,17 @@ class Tables(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.asked = argparse.Namespace(out=pathlib.Path(folder.name))
 
-    def keep(self, name, kind, content):
-        peers.result_of(self.asked, name, kind).write_text(json.dumps(content), encoding="utf-8")
+    def keep(self, name, part, content):
+        peers.result_of(self.asked, name, part).write_text(json.dumps(content), encoding="utf-8")
 
     def test_a_column_for_each_peer_that_has_a_result(self):
-        self.keep("paho-c", "advise", document())
+        self.keep("paho-c", "TLS_Connect", document())
         made = peers.tables(self.asked)["advise"].split("\n")
         self.assertEqual(made, ["| | Paho C |", "|---|---|", "| TLS_Connect | pass |",
                                 "| MQTT_Connect | **fail** |"])
 
     def test_what_did_not_pass_is_explained_and_cannot_break_the_table(self):
-        self.keep("paho-c", "advise", document())
+        self.keep("paho-c", "TLS_Connect", document())
         last = peers.tables(self.asked)["advise-reasons"].split("\n")[-1]
         self.assertEqual(last, "| Paho C | MQTT_Connect | **fail** | a \\| b |")
 
@@ -63,8 +63,8 @@ class Tables(unittest.TestCase):
         self.assertIn("| pending | – |", made["account"])
 
     def test_the_page_has_a_place_for_every_table(self):
-        for kind in ("advise", "torture"):
-            self.keep("holdfast", kind, document(scores=[], account={}))
+        for part in ("TLS_Connect", "torture"):
+            self.keep("holdfast", part, document(scores=[], account={}))
         page = self.asked.out / "peers.md"
         page.write_text(peers.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
         peers.PAGE, original = page, peers.PAGE
@@ -81,6 +81,8 @@ class Tables(unittest.TestCase):
         words = peers.words_of(asked, "paho-c", "torture")
         self.assertEqual(words[:4], ["torture", "--full", "--accepted", "accepted"])
         self.assertIn(str(asked.out / "paho"), words)
+        self.assertEqual(peers.words_of(asked, "paho-c", "TLS_Connect")[:3],
+                         ["advise", "--case", "TLS_Connect"])
         self.assertEqual(words[-2:], ["--dir", "{dir}"])
 
 
