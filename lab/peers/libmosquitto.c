@@ -53,7 +53,8 @@ static void on_disconnect(struct mosquitto* client, void* unused, int reason) {
   (void)client;
   (void)unused;
   peer_say("disconnected", mosquitto_strerror(reason));
-  if (!atomic_exchange(&connected, false)) atomic_store(&subscribed, false);
+  const bool lost = reason == MOSQ_ERR_CONN_LOST || reason == MOSQ_ERR_KEEPALIVE;
+  if (!atomic_exchange(&connected, false) && lost) atomic_store(&subscribed, false);
 }
 
 // One topic, one broker: acknowledgements come in the order of the messages.
