@@ -28,7 +28,7 @@ peers = load()
 
 
 def document(**members):
-    return {"format": 1, "cases": [
+    return {"format": 1, "run": {"date": "2026-11-27T03:00:00Z"}, "cases": [
         {"name": "TLS_Connect", "group": "TLS", "verdict": "PASS", "reason": "it was completed"},
         {"name": "MQTT_Connect", "group": "MQTT", "verdict": "FAIL", "reason": "a | b"}], **members}
 
@@ -47,6 +47,10 @@ class Tables(unittest.TestCase):
         made = peers.tables(self.asked)["advise"].split("\n")
         self.assertEqual(made, ["| | Paho C |", "|---|---|", "| TLS_Connect | pass |",
                                 "| MQTT_Connect | **fail** |"])
+
+    def test_it_says_when_it_was_measured(self):
+        self.keep("paho-c", "TLS_Connect", document())
+        self.assertIn("\n- measured 2026-11-27", peers.tables(self.asked)["versions"])
 
     def test_what_did_not_pass_is_explained_and_cannot_break_the_table(self):
         self.keep("paho-c", "TLS_Connect", document())
