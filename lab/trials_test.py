@@ -134,6 +134,12 @@ class Words(unittest.TestCase):
         self.assertEqual(spans([]), [])
         self.assertEqual(words_of([("a", 1), ("a", 2), ("b", 7)]), "2 of a: 1-2; 1 of b: 7")
 
+    def test_of_many_losses_a_few_are_named(self):
+        said = words_of([(run, number) for run in "abcdefghij" for number in range(0, 100, 2)])
+        self.assertTrue(said.startswith("50 of a: 0, 2, 4, 6, 8, 10, 12, 14, …; 50 of b: "), said)
+        self.assertTrue(said.endswith("; …"), said)
+        self.assertNotIn("of i", said)
+
 
 def packet(conn, kind, at, way="up", **members):
     return {"t": at, "conn": conn, "ev": "packet", "way": way, "type": kind, "passed": True,

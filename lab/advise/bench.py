@@ -98,8 +98,6 @@ class Bench:
             self.relay.stdout.close()
         if self.region:
             self.region.close()
-        if self.region and self.region.front:
-            self.region.front.stdout.close()
         if not self.asked.keep:
             shutil.rmtree(self.root, ignore_errors=True)
 

@@ -12,8 +12,8 @@ import json
 
 # Numbers further apart than this are no numbers of messages.
 FARTHEST = 1_000_000
-# So many lost numbers are named.
-NAMED = 20
+# So many streams, and rows of numbers of each, are named; the report has more of them.
+NAMED = 8
 
 
 class NotCounting(Exception):
@@ -167,8 +167,12 @@ def words_of(lost):
     groups = collections.defaultdict(list)
     for key, number in lost:
         groups[key].append(number)
-    return "; ".join(f"{len(numbers)} of {key or 'all'}: {', '.join(spans(numbers)[:NAMED])}"
-                     for key, numbers in groups.items())
+    return some("; ", [f"{len(numbers)} of {key or 'all'}: {some(', ', spans(numbers))}"
+                       for key, numbers in groups.items()])
+
+
+def some(between, texts):
+    return between.join(texts[:NAMED] + ["…"] * (len(texts) > NAMED))
 
 
 def spans(numbers):

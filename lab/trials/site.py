@@ -78,8 +78,6 @@ class Site:
         self.region.close()
         if self.trace:
             self.trace.close()
-        if self.region.front:
-            self.region.front.stdout.close()
         self.region = self.trace = None
 
     def shut(self):
