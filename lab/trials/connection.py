@@ -161,21 +161,21 @@ def impostor(trial):
 SCENARIOS = [
     Scenario("outage-short", NAME, "ten seconds without a server", outage, {"outage": (10, 10)}),
     Scenario("outage-long", NAME, "a longer time without a server (--full: five minutes)", outage,
-             {"outage": (25, 300)}),
+             {"outage": (20, 300)}),
     Scenario("outage-flapping", NAME, "short outages with short good times between", flapping,
              {"rounds": (3, 12)}, (20, 80)),
     Scenario("half-open", NAME, "the connection is dead and nobody says so", half_open, lasts=(30, 30)),
     Scenario("kick-storm", NAME, "each connection ends right after CONNACK", kick_storm,
              {"patience": (100, 600)}, (35, 35)),
     Scenario("refused", NAME, "CONNACK: not authorized", refused(
-        NOT_AUTHORIZED, "CONNECT is refused: not authorized"), {"outage": (12, 120)}),
+        NOT_AUTHORIZED, "CONNECT is refused: not authorized"), {"outage": (10, 120)}),
     Scenario("throttled", NAME, "CONNACK: quota exceeded", refused(
-        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (12, 120)},
+        QUOTA_EXCEEDED, "CONNECT is refused: quota exceeded"), {"outage": (10, 120)},
         (20, 130)),
     Scenario("no-connack", NAME, "CONNECT is never answered", unanswered(
-        "no-connack", "no CONNACK arrives"), {"outage": (12, 120)}),
+        "no-connack", "no CONNACK arrives"), {"outage": (10, 120)}),
     Scenario("no-handshake", NAME, "the TLS handshake is never answered", unanswered(
-        "no-handshake", "the TLS handshake is never answered"), {"outage": (12, 120)}),
+        "no-handshake", "the TLS handshake is never answered"), {"outage": (10, 120)}),
     Scenario("impostor", NAME, "servers with a wrong certificate", impostor,
              {"patience": (30, 60)}, (20, 20)),
 ]

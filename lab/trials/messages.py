@@ -199,7 +199,7 @@ SCENARIOS = [
     Scenario("redelivery", NAME, "a message to the device comes again without DUP", redelivery,
              lasts=(4, 4)),
     Scenario("rate", NAME, "messages over a rate are dropped silently", rate,
-             {"outage": (8, 30), "throttled": (12, 60)}),
+             {"outage": (8, 30), "throttled": (12, 60)}, (45, 120)),
     Scenario("backlog", NAME, "a long outage while it produces", backlog, {"outage": (20, 600)}, (25, 660)),
     Scenario("receive-maximum", NAME, "the broker takes one message at a time", receive_maximum,
              {"watched": (6, 30)}),

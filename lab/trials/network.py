@@ -117,13 +117,13 @@ def wrong_clock(trial):
 
 
 SCENARIOS = [
-    Scenario("dns-loss", NAME, "the name server fails", dns_loss, {"each": (8, 60)}, (16, 120)),
+    Scenario("dns-loss", NAME, "the name server fails", dns_loss, {"each": (6, 60)}, (12, 120)),
     Scenario("dns-moved", NAME, "the endpoint has another address", dns_moved, lasts=(8, 8)),
     Scenario("slow-2g", NAME, "a bad mobile link", link("slow-2g", "a bad mobile link"),
              {"slow": (8, 120)}, (12, 125)),
     Scenario("satellite", NAME, "a geostationary hop", link("satellite", "a geostationary hop"),
              {"slow": (8, 120)}, (10, 122)),
-    Scenario("corrupt", NAME, "bytes arrive wrong", corrupt, {"corrupt": (12, 60)}),
+    Scenario("corrupt", NAME, "bytes arrive wrong", corrupt, {"corrupt": (10, 60)}),
     Scenario("wrong-clock", NAME, "the clock says 1970 at the start", wrong_clock,
              {"wrong": (8, 60)}, (14, 66)),
 ]
