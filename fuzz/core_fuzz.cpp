@@ -1,9 +1,8 @@
 // Goal:   no order of events makes the core break an invariant of its own, miscount, send past the
 //         window, hold more than its memory, give a wrong receipt, spin, or get stuck.
 // Method: the input is a configuration and a row of events, as hostile as the contracts of
-// events.h,
-//         engine.h and outbox.h allow. core_books.h checks each step. Then all is healed, and
-//         everything accepted must come to its end.
+//         events.h, engine.h and outbox.h allow. core_books.h checks each step. Then all is healed,
+//         and everything accepted must come to its end.
 #include <algorithm>
 #include <array>
 #include <cstddef>

@@ -45,7 +45,6 @@ void try_text(std::string_view input) {
     HF_CHECK(!parsed.error().message.empty());
     return;
   }
-  static_cast<void>(find_excess(*parsed));
   const std::string resource = std::string(kArn) + std::string(rest);
   const PolicyFacts facts = facts_of(rest);
   const PolicyDocument allow = document(R"({"Effect":"Allow","Action":"*","Resource":"*"})");

@@ -1,8 +1,8 @@
 // Goal:   what was sealed opens as it was, and nothing else opens; no record, sealed or said to be,
 //         makes a decoder read outside.
 // Method: the first byte chooses. Even: the input is a record, whatever it says. Odd: a message
-// made
-//         of the input is sealed and opened; then one bit of it, chosen by the input, is flipped.
+//         made of the input is sealed and opened; then one bit of it, chosen by the input, is
+//         flipped.
 
 #include <cstdlib>
 

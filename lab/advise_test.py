@@ -37,6 +37,13 @@ class Backoff(unittest.TestCase):
     def finding(self, row):
         return gaps.classify(row.times, row.waits, row.lost)
 
+    def test_a_device_that_is_back_before_the_next_round_is_connected(self):
+        taken = packet(1, "CONNACK", way="down", reason=0)
+        end = {"t": 1.0, "conn": 1, "ev": "end", "side": "device", "by": "peer"}
+        self.assertTrue(cases_backoff.connected([packet(1, "CONNECT"), taken]))
+        self.assertFalse(cases_backoff.connected([packet(1, "CONNECT"), taken, end]))
+        self.assertFalse(cases_backoff.connected([packet(2, "CONNACK", way="down", reason=135)]))
+
     def test_the_patience_for_a_connack_is_not_measured(self):
         row = cases_backoff.measure(self.events([1, 2, 4, 8, 16]), 5)
         self.assertEqual(row.waits, [10.0] * 5)

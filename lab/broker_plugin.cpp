@@ -1,8 +1,7 @@
 // The lab's plugin in mosquitto: what the front door cannot see from outside.
 //
 // Purpose:  lets in the front door alone, so that no client goes around it; and drops, for a client
-// that
-//           is away, what is over the quotas of stored messages (AWS General Reference: 100 a
+//           that is away, what is over the quotas of stored messages (AWS General Reference: 100 a
 //           second for a session, 500 a second for all).
 // Options:  plugin_opt_password: what the front door logs in with. plugin_opt_stored_per_second and
 //           plugin_opt_stored_per_second_all: the quotas; 0: none.

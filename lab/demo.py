@@ -17,6 +17,8 @@ import time
 import demo_audit
 import demo_world as world
 import stage
+from tool.place import Trouble
+from tool.programs import Programs, wait_for
 
 
 @dataclasses.dataclass
@@ -104,7 +106,7 @@ class Demo:
         self.options, self.folder, self.path, self.screen = options, folder, path, screen
         self.random = random.Random(options.seed)
         self.timing = Timing()
-        self.broker = world.Broker(folder, path, options.bin / "hf_broker_control.so")
+        self.broker = world.Broker(folder, path, Programs(options.bin))
         self.auditor = world.Auditor(folder, path, self.broker)
         parts.append(self.broker)
         parts.append(self.auditor)
@@ -118,18 +120,18 @@ class Demo:
 
     def begin(self):
         self.broker.start()
-        self.path.open(self.path.listen[1])
         self.auditor.start()
         self.auditor.caught_up()
-        self.device = world.Device(self.folder, self.path, self.options.bin / "host-telemetry",
-                                   self.options.rate, self.timing)
+        self.device = world.Device(self.folder, self.path, self.broker,
+                                   self.options.bin / "host-telemetry", self.options.rate,
+                                   self.timing)
         self.parts.append(self.device)
         self.device.start()
         self.observer = Observer(self.device, self.auditor, self.screen)
         self.parts.append(self.observer)
         if not self.observer.wait(lambda s: s["state"] == "connected" and
                                   s["ledger"]["delivered"] > 0, 20):
-            raise world.Trouble(f"the device does not deliver; see {self.device.log}")
+            raise Trouble(f"the device does not deliver; see {self.device.log}")
         self.auditor.caught_up()
         self.broker.save()  # the auditor's session now survives the broker's death
         self.screen.say(f"device connected; {self.options.rate:g} readings a second, "
@@ -147,21 +149,20 @@ class Demo:
         self.broker.kick_all()
 
     def black_hole(self):
-        self.path.silence()
+        self.path.silence(self.broker)
         time.sleep(self.timing.silent_after + self.random.uniform(2.5, 4.5))
-        self.path.speak()
+        self.path.speak(self.broker)
 
     def refuse(self):
-        self.broker.refuse(True)
+        self.broker.set_faults("not-authorized")
         self.broker.kick_all()
         time.sleep(10)
-        self.broker.refuse(False)
+        self.broker.clear_faults()
 
     def faults(self):
         gone = {"server_gone", "tcp_refused"}
-        relayed = {"tls_failed", "tls_timeout"} if isinstance(self.path, world.RelayPath) else set()
         return [
-            ("broker killed (SIGKILL), down about 4 s", self.kill_broker, gone, gone | relayed),
+            ("broker killed (SIGKILL), down about 4 s", self.kill_broker, gone, gone),
             ("every client disconnected by the server", self.kick_clients, {"server_gone"},
              {"server_gone"}),
             ("black hole, no FIN, no RST", self.black_hole, {"silent_peer"},
@@ -240,7 +241,7 @@ class Demo:
         if grows is None:
             outcome.problems.append(f"{name}: the device was not publishing")
         self.device.kill()
-        world.wait_for(lambda: len(self.device.starts) > runs, 10, "the supervisor restarts")
+        wait_for(lambda: len(self.device.starts) > runs, 10, "the supervisor restarts")
         healed = self.device.starts[-1]
         after = self.observer.wait(lambda s: s["recovered_unclean"] and
                                    s["state"] == "connected",
@@ -275,7 +276,7 @@ class Demo:
         """Has the device stop publishing, drains, stops it; its last ledger."""
         topic = f"{world.PREFIX}/{world.CLIENT_ID}/cmd/interval"
         self.screen.say("command {\"rate\":0}: the device stops publishing; draining")
-        if not self.broker.publish(topic, '{"rate":0}'):
+        if not self.auditor.publish(topic, '{"rate":0}'):
             self.problems.append("the broker did not take the command")
         calm = {"accepted": None, "since": 0.0}
 
@@ -290,7 +291,7 @@ class Demo:
             self.problems.append("the device did not stop publishing and drain within 60 s")
             state = self.observer.state
         if state is None:
-            raise world.Trouble(f"the device does not answer at the end; see {self.device.log}")
+            raise Trouble(f"the device does not answer at the end; see {self.device.log}")
         if any(m != 0 and m != -signal.SIGKILL for m in self.device.exits):
             self.problems.append(f"the device ended by itself: {self.device.exits}")
         status, seconds = self.device.stop()
@@ -350,17 +351,16 @@ def options_of(arguments):
         parser.error("--rate and --minutes must be above 0")
     if not options.bin:
         return None    # only the options were to be checked, before building
-    for name in ("host-telemetry", "hf_broker_control.so", "hf_relay"):
+    for name in ("host-telemetry", "hf_lab_region", "hf_lab_broker.so"):
         if not (options.bin / name).exists():
             parser.error(f"{options.bin / name} is missing; tools/demo builds it")
     return options
 
 
 def play(options, folder, parts, screen):
-    path, why = world.make_path(options.network, options.bin / "hf_relay")
+    path, why = world.make_path(options.network)
     parts.append(path)
     screen.say(f"network: {path.kind}" + (f" ({why})" if why else ""))
-    world.make_certificates(folder, ["127.0.0.1", path.device_host])
     demo = Demo(options, folder, path, parts, screen)
     demo.begin()
     demo.torment()

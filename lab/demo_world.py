@@ -1,110 +1,50 @@
-"""The world of the demo: certificates, a real mosquitto, a path to it that can be cut, an
+"""The world of the demo: a Region of the lab as the broker, a path to it that can be cut, an
 independent subscriber, and the device with a plain supervisor.
 
 Every process started here is ended by close(), and by the kernel should the demo itself be killed.
 """
 
+import argparse
 import contextlib
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
-PREFIX = "demo"
+from tool import bench, device, fault
+from tool.place import DEFAULT_REGION, Control, Place, Trouble
+from tool.programs import Programs, guard, run, wait_for
+from tool.up import Region
+
 CLIENT_ID = "demo-device"
-BROKER_NAME = "broker.demo"
-# Of the messages that are on their way to the auditor when the broker is killed: so few that the
-# broker cannot have kept any back because a socket was full. See docs/demo.md.
+PREFIX = CLIENT_ID      # of its topics: what the policy of a lab's device allows
+# The port that the device uses. The auditor's is the other one for MQTT, "mixed".
+DEVICE_PORT = "mqtt"
+AUDITOR_ALPN = "x-amzn-mqtt-ca"
+AUDITOR_POLICY = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+# Quotas would be losses of the broker's making; see docs/demo.md.
+SWITCHES = [f"{quota}=0" for quota in (
+    "publishes_per_second", "bytes_per_second", "connects_per_client", "drained_per_second",
+    "stored_per_second", "stored_per_second_all")]
+ADMINISTRATIVE_ACTION = 0x98
+# Of the messages that are on their way to the auditor when the broker is killed: so few that neither
+# mosquitto nor the front door can have kept any back, because a socket was full or 100 messages were
+# not acknowledged. See docs/demo.md.
 SETTLED_BYTES = 8192
 
 
-class Trouble(Exception):
-    """Something the demo needs does not work; the text says what."""
-
-
-def program(name):
-    """Daemons and network tools are not on everybody's PATH."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
-    if path is None:
-        raise Trouble(f"the program {name} is missing; tools/setup installs it")
-    return path
-
-
-def run(*command, text=None):
-    """Runs a short command to its end; its output. Fails with its last words."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60,
-                          **({} if text is not None else {"stdin": subprocess.DEVNULL}))
-    if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise Trouble(f"{' '.join(map(str, command[:4]))}…: {words[-1] if words else 'failed'}")
-    return done.stdout
-
-
-def start(command, **options):
-    """Starts a process that ends when the calling thread does, and that Ctrl-C does not reach."""
-    guard = [program("setpriv"), "--pdeathsig", "KILL", "--"]
-    return subprocess.Popen(guard + [str(word) for word in command], start_new_session=True,
-                            **{"stdin": subprocess.DEVNULL, **options})
-
-
-def end(process, patience=3):
-    """Asks, then insists."""
-    if process is None or process.poll() is not None:
-        return
-    process.send_signal(signal.SIGCONT)
-    process.terminate()
-    try:
-        process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Trouble(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def process_state(pid):
-    """The letter of proc(5): S asleep, T stopped, …"""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def make_certificates(folder, addresses):
-    """A CA of today, a server and a client certificate, all EC P-256."""
-    openssl = program("openssl")
-    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    ca = folder / "ca"
-    run(openssl, "req", "-x509", *new, "-days", "30", "-subj", "/CN=Holdfast demo CA",
-        "-keyout", f"{ca}.key", "-out", f"{ca}.crt")
-    alternatives = ",".join([f"DNS:{BROKER_NAME}"] + [f"IP:{a}" for a in addresses])
-    for name, common, usage, names in (("server", BROKER_NAME, "serverAuth", alternatives),
-                                       ("client", CLIENT_ID, "clientAuth", f"DNS:{CLIENT_ID}")):
-        base = folder / name
-        pathlib.Path(f"{base}.ext").write_text(
-            f"subjectAltName={names}\nextendedKeyUsage={usage}\nkeyUsage=digitalSignature\n"
-            "basicConstraints=CA:FALSE\n")
-        run(openssl, "req", *new, "-subj", f"/CN={common}", "-keyout", f"{base}.key",
-            "-out", f"{base}.csr")
-        run(openssl, "x509", "-req", "-in", f"{base}.csr", "-CA", f"{ca}.crt", "-CAkey",
-            f"{ca}.key", "-CAcreateserial", "-days", "30", "-out", f"{base}.crt",
-            "-extfile", f"{base}.ext")
+    """The letter of proc(5): S asleep, T stopped, …; none when it has gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 class NamespacePath:
@@ -113,12 +53,11 @@ class NamespacePath:
 
     kind = "network namespaces, nftables drops every packet"
     silent_verdicts = {"silent_peer", "tcp_timeout"}
-    device_host, device_port = "10.213.77.1", 8883
-    listen = ("10.213.77.1", 8883)
+    device_host, listen = "10.213.77.1", "0.0.0.0"  # the auditor is on loopback
     cut = "table inet holdfast { chain in { type filter hook input priority 0; iifname \"hf0\" drop; }; }"
 
     def __init__(self):
-        self.ip, self.nft = program("ip"), program("nft")
+        self.ip, self.nft = Programs.system("ip"), Programs.system("nft")
         self._sweep()
         stem = f"hf{os.getpid()}"
         self.device_ns, self.broker_ns = f"{stem}-device", f"{stem}-broker"
@@ -147,14 +86,11 @@ class NamespacePath:
     def broker_side(self):
         return self.on(self.broker_ns)
 
-    def open(self, _broker_port):
-        pass
-
-    def silence(self):
+    def silence(self, _broker=None):
         for name in (self.device_ns, self.broker_ns):
             run(*self.on(name), self.nft, "-f", "-", text=self.cut)
 
-    def speak(self):
+    def speak(self, _broker=None):
         for name in (self.device_ns, self.broker_ns):
             run(*self.on(name), self.nft, "delete", "table", "inet", "holdfast")
 
@@ -172,18 +108,12 @@ class NamespacePath:
 
 
 class RelayPath:
-    """A relay between device and broker that stops accepting, reading and writing. Needs no root."""
+    """The fault relay in the Region's front door holds back what comes and goes. Needs no root."""
 
-    kind = "a relay on loopback that stops reading"
+    kind = "the lab's fault relay on loopback holds every byte back"
     # The kernel still answers for the relay, so the handshake is what fails next.
     silent_verdicts = {"silent_peer", "tcp_timeout", "tls_timeout"}
-    device_host = "127.0.0.1"
-
-    def __init__(self, binary):
-        self.binary = binary
-        self.listen = ("127.0.0.1", free_port())
-        self.process = None
-        self.device_port = 0
+    device_host = listen = "127.0.0.1"
 
     def device_side(self):
         return []
@@ -191,144 +121,117 @@ class RelayPath:
     def broker_side(self):
         return []
 
-    def open(self, broker_port):
-        self.process = start([self.binary, broker_port], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True, bufsize=1)
-        words = self.process.stdout.readline().split()
-        if len(words) != 2:
-            raise Trouble("the relay did not start")
-        self.device_port = int(words[1])
+    def silence(self, broker):
+        broker.set_faults("black-hole")
 
-    def _order(self, word):
-        self.process.stdin.write(word + "\n")
-        if self.process.stdout.readline().strip() != f"ok {word}":
-            raise Trouble("the relay does not obey")
-
-    def silence(self):
-        self._order("silence")
-
-    def speak(self):
-        self._order("speak")
+    def speak(self, broker):
+        broker.clear_faults()
 
     def close(self):
-        end(self.process)
-        if self.process:
-            self.process.stdin.close()
-            self.process.stdout.close()
+        pass
 
 
 class Broker:
-    """A real mosquitto: mTLS for the device, a plain listener on loopback for the auditor."""
+    """A Region of the lab: a real mosquitto, and before it a front door with mTLS and policies."""
 
-    def __init__(self, folder, path, plugin):
-        self.folder, self.path = folder, path
-        self.process = None
-        self.kicks, self.refusing = 0, 0
-        self.plain_port = free_port()
-        self.store = folder / "broker" / "mosquitto.db"
-        self.store.parent.mkdir()
-        os.chmod(self.store.parent, 0o700)
-        self._write_orders()
-        user = subprocess.check_output(["id", "-un"], text=True).strip()
-        host, port = path.listen
-        self.config = folder / "mosquitto.conf"
-        self.config.write_text(f"""
-user {user}
-persistence true
-persistence_location {self.store.parent}/
-max_inflight_messages 0
-max_queued_messages 0
-set_tcp_nodelay true
-allow_anonymous true
-log_dest stderr
-log_type all
-log_timestamp_format %H:%M:%S
-plugin {plugin}
-plugin_opt_control_file {folder}/control
-listener {self.plain_port} 127.0.0.1
-listener {port} {host}
-require_certificate true
-cafile {folder}/ca.crt
-certfile {folder}/server.crt
-keyfile {folder}/server.key
-tls_version tlsv1.2
-""")
+    def __init__(self, folder, path, tools):
+        self.place = Place(folder / "lab").region(DEFAULT_REGION)
+        names = [] if path.device_host == path.listen else [path.device_host]
+        self.arguments = argparse.Namespace(listen=path.listen, ports=None, name=names,
+                                            switch=SWITCHES)
+        # Should the demo be killed, a paused process ends at SIGKILL only.
+        self.region = Region(self.place, tools, self.arguments,
+                             around=[*guard(), *path.broker_side()])
 
     def start(self):
-        log_name = self.folder / "broker.log"
-        with open(log_name, "ab") as log:
-            before = log.tell()
-            self.process = start([*self.path.broker_side(), program("mosquitto"), "-c",
-                                  self.config], stdout=log, stderr=log)
+        self.region.start()
+        self.arguments.ports = [self.region.ports[port] for port in fault.PORTS]
 
-        def running():
-            if self.process.poll() is not None:
-                raise Trouble(f"mosquitto does not start; see {log_name}")
-            with open(log_name, "rb") as log_now:
-                log_now.seek(before)
-                return b" running" in log_now.read()
-        wait_for(running, 10, "mosquitto")
+    def port(self, name):
+        return self.region.ports[name]
+
+    def make(self, name, folder, policy=None):
+        """A thing, and its files in `folder`: ca.pem, device.pem, device.key."""
+        device.create(self.place, name, folder, policy)
 
     def save(self):
-        """Has mosquitto write its sessions to disk."""
-        self.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: self.store.exists() and self.store.stat().st_size > 0, 5,
+        """Has mosquitto write its sessions to disk. The front door does so at each change."""
+        store = self.place.file("mosquitto.db")
+        before = store.stat().st_mtime_ns if store.exists() else 0
+        self.region.broker.send_signal(signal.SIGUSR1)
+        wait_for(lambda: store.exists() and store.stat().st_mtime_ns != before, 5,
                  "mosquitto saves its sessions")
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        for process in (self.region.front, self.region.broker):
+            process.kill()
+        for process in (self.region.front, self.region.broker):
+            process.wait()
 
     def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: process_state(self.process.pid) == "T", 5, "mosquitto pauses")
+        """Stops mosquitto; the front door goes on."""
+        self.region.broker.send_signal(signal.SIGSTOP)
+        wait_for(lambda: process_state(self.region.broker.pid) == "T", 5, "mosquitto pauses")
 
     def resume(self):
-        self.process.send_signal(signal.SIGCONT)
+        self.region.broker.send_signal(signal.SIGCONT)
+
+    def door_is_idle(self):
+        return process_state(self.region.front.pid) == "S"
+
+    def _order(self, name, **members):
+        with Control(self.place.control_socket) as control:
+            return control.ask(name, **members)
 
     def kick_all(self):
-        self.kicks += 1
-        self._write_orders()
+        for port in fault.PORTS:
+            self._order(f"{port}.kick", how="disconnect", reason=ADMINISTRATIVE_ACTION)
 
-    def refuse(self, yes):
-        self.refusing = int(yes)
-        self._write_orders()
+    def set_faults(self, faults):
+        """Between the device and the Region; the auditor's port is spared."""
+        self._order("faults.set", faults=faults, ports=[DEVICE_PORT])
 
-    def _write_orders(self):
-        new = self.folder / "control.new"
-        new.write_text(f"refuse={self.refusing} kick={self.kicks}\n")
-        os.replace(new, self.folder / "control")
-
-    def publish(self, topic, text):
-        """As a client that is not ours, with QoS 1. False when the broker did not take it."""
-        done = subprocess.run([*self.path.broker_side(), program("mosquitto_pub"), "-h",
-                               "127.0.0.1", "-p", str(self.plain_port), "-i",
-                               f"auditor-{os.getpid()}", "-q", "1", "-t", topic, "-m", text],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
-        return done.returncode == 0
+    def clear_faults(self):
+        self._order("faults.clear")
 
     def close(self):
-        end(self.process)
+        self.region.close()
 
 
 class Auditor:
-    """mosquitto_sub with a session that the broker keeps; writes down every message."""
+    """mosquitto_sub with a session that the broker keeps; writes down every message. It is started
+    again when it ends, as it does when TLS is cut."""
 
     def __init__(self, folder, path, broker):
         self.path, self.broker = path, broker
+        self.files = folder / "auditor"
         self.record = folder / "record"
         self.record.touch()
         self.marks = 0
-        self.process = None
         self.log = folder / "auditor.log"
+        self.program = None
+
+    def client(self, name, *words):
+        """A mosquitto client as the auditor: the command. Not our code."""
+        return [*self.path.broker_side(), Programs.system(name), "-h", "127.0.0.1", "-p",
+                str(self.broker.port("mixed")), "--tls-alpn", AUDITOR_ALPN, "--cafile",
+                str(self.files / "ca.pem"), "--cert", str(self.files / "device.pem"), "--key",
+                str(self.files / "device.key"), "-q", "1", *words]
 
     def start(self):
-        with open(self.record, "ab") as record, open(self.log, "ab") as log:
-            self.process = start(
-                [*self.path.broker_side(), program("mosquitto_sub"), "-h", "127.0.0.1", "-p",
-                 self.broker.plain_port, "-i", "auditor-record", "-V", "mqttv311", "-c", "-q", "1",
-                 "-k", "10", "-t", f"{PREFIX}/#", "-t", "audit/#", "-F", "%U %t %p"],
-                stdout=record, stderr=log)
+        self.broker.make("auditor", self.files, AUDITOR_POLICY)
+        self.program = bench.Program(
+            self.client("mosquitto_sub", "-i", "auditor-record", "-V", "mqttv311", "-c", "-k", "10",
+                        "-t", f"{PREFIX}/#", "-t", "audit/#", "-F", "%U %t %p"),
+            self.log, out=self.record)
+        self.program.start()
+
+    def publish(self, topic, text):
+        """False when the broker did not take it."""
+        done = subprocess.run(
+            self.client("mosquitto_pub", "-i", f"auditor-{os.getpid()}", "-t", topic, "-m", text),
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+        return done.returncode == 0
 
     def caught_up(self, seconds=20):
         """Returns when a mark, sent through the broker after everything else, was recorded.
@@ -338,11 +241,9 @@ class Auditor:
         deadline = time.monotonic() + seconds
         again = 0.0
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                self.start()  # mosquitto_sub gave up; its session is kept
             # Once a second: a mark sent before the very first subscription goes nowhere.
             if time.monotonic() >= again:
-                self.broker.publish(*mark.decode().strip().split(" ", 1))
+                self.publish(*mark.decode().strip().split(" ", 1))
                 again = time.monotonic() + 1
             data = self.record.read_bytes()
             at = data.rfind(mark)
@@ -351,12 +252,19 @@ class Auditor:
             time.sleep(0.02)
         raise Trouble(f"the auditor did not get a mark within {seconds} s; see {self.log}")
 
+    @property
+    def pid(self):
+        return self.program.process.pid
+
     def waiting_bytes(self):
-        """Bytes in the kernel between broker and auditor; None when they are not connected."""
-        port = f":{self.broker.plain_port:04X}"
-        own = self._sockets()
-        table = [line.split() for line in
-                 pathlib.Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]]
+        """Bytes in the kernel between front door and auditor; None when they are not connected."""
+        port = f":{self.broker.port('mixed'):04X}"
+        try:
+            own = self._sockets()
+            lines = pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]
+        except OSError:
+            return None  # it has just ended
+        table = [line.split() for line in lines]
         # Words: 1 local, 2 remote address, 3 state (01 established), 4 send:receive queue, 9 inode.
         for mine in table:
             if mine[2].endswith(port) and mine[3] == "01" and mine[9] in own:
@@ -368,55 +276,59 @@ class Auditor:
     def _sockets(self):
         """Inode numbers of the auditor's sockets."""
         found = set()
-        for entry in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 target = os.readlink(entry)
                 if target.startswith("socket:["):
                     found.add(target[8:-1])
         return found
 
+    def _has_all(self):
+        """With mosquitto paused: nothing is left to do for the front door, then nothing between it
+        and the auditor, then nothing for the auditor. What it has read is in the file. Also true when
+        it is not connected."""
+        if not self.broker.door_is_idle():
+            return False
+        waiting = self.waiting_bytes()
+        return waiting is None or (waiting == 0 and process_state(self.pid) == "S")
+
     def settle_and_pause_broker(self):
-        """Pauses the broker at a moment when it holds nothing back from the auditor, and waits
-        until the auditor has read all: what the broker has PUBACKed so far is in the record."""
+        """Pauses the broker at a moment when nothing is held back from the auditor, and waits until
+        it has read all: what the broker has PUBACKed so far is in the record."""
         for _ in range(50):
             behind_mark = self.caught_up()
             self.broker.pause()
-            first = self.waiting_bytes()
-            if first is not None and first <= SETTLED_BYTES:
-                # Nothing unread, and asleep: what it has read is in the file.
-                wait_for(lambda: self.waiting_bytes() in (0, None) and
-                         process_state(self.process.pid) == "S", 10, "the auditor reads")
-                if (self.waiting_bytes() == 0 and
-                        self.record.stat().st_size - behind_mark <= SETTLED_BYTES):
-                    return
+            wait_for(self._has_all, 10, "the auditor reads")
+            if (self.waiting_bytes() == 0 and
+                    self.record.stat().st_size - behind_mark <= SETTLED_BYTES):
+                return
             self.broker.resume()
         raise Trouble("the auditor cannot keep up at this rate; try a smaller --rate")
 
     def close(self):
-        end(self.process)
+        if self.program:
+            self.program.close()
 
 
 class Device:
-    """host-telemetry under a supervisor that restarts it whenever it ends, until told not to."""
+    """host-telemetry, started again whenever it ends, until told not to."""
 
-    def __init__(self, folder, path, binary, rate, timing):
-        self.folder, self.path, self.binary, self.rate = folder, path, binary, rate
+    def __init__(self, folder, path, broker, binary, rate, timing):
         self.socket = folder / "device.sock"
         self.journal = folder / "journal"
         self.log = folder / "device.log"
         self.config = folder / "device.toml"
-        self.process = None
-        self.starts = []            # monotonic times
-        self.exits = []
-        self.wanted = True
-        self.thread = None
-        self.lock = threading.Lock()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+        self.program = bench.Program(
+            [*path.device_side(), binary, "--config", self.config, "--rate", rate, "--prefix",
+             PREFIX, "--journal", self.journal], self.log, environment)
+        broker.make(CLIENT_ID, folder / "device")
         status = f"{PREFIX}/{CLIENT_ID}/status"
         self.config.write_text(f"""\
 # Written by tools/demo.
 [connection]
 host = "{path.device_host}"
-port = {path.device_port}
+port = {broker.port(DEVICE_PORT)}
 client_id = "{CLIENT_ID}"
 [connection.will]
 topic = "{status}"
@@ -425,10 +337,10 @@ payload = "gone"
 topic = "{status}"
 payload = "here"
 [tls]
-ca_file = "ca.crt"
-cert_file = "client.crt"
-key_file = "client.key"
-server_name = "{BROKER_NAME}"
+ca_file = "device/ca.pem"
+cert_file = "device/device.pem"
+key_file = "device/device.key"
+server_name = "localhost"
 [timing]
 connect = "{timing.connect}s"
 connack = "{timing.connect}s"
@@ -447,45 +359,33 @@ directory = "outbox"
 socket = "device.sock"
 """)
 
-    def start(self):
-        self.thread = threading.Thread(target=self._supervise, daemon=True)
-        self.thread.start()
+    @property
+    def starts(self):
+        return self.program.starts
 
-    def _supervise(self):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
-        while True:
-            with self.lock:
-                if not self.wanted:
-                    return
-                with open(self.log, "ab") as log:
-                    self.process = start([*self.path.device_side(), self.binary, "--config",
-                                          self.config, "--rate", self.rate, "--prefix", PREFIX,
-                                          "--journal", self.journal],
-                                         stdout=log, stderr=log, env=environment)
-                self.starts.append(time.monotonic())
-            self.exits.append(self.process.wait())
-            time.sleep(0.5)
+    @property
+    def exits(self):
+        """The exit statuses so far."""
+        return [status for _, status in self.program.exits]
+
+    def start(self):
+        self.program.start()
 
     def kill(self):
-        self.process.kill()
+        self.program.signal(signal.SIGKILL)
 
     def stop(self):
         """SIGTERM; the exit status and the seconds it took."""
-        with self.lock:
-            self.wanted = False
-        before = time.monotonic()
-        ended = len(self.exits)
-        self.process.terminate()
-        wait_for(lambda: len(self.exits) > ended or self.process.poll() is not None, 20,
-                 "the device stops")
-        return self.process.returncode, time.monotonic() - before
+        before, known = time.monotonic(), len(self.program.exits)
+        self.program.hold()
+        self.program.signal(signal.SIGTERM)
+        ended = self.program.wait_exit(known, 20)
+        if ended is None:
+            raise Trouble(f"the device does not stop at SIGTERM; see {self.log}")
+        return ended[1], ended[0] - before
 
     def close(self):
-        with self.lock:
-            self.wanted = False
-        end(self.process, 6)
-        if self.thread:
-            self.thread.join(5)
+        self.program.close()
 
 
 class LocalApi:
@@ -517,10 +417,10 @@ class LocalApi:
         self.connection = self.reader = None
 
 
-def make_path(kind, relay_binary):
+def make_path(kind):
     """The best path there is, and why not a better one."""
     if kind == "relay":
-        return RelayPath(relay_binary), "as asked"
+        return RelayPath(), "as asked"
     try:
         if os.geteuid() != 0:
             raise Trouble("not root")
@@ -528,7 +428,7 @@ def make_path(kind, relay_binary):
     except Trouble as trouble:
         if kind == "namespace":
             raise
-        return RelayPath(relay_binary), f"no network namespaces: {trouble}"
+        return RelayPath(), f"no network namespaces: {trouble}"
 
 
 def make_folder():

@@ -11,12 +11,28 @@ namespace {
 /// Where presigned links lead: the port's https://HOST:PORT/files/BUCKET/KEY.
 constexpr std::string_view kFiles = "/files/";
 
+/// Whom a signature of the WebSocket upgrade is for.
+constexpr const char* kDeviceGateway = "iotdevicegateway";
+
+iot::HttpQuestion question_of(const net::HttpQuestion& from) {
+  return {from.method, from.target, from.headers, from.body, from.certificate};
+}
+
 net::HttpAnswer answer_of(iot::HttpAnswer from) {
   net::HttpAnswer answer;
   answer.status = from.status;
   answer.headers = std::move(from.headers);
   answer.body = std::move(from.body);
   return answer;
+}
+
+net::HttpAnswer forbidden() {
+  return {403,
+          {{"Content-Type", "application/json"}, {"x-amzn-ErrorType", "ForbiddenException"}},
+          R"({"message":"Forbidden"})",
+          {},
+          {},
+          {}};
 }
 
 /// A number of bytes, if `request` has it.
@@ -31,34 +47,79 @@ Result<std::optional<std::uint64_t>> position(const net::Json& request, const st
 
 }  // namespace
 
-RegionHttp::RegionHttp(const env::Clock& clock, iot::Region& region, iot::Access& access,
-                       iot::Downloads& downloads, std::filesystem::path files)
-    : clock_(clock),
-      downloads_(downloads),
-      files_(std::move(files)),
-      data_plane_({[&region](std::string_view operation, const iot::Json& input) {
-                     return region.call(operation, input);
-                   },
-                   [&access](std::string_view principal, std::string_view action,
-                             std::string_view resource) {
-                     iot::Requester who;
-                     who.principal = principal;
-                     return access.allows(who, action, resource, {});
-                   }}) {}
+RegionHttp::RegionHttp(World world)
+    : world_(std::move(world)),
+      data_plane_(
+          {[&region = world_.region](std::string_view operation, const iot::Json& input) {
+             return region.call(operation, input);
+           },
+           [&access = world_.services.access](const iot::HttpQuestion& question,
+                                              std::string_view action, std::string_view resource) {
+             iot::Requester who;
+             who.principal = question.principal;
+             who.access_key = question.access_key;
+             return access.allows(who, action, resource, {});
+           }}),
+      credentials_({world_.services.registry, world_.services.access, world_.services.role_aliases,
+                    world_.services.iam, world_.region.switches}) {}
 
 net::HttpAnswer RegionHttp::answer(const net::HttpQuestion& question) {
-  const iot::HttpQuestion asked{question.method, question.target, question.headers, question.body,
-                                question.certificate};
-  // Links of downloads are signed, and need no certificate.
+  iot::HttpQuestion asked = question_of(question);
+  // Links of downloads are signed in their own way, and need no certificate.
   if (asked.target.starts_with(kFiles)) return download(asked);
+  if (iot::CredentialProvider::claims(asked.target)) {
+    return answer_of(credentials_.answer(world_.clock.now(), world_.clock.wall(), asked));
+  }
+  if (asked.principal.empty() && iot::is_signed(asked)) {
+    const auto key = verify(question, iot::DataPlane::signing_name(asked.target));
+    if (!key) return forbidden();
+    asked.principal = key->principal;
+    asked.access_key = key->id;
+  }
   return answer_of(data_plane_.answer(asked));
+}
+
+std::optional<iot::AccessKey> RegionHttp::verify(const net::HttpQuestion& question,
+                                                 std::string service) const {
+  const iot::SignatureScope scope{world_.name, std::move(service),
+                                  world_.region.switches.signature_seconds * 1000};
+  auto verdict = iot::verify_sigv4(world_.clock.wall(), question_of(question), scope,
+                                   world_.services.iam, world_.crypto);
+  if (auto* key = std::get_if<iot::AccessKey>(&verdict)) return std::move(*key);
+  world_.trace.event("signature_refused", 0,
+                     {{"peer", question.peer}, {"words", std::get<std::string>(verdict)}});
+  return std::nullopt;
+}
+
+std::optional<net::HttpAnswer> RegionHttp::refuse_upgrade(const net::HttpQuestion& question) const {
+  if (!iot::is_signed(question_of(question)) || verify(question, kDeviceGateway)) {
+    return std::nullopt;
+  }
+  return forbidden();
+}
+
+void RegionHttp::recognize(const net::HttpQuestion& upgrade, iot::Arrival& arrival) const {
+  const iot::HttpQuestion asked = question_of(upgrade);
+  if (!iot::is_signed(asked)) {
+    arrival.by = iot::Arrival::By::custom;
+    arrival.authorizer_parameters = iot::authorizer_parameters(asked);
+    return;
+  }
+  arrival.by = iot::Arrival::By::sigv4;
+  // Refused before, when it was not right. Should time have run out since, it is as a key that is
+  // unknown, to which nothing is allowed.
+  const iot::AccessKey key =
+      verify(upgrade, kDeviceGateway).value_or(iot::AccessKey{"expired", {}, {}, {}, {}});
+  arrival.principal = key.principal;
+  arrival.access_key = key.id;
+  arrival.expires = key.expires;
 }
 
 net::HttpAnswer RegionHttp::download(iot::HttpQuestion question) {
   question.target.erase(0, kFiles.size() - 1);
-  iot::Download found = downloads_.open(clock_.wall(), question);
+  iot::Download found = world_.services.downloads.open(world_.clock.wall(), question);
   if (found.path.empty()) return answer_of(std::move(found.refusal));
-  const std::filesystem::path file = files_ / found.path;
+  const std::filesystem::path file = world_.files / found.path;
   std::error_code failure;
   if (!std::filesystem::is_regular_file(file, failure)) {
     return {
@@ -72,7 +133,7 @@ net::HttpAnswer RegionHttp::download(iot::HttpQuestion question) {
 }
 
 void RegionHttp::set_port(std::uint16_t port) {
-  downloads_.set_base("https://localhost:" + std::to_string(port) + "/files");
+  world_.services.downloads.set_base("https://localhost:" + std::to_string(port) + "/files");
 }
 
 void RegionHttp::add_operations(net::Control& control) {
@@ -89,7 +150,7 @@ void RegionHttp::add_operations(net::Control& control) {
                   if (!at) return at.error();
                   *member = *at;
                 }
-                downloads_.set_fault(*path, fault);
+                world_.services.downloads.set_fault(*path, fault);
                 return net::Json::object();
               });
 }

@@ -1,28 +1,48 @@
-// What a Region answers over HTTPS: files behind presigned links, and the data plane.
+// What a Region answers over HTTPS: files behind presigned links, the data plane, the credential
+// provider; and who may upgrade to WebSocket.
 //
 // Threads: the loop's thread only.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "env/clock.h"
+#include "lab/iot/access.h"
+#include "lab/iot/credentials.h"
 #include "lab/iot/data_plane.h"
 #include "lab/iot/downloads.h"
 #include "lab/iot/region.h"
+#include "lab/iot/sigv4.h"
 #include "lab/net/control.h"
 #include "lab/net/http.h"
+#include "lab/net/trace.h"
+#include "lab/region_services.h"
 
 namespace holdfast::lab {
 
 class RegionHttp {
  public:
-  /// `files`: what stands for S3. All outlive it.
-  RegionHttp(const env::Clock& clock, iot::Region& region, iot::Access& access,
-             iot::Downloads& downloads, std::filesystem::path files);
+  /// All outlive it.
+  struct World {
+    const env::Clock& clock;
+    iot::Region& region;
+    RegionServices& services;
+    const iot::Crypto& crypto;
+    net::Trace& trace;
+    std::string name;             ///< Of the Region: "eu-central-1".
+    std::filesystem::path files;  ///< What stands for S3.
+  };
+  explicit RegionHttp(World world);
 
   [[nodiscard]] net::HttpAnswer answer(const net::HttpQuestion& question);
+  /// An upgrade to WebSocket: a signature must be right. Without one a custom authorizer will say.
+  [[nodiscard]] std::optional<net::HttpAnswer> refuse_upgrade(
+      const net::HttpQuestion& question) const;
+  /// Adds what the upgrade says of who comes.
+  void recognize(const net::HttpQuestion& upgrade, iot::Arrival& arrival) const;
   /// Presigned links lead to this port from now on.
   void set_port(std::uint16_t port);
   /// Adds "download.fault": {"path": "BUCKET/KEY", "expired", "cut_at", "corrupt_at", "stall_at"}.
@@ -30,11 +50,13 @@ class RegionHttp {
 
  private:
   [[nodiscard]] net::HttpAnswer download(iot::HttpQuestion question);
+  /// Who signed for `service`, or why it does not count; that is in the trace then.
+  [[nodiscard]] std::optional<iot::AccessKey> verify(const net::HttpQuestion& question,
+                                                     std::string service) const;
 
-  const env::Clock& clock_;
-  iot::Downloads& downloads_;
-  std::filesystem::path files_;
+  World world_;
   iot::DataPlane data_plane_;
+  iot::CredentialProvider credentials_;
 };
 
 }  // namespace holdfast::lab

@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/result.h"
@@ -65,18 +67,37 @@ void declare(CLI::App& app, Arguments& a) {
       ->each([&a](const std::string& file) { a.server.broker_password = file; });
 }
 
-/// Whether a certificate may come in: what the registry knows of it.
-net::ClientVerdict judge(const iot::Registry& registry, const env::Clock& clock,
-                         const net::PeerCertificate& shown) {
-  const iot::Certificate* known = registry.certificate(shown.fingerprint);
-  if (known == nullptr) return net::ClientVerdict::unknown_ca;
-  if (known->status != iot::CertificateStatus::active) return net::ClientVerdict::revoked;
-  const WallTime now = clock.wall();
-  const bool valid = known->facts.not_before <= now && now < known->facts.not_after;
-  return valid ? net::ClientVerdict::accept : net::ClientVerdict::expired;
+iot::Admission::Shown shown_by(const net::PeerCertificate& peer, std::string server_name) {
+  return {peer.fingerprint, peer.pem, std::move(server_name)};
 }
 
-iot::Arrival arrival_of(const net::Visitor& visitor) {
+/// During the handshake.
+net::ClientVerdict judge(const iot::Admission& admission, WallTime now,
+                         const net::PeerCertificate& peer) {
+  switch (admission.look(now, shown_by(peer, {}))) {
+    case iot::Admission::Verdict::fine:
+      return net::ClientVerdict::accept;
+    case iot::Admission::Verdict::unknown:
+      return net::ClientVerdict::unknown_ca;
+    case iot::Admission::Verdict::inactive:
+      return net::ClientVerdict::revoked;
+    case iot::Admission::Verdict::expired:
+      break;
+  }
+  return net::ClientVerdict::expired;
+}
+
+/// After it.
+std::optional<std::string> turn_away(const net::TlsFacts& facts, WallTime now,
+                                     iot::Admission& admission, iot::Region& region) {
+  if (!facts.peer) return std::nullopt;
+  iot::Answers answers;
+  auto words = admission.turn_away(now, shown_by(*facts.peer, facts.server_name), answers);
+  region.accept(std::move(answers));
+  return words;
+}
+
+iot::Arrival arrival_of(const net::Visitor& visitor, const RegionHttp& http) {
   iot::Arrival arrival;
   arrival.address = visitor.peer.substr(0, visitor.peer.rfind(':'));
   arrival.websocket = visitor.upgrade != nullptr;
@@ -84,13 +105,27 @@ iot::Arrival arrival_of(const net::Visitor& visitor) {
   arrival.domain = visitor.tls->server_name;
   if (visitor.tls->peer) arrival.principal = visitor.tls->peer->fingerprint;
   if (visitor.tls->alpn == "mqtt") arrival.by = iot::Arrival::By::custom;
-  if (visitor.upgrade != nullptr) {
-    arrival.by = iot::Arrival::By::custom;
-    const net::HttpQuestion& q = *visitor.upgrade;
-    arrival.authorizer_parameters =
-        iot::authorizer_parameters({q.method, q.target, q.headers, q.body, q.certificate});
-  }
+  if (visitor.upgrade != nullptr) http.recognize(*visitor.upgrade, arrival);
   return arrival;
+}
+
+/// The endpoint's certificates: the right ones, and the bad ones of faults.
+Status use_certificates(net::Pki& pki, WallTime now, RegionServer::Options& options) {
+  net::ServerFiles identity = pki.server_files();
+  options.chain_file = std::move(identity.chain);
+  options.key_file = std::move(identity.key);
+  options.client_ca_file = pki.ca_file();
+  for (const net::BadServer kind : net::kBadServers) {
+    if (const auto made = pki.bad_server(now, kind); !made) return made.error();
+  }
+  options.fault_certificates = pki.fault_folder();
+  return {};
+}
+
+Status set_switches(iot::Switches& switches, const std::string& wanted) {
+  if (wanted.empty()) return {};
+  const auto changes = iot::parse_json(wanted);
+  return changes ? iot::change(switches, *changes) : changes.error();
 }
 
 Status start_with(net::FaultSwitch& faults, const std::string& request) {
@@ -113,16 +148,9 @@ int serve(const Arguments& a, RegionServer::Options options) {
   }
   auto pki = net::Pki::open(a.pki, clock->wall(), *random, a.names);
   if (!pki) return fail(kFailed, pki.error().message);
-  const net::ServerFiles identity = (*pki)->server_files();
-  options.chain_file = identity.chain;
-  options.key_file = identity.key;
-  options.client_ca_file = (*pki)->ca_file();
-  for (const net::BadServer kind : net::kBadServers) {
-    if (const auto made = (*pki)->bad_server(clock->wall(), kind); !made) {
-      return fail(kFailed, made.error().message);
-    }
+  if (const Status done = use_certificates(**pki, clock->wall(), options); !done) {
+    return fail(kFailed, done.error().message);
   }
-  options.fault_certificates = (*pki)->fault_folder();
 
   const net::OpenSslCrypto crypto;
   const std::filesystem::path files = std::filesystem::path(a.directory) / "files";
@@ -130,23 +158,24 @@ int serve(const Arguments& a, RegionServer::Options options) {
       {a.region, *random, **pki, **pki, crypto, options.broker_password, files});
   iot::Region region({*clock, *random, services.access, options.broker_password});
   services.join(region);
-  RegionHttp http(*clock, region, services.access, services.downloads, files);
+  RegionHttp http({*clock, region, services, crypto, trace, a.region, files});
   net::FaultSwitch faults(loop, trace, *clock);
   RegionServer server(
       {{loop, *clock, *random, trace, faults},
        region,
-       [&](const net::PeerCertificate& shown) { return judge(services.registry, *clock, shown); },
-       arrival_of,
+       [&](const auto& peer) { return judge(services.admission, clock->wall(), peer); },
+       [&](const net::TlsFacts& facts) {
+         return turn_away(facts, clock->wall(), services.admission, region);
+       },
+       [&http](const net::Visitor& visitor) { return arrival_of(visitor, http); },
        [&http](const net::HttpQuestion& question) { return http.answer(question); },
-       nullptr},
+       [&http](const net::HttpQuestion& question) { return http.refuse_upgrade(question); }},
       std::move(options));
   if (const Status started = server.start(); !started) {
     return fail(kFailed, started.error().message);
   }
-  if (!a.switches.empty()) {
-    const auto wanted = iot::parse_json(a.switches);
-    const Status changed = wanted ? iot::change(region.switches, *wanted) : wanted.error();
-    if (!changed) return fail(kUsage, "--switches: " + changed.error().message);
+  if (const Status set = set_switches(region.switches, a.switches); !set) {
+    return fail(kUsage, "--switches: " + set.error().message);
   }
   if (const Status set = start_with(faults, a.faults); !set) {
     return fail(kUsage, "--faults: " + set.error().message);

@@ -172,6 +172,11 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
   tls.accept_name = [this](const std::string& name) {
     return !name.empty() || !parts_.region.switches.require_sni;
   };
+  options.turn_away = [this](const net::TlsFacts& facts) {
+    auto words = parts_.turn_away(facts);
+    settle_soon();
+    return words;
+  };
   options.websocket = port != Port::mqtt;
   if (port == Port::mixed) {
     tls.choose_alpn = choose_alpn;
@@ -186,6 +191,11 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
     return answer;
   };
   options.refuse_upgrade = parts_.refuse_upgrade;
+  if (port == Port::https) {  // no WebSocket there, as on AWS's 8443
+    options.refuse_upgrade = [](const net::HttpQuestion&) {
+      return net::HttpAnswer{404, {}, {}, {}, {}, {}};
+    };
+  }
   return options;
 }
 

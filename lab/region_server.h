@@ -52,6 +52,8 @@ class RegionServer {
     iot::Region& region;
     /// Whether a client certificate may come in (by its id), and how it is refused.
     std::function<net::ClientVerdict(const net::PeerCertificate&)> judge;
+    /// Why a device is not let in after its handshake; see net::RelayOptions.
+    std::function<std::optional<std::string>(const net::TlsFacts&)> turn_away;
     /// Who a device is, by what came before its first packet.
     std::function<iot::Arrival(const net::Visitor&)> arrival;
     net::HttpHandler http;
@@ -80,7 +82,6 @@ class RegionServer {
   [[nodiscard]] net::RelayOptions relay_options(Port port, std::uint16_t number);
   [[nodiscard]] std::vector<std::unique_ptr<mqtt::Stage>> stages(const std::string& relay,
                                                                  const net::Visitor& visitor);
-  [[nodiscard]] net::Relay& relay(const std::string& name) { return *relays_.at(name); }
   /// After anything that may have changed the Region: what waits is carried on.
   void settle();
   void settle_soon();

@@ -9,10 +9,13 @@
 #include <vector>
 
 #include "env/random.h"
+#include "lab/iot/admission.h"
 #include "lab/iot/authorizer.h"
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/downloads.h"
+#include "lab/iot/iam.h"
+#include "lab/iot/iam_access.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/jobs.h"
 #include "lab/iot/lifecycle.h"
@@ -20,13 +23,14 @@
 #include "lab/iot/region.h"
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
+#include "lab/iot/role_aliases.h"
 #include "lab/iot/shadow.h"
 #include "lab/iot/streams.h"
 #include "lab/stream_files.h"
 
 namespace holdfast::lab {
 
-/// What jobs ask of the registry. The lab has no thing groups and no S3.
+/// What jobs ask of the registry. The lab has no S3.
 class JobsOfRegistry : public iot::JobsWorld {
  public:
   explicit JobsOfRegistry(const iot::Registry& registry) : registry_(registry) {}
@@ -34,8 +38,8 @@ class JobsOfRegistry : public iot::JobsWorld {
     return registry_.has_thing(name);
   }
   [[nodiscard]] std::optional<std::vector<std::string>> things_in(
-      std::string_view /*group*/) const override {
-    return std::nullopt;
+      std::string_view group) const override {
+    return registry_.things_in(group);
   }
   [[nodiscard]] std::optional<std::string> read_document(std::string_view /*url*/) const override {
     return std::nullopt;
@@ -43,6 +47,23 @@ class JobsOfRegistry : public iot::JobsWorld {
 
  private:
   const iot::Registry& registry_;
+};
+
+/// Whom the registry tells of groups and asks for templates.
+class PeersOfRegistry : public iot::RegistryPeers {
+ public:
+  PeersOfRegistry(iot::Jobs& jobs, const iot::Provisioning& provisioning)
+      : jobs_(jobs), provisioning_(provisioning) {}
+  void groups_changed(WallTime now, std::string_view thing, iot::Answers& out) override {
+    jobs_.on_groups_changed(now, thing, out);
+  }
+  [[nodiscard]] bool has_template(std::string_view name) const override {
+    return provisioning_.has_just_in_time(name);
+  }
+
+ private:
+  iot::Jobs& jobs_;
+  const iot::Provisioning& provisioning_;
 };
 
 struct RegionServices {
@@ -67,7 +88,14 @@ struct RegionServices {
         provisioning(provisioning_settings(world.region), registry, world.issuer, nullptr,
                      world.random),
         authorizers(world.region, std::string(iot::Registry::kAccount), world.crypto),
-        access(registry, &authorizers) {}
+        role_aliases(world.region, std::string(iot::Registry::kAccount)),
+        iam(world.region, std::string(iot::Registry::kAccount), world.random),
+        registry_access(registry, &authorizers),
+        access(registry_access, iam),
+        peers(jobs, provisioning),
+        admission(world.reader, registry, provisioning) {
+    registry.set_peers(&peers);
+  }
 
   /// The Region asks them from now on.
   void join(iot::Region& region) {
@@ -79,6 +107,8 @@ struct RegionServices {
     region.add(streams);
     region.add(provisioning);
     region.add(authorizers);
+    region.add(role_aliases);
+    region.add(iam);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
   }
@@ -95,7 +125,12 @@ struct RegionServices {
   iot::Streams streams;
   iot::Provisioning provisioning;
   iot::Authorizers authorizers;
-  iot::RegistryAccess access;
+  iot::RoleAliases role_aliases;
+  iot::Iam iam;
+  iot::RegistryAccess registry_access;
+  iot::IamAccess access;  ///< The one to ask.
+  PeersOfRegistry peers;
+  iot::Admission admission;
 
  private:
   [[nodiscard]] std::function<bool(std::string_view)> has_thing() {

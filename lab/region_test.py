@@ -5,6 +5,9 @@
 """
 import argparse
 import contextlib
+import datetime
+import hashlib
+import hmac
 import http.client
 import io
 import json
@@ -16,6 +19,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.parse
 
 from tool import aws, device, fault
 from tool.place import ApiFailure, Control, Place, Trouble
@@ -224,6 +228,119 @@ class LabTest(unittest.TestCase):
         self.assertIn("received PUBACK", publish("gate"))
         self.assertIn("CONNACK (135)", publish("nobody"))
 
+    def openssl(self, *words):
+        subprocess.run([Programs.system("openssl"), *map(str, words)], check=True,
+                       capture_output=True)
+
+    def make_ca(self, name):
+        """The folder of a customer's CA: ca.pem, ca.key."""
+        folder = self.folder / name
+        folder.mkdir()
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                     "-nodes", "-subj", f"/O={name}/CN={name} CA", "-days", 1, "-keyout",
+                     folder / "ca.key", "-out", folder / "ca.pem")
+        return folder
+
+    def sign(self, ca, name, common_name):
+        """A key and a certificate of this CA, as the files of a device in a folder of its own."""
+        files = self.folder / name
+        files.mkdir()
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                     "-subj", f"/CN={common_name}", "-keyout", files / "device.key", "-out",
+                     files / "device.csr")
+        self.openssl("x509", "-req", "-in", files / "device.csr", "-CA", ca / "ca.pem", "-CAkey",
+                     ca / "ca.key", "-CAcreateserial", "-days", 1, "-out", files / "device.pem")
+        shutil.copy(self.region.endpoint()["ca"], files / "ca.pem")
+        return (files / "device.pem").read_text(encoding="utf-8")
+
+    def register_ca(self, ca, *words):
+        """With the AWS CLI's words, and the proof that they ask for."""
+        code = self.region.call("GetRegistrationCode")["registrationCode"]
+        self.sign(ca, f"{ca.name}-proof", code)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, [
+                "iot", "register-ca-certificate", "--ca-certificate", f"file://{ca / 'ca.pem'}",
+                "--verification-certificate",
+                f"file://{self.folder / f'{ca.name}-proof' / 'device.pem'}", "--set-as-active",
+                "--allow-auto-registration", *words])
+        return json.loads(out.getvalue())["certificateId"]
+
+    def test_a_device_of_a_registered_ca_is_registered_at_its_first_connection(self):
+        self.make("registrar", {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+        ca = self.make_ca("jitr")
+        self.sign(ca, "newcomer", "newcomer")
+        self.devices["newcomer"] = self.folder / "newcomer"
+        words = ["-q", "1", "-t", "newcomer/x", "-m", "x", "-d"]
+        self.assertNotIn("CONNACK", self.client("newcomer", "pub", *words).output())
+        identity = self.register_ca(ca)
+        topic = f"$aws/events/certificates/registered/{identity}"
+        registrar = self.subscribed("registrar", "-t", topic, "-C", "1")
+        said = self.client("newcomer", "pub", *words).output()
+        self.assertNotIn("CONNACK", said)
+        event = json.loads(registrar.output())
+        self.assertEqual((event["caCertificateId"], event["certificateStatus"]),
+                         (identity, "PENDING_ACTIVATION"))
+        known = self.region.call("DescribeCertificate", certificateId=event["certificateId"])
+        self.assertEqual(known["certificateDescription"]["status"], "PENDING_ACTIVATION")
+        # What the rule on the event would do:
+        self.region.call("AttachPolicy", policyName="registrar-policy",
+                         target=known["certificateDescription"]["certificateArn"])
+        self.region.call("UpdateCertificate", certificateId=event["certificateId"],
+                         newStatus="ACTIVE")
+        self.assertIn("received PUBACK", self.client("newcomer", "pub", *words).output())
+
+    def test_a_template_of_the_ca_provisions_a_device_at_its_first_connection(self):
+        self.region.call("CreateThingGroup", thingGroupName="provisioned")
+        policy = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        name = {"Ref": "AWS::IoT::Certificate::CommonName"}
+        body = {"Parameters": {name["Ref"]: {"Type": "String"}}, "Resources": {
+            "thing": {"Type": "AWS::IoT::Thing",
+                      "Properties": {"ThingName": name, "ThingGroups": ["provisioned"]}},
+            "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {
+                "CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "ACTIVE"}},
+            "policy": {"Type": "AWS::IoT::Policy",
+                       "Properties": {"PolicyDocument": json.dumps(policy)}}}}
+        ca = self.make_ca("jitp")
+        self.register_ca(ca, "--registration-config", json.dumps({
+            "templateBody": json.dumps(body),
+            "roleArn": "arn:aws:iam::123456789012:role/provisioning"}))
+        self.sign(ca, "at-once", "at-once")
+        self.devices["at-once"] = self.folder / "at-once"
+        words = ["-q", "1", "-t", "at-once/x", "-m", "x", "-d"]
+        self.assertNotIn("CONNACK", self.client("at-once", "pub", *words).output())
+        self.assertIn("received PUBACK", self.client("at-once", "pub", *words).output())
+        self.assertEqual(self.region.call("ListThingsInThingGroup", thingGroupName="provisioned"),
+                         {"things": ["at-once"]})
+
+    def test_a_continuous_job_reaches_things_as_they_come_into_its_group(self):
+        self.make("early")
+        self.make("late")
+        for words in (["create-thing-group", "--thing-group-name", "hall"],
+                      ["create-thing-group", "--thing-group-name", "line", "--parent-group-name",
+                       "hall"],
+                      ["add-thing-to-thing-group", "--thing-name", "early", "--thing-group-name",
+                       "line"]):
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(aws.run(self.place, ["iot", *words]), 0)
+        target = self.region.call("DescribeThingGroup", thingGroupName="hall")["thingGroupArn"]
+        topic = "$aws/things/{}/jobs/notify-next".format
+        listeners = {name: self.subscribed(name, "-t", topic(name), "-C", "1")
+                     for name in ("early", "late")}
+        for job, selection in (("once", "SNAPSHOT"), ("ever", "CONTINUOUS")):
+            self.region.call("CreateJob", jobId=job, document="{}", targets=[target],
+                             targetSelection=selection)
+        self.assertEqual(json.loads(listeners["early"].output())["execution"]["jobId"], "once")
+        self.region.call("AddThingToThingGroup", thingName="late", thingGroupName="line")
+        self.assertEqual(json.loads(listeners["late"].output())["execution"]["jobId"], "ever")
+        self.down()
+        self.up()
+        self.region.call("RemoveThingFromThingGroup", thingName="late", thingGroupName="line")
+        execution = self.region.call("DescribeJobExecution", jobId="ever", thingName="late")
+        self.assertEqual(execution["execution"]["status"], "REMOVED")
+
     def https(self, port, method, target, body=None, device_name=None, headers=None):
         """Status and body of one request."""
         files = self.devices[device_name or self.any_device]
@@ -274,6 +391,123 @@ class LabTest(unittest.TestCase):
         self.assertEqual(self.https("https", "POST", "/topics/others/x", b"",
                                     device_name="rest")[0], 403)
 
+    def make_role(self, name, *statements):
+        """A role that the credential provider may assume, under an alias of the same name."""
+        self.region.call("CreateRole", RoleName=name, AssumeRolePolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"Service": "credentials.iot.amazonaws.com"}}}))
+        self.region.call("PutRolePolicy", RoleName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+        return self.region.call("CreateRoleAlias", roleAlias=name, credentialDurationSeconds=900,
+                                roleArn=f"arn:aws:iam::123456789012:role/{name}")["roleAliasArn"]
+
+    def test_a_certificate_gets_the_credentials_of_a_role(self):
+        certificate = self.make("assumer")
+        target = "/role-aliases/fleet/credentials"
+
+        def ask(thing="assumer", device_name="assumer", target=target):
+            status, body = self.https("mixed", "GET", target, device_name=device_name,
+                                      headers={"x-amzn-iot-thingname": thing})
+            return status, json.loads(body)
+        self.assertEqual(ask(), (403, {"message": "Access Denied"}))
+        alias = self.make_role("fleet", {"Effect": "Allow", "Action": "iot:*", "Resource": "*"})
+        self.region.call("CreatePolicy", policyName="assume", policyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "iot:AssumeRoleWithCertificate", "Resource": alias}}))
+        self.region.call("AttachPolicy", policyName="assume", target=self.region.call(
+            "DescribeCertificate", certificateId=certificate)["certificateDescription"][
+                "certificateArn"])
+        before = time.time()
+        status, answer = ask()
+        self.assertEqual(status, 200, answer)
+        keys = answer["credentials"]
+        self.assertEqual(sorted(keys), ["accessKeyId", "expiration", "secretAccessKey", "sessionToken"])
+        ends = datetime.datetime.strptime(keys["expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(
+            tzinfo=datetime.timezone.utc).timestamp()
+        self.assertTrue(before + 898 < ends <= time.time() + 900, keys["expiration"])
+        self.assertEqual(ask(thing="nobody"), (403, {"message": "Invalid thing name passed"}))
+        self.assertEqual(ask(target=target.replace("fleet", "other"))[0], 403)
+        type(self).any_device = "assumer"
+        self.assertEqual(self.https("mixed", "GET", target)[0], 403)  # without a certificate
+        self.region.call("DeleteRoleAlias", roleAlias="fleet")
+        self.assertEqual(ask(), (404, {"message": "Role alias does not exist"}))
+
+    def upgrade(self, port, target, device_name=None):
+        """Status of a request for WebSocket."""
+        return self.https(port, "GET", target, device_name=device_name, headers={
+            "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "mqtt"})[0]
+
+    def presigned(self, key, age=0, method="GET", path="/mqtt", service="iotdevicegateway"):
+        """A target, signed as AWS describes it; the body is empty."""
+        then = time.gmtime(time.time() - age)
+        day = time.strftime("%Y%m%d", then)
+        scope = [day, "eu-west-1", service, "aws4_request"]
+        query = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-SignedHeaders": "host",
+                 "X-Amz-Credential": "/".join([key["accessKeyId"], *scope]),
+                 "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", then)}
+        token = {"X-Amz-Security-Token": key["sessionToken"]} if "sessionToken" in key else {}
+
+        def text(parts):
+            return urllib.parse.urlencode(sorted(parts.items()), quote_via=urllib.parse.quote, safe="-_.~")
+
+        def hmac_of(secret, message):
+            return hmac.new(secret, message.encode(), hashlib.sha256)
+
+        def digest(message):
+            return hashlib.sha256(message.encode()).hexdigest()
+        host = f"localhost:{self.region.endpoint()['mixed']}"
+        request = f"{method}\n{path}\n{text(query)}\nhost:{host}\n\nhost\n{digest('')}"
+        secret = ("AWS4" + key["secretAccessKey"]).encode()
+        for part in scope:
+            secret = hmac_of(secret, part).digest()
+        signature = hmac_of(secret, "\n".join(["AWS4-HMAC-SHA256", query["X-Amz-Date"],
+                                               "/".join(scope), digest(request)])).hexdigest()
+        return f"{path}?" + text({**query, **token, "X-Amz-Signature": signature})
+
+    def make_user(self, name, *statements):
+        """A user with these policies; the key of it."""
+        self.region.call("CreateUser", UserName=name)
+        self.region.call("PutUserPolicy", UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+        made = self.region.call("CreateAccessKey", UserName=name)["AccessKey"]
+        return {"accessKeyId": made["AccessKeyId"], "secretAccessKey": made["SecretAccessKey"]}
+
+    def test_signed_requests_over_https(self):
+        self.make("signer")
+        type(self).any_device = "signer"
+        key = self.make_user("signer", {
+            "Effect": "Allow", "Action": ["iot:Publish", "iotjobsdata:GetPendingJobExecutions"],
+            "Resource": ["arn:aws:iot:eu-west-1:123456789012:topic/${aws:username}/*",
+                         "arn:aws:iot:eu-west-1:123456789012:thing/signer"]})
+
+        def ask(method, path, service="iotdata"):
+            return self.https("mixed", method, self.presigned(key, 0, method, path, service))[0]
+        listener = self.subscribed("signer", "-t", "signer/#", "-C", "1", "-F", "%t")
+        self.assertEqual(ask("POST", "/topics/others/x"), 403)
+        self.assertEqual(ask("POST", "/topics/signer/x", "iot-jobs-data"), 403)
+        self.assertEqual(ask("POST", "/topics/signer/x"), 200)
+        self.assertEqual(listener.output(), "signer/x\n")
+        self.assertEqual(ask("GET", "/things/signer/jobs", "iot-jobs-data"), 200)
+
+    def test_an_upgrade_to_websocket_needs_a_right_signature_or_none(self):
+        self.make("upgrader")
+        type(self).any_device = "upgrader"
+        key = self.make_user("upgrader", {"Effect": "Allow", "Action": "iot:*", "Resource": "*"})
+        self.assertEqual(self.upgrade("mixed", self.presigned(key)), 101)
+        self.assertEqual(self.upgrade("mixed", "/mqtt"), 101)  # an authorizer will say
+        self.assertEqual(self.upgrade("mixed", self.presigned(key) + "0"), 403)
+        self.assertEqual(self.upgrade("mixed", self.presigned({**key, "sessionToken": "t"})), 403)
+        self.assertEqual(self.upgrade("mixed", self.presigned(key, age=400)), 403)
+        self.assertEqual(self.upgrade("mixed", self.presigned(key, age=-400)), 403)
+        self.region.call("PutSwitches", signature_seconds=500)
+        self.assertEqual(self.upgrade("mixed", self.presigned(key, age=400)), 101)
+        self.region.call("PutSwitches", signature_seconds=300)
+        self.region.call("DeleteAccessKey", UserName="upgrader", AccessKeyId=key["accessKeyId"])
+        self.assertEqual(self.upgrade("mixed", self.presigned(key)), 403)
+        self.assertEqual(self.upgrade("https", "/mqtt", device_name="upgrader"), 404)
+
     def test_the_words_of_faults(self):
         def told(run, *words):
             out = io.StringIO()
@@ -300,6 +534,15 @@ class LabTest(unittest.TestCase):
         with contextlib.redirect_stdout(out):
             self.assertEqual(aws.run(self.place, ["iot", "create-thing", "--thing-name", "worded"]), 0)
         self.assertEqual(json.loads(out.getvalue())["thingName"], "worded")
+        out = io.StringIO()
+        policy = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, ["iam", "create-user", "--user-name", "worded"])
+            aws.run(self.place, ["iam", "put-user-policy", "--user-name", "worded", "--policy-name", "p",
+                                 "--policy-document", policy])
+        self.assertEqual(json.loads(out.getvalue())["User"]["UserName"], "worded")
+        self.assertEqual(self.region.call("GetUserPolicy", UserName="worded", PolicyName="p")[
+            "PolicyDocument"], policy)
         with self.assertRaisesRegex(ApiFailure, "ResourceNotFoundException"):
             aws.run(self.place, ["iot", "describe-thing", "--thing-name", "nobody"])
         with contextlib.redirect_stderr(io.StringIO()):

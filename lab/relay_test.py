@@ -14,10 +14,12 @@ import sys
 import tempfile
 import unittest
 
-import demo_world
+from tool.place import Trouble
+from tool.programs import Programs, end, free_port, run, start, wait_for
 
 RELAY = None
 PATIENCE = 10
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
 class Orders:
@@ -50,16 +52,16 @@ class RelayTest(unittest.TestCase):
         if RELAY is None:
             self.skipTest("no --relay given")
         try:
-            mosquitto = demo_world.program("mosquitto")
-        except demo_world.Trouble as trouble:
+            mosquitto = Programs.system("mosquitto")
+        except Trouble as trouble:
             self.skipTest(str(trouble))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-relay-"))
         self.addCleanup(shutil.rmtree, self.folder)
-        self.broker_port = demo_world.free_port()
-        broker = demo_world.start([mosquitto, "-p", self.broker_port],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(demo_world.end, broker)
-        demo_world.wait_for(self.broker_answers, PATIENCE, "the broker")
+        self.broker_port = free_port()
+        broker = start([mosquitto, "-p", self.broker_port],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(end, broker)
+        wait_for(self.broker_answers, PATIENCE, "the broker")
 
     def broker_answers(self):
         with contextlib.suppress(OSError):
@@ -72,9 +74,9 @@ class RelayTest(unittest.TestCase):
     def relay(self, *options):
         command = [RELAY, "--upstream", f"127.0.0.1:{self.broker_port}",
                    "--control", self.folder / "control", "--trace", self.folder / "trace", *options]
-        process = demo_world.start(command, stdout=subprocess.PIPE, text=True)
+        process = start(command, stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
-        self.addCleanup(demo_world.end, process)
+        self.addCleanup(end, process)
         self.port = json.loads(process.stdout.readline())["listening"]
         self.orders = Orders(self.folder / "control")
         self.addCleanup(self.orders.close)
@@ -89,7 +91,7 @@ class RelayTest(unittest.TestCase):
         def found():
             return [each for each in self.trace(event)
                     if all(each.get(key) == value for key, value in members.items())]
-        demo_world.wait_for(found, PATIENCE, f"{event} {members}")
+        wait_for(found, PATIENCE, f"{event} {members}")
         return found()[0]
 
     # -- clients --
@@ -103,10 +105,10 @@ class RelayTest(unittest.TestCase):
     def subscriber(self, *options, port=None):
         command = ["mosquitto_sub", "-h", "localhost", "-p", str(port or self.port), "-i", "ear",
                    "-t", "pumps/#", "-q", "1", "-C", "1", *map(str, options)]
-        process = demo_world.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                    text=True)
         self.addCleanup(process.stdout.close)
-        self.addCleanup(demo_world.end, process)
+        self.addCleanup(end, process)
         return process
 
 
@@ -192,34 +194,34 @@ class Plain(RelayTest):
 
     def test_ends_in_order_at_sigterm(self):
         process = self.relay()
-        ear = self.subscriber("-E")
+        self.subscriber("-E")
+        self.wait_for_event("close", client="ear")  # else its end may come behind "stop"
         process.terminate()
         self.assertEqual(process.wait(PATIENCE), 0)
         self.assertEqual(self.trace()[-1]["ev"], "stop")
         self.assertFalse((self.folder / "control").exists())
-        demo_world.end(ear)
 
 
 class Tls(RelayTest):
     def setUp(self):
         super().setUp()
-        demo_world.make_certificates(self.folder, ["127.0.0.1"])
+        run(Programs.system("openssl"), "req", "-x509", *NEW_KEY, "-days", "30", "-subj",
+            "/CN=Test CA", "-keyout", self.folder / "ca.key", "-out", self.folder / "ca.crt")
         self.certify("localhost", "DNS:localhost", "server")
+        self.certify("demo-device", "DNS:demo-device", "client")
         wrong = self.folder / "wrong"
         wrong.mkdir()
         self.certify("localhost", "DNS:localhost", "wrong/expired", "-days", "-1")
 
     def certify(self, common, names, base, *options):
-        """A server's certificate of the CA that make_certificates() made."""
-        openssl, folder = demo_world.program("openssl"), self.folder
+        """Key and certificate of the test's CA."""
+        openssl, folder = Programs.system("openssl"), self.folder
         (folder / f"{base}.ext").write_text(f"subjectAltName={names}\n")
-        demo_world.run(openssl, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                       "-nodes", "-subj", f"/CN={common}", "-keyout", folder / f"{base}.key",
-                       "-out", folder / f"{base}.csr")
-        demo_world.run(openssl, "x509", "-req", "-in", folder / f"{base}.csr", "-CA",
-                       folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial",
-                       *(options or ("-days", "30")), "-out", folder / f"{base}.crt",
-                       "-extfile", folder / f"{base}.ext")
+        run(openssl, "req", *NEW_KEY, "-subj", f"/CN={common}", "-keyout", folder / f"{base}.key",
+            "-out", folder / f"{base}.csr")
+        run(openssl, "x509", "-req", "-in", folder / f"{base}.csr", "-CA", folder / "ca.crt",
+            "-CAkey", folder / "ca.key", "-CAcreateserial", *(options or ("-days", "30")), "-out",
+            folder / f"{base}.crt", "-extfile", folder / f"{base}.ext")
 
     def relay_with_tls(self, *options):
         return self.relay("--tls", "terminate", "--cert", self.folder / "server.crt",
@@ -271,22 +273,22 @@ class Tls(RelayTest):
                       self.orders.ask("faults.set", faults="wrong-server-name")["error"])
 
     def test_speaks_tls_with_the_broker_and_passes_tls_through(self):
-        port = demo_world.free_port()
+        port = free_port()
         conf = self.folder / "broker.conf"
-        user = demo_world.run("id", "-un").strip()
+        user = run("id", "-un").strip()
         conf.write_text(f"user {user}\nlistener {port} 127.0.0.1\nallow_anonymous true\n"
                         f"require_certificate true\ncafile {self.folder}/ca.crt\n"
                         f"certfile {self.folder}/server.crt\nkeyfile {self.folder}/server.key\n")
-        broker = demo_world.start([demo_world.program("mosquitto"), "-c", conf],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(demo_world.end, broker)
+        broker = start([Programs.system("mosquitto"), "-c", conf],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(end, broker)
         self.broker_port = port
-        demo_world.wait_for(self.broker_answers, PATIENCE, "the broker with TLS")
+        wait_for(self.broker_answers, PATIENCE, "the broker with TLS")
         first = self.relay("--upstream-tls", "--upstream-ca", self.folder / "ca.crt",
                            "--upstream-cert", self.folder / "client.crt", "--upstream-key",
                            self.folder / "client.key", "--upstream-name", "localhost")
         self.assertEqual(self.publish().returncode, 0)
-        demo_world.end(first)
+        end(first)
         (self.folder / "trace").unlink()
         self.relay("--tls", "pass")
         self.assertEqual(self.publish(*self.identity()).returncode, 0)

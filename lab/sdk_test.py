@@ -16,7 +16,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEVICES = ("five", "alpn", "echo", "denied", "session", "twin", "old", "shadow5", "shadow311", "jobs5",
-           "jobs311", "commands")
+           "jobs311", "commands", "assumer")
 CLAIMS = ("claim5keys", "claim5csr", "claim311keys", "claim311csr")
 TEMPLATE = {
     "Parameters": {"SerialNumber": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},

@@ -3,8 +3,8 @@
 import shutil
 import signal
 
-import demo_world as world
 import screen
+from tool.place import Trouble
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -12,7 +12,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def perform(name, act, options, make_folder, harmless=(0,)):
     """Runs act(options, folder, parts, view), which gives the exit status. What it appends to `parts`
     is closed in reverse, whatever happens. The folder is kept on request, and unless the status is
-    `harmless`; after an interruption it is not. Exit: as act, 130 interrupted, 2 world.Trouble."""
+    `harmless`; after an interruption it is not. Exit: as act, 130 interrupted, 2 Trouble."""
     for ending in ENDINGS:
         signal.signal(ending, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     folder = make_folder()
@@ -24,7 +24,7 @@ def perform(name, act, options, make_folder, harmless=(0,)):
     except KeyboardInterrupt:
         view.table(["interrupted; cleaning up"])
         result = 130
-    except world.Trouble as trouble:
+    except Trouble as trouble:
         view.table([f"{name}: {trouble}"])
         result, keep = 2, True
     finally:

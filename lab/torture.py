@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 
-import demo_world as world
 import stage
+from tool.place import Trouble
 import torture_full
 import torture_io
 import torture_kill
@@ -113,7 +113,7 @@ def torture(options, folder, parts, view):
         view.say(f"SKIPPED {command_of(options)}: {why_not}")
         return SKIPPED
     if why_not:
-        raise world.Trouble(f"{options.kind}: {why_not}")
+        raise Trouble(f"{options.kind}: {why_not}")
     view.say(f"{command_of(options)}; work directory {folder}")
     began = time.monotonic()
     commit = commit_of(ROOT)        # now: the tree may change while this runs

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 
-import demo_world as world
+from tool.place import Trouble
 
 
 def shares(count, workers):
@@ -31,7 +31,7 @@ def _work(victim, share, until, pipe):
     except BrokenPipeError:
         return              # nobody is interested any more
     except Exception as error:      # its text is the finding; nothing is passed over
-        told = isinstance(error, world.Trouble)
+        told = isinstance(error, Trouble)
         victim.wrong(str(error) if told else traceback.format_exc())
     finally:
         victim.close()
@@ -67,8 +67,7 @@ class Crew:
                 try:
                     got = pipe.recv()
                 except EOFError:
-                    raise world.Trouble(f"worker {self.victims[at].name} has ended by itself"
-                                        ) from None
+                    raise Trouble(f"worker {self.victims[at].name} has ended by itself") from None
                 if isinstance(got, tuple):
                     self.seen[at] = got
                 else:

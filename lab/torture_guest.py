@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import time
 
-import demo_world as world
+from tool.place import Trouble
+from tool.programs import Programs, run, start
 
 META = "linux-image-cloud-amd64"    # the smallest kernel that Debian makes for virtual machines
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
@@ -27,9 +28,9 @@ def missing():
         if machine != "x86_64":
             return f"the virtual machine is x86_64; this is {machine}"
         for name in ("qemu-system-x86_64", "mkfs.ext4", "e2fsck"):
-            world.program(name)
+            Programs.system(name)
         kernel()
-    except world.Trouble as trouble:
+    except Trouble as trouble:
         return str(trouble)
     return None
 
@@ -54,28 +55,28 @@ def kernel():
 
 def _take_kernel(work):
     for name in ("apt-get", "apt-cache", "dpkg-deb", "depmod", "modprobe"):
-        world.program(name)
-    lines = world.run("apt-cache", "depends", META).split("\n")
+        Programs.system(name)
+    lines = run("apt-cache", "depends", META).split("\n")
     package = next((line.split()[1] for line in lines if "Depends: linux-image-" in line), None)
     if package is None:
-        raise world.Trouble(f"apt knows no {META}: run apt-get update as root")
+        raise Trouble(f"apt knows no {META}: run apt-get update as root")
     print(f"taking Debian's {package} (27 MB, once)", flush=True)
     done = subprocess.run(["apt-get", "download", "-q", package], cwd=work, capture_output=True,
                           text=True, stdin=subprocess.DEVNULL, timeout=600)
     found = list(work.glob("*.deb"))
     if done.returncode != 0 or len(found) != 1:
         words = (done.stderr or done.stdout).strip().splitlines() or ["nothing came"]
-        raise world.Trouble(f"no kernel: apt-get download {package}: {words[-1]}; is there a "
-                            "network? Otherwise run apt-get update as root")
+        raise Trouble(f"no kernel: apt-get download {package}: {words[-1]}; is there a "
+                      "network? Otherwise run apt-get update as root")
     tree = work / "tree"
-    world.run("dpkg-deb", "-x", str(found[0]), str(tree))
+    run("dpkg-deb", "-x", str(found[0]), str(tree))
     version = next((tree / "lib" / "modules").iterdir()).name
     shutil.copy(tree / "boot" / f"vmlinuz-{version}", work / "vmlinuz")
-    world.run(world.program("depmod"), "-b", str(tree), version)
+    run(Programs.system("depmod"), "-b", str(tree), version)
     wanted = {}                         # in order, each once
     for module in MODULES:
-        for line in world.run(world.program("modprobe"), "-d", str(tree), "-S", version,
-                              "--show-depends", module).splitlines():
+        for line in run(Programs.system("modprobe"), "-d", str(tree), "-S", version,
+                        "--show-depends", module).splitlines():
             if line.startswith("insmod "):
                 wanted[pathlib.Path(line.split()[1])] = None
     for path in wanted:
@@ -105,7 +106,7 @@ def make_initrd(path, binaries):
 
 def check(image):
     """What the file system's own checker says of it; "" if all is well."""
-    done = subprocess.run([world.program("e2fsck"), "-fn", str(image)], capture_output=True,
+    done = subprocess.run([Programs.system("e2fsck"), "-fn", str(image)], capture_output=True,
                           text=True)
     return "" if done.returncode == 0 else (done.stdout + done.stderr)[-400:]
 
@@ -120,7 +121,7 @@ class Machine:
             file.write_bytes(b"")
         log = folder / f"{name}.qemu"
         command = [
-            world.program("qemu-system-x86_64"), "-machine", "pc,accel=tcg", "-cpu", "max",
+            Programs.system("qemu-system-x86_64"), "-machine", "pc,accel=tcg", "-cpu", "max",
             "-m", MEMORY, "-smp", 1, "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-kernel", kernel() / "vmlinuz", "-initrd", initrd,
             "-serial", f"file:{self.console}", "-serial", f"file:{self.told}",
@@ -129,7 +130,7 @@ class Machine:
             "-append", "console=ttyS0 quiet mitigations=off tsc=reliable "
             f"random.trust_cpu=on panic=-1 -- {' '.join(map(str, words))}"]
         with open(log, "wb") as out:
-            self.process = world.start(command, stdout=out, stderr=out)
+            self.process = start(command, stdout=out, stderr=out)
         self.log = log
 
     def says(self, words):

@@ -10,7 +10,9 @@ import pathlib
 import subprocess
 import time
 
-import demo_world as world
+from tool import programs
+from tool.place import Trouble
+from tool.programs import Programs, end, start
 import torture_agent
 
 RECOVERY = 20       # seconds in which the agent accepts again; its own retry comes after 1, 2, 4 s
@@ -52,7 +54,7 @@ class Victim(torture_agent.Victim):
     def fault_at_start(self):
         """Opening and recovery meet the fault; the agent may give up with a reason, not by signal."""
         name, rule = self.fault()
-        self.agent.command = [*self.trace(rule), world.program("setpriv"), "--pdeathsig", "KILL",
+        self.agent.command = [*self.trace(rule), Programs.system("setpriv"), "--pdeathsig", "KILL",
                               "--"]
         self.agent.start()
         if self.connect(time.monotonic() + 3):
@@ -86,7 +88,7 @@ class Victim(torture_agent.Victim):
         # Reads of the outbox only: the loader of programs reads, too.
         slots = self.agent.folder.glob("outbox/slot-*") if call == "pread64" else ()
         paths = [part for slot in slots for part in ("-P", slot)]
-        return [world.program("strace"), "-f", "-qq", "-o", "/dev/null", *paths, "-e",
+        return [Programs.system("strace"), "-f", "-qq", "-o", "/dev/null", *paths, "-e",
                 f"trace={call}", "-e", f"inject={rule}"]
 
     def fault_while_running(self, short):
@@ -110,15 +112,15 @@ class Victim(torture_agent.Victim):
             self.tally.cuts.append(time.time())
 
     def inject(self, name, rule):
-        tracer = world.start([*self.trace(rule), "-p", self.agent.process.pid],
-                             stderr=subprocess.PIPE)
+        tracer = start([*self.trace(rule), "-p", self.agent.process.pid],
+                       stderr=subprocess.PIPE)
         self.tracer = tracer
         before = len(self.tally.book.accepted) + sum(self.tally.book.rejected.values())
         self.publisher.work(time.monotonic() + self.random.uniform(0.3, 1.5),
                             self.random.choice((1, 16, 64)), 0.001)
         if tracer.poll() is not None:
-            raise world.Trouble(f"strace: {tracer.stderr.read().decode().strip()[-200:]}")
-        world.end(tracer)
+            raise Trouble(f"strace: {tracer.stderr.read().decode().strip()[-200:]}")
+        end(tracer)
         tracer.stderr.close()
         if len(self.tally.book.accepted) + sum(self.tally.book.rejected.values()) == before:
             self.tally.note("rounds_without_an_answer_under_fault")
@@ -134,14 +136,14 @@ class Victim(torture_agent.Victim):
                 return
 
     def close(self):
-        world.end(self.tracer)
+        end(self.tracer)
         super().close()
 
 
 def needs(_options):
     try:
-        world.run(world.program("strace"), "-qq", "-o", "/dev/null", "true")
-    except world.Trouble as trouble:
+        programs.run(Programs.system("strace"), "-qq", "-o", "/dev/null", "true")
+    except Trouble as trouble:
         return f"strace does not work here: {trouble}"
     return None
 

@@ -15,7 +15,8 @@ import subprocess
 import tempfile
 import time
 
-import demo_world as world
+from tool.place import Trouble
+from tool.programs import Programs, run, start
 from torture_victim import StoreVictim
 
 CLONE_NEWNS = 0x00020000
@@ -42,7 +43,7 @@ def missing(methods):
     kernel = pathlib.Path("/proc/filesystems").read_text().split()
     for method in methods:
         if method in MAKE and method not in kernel and method == "xfs":
-            if subprocess.run([world.program("modprobe"), method], capture_output=True).returncode:
+            if subprocess.run([Programs.system("modprobe"), method], capture_output=True).returncode:
                 return f"the kernel has no {method}"
     return None
 
@@ -50,8 +51,8 @@ def missing(methods):
 def own_mounts():
     """From now on this process mounts for itself and its children only."""
     if LIBC.unshare(CLONE_NEWNS) != 0:
-        raise world.Trouble(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
-    world.run(world.program("mount"), "--make-rprivate", "/")
+        raise Trouble(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+    run(Programs.system("mount"), "--make-rprivate", "/")
 
 
 def image_folder(folder):
@@ -78,7 +79,7 @@ class Mount:
         usual, make = MAKE[kind]
         with open(image, "wb") as file:
             file.truncate(size or usual)
-        world.run(world.program(make[0]), *make[1:], str(image))
+        run(Programs.system(make[0]), *make[1:], str(image))
         point.mkdir()
         self.mounted = False
 
@@ -92,8 +93,8 @@ class Mount:
 
     def mount(self):
         options = "loop,noatime" + (",nodiscard" if self.kind == "xfs" else "")
-        world.run(world.program("mount"), "-t", self.kind, "-o", options, str(self.image),
-                  str(self.point))
+        run(Programs.system("mount"), "-t", self.kind, "-o", options, str(self.image),
+            str(self.point))
         self.mounted = True
 
     def shut_down(self):
@@ -105,24 +106,24 @@ class Mount:
 
     def unmount(self):
         for _ in range(200):
-            done = subprocess.run([world.program("umount"), str(self.point)], capture_output=True,
+            done = subprocess.run([Programs.system("umount"), str(self.point)], capture_output=True,
                                   text=True)
             if done.returncode == 0:
                 self.mounted = False
                 return
             time.sleep(0.02)
-        raise world.Trouble(f"umount {self.point}: {done.stderr.strip()}")
+        raise Trouble(f"umount {self.point}: {done.stderr.strip()}")
 
     def check(self):
         """What the file system's own checker says of the unmounted image; "" if all is well."""
         command = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"]}[self.kind]
-        done = subprocess.run([world.program(command[0]), *command[1:], str(self.image)],
+        done = subprocess.run([Programs.system(command[0]), *command[1:], str(self.image)],
                               capture_output=True, text=True)
         return "" if done.returncode == 0 else (done.stdout + done.stderr)[-400:]
 
     def close(self):
         if self.mounted:
-            subprocess.run([world.program("umount"), "-l", str(self.point)], capture_output=True)
+            subprocess.run([Programs.system("umount"), "-l", str(self.point)], capture_output=True)
 
 
 class Writer:
@@ -131,7 +132,7 @@ class Writer:
     def __init__(self, binary, directory, book, seed, store, mode=None, out=None):
         self.told = b""
         command = [binary, directory, book.sent_to + 1, seed, *store] + ([mode] if mode else [])
-        self.process = world.start(command, stdout=out or subprocess.PIPE)
+        self.process = start(command, stdout=out or subprocess.PIPE)
         if not out:
             self.out = self.process.stdout.fileno()
             os.set_blocking(self.out, False)

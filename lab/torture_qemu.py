@@ -7,10 +7,11 @@ outbox; a boot that is itself cut before it got so far is judged by the next one
 
 import time
 
-import demo_world as world
+from tool.place import Trouble
+from tool.programs import Programs, run
+from torture_disk import Disk
 import torture_disk
 import torture_guest
-from torture_disk import Disk
 from torture_victim import StoreVictim
 
 SIZE = 24 << 20
@@ -41,7 +42,7 @@ class Victim(StoreVictim):
         torture_guest.make_initrd(self.initrd, self.bin)
         with open(self.image, "wb") as file:
             file.truncate(SIZE)
-        world.run(world.program("mkfs.ext4"), *MAKE, str(self.image))
+        run(Programs.system("mkfs.ext4"), *MAKE, str(self.image))
         self.disk = Disk(self.image.read_bytes(), self.lying)
 
     def start(self, *mode):
@@ -53,10 +54,10 @@ class Victim(StoreVictim):
         self.machine = torture_guest.Machine(self.folder, self.name, self.initrd, path, words)
         if not self.machine.wait(lambda: self.machine.says("mounting") or self.disk.frozen.is_set(),
                                  time.monotonic() + PATIENCE) or not self.machine.alive:
-            raise world.Trouble(f"the virtual machine does not start: {self.machine.last_words()}")
+            raise Trouble(f"the virtual machine does not start: {self.machine.last_words()}")
         if not self.machine.says("cache write back") and not self.disk.frozen.is_set():
-            raise world.Trouble("the guest takes the disk for one without a cache: no sync would "
-                                f"come: {self.machine.last_words()}")
+            raise Trouble("the guest takes the disk for one without a cache: no sync would "
+                          f"come: {self.machine.last_words()}")
 
     def let_live(self):
         """Until the instant of the cut. Of the four ways, two follow the clock and two the disk."""
@@ -107,7 +108,7 @@ class Victim(StoreVictim):
         self.disk.join()
         self.listener.close()
         if self.disk.error:
-            raise world.Trouble(self.disk.error)
+            raise Trouble(self.disk.error)
 
     def ended_by_itself(self):
         """A disk that cannot be mounted, or an outbox that does not open, has lost all it held."""
@@ -116,8 +117,8 @@ class Victim(StoreVictim):
         if not self.machine.ready:
             book.lost += len(waiting)
             self.take(self.machine.text())
-            raise world.Trouble(f"LOST {len(waiting)}: the outbox cannot be opened: "
-                                f"{self.machine.last_words()}; {self.machine.text()[-200:]}")
+            raise Trouble(f"LOST {len(waiting)}: the outbox cannot be opened: "
+                          f"{self.machine.last_words()}; {self.machine.text()[-200:]}")
         self.wrong(f"the writer ended by itself: {self.machine.text()[-200:]}; "
                    f"{self.machine.last_words()}")
 

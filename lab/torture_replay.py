@@ -10,10 +10,11 @@ import shutil
 import struct
 import time
 
-import demo_world as world
+from tool.place import Trouble
+from tool.programs import Programs, end, run, start, wait_for
 import torture_audit as audit
-import torture_mount
 from torture_mount import PAGE, Mount, Writer
+import torture_mount
 from torture_victim import StoreVictim
 
 SIZE = 24 << 20
@@ -59,8 +60,8 @@ class Victim(StoreVictim):
         """A few lives of the writer on a new disk; then all moments of it are known."""
         mount = Mount("ext4", self.image, self.point, size=SIZE)
         self.base = self.image.read_bytes()
-        self.disk = world.start([self.bin / "hf_write_log", self.image, self.log, self.fuse])
-        world.wait_for(lambda: (self.fuse / "disk").exists(), 20, "the logging disk")
+        self.disk = start([self.bin / "hf_write_log", self.image, self.log, self.fuse])
+        wait_for(lambda: (self.fuse / "disk").exists(), 20, "the logging disk")
         mount.image = self.fuse / "disk"
         mount.mount()
         self.mounted = mount
@@ -81,11 +82,11 @@ class Victim(StoreVictim):
         mount.unmount()
         self.mounted = None
         self.point.rmdir()
-        world.run(world.program("umount"), str(self.fuse))
-        world.wait_for(lambda: self.disk.poll() is not None, 20, "the logging disk ends")
+        run(Programs.system("umount"), str(self.fuse))
+        wait_for(lambda: self.disk.poll() is not None, 20, "the logging disk ends")
         self.entries = read_log(self.log.read_bytes())
         if not any(kind == b"F" for kind, _, _ in self.entries):
-            raise world.Trouble("no sync came through to the logging disk")
+            raise Trouble("no sync came through to the logging disk")
         # Most cuts just behind a write: that is where something is open.
         behind = [i + 1 for i, entry in enumerate(self.entries) if entry[0] == b"W"]
         chosen = set(self.random.sample(behind, min(CUTS * 3 // 4, len(behind))))
@@ -156,7 +157,7 @@ class Victim(StoreVictim):
         if self.mounted:
             self.mounted.close()
         if self.disk and self.disk.poll() is None:
-            world.end(self.disk)
+            end(self.disk)
         torture_mount.remove_images(self.images, self.folder)
 
 

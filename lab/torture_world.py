@@ -10,7 +10,8 @@ import socket
 import subprocess
 import time
 
-import demo_world as world
+from tool.place import Trouble
+from tool.programs import Programs, end, free_port, run, start, wait_for
 from torture_audit import payload_of
 
 PREFIX = "torture"
@@ -24,7 +25,7 @@ class Broker:
 
     def __init__(self, folder):
         self.folder = folder
-        self.port = world.free_port()
+        self.port = free_port()
         self.record = folder / "record"
         self.process = self.subscriber = None
         self.marks = 0
@@ -37,12 +38,12 @@ class Broker:
                           "set_tcp_nodelay true\nlog_dest stderr\nlog_type error\n"
                           "log_type warning\n")
         with open(self.folder / "broker.log", "ab") as log:
-            self.process = world.start([world.program("mosquitto"), "-c", config], stdout=log,
-                                       stderr=log)
-        world.wait_for(self._listens, 20, "mosquitto listens")
+            self.process = start([Programs.system("mosquitto"), "-c", config], stdout=log,
+                                 stderr=log)
+        wait_for(self._listens, 20, "mosquitto listens")
         with open(self.record, "ab") as record, open(self.folder / "subscriber.log", "ab") as log:
-            self.subscriber = world.start(
-                [world.program("mosquitto_sub"), "-h", "127.0.0.1", "-p", self.port, "-i",
+            self.subscriber = start(
+                [Programs.system("mosquitto_sub"), "-h", "127.0.0.1", "-p", self.port, "-i",
                  "auditor", "-V", "mqttv311", "-c", "-q", "1", "-t", f"{PREFIX}/#", "-t",
                  "audit/#", "-F", "%U %t %p"], stdout=record, stderr=log)
         self.caught_up()
@@ -59,22 +60,22 @@ class Broker:
         sent = 0.0
         while time.monotonic() < deadline:
             if self.process.poll() is not None or self.subscriber.poll() is not None:
-                raise world.Trouble(f"the broker or its subscriber has ended; see {self.folder}")
+                raise Trouble(f"the broker or its subscriber has ended; see {self.folder}")
             # Once a second: a mark sent before the very first subscription goes nowhere.
             if time.monotonic() >= sent + 1:
-                world.run(world.program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.port),
-                          "-i", f"marker-{os.getpid()}", "-q", "1", "-t", "audit/mark", "-m", mark)
+                run(Programs.system("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.port),
+                    "-i", f"marker-{os.getpid()}", "-q", "1", "-t", "audit/mark", "-m", mark)
                 sent = time.monotonic()
             with open(self.record, "rb") as record:
                 record.seek(max(0, self.record.stat().st_size - 65536))
                 if f"audit/mark {mark}\n".encode() in record.read():
                     return
             time.sleep(0.02)
-        raise world.Trouble(f"the subscriber did not get a mark within {seconds} s")
+        raise Trouble(f"the subscriber did not get a mark within {seconds} s")
 
     def close(self):
-        world.end(self.subscriber)
-        world.end(self.process)
+        end(self.subscriber)
+        end(self.process)
 
 
 class Agent:
@@ -127,8 +128,8 @@ level = "warning"
         if offline:     # nobody listens at port 1: the backlog grows
             environment["HOLDFAST_CONNECTION_PORT"] = "1"
         with open(self.log, "ab") as log:
-            self.process = world.start([*self.command, self.binary, "--config", self.config],
-                                       stdout=log, stderr=log, env=environment)
+            self.process = start([*self.command, self.binary, "--config", self.config],
+                                 stdout=log, stderr=log, env=environment)
 
     def kill(self):
         """SIGKILL. The wall clock just after the process has gone, and its exit status."""

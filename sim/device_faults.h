@@ -55,14 +55,15 @@ enum class Fault : std::uint8_t {
   late_answer,     ///< An answer of a connection that is over arrives.
   leave_unheard,   ///< The library never reports the end that it was asked for.
   // The process and its machine.
-  kill,           ///< kill -9.
-  power_cut,      ///< The power goes: sectors and names that were not synced may go with it.
-  cut_in_turn,    ///< The same, or a kill, in the middle of a turn of the storage.
-  clean_restart,  ///< stop(), and a new process.
-  reload,         ///< Changed settings.
-  reconnect_now,  ///< The application, or a change of network, asks for an attempt.
-  suspend,        ///< The machine sleeps: boot time goes on, nothing runs.
-  wall_step,      ///< The wall clock jumps, by up to ten years either way.
+  kill,             ///< kill -9.
+  power_cut,        ///< The power goes: sectors and names that were not synced may go with it.
+  cut_in_turn,      ///< The same, or a kill, in the middle of a turn of the storage.
+  clean_restart,    ///< stop(), and a new process.
+  reload,           ///< Changed settings.
+  network_changed,  ///< A carrier, an address or a default route has come.
+  reconnect_now,    ///< The application asks for an attempt.
+  suspend,          ///< The machine sleeps: boot time goes on, nothing runs.
+  wall_step,        ///< The wall clock jumps, by up to ten years either way.
   // The disk.
   disk_full,        ///< ENOSPC for a while.
   disk_read_only,   ///< EROFS for a while.

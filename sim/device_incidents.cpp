@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "device/admission.h"
+#include "link/policy.h"
+#include "link/supervisor.h"
 #include "sim/device_world.h"
 
 namespace holdfast::sim {
@@ -25,8 +27,9 @@ constexpr std::array kIncidents{
     Fault::stall, Fault::slow_link, Fault::jitter, Fault::server_leaves, Fault::take_over,
     // Process, machine, disk.
     Fault::kill, Fault::power_cut, Fault::cut_in_turn, Fault::clean_restart, Fault::reload,
-    Fault::reconnect_now, Fault::suspend, Fault::wall_step, Fault::disk_full, Fault::disk_read_only,
-    Fault::disk_error, Fault::disk_unwritable, Fault::disk_slow};
+    Fault::network_changed, Fault::reconnect_now, Fault::suspend, Fault::wall_step,
+    Fault::disk_full, Fault::disk_read_only, Fault::disk_error, Fault::disk_unwritable,
+    Fault::disk_slow};
 
 /// Ten years, the largest step of the wall clock.
 constexpr std::int64_t kWallStepS = std::int64_t{10} * 365 * 24 * 3600;
@@ -195,10 +198,26 @@ void DeviceWorld::strike_process(Fault kind) {
       return stop_in_order();
     case Fault::reload:
       return reload();
+    case Fault::network_changed:
+      return network_changed();
     default:  // reconnect_now
       attempt_asked_for();
       return deliver(device::ReconnectNow{});
   }
+}
+
+/// Where the network may have been the trouble, nobody waits any longer; where it was not, a
+/// hold-off stays what it is.
+void DeviceWorld::network_changed() {
+  const auto before = core_->state(clock_.now()).connection;
+  const bool helps = before.state == LinkState::waiting && link::policy_of(before.verdict).network;
+  if (helps) attempt_asked_for();
+  deliver(device::NetworkChanged{});
+  if (!helps || stopping_ || !core_) return;
+  const auto after = core_->state(clock_.now()).connection;
+  sim_.checks.expect(Check::reconnect_bound,
+                     after.state != LinkState::waiting || after.retry_in <= link::kAttemptGap,
+                     [] { return std::string("a new way is there, and it is waited for on"); });
 }
 
 /// Such an attempt is made at once, whatever the delays.

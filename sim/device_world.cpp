@@ -16,10 +16,10 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",    "> subscribe",    "> unsubscribe", "> stored",
-    "> fetched",       "> store-news", "> store-report", "> engine-up",   "> engine-failed",
-    "> engine-down",   "> published",  "> refused",      "> subscribed",  "> message",
-    "> reconnect-now", "> reload",     "> stop",         "> store-closed"};
+    "> tick",          "> publish",         "> subscribe",    "> unsubscribe", "> stored",
+    "> fetched",       "> store-news",      "> store-report", "> engine-up",   "> engine-failed",
+    "> engine-down",   "> published",       "> refused",      "> subscribed",  "> message",
+    "> reconnect-now", "> network-changed", "> reload",       "> stop",        "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;

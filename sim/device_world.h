@@ -152,6 +152,7 @@ class DeviceWorld {
   void strike_disk(Fault kind);
   void disk_heals(std::chrono::nanoseconds after);
   void reload();
+  void network_changed();
   void attempt_asked_for();
 
   // ---- the judgement (device_judgement.cpp) ----------------------------------------------------

@@ -18,10 +18,10 @@ struct Known {
 };
 constexpr std::uint64_t kHours = 3;
 constexpr Known kKnown[] = {
-    {"field", 1, 0x103F79FEAF1632BAU},        {"flapping", 1, 0xE79A294779E5FD19U},
-    {"kick", 1, 0x96A1A200B819C1A1U},         {"never-acks", 1, 0x698752C69732195CU},
-    {"session-lost", 1, 0xC508E15EE67CC765U}, {"offline-weeks", 1, 0x05658C01A7014182U},
-    {"take-over", 1, 0xAC5368299788077CU},    {"ten-years", 1, 0x6302AF33B9F7177EU},
+    {"field", 1, 0xEF21F32D480301B8U},        {"flapping", 1, 0xAFFBC7FAD3659D01U},
+    {"kick", 1, 0x8D86A067707B3C6FU},         {"never-acks", 1, 0xEB8067E605290981U},
+    {"session-lost", 1, 0x597338C13FF156BDU}, {"offline-weeks", 1, 0x05658C01A7014182U},
+    {"take-over", 1, 0xC18752C3E9DC7813U},    {"ten-years", 1, 0x6302AF33B9F7177EU},
     {"region-loss", 1, 0xB7ECC7AAB2A6ECC3U},
 };
 

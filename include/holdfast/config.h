@@ -45,6 +45,22 @@ struct TlsConfig {
   std::string alpn;                 ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
 };
 
+/// What carries MQTT's bytes.
+enum class Transport : std::uint8_t {
+  mqtt,       ///< TLS, or plain TCP without it.
+  websocket,  ///< The same, with WebSocket (RFC 6455) in it.
+};
+
+/// A way out through an HTTP proxy that knows CONNECT. Without a host there is none.
+struct ProxyConfig {
+  std::string host;
+  std::uint16_t port = 3128;
+  std::string username;                 ///< Empty: none (else Basic, RFC 7617).
+  std::filesystem::path password_file;  ///< First line is the password. Empty: none.
+
+  friend bool operator==(const ProxyConfig&, const ProxyConfig&) = default;
+};
+
 /// What becomes of a message for which its lane, or the outbox, has no room.
 enum class WhenFull : std::uint8_t {
   reject,       ///< It is not accepted: publish's receipt says lane_full or outbox_full.
@@ -73,6 +89,9 @@ struct Config {
   // --- [connection] ---------------------------------------------------------------------------
   std::string host;
   std::uint16_t port = 8883;
+  Transport transport = Transport::mqtt;
+  std::string websocket_path = "/mqtt";  ///< With its query, if any.
+  ProxyConfig proxy;
   TlsConfig tls;
   std::string client_id;                ///< 1…128 bytes; AWS: the thing name.
   std::string username;                 ///< Empty: none.

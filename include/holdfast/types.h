@@ -169,6 +169,7 @@ enum class Verdict : std::uint8_t {
   dns_timeout,      ///< The name servers do not answer.
   tcp_refused,      ///< The host answers, the port does not: broker down or wrong port.
   tcp_timeout,      ///< The host does not answer: down, or a firewall drops packets.
+  proxy_failed,     ///< The HTTP proxy does not open the way to the endpoint.
   tls_clock,        ///< A certificate is "not yet valid": this device's clock is probably wrong.
   tls_server_name,  ///< The server's certificate is for another name.
   tls_server_untrusted,  ///< The server's certificate is not signed by a CA we trust.
@@ -187,7 +188,7 @@ enum class Verdict : std::uint8_t {
   silent_peer,      ///< The connection stands but nothing comes through any more.
   engine_failed,    ///< The MQTT library failed inside.
 };
-inline constexpr std::size_t kVerdicts = 26;
+inline constexpr std::size_t kVerdicts = 27;
 
 [[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
 

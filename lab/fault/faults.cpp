@@ -31,13 +31,7 @@ constexpr std::array<Named<TlsVersion>, 4> kTlsVersions{{{"1.0", TlsVersion::tls
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 50U;
 constexpr std::uint64_t kRecordLeast = 64;
 constexpr std::uint64_t kRecordMost = 16'384;
-constexpr std::uint64_t kGrowthMost = 1000;
 constexpr std::size_t kPresetsMax = 16;
-
-template <class E, std::size_t N>
-std::span<const Named<E>> names(const std::array<Named<E>, N>& all) {
-  return all;
-}
 
 void read_corrupt_bytes(ObjectReader& in, ByteSettings& into) {
   const Json* const range = in.find("corrupt_bytes");
@@ -81,7 +75,7 @@ void read_bytes(ObjectReader& parent, std::string_view key, ByteSettings& into) 
 void read_version(ObjectReader& in, std::string_view key, std::optional<TlsVersion>& into) {
   TlsVersion version{};
   if (in.find(key) == nullptr) return;
-  in.read_choice(key, names(kTlsVersions), version);
+  in.read_choice(key, kTlsVersions, version);
   into = version;
 }
 
@@ -89,8 +83,7 @@ void read_tls(ObjectReader& parent, TlsSettings& into) {
   const Json* const json = parent.find("tls");
   if (json == nullptr) return;
   ObjectReader in(*json, parent.path_of("tls"), parent.problem());
-  in.read_choice("fault", names(kTlsFaults), into.fault);
-  in.read_number("chain_growth_percent", 1, kGrowthMost, into.chain_growth_percent);
+  in.read_choice("fault", kTlsFaults, into.fault);
   std::uint64_t record = into.record_bytes;
   in.read_size("record_bytes", kRecordLeast, kRecordMost, record);
   into.record_bytes = record;
@@ -155,8 +148,8 @@ void take_faults(const Json& json, const std::string& path, bool presets_too, Pr
       read_presets(*preset, in.path_of("preset"), problem, into);
     }
   }
-  in.read_choice("accept", names(kAccepts), into.accept);
-  in.read_choice("upstream", names(kUpstreams), into.upstream);
+  in.read_choice("accept", kAccepts, into.accept);
+  in.read_choice("upstream", kUpstreams, into.upstream);
   read_bytes(in, "both", into.up);
   read_bytes(in, "both", into.down);
   read_bytes(in, "up", into.up);
@@ -186,11 +179,7 @@ Json bytes_json(const ByteSettings& bytes) {
 
 Json tls_json(const TlsSettings& tls) {
   Json json = Json::object();
-  const TlsSettings usual;
-  if (tls.fault != usual.fault) json["fault"] = to_string(tls.fault);
-  if (tls.chain_growth_percent != usual.chain_growth_percent) {
-    json["chain_growth_percent"] = tls.chain_growth_percent;
-  }
+  if (tls.fault != TlsFault::none) json["fault"] = to_string(tls.fault);
   if (tls.record_bytes != 0) json["record_bytes"] = size_text(tls.record_bytes);
   if (tls.min_version) json["min_version"] = to_string(*tls.min_version);
   if (tls.max_version) json["max_version"] = to_string(*tls.max_version);
@@ -223,13 +212,9 @@ Json to_json(const Faults& faults) {
   return json;
 }
 
-std::string_view to_string(Accept accept) noexcept { return name_of(names(kAccepts), accept); }
-std::string_view to_string(Upstream upstream) noexcept {
-  return name_of(names(kUpstreams), upstream);
-}
-std::string_view to_string(TlsFault fault) noexcept { return name_of(names(kTlsFaults), fault); }
-std::string_view to_string(TlsVersion version) noexcept {
-  return name_of(names(kTlsVersions), version);
-}
+std::string_view to_string(Accept accept) noexcept { return name_of(kAccepts, accept); }
+std::string_view to_string(Upstream upstream) noexcept { return name_of(kUpstreams, upstream); }
+std::string_view to_string(TlsFault fault) noexcept { return name_of(kTlsFaults, fault); }
+std::string_view to_string(TlsVersion version) noexcept { return name_of(kTlsVersions, version); }
 
 }  // namespace holdfast::lab::fault

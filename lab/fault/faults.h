@@ -66,8 +66,6 @@ enum class TlsVersion : std::uint8_t { tls10, tls11, tls12, tls13 };
 /// For new connections.
 struct TlsSettings {
   TlsFault fault = TlsFault::none;
-  /// oversized_chain: so many per cent longer in bytes than the usual chain.
-  std::uint32_t chain_growth_percent = 20;
   std::size_t record_bytes = 0;  ///< Plain bytes of each record sent, 64 to 16,384; 0: as it comes.
   std::optional<TlsVersion> min_version;
   std::optional<TlsVersion> max_version;

@@ -1,7 +1,7 @@
 // Faults and rules as JSON, with their places; the keys are in docs/relay.md.
 #pragma once
 
-#include <cstddef>
+#include <array>
 #include <string>
 
 #include "lab/fault/faults.h"
@@ -16,6 +16,12 @@ namespace holdfast::lab::fault {
 /// A rule without a name is left without; what is wrong is in `problem`.
 [[nodiscard]] Rule parse_rule(const Json& json, const std::string& path, Problem& problem);
 [[nodiscard]] Json to_json(const Rule& rule);
+
+/// How people write an end: of "kick", and of the action "disconnect".
+inline constexpr std::array<Named<mqtt::Ending>, 3> kEndings{
+    {{"close", mqtt::Ending::after_sending},
+     {"reset", mqtt::Ending::reset},
+     {"silence", mqtt::Ending::silence}}};
 
 /// The key of an action: "drop", "redeliver".
 [[nodiscard]] std::string_view name_of(const Action& action) noexcept;

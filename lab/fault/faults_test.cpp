@@ -27,7 +27,7 @@ constexpr std::string_view kEverything = R"({
          "black_hole": true, "corrupt_bytes": [3, 9]},
   "down": {"latency": "3s", "stop_reading": true, "corrupt_one_in": 1000,
            "reset_after_bytes": 0, "half_open": true},
-  "tls": {"fault": "oversized-chain", "chain_growth_percent": 30, "record_bytes": "16KiB",
+  "tls": {"fault": "oversized-chain", "record_bytes": "16KiB",
           "min_version": "1.2", "max_version": "1.3"},
   "rules": [
     {"name": "a", "packets": ["PUBLISH", "puback"], "direction": "up", "topic": "a/+/#",

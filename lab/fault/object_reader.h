@@ -4,9 +4,10 @@
 // more is said. finish() finds the keys that nobody asked for.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,8 @@ struct Named {
   E value;
 };
 
-template <class E>
-[[nodiscard]] std::string_view name_of(std::span<const Named<E>> names, E value) noexcept {
+template <class E, std::size_t N>
+[[nodiscard]] std::string_view name_of(const std::array<Named<E>, N>& names, E value) noexcept {
   for (const Named<E>& one : names) {
     if (one.value == value) return one.name;
   }
@@ -91,11 +92,11 @@ class ObjectReader {
     read_number(key, least, most, value);
     into = static_cast<Number>(value);
   }
-  template <class E>
-  void read_choice(std::string_view key, std::span<const Named<E>> names, E& into) {
+  template <class E, std::size_t N>
+  void read_choice(std::string_view key, const std::array<Named<E>, N>& names, E& into) {
     std::vector<std::string_view> allowed;
     for (const Named<E>& one : names) allowed.push_back(one.name);
-    if (const auto index = choice(key, allowed)) into = names[*index].value;
+    if (const auto index = choice(key, allowed)) into = names.at(*index).value;
   }
 
   /// A problem when there is a key that was not asked for.

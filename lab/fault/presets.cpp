@@ -35,7 +35,7 @@ constexpr Preset kPresets[] = {
      R"({"tls": {"fault": "wrong-name"}})"},
     {"unknown-ca", "TLS: the server's certificate is signed by nobody known",
      R"({"tls": {"fault": "unknown-ca"}})"},
-    {"oversized-chain", "TLS: a certificate chain 20 % longer than usual",
+    {"oversized-chain", "TLS: a certificate chain at least 20 % longer than usual",
      R"({"tls": {"fault": "oversized-chain"}})"},
     {"old-suites", "TLS: only suites that AWS IoT Core does not have",
      R"({"tls": {"fault": "old-suites-only"}})"},

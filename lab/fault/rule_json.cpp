@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
+#include "base/hex.h"
 #include "lab/fault/values.h"
 
 namespace holdfast::lab::fault {
@@ -33,14 +33,7 @@ constexpr std::array<Named<std::optional<Side>>, 3> kSides{
     {{"both", std::nullopt}, {"device", Side::device}, {"broker", Side::broker}}};
 constexpr std::array<Named<Scope>, 2> kScopes{
     {{"connection", Scope::connection}, {"all", Scope::all}}};
-constexpr std::array<Named<Ending>, 3> kEndings{
-    {{"close", Ending::after_sending}, {"reset", Ending::reset}, {"silence", Ending::silence}}};
 constexpr std::array<Named<bool>, 2> kWhens{{{"after", true}, {"before", false}}};
-
-template <class E, std::size_t N>
-std::span<const Named<E>> names(const std::array<Named<E>, N>& all) {
-  return all;
-}
 
 /// The largest number that the wire has room for.
 std::uint64_t most_of(PropertyId id) {
@@ -125,27 +118,9 @@ void read_hex(ObjectReader& in, std::string_view key, std::optional<std::string>
   in.read(key, hex);
   if (!hex) return;
   if (into) return in.wrong(key, "is given besides payload; keep one of the two");
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex->size(); i += 2) {
-    std::uint8_t byte = 0;
-    const char* const at = hex->data() + i;
-    const auto [end, failure] = std::from_chars(at, at + 2, byte, 16);
-    if (failure != std::errc{} || end != at + 2) return in.wrong(key, "must be hexadecimal");
-    bytes += static_cast<char>(byte);
-  }
   if (hex->size() % 2 != 0) return in.wrong(key, "must have two digits for each byte");
-  into = std::move(bytes);
-}
-
-std::string hex_of(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    hex += kDigits[byte >> 4U];
-    hex += kDigits[byte & 15U];
-  }
-  return hex;
+  into = text_from_hex(*hex);
+  if (!into) in.wrong(key, "must be hexadecimal");
 }
 
 Alter read_alter(const Json& json, const std::string& path, Problem& problem) {
@@ -199,7 +174,7 @@ Json alter_json(const Alter& alter) {
   if (alter.payload) {
     const bool plain = std::all_of(alter.payload->begin(), alter.payload->end(),
                                    [](char c) { return c >= ' ' && c <= '~'; });
-    json[plain ? "payload" : "payload_hex"] = plain ? *alter.payload : hex_of(*alter.payload);
+    json[plain ? "payload" : "payload_hex"] = plain ? *alter.payload : text_to_hex(*alter.payload);
   }
   if (!alter.set.all.empty()) json["set"] = properties_json(alter.set);
   for (const PropertyId id : alter.remove) json["remove"].push_back(mqtt::to_string(id));
@@ -242,11 +217,11 @@ Json answer_json(const Answer& answer) {
 Disconnect read_disconnect(const Json& json, const std::string& path, Problem& problem) {
   Disconnect disconnect;
   ObjectReader in(json, path, problem);
-  in.read_choice("when", names(kWhens), disconnect.pass);
+  in.read_choice("when", kWhens, disconnect.pass);
   in.read("delay", disconnect.delay);
   in.read_number("reason", 0, 0xFF, disconnect.reason);
-  in.read_choice("how", names(kEndings), disconnect.ending);
-  in.read_choice("side", names(kSides), disconnect.side);
+  in.read_choice("how", kEndings, disconnect.ending);
+  in.read_choice("side", kSides, disconnect.side);
   if (disconnect.reason && disconnect.ending != Ending::after_sending) {
     in.wrong("reason", "is said only when how is \"close\"");
   }
@@ -256,11 +231,11 @@ Disconnect read_disconnect(const Json& json, const std::string& path, Problem& p
 
 Json disconnect_json(const Disconnect& disconnect) {
   Json json = Json::object();
-  json["when"] = name_of(names(kWhens), disconnect.pass);
+  json["when"] = name_of(kWhens, disconnect.pass);
   if (disconnect.delay > Duration::zero()) json["delay"] = duration_text(disconnect.delay);
   if (disconnect.reason) json["reason"] = *disconnect.reason;
-  json["how"] = name_of(names(kEndings), disconnect.ending);
-  json["side"] = name_of(names(kSides), disconnect.side);
+  json["how"] = name_of(kEndings, disconnect.ending);
+  json["side"] = name_of(kSides, disconnect.side);
   return json;
 }
 
@@ -365,7 +340,7 @@ Rule parse_rule(const Json& json, const std::string& path, Problem& problem) {
   in.read("name", rule.name);
   Match& match = rule.match;
   read_packets(in, match.packets);
-  in.read_choice("direction", names(kDirections), match.from);
+  in.read_choice("direction", kDirections, match.from);
   in.read("topic", match.topic);
   in.read("client_id", match.client_id);
   in.read_number("qos", 0, 2, match.qos);
@@ -373,7 +348,7 @@ Rule parse_rule(const Json& json, const std::string& path, Problem& problem) {
   in.read_number("every", 1, kCountMax, match.every);
   in.read_number("first", 0, kCountMax, match.first);
   in.read_fraction("probability", 0, 1, match.probability);
-  in.read_choice("scope", names(kScopes), match.scope);
+  in.read_choice("scope", kScopes, match.scope);
   std::size_t actions = 0;
   for (const std::string_view key : kActions) {
     if (auto action = read_action(in, key)) {
@@ -395,7 +370,7 @@ Json to_json(const Rule& rule) {
   Json json = Json::object();
   json["name"] = rule.name;
   for (const Type type : match.packets) json["packets"].push_back(mqtt::to_string(type));
-  if (match.from) json["direction"] = name_of(names(kDirections), match.from);
+  if (match.from) json["direction"] = name_of(kDirections, match.from);
   if (!match.topic.empty()) json["topic"] = match.topic;
   if (!match.client_id.empty()) json["client_id"] = match.client_id;
   if (match.qos) json["qos"] = *match.qos;
@@ -403,7 +378,7 @@ Json to_json(const Rule& rule) {
   if (match.every != 1) json["every"] = match.every;
   if (match.first != 0) json["first"] = match.first;
   if (match.probability < 1) json["probability"] = match.probability;
-  if (match.scope == Scope::all) json["scope"] = name_of(names(kScopes), match.scope);
+  if (match.scope == Scope::all) json["scope"] = name_of(kScopes, match.scope);
   json[std::string(name_of(rule.action))] = std::visit(ActionJson{}, rule.action);
   return json;
 }

@@ -14,8 +14,6 @@ namespace {
 
 using mqtt::Ending;
 
-constexpr std::array<Named<Ending>, 3> kKicks{
-    {{"close", Ending::after_sending}, {"reset", Ending::reset}, {"silence", Ending::silence}}};
 constexpr std::size_t kChoiceMax = 100;
 
 /// A duration, or a list of the least and the most.
@@ -79,7 +77,7 @@ Step read_step(const Json& json, std::size_t index, Problem& problem) {
   if (read_span(in, "for", lasting)) step.lasting = lasting;
   if (in.find("kick") != nullptr) {
     Ending kick{};
-    in.read_choice("kick", std::span<const Named<Ending>>(kKicks), kick);
+    in.read_choice("kick", kEndings, kick);
     step.kick = kick;
   }
   in.read_number("repeat", 1, Scenario::kMaxRepeat, step.repeat);

@@ -16,13 +16,16 @@ namespace holdfast::lab::iot {
 struct Arrival {
   /// certificate: by TLS. custom: an authorizer must still say. sigv4: signed by a key of the lab.
   enum class By : std::uint8_t { certificate, custom, sigv4 } by = By::certificate;
-  std::string principal;  ///< Certificate id, or access key id; empty for custom.
+  std::string principal;  ///< Certificate id, or whose access key it is; empty for custom.
   std::string address;    ///< The device's, without port.
   std::string domain;     ///< SNI; empty without.
   /// Parameters of a custom authorizer that came with the HTTP upgrade, as in a user name:
   /// "?x-amz-customauthorizer-name=…".
   std::string authorizer_parameters;
   bool websocket = false;
+  // Of sigv4:
+  std::string access_key = {};  ///< Its id.
+  WallTime expires{INT64_MAX};  ///< Of the key, and the connection with it.
 };
 
 /// What a policy's conditions and variables can ask about a connection.

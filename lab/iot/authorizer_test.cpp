@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/base64.h"
+#include "lab/iot/service_fixture.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -54,9 +55,7 @@ class LabAuthorizers : public ::testing::Test {
   std::string call(const std::string& operation, const Json& input) {
     EXPECT_TRUE(authorizers_.has_operation(operation));
     Answers out;
-    const auto result = authorizers_.call({}, operation, input, out);
-    const auto* error = std::get_if<ApiError>(&result);
-    return error != nullptr ? error->type + ": " + error->message : dump(std::get<Json>(result));
+    return text_of(authorizers_.call({}, operation, input, out));
   }
   std::string judge(const std::string& username) {
     const auto answer = authorizers_.judge({}, username, "");

@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "lab/iot/cbor.h"
-#include "lab/iot/jobs_fixture.h"
+#include "lab/iot/service_fixture.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -20,26 +20,10 @@ constexpr const char* kThing = "arn:aws:iot:eu-central-1:123456789012:thing/pump
 constexpr const char* kClient = "arn:aws:iot:eu-central-1:123456789012:client/c1";
 constexpr const char* kCommand = "arn:aws:iot:eu-central-1:123456789012:command/light";
 
-class LabCommands : public ::testing::Test {
+class LabCommands : public ServiceFixture {
  protected:
-  ApiResult call(const std::string& operation, const Json& input) {
-    out_ = {};
-    EXPECT_TRUE(commands_.has_operation(operation));
-    return commands_.call(now_, operation, input, out_);
-  }
-  Json done(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    if (const auto* error = std::get_if<ApiError>(&result)) {
-      ADD_FAILURE() << operation << ": " << error->type << ": " << error->message;
-      return {};
-    }
-    return std::get<Json>(result);
-  }
-  std::string refused(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    const auto* error = std::get_if<ApiError>(&result);
-    return error == nullptr ? "" : error->type + ": " + error->message;
-  }
+  Service& service() override { return commands_; }
+
   void create(const std::string& content_type = "application/json") {
     done("CreateCommand",
          {{"commandId", "light"},
@@ -54,12 +38,9 @@ class LabCommands : public ::testing::Test {
   /// Publishes a result; returns the acknowledgement.
   Answer respond(const std::string& id, const std::string& payload,
                  const std::string& format = "json", const std::string& device = "things/pump") {
-    out_ = {};
-    mqtt::Publish message;
-    message.topic = "$aws/commands/" + device + "/executions/" + id + "/response/" + format;
-    message.payload = payload;
-    EXPECT_EQ(commands_.claims(message.topic), Claim::only);
-    commands_.on_request(now_, {1, "c1", "cert"}, message, out_);
+    publish({1, "c1", "cert"},
+            message_to("$aws/commands/" + device + "/executions/" + id + "/response/" + format,
+                       payload));
     return out_.all.empty() ? Answer{} : out_.all.front();
   }
   std::string error_of(const std::string& id, const std::string& payload) {
@@ -71,21 +52,13 @@ class LabCommands : public ::testing::Test {
     return done("GetCommandExecution",
                 {{"executionId", id}, {"targetArn", target}, {"includeResult", true}});
   }
-  void wait_seconds(std::int64_t seconds) {
-    now_.ms += seconds * 1000;
-    out_ = {};
-    if (commands_.wake() <= now_) commands_.on_time(now_, out_);
-  }
   void switch_events_on() {
     CommandsSettings settings;
     settings.events = true;
     commands_.configure(settings);
   }
 
-  WallTime now_{1'700'000'000'000};
-  TestRandom random_;
   Commands commands_{{}, [](std::string_view name) { return name == "pump"; }, random_};
-  Answers out_;
 };
 
 TEST_F(LabCommands, RequestGoesThroughTheBrokerWithTypeAndExpiry) {
@@ -237,10 +210,8 @@ TEST_F(LabCommands, TopicsThatNameNoExecutionAreNotAnswered) {
   for (const std::string topic :
        {"$aws/commands/", "$aws/commands/x/y", "$aws/commands/things/p/executions/e/request",
         "$aws/commands/groups/p/executions/e/response/json"}) {
-    mqtt::Publish message;
-    message.topic = topic;
     out_ = {};
-    commands_.on_request(now_, {}, message, out_);
+    commands_.on_request(now_, {}, message_to(topic, ""), out_);
     EXPECT_TRUE(out_.all.empty()) << topic;
   }
   EXPECT_EQ(commands_.claims("$aws/things/pump/jobs/get"), Claim::none);
@@ -356,11 +327,7 @@ TEST_F(LabCommands, BrokenStateIsRefusedByTheNameOfItsMember) {
   const std::string id = start();
   const Json good = commands_.save();
   const auto complaint = [&](const std::string& pointer, const Json& value) {
-    Json state = good;
-    state[Json::json_pointer(pointer)] = value;
-    const Status status = commands_.load(state);
-    EXPECT_EQ(dump(commands_.save()), dump(good));
-    return status ? "" : status.error().message;
+    return complaint_about(commands_, good, pointer, value);
   };
   EXPECT_EQ(complaint("/commands", 7), "commands must be an object");
   EXPECT_EQ(complaint("/commands/light/payload", "?"), "commands.light.payload must be Base64");

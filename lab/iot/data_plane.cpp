@@ -64,6 +64,12 @@ void add_query(Json& input, const Target& target, const std::string& name) {
 
 }  // namespace
 
+std::string DataPlane::signing_name(std::string_view target) {
+  const std::string path = parse_target(target).path;
+  const bool of_jobs = path.starts_with("/things/") && path.find("/jobs") != std::string::npos;
+  return of_jobs ? "iot-jobs-data" : "iotdata";
+}
+
 HttpAnswer DataPlane::answer(const HttpQuestion& question) const {
   if (question.principal.empty()) return forbidden();
   const Target target = parse_target(question.target);
@@ -91,7 +97,7 @@ HttpAnswer DataPlane::answer(const HttpQuestion& question) const {
 HttpAnswer DataPlane::operate(const HttpQuestion& question, std::string_view action,
                               const std::string& resource, std::string_view operation,
                               const Json& input) const {
-  if (!world_.allows(question.principal, action, resource)) return forbidden();
+  if (!world_.allows(question, action, resource)) return forbidden();
   const ApiResult result = world_.call(operation, input);
   if (const auto* error = std::get_if<ApiError>(&result)) return error_answer(*error);
   const Json& output = std::get<Json>(result);
@@ -109,8 +115,7 @@ HttpAnswer DataPlane::publish(const HttpQuestion& question, std::string_view top
   if (qos != nullptr) input["qos"] = *qos;
   if (const std::string* retain = value_of(target, "retain")) {
     input["retain"] = *retain == "true";
-    if (*retain == "true" &&
-        !world_.allows(question.principal, "iot:RetainPublish", "topic/" + *name)) {
+    if (*retain == "true" && !world_.allows(question, "iot:RetainPublish", "topic/" + *name)) {
       return forbidden();
     }
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "lab/iot/http.h"
@@ -19,14 +20,16 @@ class DataPlane {
   struct World {
     /// An operation of the AWS API.
     std::function<ApiResult(std::string_view operation, const Json& input)> call;
-    /// Whether the policies of a certificate allow `action` on `resource`.
-    std::function<bool(std::string_view principal, std::string_view action,
+    /// Whether the policies of who asks allow `action` on `resource`.
+    std::function<bool(const HttpQuestion& question, std::string_view action,
                        std::string_view resource)>
         allows;
   };
   explicit DataPlane(World world) : world_(std::move(world)) {}
 
-  /// 403 for what the policy forbids, and without a certificate; 404 for what is no path of these.
+  /// The service that requests for a target are signed for.
+  [[nodiscard]] static std::string signing_name(std::string_view target);
+  /// 403 for what the policy forbids, and for who is unknown; 404 for what is no path of these.
   [[nodiscard]] HttpAnswer answer(const HttpQuestion& question) const;
 
  private:

@@ -23,13 +23,14 @@ class LabDataPlane : public ::testing::Test {
   std::vector<std::string> called_;
   std::string forbidden_;
   ApiResult result_ = Json::object();
-  DataPlane plane_{{[this](std::string_view operation, const Json& input) {
-                      called_.push_back(std::string(operation) + " " + dump(input));
-                      return result_;
-                    },
-                    [this](std::string_view, std::string_view action, std::string_view resource) {
-                      return std::string(action) + " " + std::string(resource) != forbidden_;
-                    }}};
+  DataPlane plane_{
+      {[this](std::string_view operation, const Json& input) {
+         called_.push_back(std::string(operation) + " " + dump(input));
+         return result_;
+       },
+       [this](const HttpQuestion&, std::string_view action, std::string_view resource) {
+         return std::string(action) + " " + std::string(resource) != forbidden_;
+       }}};
 };
 
 TEST_F(LabDataPlane, PublishesWithTheTopicFromThePath) {
@@ -52,6 +53,12 @@ TEST_F(LabDataPlane, PoliciesAndACertificateAreNeeded) {
   forbidden_ = "iot:GetThingShadow thing/pump/settings";
   EXPECT_EQ(status("GET", "/things/pump/shadow?name=settings"), 403);
   EXPECT_EQ(status("GET", "/things/pump/shadow"), 200);
+}
+
+TEST_F(LabDataPlane, RequestsAreSignedForTheirService) {
+  EXPECT_EQ(DataPlane::signing_name("/topics/a/jobs?qos=1"), "iotdata");
+  EXPECT_EQ(DataPlane::signing_name("/things/pump/shadow?name=/jobs"), "iotdata");
+  EXPECT_EQ(DataPlane::signing_name("/things/pump/jobs/$next"), "iot-jobs-data");
 }
 
 TEST_F(LabDataPlane, ShadowsAreReadWrittenAndDeleted) {
@@ -81,6 +88,18 @@ TEST_F(LabDataPlane, JobsHaveTheirPaths) {
                 R"(UpdateJobExecution {"status":"SUCCEEDED","thingName":"pump","jobId":"j-1"})"}));
   EXPECT_EQ(ask("POST", "/things/pump/jobs/j-1", "[]").status, 400);
   EXPECT_EQ(status("DELETE", "/things/pump/jobs/j-1"), 405);
+}
+
+TEST_F(LabDataPlane, ABodyOfAJobsRequestOver128KiBIsAnInvalidRequest) {
+  const std::string start = R"({"status":"SUCCEEDED","clientToken":")";
+  const auto body = [&](std::size_t bytes) {
+    return start + std::string(bytes - start.size() - 2, 'x') + "\"}";
+  };
+  EXPECT_EQ(ask("POST", "/things/pump/jobs/j-1", body(131'072)).status, 200);
+  const HttpAnswer refused = ask("POST", "/things/pump/jobs/j-1", body(131'073));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(*header_of(refused.headers, "x-amzn-errortype"), "InvalidRequestException");
+  EXPECT_EQ(called_.size(), 1U);
 }
 
 TEST_F(LabDataPlane, ErrorsHaveTheNamesOfTheService) {

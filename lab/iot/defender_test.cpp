@@ -9,6 +9,7 @@
 
 #include "lab/iot/cbor.h"
 #include "lab/iot/defender_report.h"
+#include "lab/iot/service_fixture.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -37,20 +38,11 @@ constexpr const char* kShort =
     R"("cmet":{"heat":[{"number":1.5}],"tags":[{"string_list":["a"]}],)"
     R"("peers":[{"ip_list":["::1"]}],"rpm":[{"number_list":[1,2]}]}})";
 
-Json parsed(const std::string& text) {
-  const auto value = parse_json(text);
-  EXPECT_TRUE(value) << text;
-  return value ? *value : Json();
-}
-
 /// The only answer: "TOPIC PAYLOAD".
 std::string send(Defender& defender, const std::string& topic, const std::string& payload,
                  WallTime now = kNow) {
-  mqtt::Publish message;
-  message.topic = topic;
-  message.payload = payload;
   Answers out;
-  defender.on_request(now, {}, message, out);
+  defender.on_request(now, {}, message_to(topic, payload), out);
   EXPECT_EQ(out.all.size(), 1U);
   if (out.all.empty()) return "nothing";
   EXPECT_EQ(out.all[0].to, Answer::To::broker);
@@ -219,11 +211,7 @@ TEST(LabDefender, BrokenStateIsRefusedByNameAndChangesNothing) {
   send(defender, kJson, kLong);
   const Json good = defender.save();
   const auto wrong = [&](const char* at, const Json& value) {
-    Json broken = good;
-    broken[Json::json_pointer(at)] = value;
-    const Status loaded = defender.load(broken);
-    EXPECT_EQ(dump(defender.save()), dump(good));
-    return loaded ? std::string("none") : loaded.error().message;
+    return complaint_about(defender, good, at, value);
   };
   EXPECT_EQ(wrong("/things", 1), "things must be an object");
   EXPECT_EQ(wrong("/things/pump/reports", 1), "things.pump.reports must be a list");

@@ -5,20 +5,21 @@
 #include <utility>
 
 #include "base/check.h"
-#include "lab/iot/quotas.h"
 
 namespace holdfast::lab::iot {
 
 void Delivery::add(mqtt::Publish message, std::uint16_t broker_id, bool stored) {
   message.dup = false;  // the service never sets it
-  (stored ? stored_ : live_).push_back({std::move(message), broker_id});
+  const bool paced = stored && switches_.drained_per_second > 0;
+  (paced ? stored_ : live_).push_back({std::move(message), broker_id});
 }
 
 void Delivery::pump(BootTime now, Bucket& publishes, Output& out) {
   redeliver(now, out);
   send_from(live_, now, nullptr, publishes, out);
   send_from(stored_, now, &stored_pace_, publishes, out);
-  stored_next_ = now + Duration(std::chrono::seconds(1)) / quotas::kStoredPerSecond;
+  const Duration whole = std::chrono::seconds(1);
+  stored_next_ = now + whole / std::max<std::int64_t>(1, switches_.drained_per_second);
 }
 
 void Delivery::send_from(std::deque<Waiting>& queue, BootTime now, Bucket* pace, Bucket& publishes,
@@ -26,7 +27,7 @@ void Delivery::send_from(std::deque<Waiting>& queue, BootTime now, Bucket* pace,
   while (!queue.empty()) {
     Waiting& first = queue.front();
     const bool full = first.message.qos > 0 && in_flight_.size() >= window_;
-    if (full || (pace != nullptr && !pace->take(now, quotas::kStoredPerSecond))) return;
+    if (full || (pace != nullptr && !pace->take(now, switches_.drained_per_second))) return;
     if (!publishes.take(now, switches_.publishes_per_second)) {
       if (pace != nullptr) return;  // what is stored can wait; what is live is discarded
       if (first.broker_id != 0) out.settled.push_back(first.broker_id);

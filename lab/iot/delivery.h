@@ -1,9 +1,10 @@
 // What is on its way to one device: the window of unacknowledged messages, the pace, and the copies
 // that AWS IoT Core sends on a live connection.
 //
-// A message waits in one of two queues: `stored` (kept while the device was away; ten a second) or
-// live. It is in flight from when it is sent until its PUBACK; meanwhile a copy goes every
-// `redelivery_ms`, without DUP, until the window of the protocol version is over.
+// A message waits in one of two queues: `stored` (kept while the device was away; ten a second,
+// unless that quota is off) or live. It is in flight from when it is sent until its PUBACK;
+// meanwhile a copy goes every `redelivery_ms`, without DUP, until the window of the protocol
+// version is over.
 #pragma once
 
 #include <cstdint>

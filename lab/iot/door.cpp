@@ -22,6 +22,7 @@ Door::Door(Region& region, Arrival arrival, BootTime now)
     : region_(region), arrival_(std::move(arrival)), patience_(now + kPatience), last_heard_(now) {
   who_.connection = region_.enter(*this);
   who_.principal = arrival_.principal;
+  who_.access_key = arrival_.access_key;
   facts_.address = arrival_.address;
   facts_.domain = arrival_.domain;
 }

@@ -100,6 +100,7 @@ class Door : public mqtt::Stage {
   // door_connect.cpp
   void on_connect(BootTime now, const mqtt::Connect& connect, mqtt::Wishes& out);
   void on_connack(BootTime now, const mqtt::Connack& connack, mqtt::Wishes& out);
+  void limit_lifetime(BootTime now);
   void refuse(Refusal refusal, std::string words, mqtt::Wishes& out);
   [[nodiscard]] std::optional<Refusal> judge_connect(BootTime now, const mqtt::Connect& connect,
                                                      std::string& words);

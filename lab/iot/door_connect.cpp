@@ -88,8 +88,11 @@ std::optional<Refusal> Door::judge_identity(BootTime now, const mqtt::Connect& c
                                             std::string& words) {
   if (arrival_.by == Arrival::By::custom) {
     std::string username = connect.username.value_or("");
-    // Parameters of the HTTP upgrade count where the user name has none.
-    if (username.find('?') == std::string::npos) username += arrival_.authorizer_parameters;
+    // Parameters of the HTTP upgrade count where the user name has none of that name: SDKs always
+    // have some there.
+    std::string more = arrival_.authorizer_parameters;
+    if (!more.empty() && username.find('?') != std::string::npos) more[0] = '&';
+    username += more;
     auto granted = region_.access().authorize(region_.wall(), who_.connection, username,
                                               connect.password.value_or(""));
     if (const auto* error = std::get_if<std::string>(&granted)) {
@@ -139,9 +142,10 @@ mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
   up.username = kBrokerUser;
   up.password = region_.broker_password();
   up.clean_start = connect.clean_start;
-  // A session of the other protocol version cannot be resumed.
+  // A session of the other protocol version cannot be resumed. Elsewhere not asked for: mosquitto
+  // 2.0.11 keeps no session on disk that began with a clean start.
   Session& session = region_.session(who_.client_id);
-  if (session.version != version_) up.clean_start = true;
+  if (!session.uuid.empty() && session.version != version_) up.clean_start = true;
   session.version = version_;
   if (connect.will) {
     up.will = connect.will;
@@ -164,17 +168,24 @@ void Door::on_connack(BootTime now, const mqtt::Connack& connack, mqtt::Wishes& 
   state_ = State::open;
   last_heard_ = now;
   opened_ = region_.wall();
-  const Switches& switches = region_.switches;
-  const std::int64_t seconds =
-      arrival_.by == Arrival::By::sigv4 ? switches.websocket_seconds : switches.connection_seconds;
-  if (seconds > 0 && lifetime_ == kNever) {
-    lifetime_ = now + std::chrono::seconds(seconds);
-    lifetime_reason_ = arrival_.by == Arrival::By::sigv4
-                           ? DisconnectReason::websocket_ttl_expiration
-                           : DisconnectReason::server_initiated_disconnect;
-  }
+  limit_lifetime(now);
   to_device(device_connack(connack), out);
   region_.opened(*this);
+}
+
+void Door::limit_lifetime(BootTime now) {
+  const Switches& switches = region_.switches;
+  const bool is_signed = arrival_.by == Arrival::By::sigv4;
+  const std::int64_t seconds = is_signed ? switches.websocket_seconds : switches.connection_seconds;
+  if (seconds > 0 && lifetime_ == kNever) {
+    lifetime_ = now + std::chrono::seconds(seconds);
+    lifetime_reason_ = DisconnectReason::server_initiated_disconnect;
+  }
+  if (!is_signed) return;
+  lifetime_reason_ = DisconnectReason::websocket_ttl_expiration;
+  if (arrival_.expires.ms == INT64_MAX) return;
+  const std::chrono::milliseconds left(arrival_.expires.ms - opened_.ms);
+  lifetime_ = std::min(lifetime_, now + std::max(left, std::chrono::milliseconds(0)));
 }
 
 mqtt::Connack Door::device_connack(const mqtt::Connack& connack) const {

@@ -124,6 +124,28 @@ TEST(LabDoorPublish, LimitsOfAMessageEndTheConnection) {
   EXPECT_EQ(fine.visit.to_broker.size(), 1U);
 }
 
+// The Developer Guide counts a payload of more than 128 KB among the errors of a client that end
+// its connection; a service that answers on topics never sees it.
+TEST(LabDoorPublish, ARequestOver128KiBEndsTheConnectionAndIsNeverAnswered) {
+  const std::string topic = "$aws/things/pump/jobs/get";
+  for (const Version version : {Version::v5, Version::v311}) {
+    Open open(version);
+    open.visit.device_sends(publish_of(topic, 1, std::string(131'072, 'x')));
+    EXPECT_EQ(open.visit.device_got<mqtt::Ack>().type, mqtt::Type::puback);
+    open.visit.wake();
+    EXPECT_EQ(open.visit.device_got<mqtt::Publish>().topic, topic + "/accepted");
+    open.visit.device_sends(publish_of(topic, 2, std::string(131'073, 'x')));
+    if (version == Version::v5) {
+      EXPECT_EQ(disconnected_with(open.visit), 0x95);
+    }
+    open.visit.wake();
+    EXPECT_TRUE(open.visit.device_closed);
+    EXPECT_TRUE(open.visit.to_device.empty()) << "neither PUBACK nor answer";
+    open.visit.drop();
+    EXPECT_EQ(open.place.events().back(), "disconnected CLIENT_ERROR pump");
+  }
+}
+
 TEST(LabDoorPublish, ATopicAliasStandsForItsTopic) {
   Open open;
   mqtt::Publish p = publish_of("a/b", 1);
@@ -397,6 +419,33 @@ TEST(LabDoorDelivery, WhatWasStoredComesTenASecondBesideWhatIsLive) {
   EXPECT_EQ(visit.to_device.size(), 41U);
   for (const mqtt::Packet& packet : visit.to_device) {
     EXPECT_TRUE(std::get<mqtt::Publish>(packet).properties.all.empty()) << "the stamp stays inside";
+  }
+}
+
+TEST(LabDoorDelivery, WithoutThatQuotaAllComesAtOnceInTheOrderOfPublishing) {
+  Place place;
+  place.region.switches.drained_per_second = 0;
+  Visit publisher(place);
+  publisher.connect(connect_of("publisher"));
+  std::vector<mqtt::Publish> published;
+  const auto publish = [&](std::uint16_t id) {
+    publisher.device_sends(publish_of("a", id, std::to_string(id)));
+    published.push_back(publisher.broker_got<mqtt::Publish>());
+  };
+  for (std::uint16_t id = 1; id <= 20; ++id) publish(id);
+  place.clock.at += 5s;
+  Visit visit(place);
+  mqtt::Connect c = connect_of("pump");
+  c.properties.set(Id::receive_maximum, 5);
+  place.region.session("pump").subscriptions = {{"a", 1}};
+  visit.connect(c, true);
+  publish(21);
+  for (const auto& p : published) visit.broker_sends(p);
+  for (std::uint16_t id = 1; id <= 21; ++id) {
+    ASSERT_FALSE(visit.to_device.empty()) << id;
+    const auto got = visit.device_got<mqtt::Publish>();
+    EXPECT_EQ(got.payload, std::to_string(id));
+    visit.device_sends(mqtt::Ack{mqtt::Type::puback, got.packet_id, 0, {}});
   }
 }
 

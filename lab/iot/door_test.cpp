@@ -57,6 +57,7 @@ TEST(LabDoor, ASessionOf311LastsTheAccountsHour) {
   visit.connect(c);
   EXPECT_TRUE(visit.connack.properties.all.empty());
   EXPECT_EQ(visit.connect_upstream.version, Version::v5);
+  EXPECT_FALSE(visit.connect_upstream.clean_start);
   EXPECT_EQ(visit.connect_upstream.properties.number(Id::session_expiry_interval), 3600U);
   EXPECT_TRUE(place.access.last_facts.persistent_connect);
 }
@@ -174,6 +175,58 @@ TEST(LabDoor, ACustomAuthorizerIsAskedAndItsGrantEnds) {
   Visit guess(place, arrival);
   guess.device_sends(c);
   EXPECT_EQ(guess.device_got<mqtt::Connack>().code, 0x87);
+}
+
+TEST(LabDoor, ParametersOfTheUpgradeComeBehindThoseOfTheUserName) {
+  Place place;
+  Visit visit(place, {Arrival::By::custom, "", "10.0.0.1", "lab", "?token=t", true});
+  mqtt::Connect c = connect_of("pump");
+  c.username = "?SDK=x";
+  c.password = "token";
+  visit.connect(c);
+  EXPECT_EQ(place.access.seen_username, "?SDK=x&token=t");
+}
+
+Arrival signed_arrival(std::int64_t expires_ms) {
+  Arrival arrival;
+  arrival.by = Arrival::By::sigv4;
+  arrival.principal = "AROA1:cert";
+  arrival.access_key = "ASIA1";
+  arrival.expires = {expires_ms};
+  arrival.websocket = true;
+  return arrival;
+}
+
+TEST(LabDoor, ASignedConnectionIsKnownByItsKeyAndEndsWithIt) {
+  Place place;
+  Visit visit(place, signed_arrival(place.clock.wall().ms + 40'500));
+  visit.connect(connect_of("pump"));
+  EXPECT_EQ(visit.door().who().principal, "AROA1:cert");
+  EXPECT_EQ(visit.door().who().access_key, "ASIA1");
+  visit.pass(40s);
+  EXPECT_TRUE(visit.door().is_open());
+  visit.pass(1s);
+  EXPECT_TRUE(visit.device_closed);
+  EXPECT_EQ(place.events().back(), "disconnected WEBSOCKET_TTL_EXPIRATION pump");
+}
+
+TEST(LabDoor, ASignedConnectionWithAKeyForGoodEndsByTheSwitch) {
+  Place place;
+  place.region.switches.websocket_seconds = 20;
+  Visit visit(place, signed_arrival(INT64_MAX));
+  visit.connect(connect_of("pump"));
+  visit.pass(19s);
+  EXPECT_TRUE(visit.door().is_open());
+  visit.pass(2s);
+  EXPECT_EQ(place.events().back(), "disconnected WEBSOCKET_TTL_EXPIRATION pump");
+  place.region.switches.websocket_seconds = 0;
+  Visit endless(place, signed_arrival(INT64_MAX));
+  endless.connect(connect_of("pump"));
+  for (int i = 0; i < 100; ++i) {
+    endless.pass(49s);
+    endless.device_sends(mqtt::Ping{});
+  }
+  EXPECT_TRUE(endless.door().is_open());
 }
 
 TEST(LabDoor, TheYoungerConnectionOfAClientIdWins) {

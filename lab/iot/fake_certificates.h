@@ -1,4 +1,5 @@
-// Certificates for tests: "CERT id common-name" in place of PEM.
+// Certificates for tests, in place of PEM: "CERT id common-name", with a third word "CERT id
+// common-name ca-id" when a CA signed it, and "CA id common-name" for that CA.
 #pragma once
 
 #include <sstream>
@@ -16,13 +17,24 @@ class FakeReader final : public CertificateReader {
     std::string kind;
     CertificateFacts facts;
     std::string common_name;
-    if (!(words >> kind >> facts.id >> common_name) || kind != "CERT") {
+    if (!(words >> kind >> facts.id >> common_name) || (kind != "CERT" && kind != "CA")) {
       return Error{Errc::invalid_argument, "no certificate in it"};
     }
+    facts.subject = "CN=" + common_name;
+    facts.is_ca = kind == "CA";
     facts.not_before = {1'000'000'000'000};
     facts.not_after = {2'000'000'000'000};
     facts.fields = {{"Subject.CommonName", common_name}};
     return facts;
+  }
+  [[nodiscard]] bool is_signed_by(std::string_view pem, std::string_view ca_pem) const override {
+    std::istringstream words{std::string(pem)};
+    std::string kind;
+    std::string id;
+    std::string common_name;
+    std::string signer;
+    const auto ca = read(ca_pem);
+    return words >> kind >> id >> common_name >> signer && ca && ca->id == signer;
   }
 };
 

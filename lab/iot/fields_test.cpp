@@ -6,14 +6,10 @@
 
 #include <string>
 
+#include "lab/iot/service_fixture.h"
+
 namespace holdfast::lab::iot {
 namespace {
-
-Json parsed(const std::string& text) {
-  const auto value = parse_json(text);
-  EXPECT_TRUE(value);
-  return value ? *value : Json();
-}
 
 TEST(LabFields, ReadsMembersOfTheRightType) {
   const Json value = parsed(R"({"t":"x","n":7,"f":true,"o":{"i":["a","b"]},"l":[{"n":1}]})");

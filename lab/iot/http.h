@@ -17,7 +17,8 @@ struct HttpQuestion {
   std::string target;  ///< "/topics/a?qos=1", as it came.
   HttpFields headers;
   std::string body;
-  std::string principal;  ///< Certificate id of the client; empty: none shown.
+  std::string principal;  ///< Certificate id of the client, or whose key signed; empty: neither.
+  std::string access_key = {};  ///< Of the one that signed, when no certificate was shown.
 };
 
 struct HttpAnswer {

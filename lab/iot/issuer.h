@@ -23,6 +23,8 @@ struct CertificateFacts {
   WallTime not_before;
   WallTime not_after;
   std::vector<CertificateField> fields;  ///< In its order; a name may come several times.
+  std::string subject;                   ///< Its name as one text, to compare.
+  bool is_ca = false;                    ///< It says that it may sign others.
 };
 
 /// Reads certificates.
@@ -36,6 +38,9 @@ class CertificateReader {
   /// The first certificate in `pem`. Fails with Errc::invalid_argument when there is none; the
   /// message says what is wrong.
   [[nodiscard]] virtual Result<CertificateFacts> read(std::string_view pem) const = 0;
+  /// Whether the first certificate in `pem` was issued by the one in `ca_pem`: by name and by
+  /// signature. False, too, when one of them is none.
+  [[nodiscard]] virtual bool is_signed_by(std::string_view pem, std::string_view ca_pem) const = 0;
 };
 
 /// A new certificate. The keys are empty where the device made its own.

@@ -440,11 +440,7 @@ TEST_F(LabJobsApi, BrokenStateIsRefusedByTheNameOfItsMember) {
   create("job1");
   const Json good = jobs_.save();
   const auto complaint = [&](const std::string& pointer, const Json& value) {
-    Json state = good;
-    state[Json::json_pointer(pointer)] = value;
-    const Status status = jobs_.load(state);
-    EXPECT_EQ(dump(jobs_.save()), dump(good));
-    return status ? "" : status.error().message;
+    return complaint_about(jobs_, good, pointer, value);
   };
   const std::string execution = "/jobs/job1/executions/pump/attempts/0";
   EXPECT_EQ(complaint("/jobs", 7), "jobs must be an object");

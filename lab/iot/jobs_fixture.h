@@ -1,5 +1,4 @@
-// A small world for the tests of services: things, groups, repeatable randomness, and a device that
-// asks.
+// A small world for the tests of jobs: things, groups, documents, and a device that asks.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,19 +10,9 @@
 #include <vector>
 
 #include "lab/iot/jobs.h"
+#include "lab/iot/service_fixture.h"
 
 namespace holdfast::lab::iot {
-
-class TestRandom final : public env::Random {
- public:
-  std::uint64_t next() override {
-    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
-    return state_ ^ (state_ >> 33);
-  }
-
- private:
-  std::uint64_t state_ = 1;
-};
 
 class TestWorld final : public JobsWorld, public Presigner {
  public:
@@ -49,8 +38,10 @@ class TestWorld final : public JobsWorld, public Presigner {
 };
 
 /// Jobs, and what the device "pump" and an operator do with them.
-class JobsFixture : public ::testing::Test {
+class JobsFixture : public ServiceFixture {
  protected:
+  Service& service() override { return jobs_; }
+
   /// "TOPIC PAYLOAD" of each message that the last call sent.
   [[nodiscard]] std::vector<std::string> sent() const {
     std::vector<std::string> all;
@@ -77,12 +68,8 @@ class JobsFixture : public ::testing::Test {
   }
   /// Asks as the pump; returns the reply, which must be the only one, to the requester, and first.
   Json ask(const std::string& request, const std::string& payload = "{}") {
-    out_ = {};
-    mqtt::Publish message;
-    message.topic = "$aws/things/pump/jobs/" + request;
-    message.payload = payload;
-    EXPECT_EQ(jobs_.claims(message.topic), Claim::only);
-    jobs_.on_request(now_, {7, "pump", "cert"}, message, out_);
+    const mqtt::Publish message = message_to("$aws/things/pump/jobs/" + request, payload);
+    publish({7, "pump", "cert"}, message);
     std::size_t replies = 0;
     for (const Answer& a : out_.all) replies += a.to == Answer::To::requester ? 1U : 0U;
     EXPECT_EQ(replies, 1U);
@@ -95,25 +82,6 @@ class JobsFixture : public ::testing::Test {
   /// Sets a status, and returns the reply.
   Json set(const std::string& job, const std::string& status) {
     return ask(job + "/update", R"({"status":")" + status + "\"}");
-  }
-  ApiResult call(const std::string& operation, const Json& input) {
-    out_ = {};
-    EXPECT_TRUE(jobs_.has_operation(operation));
-    return jobs_.call(now_, operation, input, out_);
-  }
-  Json done(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    if (const auto* error = std::get_if<ApiError>(&result)) {
-      ADD_FAILURE() << operation << ": " << error->type << ": " << error->message;
-      return {};
-    }
-    return std::get<Json>(result);
-  }
-  /// "TYPE: message"; empty: it was done.
-  std::string refused(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    const auto* error = std::get_if<ApiError>(&result);
-    return error == nullptr ? "" : error->type + ": " + error->message;
   }
   static Json job_input(const std::string& id) {
     return {{"jobId", id}, {"targets", {kPump}}, {"document", R"({"op":")" + id + "\"}"}};
@@ -131,22 +99,14 @@ class JobsFixture : public ::testing::Test {
     if (std::holds_alternative<ApiError>(result)) return "none";
     return std::get<Json>(result)["execution"]["status"];
   }
-  /// Time goes on, and the service is woken if it wanted to be.
-  void wait_minutes(std::int64_t minutes) {
-    now_.ms += minutes * 60'000;
-    out_ = {};
-    if (jobs_.wake() <= now_) jobs_.on_time(now_, out_);
-  }
+  void wait_minutes(std::int64_t minutes) { wait_seconds(minutes * 60); }
 
   static constexpr const char* kPump = "arn:aws:iot:eu-central-1:123456789012:thing/pump";
   static constexpr const char* kValve = "arn:aws:iot:eu-central-1:123456789012:thing/valve";
   static constexpr const char* kGroup = "arn:aws:iot:eu-central-1:123456789012:thinggroup/floor";
 
-  WallTime now_{1'700'000'000'000};
   TestWorld world_;
-  TestRandom random_;
   Jobs jobs_{{}, world_, &world_, random_};
-  Answers out_;
 };
 
 }  // namespace holdfast::lab::iot

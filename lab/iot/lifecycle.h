@@ -32,10 +32,6 @@ enum class DisconnectReason : std::uint8_t {
   customauth_ttl_expiration,
 };
 [[nodiscard]] std::string_view to_string(DisconnectReason reason) noexcept;
-/// Whether the will of the client is published. (DeleteConnection can be asked not to.)
-[[nodiscard]] constexpr bool publishes_will(DisconnectReason reason) noexcept {
-  return reason != DisconnectReason::client_initiated_disconnect;
-}
 
 /// A connection, as its events show it.
 struct LifecycleClient {

@@ -70,6 +70,7 @@ TEST(LabLifecycle, SaysWhyAClientIsGone) {
   lifecycle.disconnected(kNow, one, DisconnectReason::mqtt_keep_alive_timeout, seconds(0), out);
   EXPECT_THAT(only(out), testing::HasSubstr(R"("clientInitiatedDisconnect":false,)"
                                             R"("disconnectReason":"MQTT_KEEP_ALIVE_TIMEOUT")"));
+  EXPECT_EQ(to_string(DisconnectReason::customauth_ttl_expiration), "CUSTOMAUTH_TTL_EXPIRATION");
 }
 
 TEST(LabLifecycle, SaysThatAClientWasNotLetIn) {
@@ -146,12 +147,6 @@ TEST(LabLifecycle, ForgetsClientsThatNeverComeBack) {
   Answers out;
   lifecycle.connected({3 * kHour}, other, out);
   EXPECT_EQ(dump(lifecycle.save()), R"({"clients":{"other":{"version":0}}})");
-}
-
-TEST(LabLifecycle, KnowsWhenAWillIsPublished) {
-  EXPECT_FALSE(publishes_will(DisconnectReason::client_initiated_disconnect));
-  EXPECT_TRUE(publishes_will(DisconnectReason::connection_lost));
-  EXPECT_EQ(to_string(DisconnectReason::customauth_ttl_expiration), "CUSTOMAUTH_TTL_EXPIRATION");
 }
 
 TEST(LabLifecycle, HasNeitherTopicsNorOperations) {

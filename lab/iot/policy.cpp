@@ -76,7 +76,8 @@ Values values_of(std::string_view key, const PolicyFacts& facts) {
   if (name == "iot:domainname") return one_of(facts.domain_name);
   if (name == "iot:connectattributes") return facts.connect_attributes;
   if (name == "aws:sourceip") return one_of(facts.source_ip);
-  return {};
+  const auto found = facts.iam.find(name);
+  return found == facts.iam.end() ? Values{} : one_of(found->second);
 }
 
 /// A pattern whose variables have been replaced. Only some of its '*' and '?' are wildcards.

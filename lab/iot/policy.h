@@ -1,4 +1,4 @@
-// AWS IoT policies: documents read and checked, requests decided, excess found.
+// AWS IoT policies: documents read and checked, requests decided.
 //
 // Semantics of AWS: an explicit Deny wins, what nothing allows is denied. '*' spans any characters,
 // '/' included; '?' is one character; '+' and '#' of MQTT are plain characters. Variables
@@ -48,7 +48,8 @@ inline constexpr std::size_t kPolicyCharacters = 2048;
 
 /// Fails with Errc::corrupt (no JSON), Errc::too_large, or Errc::invalid_argument with the member:
 /// "Statement[0].Effect must be \"Allow\" or \"Deny\"".
-[[nodiscard]] Result<PolicyDocument> parse_policy(std::string_view text);
+[[nodiscard]] Result<PolicyDocument> parse_policy(std::string_view text,
+                                                  std::size_t most = kPolicyCharacters);
 
 /// The thing that a connection speaks for.
 struct PolicyThing {
@@ -67,6 +68,9 @@ struct PolicyFacts {
   std::string domain_name;
   /// Of iot:Connect: "PersistentConnect", "LastWill".
   std::vector<std::string> connect_attributes;
+  /// What IAM adds for who signed, by names in small letters: "aws:userid",
+  /// "credentials-iot:thingname".
+  std::map<std::string, std::string> iam = {};
 };
 
 /// A document under the name that a verdict calls it by.
@@ -89,9 +93,5 @@ struct Verdict {
 /// Whether `action` ("iot:Publish") on `resource` (a whole ARN) is allowed.
 [[nodiscard]] Verdict evaluate(const std::vector<NamedPolicy>& policies, std::string_view action,
                                std::string_view resource, const PolicyFacts& facts);
-
-/// What a careful reader would object to: wildcards and permissions that reach beyond one device.
-/// One sentence each, beginning with the statement; empty for a tight policy.
-[[nodiscard]] std::vector<std::string> find_excess(const PolicyDocument& document);
 
 }  // namespace holdfast::lab::iot

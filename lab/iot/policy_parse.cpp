@@ -192,12 +192,12 @@ Result<PolicyStatement> read_statement(const Json& value, const std::string& whe
 
 }  // namespace
 
-Result<PolicyDocument> parse_policy(std::string_view text) {
+Result<PolicyDocument> parse_policy(std::string_view text, std::size_t most) {
   const std::size_t length = characters(text);
-  if (length > kPolicyCharacters) {
+  if (length > most) {
     return Error{Errc::too_large, "policy of " + std::to_string(length) +
                                       " characters without white space; at most " +
-                                      std::to_string(kPolicyCharacters) + " are allowed"};
+                                      std::to_string(most) + " are allowed"};
   }
   const auto parsed = parse_json(text, kDocument);
   if (!parsed) return parsed.error();

@@ -12,7 +12,19 @@ namespace {
 
 constexpr std::string_view kCertificates = "$aws/certificates/";
 constexpr std::string_view kTemplates = "$aws/provisioning-templates/";
+constexpr std::string_view kCertificate = "AWS::IoT::Certificate::";
 constexpr int kTokenWords = 8;  ///< Of 64 bits each.
+
+/// Fields of a certificate, and the parameters AWS::IoT::Certificate::… of just-in-time templates.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kSubjectParameters = {{
+    {"Subject.Country", "Country"},
+    {"Subject.Organization", "Organization"},
+    {"Subject.OrganizationalUnit", "OrganizationalUnit"},
+    {"Subject.DistinguishedNameQualifier", "DistinguishedNameQualifier"},
+    {"Subject.State", "StateName"},
+    {"Subject.CommonName", "CommonName"},
+    {"Subject.SerialNumber", "SerialNumber"},
+}};
 
 const Json& member(const Json& object, std::string_view key) {
   static const Json nothing;
@@ -152,9 +164,11 @@ std::optional<Provisioning::Refusal> Provisioning::order(WallTime now, std::stri
 
 Provisioning::Outcome Provisioning::keep(WallTime now, const IssuedCertificate& issued,
                                          Answers& out) {
-  ApiResult added = registry_.call(
-      now, "RegisterCertificateWithoutCA",
-      {{"certificatePem", issued.certificate_pem}, {"status", "PENDING_ACTIVATION"}}, out);
+  ApiResult added = registry_.call(now, "RegisterCertificateWithoutCA",
+                                   {{"certificatePem", issued.certificate_pem},
+                                    {"status", "PENDING_ACTIVATION"},
+                                    {"certificateMode", "DEFAULT"}},
+                                   out);
   if (const auto* error = std::get_if<ApiError>(&added)) {
     return Refusal{500, "InternalFailure", error->message};
   }
@@ -187,7 +201,7 @@ Provisioning::Outcome Provisioning::register_thing(WallTime now, const Requester
     return Refusal{400, "InvalidCertificateOwnershipToken", "Invalid certificate ownership token"};
   }
   const auto found = templates_.find(template_name);
-  if (found == templates_.end() || !found->second.enabled) {
+  if (found == templates_.end() || !found->second.enabled || found->second.just_in_time) {
     return Refusal{400, "InvalidTemplate", "Template " + template_name + " is not enabled"};
   }
   ProvisioningParameters parameters;
@@ -197,7 +211,7 @@ Provisioning::Outcome Provisioning::register_thing(WallTime now, const Requester
   std::erase_if(parameters, [](const auto& one) { return one.first.starts_with("AWS::"); });
   const auto refusal = ask_hook(from, template_name, found->second, owned->second, parameters);
   if (refusal) return *refusal;
-  parameters["AWS::IoT::Certificate::Id"] = owned->second.certificate;
+  parameters[std::string(kCertificate) + "Id"] = owned->second.certificate;
   auto plan = make_plan(found->second.body, parameters);
   if (!plan) return Refusal{400, "InvalidParameters", plan.error().message};
   if (auto failed = carry_out(now, *plan, owned->second, out)) return *failed;
@@ -234,8 +248,10 @@ std::optional<Provisioning::Refusal> Provisioning::carry_out(WallTime now,
                                                              const ProvisioningPlan& plan,
                                                              Token& token, Answers& out) {
   const std::string principal = arn("cert/" + token.certificate);
-  for (const std::string& policy : plan.policies) {
-    auto failed = order(now, "AttachPolicy", {{"policyName", policy}, {"target", principal}}, out);
+  for (const PlannedPolicy& policy : plan.policies) {
+    if (auto failed = put_policy(now, policy, out)) return failed;
+    auto failed =
+        order(now, "AttachPolicy", {{"policyName", policy.name}, {"target", principal}}, out);
     if (failed) return failed;
   }
   if (!plan.thing.empty()) {
@@ -257,26 +273,110 @@ std::optional<Provisioning::Refusal> Provisioning::carry_out(WallTime now,
       out);
 }
 
+std::optional<Provisioning::Refusal> Provisioning::put_policy(WallTime now,
+                                                              const PlannedPolicy& policy,
+                                                              Answers& out) {
+  if (policy.document.empty()) return std::nullopt;
+  if (!order(now, "GetPolicy", {{"policyName", policy.name}}, out)) return std::nullopt;
+  return order(now, "CreatePolicy",
+               {{"policyName", policy.name}, {"policyDocument", policy.document}}, out);
+}
+
 std::optional<Provisioning::Refusal> Provisioning::put_thing(WallTime now,
                                                              const ProvisioningPlan& plan,
                                                              Answers& out) {
   const bool exists = !order(now, "DescribeThing", {{"thingName", plan.thing}}, out);
+  if (exists) return change_thing(now, plan, out);
   Json input = {{"thingName", plan.thing}, {"attributePayload", {{"attributes", plan.attributes}}}};
-  if (!exists) {
-    if (!plan.thing_type.empty()) input["thingTypeName"] = plan.thing_type;
-    return order(now, "CreateThing", input, out);
+  if (!plan.thing_type.empty()) input["thingTypeName"] = plan.thing_type;
+  if (auto failed = order(now, "CreateThing", input, out)) return failed;
+  return put_groups(now, plan, false, out);
+}
+
+std::optional<Provisioning::Refusal> Provisioning::change_thing(WallTime now,
+                                                                const ProvisioningPlan& plan,
+                                                                Answers& out) {
+  for (const Override one : {plan.attributes_override, plan.type_override, plan.groups_override}) {
+    if (one != Override::fail) continue;
+    return Refusal{409, "ResourceAlreadyExists", "Thing " + plan.thing + " exists already"};
   }
-  switch (plan.attributes_override) {
-    case Override::do_nothing:
-      return std::nullopt;
-    case Override::fail:
-      return Refusal{409, "ResourceAlreadyExists", "Thing " + plan.thing + " exists already"};
-    case Override::replace:
-    case Override::merge:
-      input["attributePayload"]["merge"] = plan.attributes_override == Override::merge;
-      return order(now, "UpdateThing", input, out);
+  Json input = {{"thingName", plan.thing}};
+  if (plan.attributes_override != Override::do_nothing) {
+    input["attributePayload"] = {{"attributes", plan.attributes},
+                                 {"merge", plan.attributes_override == Override::merge}};
+  }
+  if (plan.type_override == Override::replace && !plan.thing_type.empty()) {
+    input["thingTypeName"] = plan.thing_type;
+  }
+  if (input.size() > 1) {
+    if (auto failed = order(now, "UpdateThing", input, out)) return failed;
+  }
+  if (plan.groups_override == Override::do_nothing) return std::nullopt;
+  return put_groups(now, plan, true, out);
+}
+
+std::optional<Provisioning::Refusal> Provisioning::put_groups(WallTime now,
+                                                              const ProvisioningPlan& plan,
+                                                              bool alone, Answers& out) {
+  const auto order_for = [&](std::string_view operation, const std::string& group) {
+    return order(now, operation, {{"thingName", plan.thing}, {"thingGroupName", group}}, out);
+  };
+  if (alone) {
+    const ApiResult in =
+        registry_.call(now, "ListThingGroupsForThing", {{"thingName", plan.thing}}, out);
+    const auto* listed = std::get_if<Json>(&in);
+    for (const Json& group : listed != nullptr ? member(*listed, "thingGroups") : Json::array()) {
+      auto failed = order_for("RemoveThingFromThingGroup", *string_in(group, "groupName"));
+      if (failed) return failed;
+    }
+  }
+  for (const std::string& group : plan.groups) {
+    if (auto failed = order_for("AddThingToThingGroup", group)) return failed;
   }
   return std::nullopt;
+}
+
+// ---- just in time ------------------------------------------------------------------------------
+
+bool Provisioning::has_just_in_time(std::string_view name) const {
+  const auto found = templates_.find(name);
+  return found != templates_.end() && found->second.just_in_time;
+}
+
+std::optional<ApiError> Provisioning::provision(WallTime now, const std::string& certificate,
+                                                const std::vector<CertificateField>& fields,
+                                                const Json& registration, Answers& out) {
+  const auto refused = [](std::string message) {
+    return ApiError{"InvalidRequestException", 400, std::move(message)};
+  };
+  Json body;
+  if (const std::string* text = string_in(registration, "templateBody")) {
+    if (auto parsed = parse_json(*text, {kTemplateBytes})) body = std::move(*parsed);
+  } else if (const std::string* name = string_in(registration, "templateName")) {
+    const auto found = templates_.find(*name);
+    if (found == templates_.end() || !found->second.just_in_time || !found->second.enabled) {
+      return refused("template " + *name + " is not there, not JITP or not enabled");
+    }
+    body = found->second.body;
+  }
+  ProvisioningParameters parameters = {{std::string(kCertificate) + "Id", certificate}};
+  for (const auto& [field, parameter] : kSubjectParameters) {
+    for (const auto& [name, value] : fields) {
+      if (name == field) parameters.try_emplace(std::string(kCertificate).append(parameter), value);
+    }
+  }
+  if (const Status checked = check_template(body); !checked)
+    return refused(checked.error().message);
+  for (const std::string& name : required_parameters(body)) {
+    if (!parameters.contains(name)) return refused("the certificate has no " + name);
+  }
+  const auto plan = make_plan(body, parameters);
+  if (!plan) return refused(plan.error().message);
+  Token token;
+  token.certificate = certificate;
+  const auto failed = carry_out(now, *plan, token, out);
+  if (!failed) return std::nullopt;
+  return ApiError{failed->code, failed->status, failed->message};
 }
 
 WallTime Provisioning::wake() const {

@@ -1,4 +1,5 @@
-// Fleet provisioning: devices with a claim certificate get one of their own, and a thing.
+// Fleet provisioning: devices with a claim certificate get one of their own, and a thing; and
+// just-in-time provisioning: devices whose certificate a registered CA signed get a thing.
 //
 // Topics $aws/certificates/create/F, create-from-csr/F and
 // $aws/provisioning-templates/T/provision/F, F being json or cbor. Answers go to the connection
@@ -13,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "env/random.h"
 #include "lab/iot/issuer.h"
@@ -49,7 +51,6 @@ struct ProvisioningSettings {
 class Provisioning final : public Service {
  public:
   static constexpr std::size_t kTemplateNameLength = 36;
-  static constexpr std::size_t kTemplateBytes = 10'240;
   static constexpr std::size_t kParameters = 100;
   static constexpr std::size_t kTokens = 10'000;  ///< Under way at once.
   static constexpr std::int64_t kClaimMs = std::int64_t{5} * 60 * 1000;
@@ -59,6 +60,15 @@ class Provisioning final : public Service {
                ProvisioningHook* hook, env::Random& random);
 
   void configure(ProvisioningSettings settings) { settings_ = std::move(settings); }
+
+  /// Whether there is a template of the type JITP with this name.
+  [[nodiscard]] bool has_just_in_time(std::string_view name) const;
+  /// Just-in-time provisioning of a certificate that is registered as PENDING_ACTIVATION, by the
+  /// "registrationConfig" of its CA. Returns why it failed, if it did; the certificate then stays
+  /// PENDING_ACTIVATION.
+  std::optional<ApiError> provision(WallTime now, const std::string& certificate,
+                                    const std::vector<CertificateField>& fields,
+                                    const Json& registration, Answers& out);
 
   [[nodiscard]] std::string_view name() const override { return "provisioning"; }
   [[nodiscard]] Claim claims(std::string_view topic) const override;
@@ -88,7 +98,8 @@ class Provisioning final : public Service {
     std::string description;
     std::string role;
     bool enabled = true;
-    Json hook;  ///< Null: none.
+    bool just_in_time = false;  ///< The type is JITP, else FLEET_PROVISIONING.
+    Json hook;                  ///< Null: none.
     WallTime created;
   };
   /// A certificate that waits to be registered.
@@ -121,7 +132,12 @@ class Provisioning final : public Service {
                                   ProvisioningParameters& parameters);
   std::optional<Refusal> carry_out(WallTime now, const ProvisioningPlan& plan, Token& token,
                                    Answers& out);
+  std::optional<Refusal> put_policy(WallTime now, const PlannedPolicy& policy, Answers& out);
   std::optional<Refusal> put_thing(WallTime now, const ProvisioningPlan& plan, Answers& out);
+  /// The same for one that exists, which OverrideSettings protect.
+  std::optional<Refusal> change_thing(WallTime now, const ProvisioningPlan& plan, Answers& out);
+  std::optional<Refusal> put_groups(WallTime now, const ProvisioningPlan& plan, bool alone,
+                                    Answers& out);
   /// Calls the registry; its error as a refusal.
   std::optional<Refusal> order(WallTime now, std::string_view operation, const Json& input,
                                Answers& out);

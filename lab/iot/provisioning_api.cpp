@@ -13,6 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kOperations = {
     "CreateProvisioningTemplate", "DescribeProvisioningTemplate", "ListProvisioningTemplates",
     "DeleteProvisioningTemplate", "CreateProvisioningClaim",      "SetProvisioningHook"};
+constexpr std::string_view kFleet = "FLEET_PROVISIONING";
+constexpr std::string_view kJustInTime = "JITP";
 /// Times in saved state; the bound leaves room to count on.
 constexpr std::int64_t kLargestTime = 1'000'000'000'000'000;
 
@@ -35,7 +37,7 @@ bool is_template_name(std::string_view name) {
 
 /// The body in `text`; complains of `key`, in which it came.
 Json read_body(Fields& in, std::string_view key, const std::string& text) {
-  auto body = parse_json(text, {Provisioning::kTemplateBytes});
+  auto body = parse_json(text, {kTemplateBytes});
   const Status checked = body ? check_template(*body) : Status(body.error());
   if (!checked) {
     in.complain(key, "is refused: " + checked.error().message);
@@ -87,8 +89,10 @@ ApiResult Provisioning::create_template(WallTime now, const Json& input) {
   made.role = in.text_or("provisioningRoleArn", "");
   made.enabled = in.flag_or("enabled", false);
   made.created = now;
-  if (in.text_or("type", "FLEET_PROVISIONING") != "FLEET_PROVISIONING") {
-    in.complain("type", "must be FLEET_PROVISIONING");
+  const std::string type = in.text_or("type", std::string(kFleet));
+  made.just_in_time = type == kJustInTime;
+  if (type != kFleet && type != kJustInTime) {
+    in.complain("type", "must be FLEET_PROVISIONING or JITP");
   }
   in.no_others();
   if (!complaint.empty()) return invalid(complaint);
@@ -119,7 +123,7 @@ ApiResult Provisioning::describe_template(const Json& input) const {
                  {"templateBody", one.text},
                  {"enabled", one.enabled},
                  {"provisioningRoleArn", one.role},
-                 {"type", "FLEET_PROVISIONING"}};
+                 {"type", one.just_in_time ? kJustInTime : kFleet}};
   if (!one.hook.is_null()) output["hook"] = one.hook;
   return output;
 }
@@ -134,7 +138,7 @@ ApiResult Provisioning::list_templates(const Json& input) const {
                      {"description", one.description},
                      {"creationDate", seconds(one.created)},
                      {"enabled", one.enabled},
-                     {"type", "FLEET_PROVISIONING"}});
+                     {"type", one.just_in_time ? kJustInTime : kFleet}});
   }
   Json result = page_of(in, "templates", std::move(items));
   if (!complaint.empty()) return invalid(complaint);
@@ -202,11 +206,14 @@ ApiResult Provisioning::create_claim(WallTime now, const Json& input, Answers& o
   in.no_others();
   if (!complaint.empty()) return invalid(complaint);
   if (!templates_.contains(name)) return not_found(name);
+  if (has_just_in_time(name)) return invalid("a template of the type JITP has no claims");
   const auto issued = issuer_.issue_with_new_key(now);
   if (!issued) return ApiError{"InternalFailureException", 500, issued.error().message};
-  ApiResult added =
-      registry_.call(now, "RegisterCertificateWithoutCA",
-                     {{"certificatePem", issued->certificate_pem}, {"status", "ACTIVE"}}, out);
+  ApiResult added = registry_.call(now, "RegisterCertificateWithoutCA",
+                                   {{"certificatePem", issued->certificate_pem},
+                                    {"status", "ACTIVE"},
+                                    {"certificateMode", "DEFAULT"}},
+                                   out);
   if (const auto* error = std::get_if<ApiError>(&added)) return *error;
   const std::string* id = string_in(std::get<Json>(added), "certificateId");
   if (id == nullptr) {
@@ -232,9 +239,10 @@ ApiResult Provisioning::create_claim(WallTime now, const Json& input, Answers& o
 Json Provisioning::save() const {
   Json templates = Json::object();
   for (const auto& [name, one] : templates_) {
-    templates[name] = {{"body", one.text}, {"description", one.description},
-                       {"role", one.role}, {"enabled", one.enabled},
-                       {"hook", one.hook}, {"created", one.created.ms}};
+    templates[name] = {
+        {"body", one.text},         {"description", one.description},   {"role", one.role},
+        {"enabled", one.enabled},   {"just_in_time", one.just_in_time}, {"hook", one.hook},
+        {"created", one.created.ms}};
   }
   Json tokens = Json::object();
   for (const auto& [text, token] : tokens_) {
@@ -264,6 +272,7 @@ Status Provisioning::load(const Json& state) {
     made.description = one.text("description");
     made.role = one.text("role");
     made.enabled = one.flag("enabled");
+    made.just_in_time = one.flag("just_in_time");
     made.hook = one.any("hook");
     if (!made.hook.is_null() && !is_hook(made.hook)) one.complain("hook", "is no hook");
     made.created = read_time(one, "created");

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace holdfast::lab::iot {
 namespace {
@@ -10,6 +11,18 @@ constexpr std::string_view kThing = "AWS::IoT::Thing";
 constexpr std::string_view kCertificate = "AWS::IoT::Certificate";
 constexpr std::string_view kPolicy = "AWS::IoT::Policy";
 constexpr std::string_view kServiceParameter = "AWS::IoT::";
+
+/// What a policy without a name is called: a hash of its document (FNV-1a), as AWS has it.
+std::string name_for(std::string_view document) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : document) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string name;
+  for (int shift = 60; shift >= 0; shift -= 4) name += kDigits[hash >> shift & 15U];
+  return name;
+}
 
 /// Works out values. When `given` is null only their form is checked; all texts are then empty.
 class Reader {
@@ -108,12 +121,15 @@ class Reader {
     if (type != nullptr && *type == kThing) {
       ++things_;
       read_thing(where, properties);
-      read_override(where, member(resource, "OverrideSettings"));
+      const Json& settings = member(resource, "OverrideSettings");
+      plan_.attributes_override = read_override(where, settings, "AttributePayload", true);
+      plan_.type_override = read_override(where, settings, "ThingTypeName", false);
+      plan_.groups_override = read_override(where, settings, "ThingGroups", false);
     } else if (type != nullptr && *type == kCertificate) {
       ++certificates_;
       read_certificate(where, properties);
     } else if (type != nullptr && *type == kPolicy) {
-      plan_.policies.push_back(filled(member(properties, "PolicyName"), where + ".PolicyName"));
+      read_policy(where, properties);
     } else {
       complain(where + ".Type is unknown");
     }
@@ -126,20 +142,33 @@ class Reader {
     for (const auto& [name, value] : members(member(properties, "AttributePayload"))) {
       plan_.attributes[name] = filled(value, where + ".AttributePayload." + name);
     }
+    const Json& groups = member(properties, "ThingGroups");
+    if (!groups.is_null() && !groups.is_array()) complain(where + ".ThingGroups must be a list");
+    if (!groups.is_array()) return;
+    for (const Json& group : groups) {
+      plan_.groups.push_back(filled(group, where + ".ThingGroups"));
+    }
   }
 
-  void read_override(const std::string& where, const Json& settings) {
-    const std::string* word = string_in(settings, "AttributePayload");
-    if (word == nullptr) return;
-    if (*word == "REPLACE") {
-      plan_.attributes_override = Override::replace;
-    } else if (*word == "FAIL") {
-      plan_.attributes_override = Override::fail;
-    } else if (*word == "MERGE") {
-      plan_.attributes_override = Override::merge;
-    } else if (*word != "DO_NOTHING") {
-      complain(where + ".OverrideSettings.AttributePayload is unknown");
-    }
+  Override read_override(const std::string& where, const Json& settings, const char* of,
+                         bool merges) {
+    const std::string* word = string_in(settings, of);
+    if (word == nullptr || *word == "DO_NOTHING") return Override::do_nothing;
+    if (*word == "REPLACE") return Override::replace;
+    if (*word == "FAIL") return Override::fail;
+    if (*word == "MERGE" && merges) return Override::merge;
+    complain(where + ".OverrideSettings." + of + " is unknown");
+    return Override::do_nothing;
+  }
+
+  void read_policy(const std::string& where, const Json& properties) {
+    PlannedPolicy policy;
+    const Json& document = member(properties, "PolicyDocument");
+    if (!document.is_null()) policy.document = filled(document, where + ".PolicyDocument");
+    const Json& name = member(properties, "PolicyName");
+    policy.name = name.is_null() && !document.is_null() ? name_for(policy.document)
+                                                        : filled(name, where + ".PolicyName");
+    plan_.policies.push_back(std::move(policy));
   }
 
   void read_certificate(const std::string& where, const Json& properties) {
@@ -169,6 +198,16 @@ class Reader {
 Status check_template(const Json& body) {
   auto read = Reader(body, nullptr).read();
   return read ? Status() : Status(std::move(read).error());
+}
+
+std::vector<std::string> required_parameters(const Json& body) {
+  std::vector<std::string> names;
+  const auto declared = body.find("Parameters");
+  if (declared == body.end()) return names;
+  for (const auto& [name, parameter] : declared->items()) {
+    if (!parameter.contains("Default")) names.push_back(name);
+  }
+  return names;
 }
 
 Result<ProvisioningPlan> make_plan(const Json& body, const ProvisioningParameters& given) {

@@ -10,6 +10,7 @@
 #include "lab/iot/cbor.h"
 #include "lab/iot/fake_certificates.h"
 #include "lab/iot/registry.h"
+#include "lab/iot/service_fixture.h"
 #include "sim/seeded_random.h"
 
 namespace holdfast::lab::iot {
@@ -73,10 +74,7 @@ class LabProvisioning : public ::testing::Test {
   Json ask(const std::string& topic, const std::string& payload) {
     EXPECT_EQ(provisioning_.claims(topic), Claim::only) << topic;
     Answers out;
-    mqtt::Publish message;
-    message.topic = topic;
-    message.payload = payload;
-    provisioning_.on_request(now_, {1, "claimer", "claim-id"}, message, out);
+    provisioning_.on_request(now_, {1, "claimer", "claim-id"}, message_to(topic, payload), out);
     if (out.all.size() != 1) return Json{{"answers", out.all.size()}};
     const Answer& answer = out.all.front();
     EXPECT_EQ(answer.to, Answer::To::requester);
@@ -177,6 +175,55 @@ TEST_F(LabProvisioning, ParametersOfTheServiceAreNotTheDevicesToGive) {
   provision(token(), {{"SerialNumber", "7"}, {"AWS::IoT::Certificate::Id", "another"}});
   EXPECT_EQ(end_, "/accepted");
   EXPECT_EQ(status(), CertificateStatus::active);
+}
+
+TEST_F(LabProvisioning, AThingComesIntoTheGroupsOfTheTemplate) {
+  for (const char* group : {"pumps", "others"}) {
+    order("CreateThingGroup", {{"thingGroupName", group}});
+  }
+  order("CreateThing", {{"thingName", "pump-7"}});
+  order("AddThingToThingGroup", {{"thingName", "pump-7"}, {"thingGroupName", "others"}});
+  std::string body = kBody;
+  body.replace(body.find("\"AttributePayload\": {"), 19,
+               "\"ThingGroups\": [\"pumps\"], \"AttributePayload\":");
+  make("Grouping", body);
+  provision(token(), {{"SerialNumber", "7"}}, "Grouping");
+  EXPECT_THAT(*registry_.things_in("pumps"), ::testing::IsEmpty()) << "one that exists is kept";
+  provision(token(), {{"SerialNumber", "8"}}, "Grouping");
+  EXPECT_THAT(*registry_.things_in("pumps"), ::testing::ElementsAre("pump-8"));
+  body.replace(body.find("\"OverrideSettings\": {"), 21,
+               "\"OverrideSettings\": {\"ThingGroups\": \"REPLACE\", ");
+  make("Regrouping", body);
+  provision(token(), {{"SerialNumber", "7"}}, "Regrouping");
+  EXPECT_EQ(end_, "/accepted");
+  EXPECT_THAT(*registry_.things_in("pumps"), ::testing::ElementsAre("pump-7", "pump-8"));
+  EXPECT_THAT(*registry_.things_in("others"), ::testing::IsEmpty());
+}
+
+TEST_F(LabProvisioning, APolicyCanBeMadeByTheTemplate) {
+  std::string body = kBody;
+  body.replace(
+      body.find("\"PolicyName\": \"device\""), 22,
+      R"("PolicyName": "made", "PolicyDocument": "{\"Version\":\"2012-10-17\",)"
+      R"(\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"iot:Publish\",\"Resource\":\"*\"}}")");
+  make("Making", body);
+  provision(token(), {{"SerialNumber", "7"}}, "Making");
+  EXPECT_EQ(end_, "/accepted");
+  EXPECT_TRUE(registry_.allows({1, "any", id_}, "iot:Publish", "topic/a", {}).allowed());
+  provision(token(), {{"SerialNumber", "8"}}, "Making");
+  EXPECT_EQ(end_, "/accepted");
+}
+
+TEST_F(LabProvisioning, AJustInTimeTemplateServesNoFleet) {
+  call("CreateProvisioningTemplate",
+       {{"templateName", "J"}, {"templateBody", kBody}, {"enabled", true}, {"type", "JITP"}});
+  EXPECT_EQ(call("DescribeProvisioningTemplate", {{"templateName", "J"}})["type"], "JITP");
+  EXPECT_EQ(code(provision(token(), {{"SerialNumber", "7"}}, "J")), "400 InvalidTemplate");
+  EXPECT_EQ(call("CreateProvisioningClaim", {{"templateName", "J"}})["error"],
+            "InvalidRequestException");
+  EXPECT_EQ(call("CreateProvisioningTemplate",
+                 {{"templateName", "K"}, {"templateBody", kBody}, {"type", "OTHER"}})["error"],
+            "InvalidRequestException");
 }
 
 TEST_F(LabProvisioning, WhatAThingHadIsKeptAsTheTemplateSays) {

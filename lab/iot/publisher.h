@@ -1,9 +1,8 @@
 // The Region's own client of the broker: carries what services publish, and nothing else.
 //
 // Purpose:  every message at QoS 1, so that persistent sessions keep it, in order, over a restart
-// of the
-//           broker. Sans-I/O: frames come in, frames go out; whoever drives it connects again when
-//           the connection is lost.
+//           of the broker. Sans-I/O: frames come in, frames go out; whoever drives it connects
+//           again when the connection is lost.
 #pragma once
 
 #include <cstdint>

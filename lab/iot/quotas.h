@@ -26,7 +26,6 @@ inline constexpr std::uint16_t kTopicAliases = 8;         // in each direction
 inline constexpr std::uint16_t kInFlight = 100;           // unacknowledged, in each direction
 inline constexpr std::size_t kPublishesPerSecond = 100;   // both directions together
 inline constexpr std::size_t kBytesPerSecond = 512 * 1024;
-inline constexpr std::size_t kStoredPerSecond = 10;   // drained after a session is resumed
 inline constexpr std::uint16_t kKeepAliveLeast = 30;  // seconds
 inline constexpr std::uint16_t kKeepAliveMost = 1200;
 inline constexpr std::uint32_t kMessageExpiryMost = 604'800;          // seconds
@@ -35,6 +34,5 @@ inline constexpr Duration kRetainSpacing = std::chrono::seconds(1);   // of one 
 
 static_assert(kPacket > kPayload + kUserProperties + kCorrelation + kContentType + kTopic);
 static_assert(kKeepAliveLeast < kKeepAliveMost);
-static_assert(kStoredPerSecond < kPublishesPerSecond);
 
 }  // namespace holdfast::lab::iot::quotas

@@ -1,11 +1,9 @@
 // One Region of the local IoT Core: its connections, sessions, services and switches.
 //
 // Purpose:  what the doors share. A door asks whether something is allowed, hands requests of
-// reserved
-//           topics to the services, and is told what concerns its device.
+//           reserved topics to the services, and is told what concerns its device.
 // Threads:  none. Sans-I/O: the program drives doors, carries `take_published()` to the broker,
-// calls
-//           operations for people, and keeps save() on disk.
+//           calls operations for people, and keeps save() on disk.
 #pragma once
 
 #include <cstdint>
@@ -68,6 +66,8 @@ class Region {
   [[nodiscard]] std::vector<std::string> take_forgotten() { return std::exchange(forgotten_, {}); }
   /// An operation of the AWS API, or of the lab. InvalidRequestException for an unknown one.
   ApiResult call(std::string_view operation, const Json& input);
+  /// Carries out what came of something outside of doors and operations.
+  void accept(Answers answers) { carry(std::move(answers), nullptr); }
   /// When on_time() has something to do.
   [[nodiscard]] WallTime wake() const;
   void on_time();

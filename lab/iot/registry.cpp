@@ -37,6 +37,18 @@ const Certificate* Registry::certificate(std::string_view id) const {
   return found == books_.certificates.end() ? nullptr : &found->second;
 }
 
+const Authority* Registry::authority(std::string_view id) const {
+  const auto found = books_.authorities.find(id);
+  return found == books_.authorities.end() ? nullptr : &found->second;
+}
+
+std::string Registry::authority_of(std::string_view pem) const {
+  for (const auto& [id, authority] : books_.authorities) {
+    if (authority.active && reader_.is_signed_by(pem, authority.pem)) return id;
+  }
+  return {};
+}
+
 const Thing* Registry::thing(std::string_view name) const {
   const auto found = books_.things.find(name);
   return found == books_.things.end() ? nullptr : &found->second;
@@ -83,12 +95,23 @@ Verdict Registry::allows(const Requester& who, std::string_view action, std::str
   const std::string name = thing_of(who.principal, who.client_id);
   if (const Thing* its = thing(name)) known.thing = PolicyThing{name, its->type, its->attributes};
   const auto attached = books_.policies_of.find(who.principal);
-  if (attached == books_.policies_of.end()) return {};
-  for (const std::string& policy_name : attached->second) {
-    const Policy& policy = books_.policies.find(policy_name)->second;
-    policies.push_back({policy_name, &policy.versions.at(policy.default_version).document});
+  if (attached != books_.policies_of.end()) add_policies(attached->second, policies);
+  // A thing brings the policies of its groups and of those above them.
+  for (const std::string& group : groups_of(name)) {
+    for (const std::string& one : lineage(group)) {
+      add_policies(books_.groups.find(one)->second.policies, policies);
+    }
   }
   return evaluate(policies, action, arn(resource), known);
+}
+
+void Registry::add_policies(const std::set<std::string>& names,
+                            std::vector<NamedPolicy>& out) const {
+  for (const std::string& name : names) {
+    const auto found = books_.policies.find(name);
+    out.push_back(
+        {found->first, &found->second.versions.at(found->second.default_version).document});
+  }
 }
 
 std::string Registry::arn(std::string_view resource) const {

@@ -33,6 +33,40 @@ struct Certificate {
   WallTime created;
   WallTime modified;
   CertificateFacts facts;  ///< Read from `pem`.
+  std::string ca;          ///< The id of the registered CA certificate that signed it; empty: none.
+  bool sni_only = false;   ///< Registered in several accounts: it comes in with SNI only.
+};
+
+/// A CA certificate of a customer, who signs certificates of devices.
+struct Authority {
+  std::string pem;
+  bool active = false;
+  bool auto_registration = false;
+  bool sni_only = false;  ///< As all certificates that are registered with it.
+  /// "registrationConfig": templateBody and roleArn, or templateName; null: none.
+  Json registration;
+  WallTime created;
+  WallTime modified;
+  CertificateFacts facts;
+};
+
+struct ThingType {
+  std::string id;
+  std::string description;
+  std::vector<std::string> searchable;
+  WallTime created;
+  std::optional<WallTime> deprecated;
+};
+
+struct ThingGroup {
+  std::string id;
+  std::string parent;  ///< Empty: none.
+  std::string description;
+  std::map<std::string, std::string> attributes;
+  std::int64_t version = 1;
+  WallTime created;
+  std::set<std::string, std::less<>> things;  ///< In it, without those of its child groups.
+  std::set<std::string> policies;
 };
 
 struct Thing {
@@ -50,6 +84,18 @@ class ThingBook {
   ThingBook& operator=(const ThingBook&) = delete;
   virtual ~ThingBook() = default;
   [[nodiscard]] virtual bool has_thing(std::string_view name) const = 0;
+};
+
+/// What the registry tells other services of its Region, and asks them.
+class RegistryPeers {
+ public:
+  RegistryPeers() = default;
+  RegistryPeers(const RegistryPeers&) = delete;
+  RegistryPeers& operator=(const RegistryPeers&) = delete;
+  virtual ~RegistryPeers() = default;
+  virtual void groups_changed(WallTime now, std::string_view thing, Answers& out) = 0;
+  /// Whether there is a provisioning template of the type JITP with this name.
+  [[nodiscard]] virtual bool has_template(std::string_view name) const = 0;
 };
 
 /// What only the front door knows about a connection.
@@ -73,10 +119,31 @@ class Registry final : public Service, public ThingBook {
   static constexpr std::size_t kVersionsPerPolicy = 5;
   static constexpr std::size_t kNameLength = 128;
   static constexpr std::size_t kAttributesPerThing = 50;
+  static constexpr std::size_t kAttributesWithoutType = 3;
+  static constexpr std::size_t kSearchableAttributes = 3;
+  static constexpr std::size_t kDescriptionLength = 2028;
+  /// From the deprecation of a thing type to when it can be deleted.
+  static constexpr std::chrono::minutes kTypeRest{5};
+  static constexpr std::size_t kGroupDepth = 7;
+  static constexpr std::size_t kChildGroups = 100;
+  static constexpr std::size_t kGroupsPerThing = 10;
+  static constexpr std::size_t kPoliciesPerGroup = 2;
+  static constexpr std::size_t kAuthoritiesPerSubject = 10;
 
   /// All must outlive the registry.
   Registry(RegistryOptions options, const CertificateReader& reader, CertificateIssuer& issuer,
            env::Random& random);
+  /// nullptr, as at first: nobody is told, and there are no templates. They outlive the registry.
+  void set_peers(RegistryPeers* peers) { peers_ = peers; }
+
+  // ---- for other services ----
+
+  /// The things in a group and in the groups below it; nullopt: no such group.
+  [[nodiscard]] std::optional<std::vector<std::string>> things_in(std::string_view group) const;
+  /// nullptr: not registered.
+  [[nodiscard]] const Authority* authority(std::string_view id) const;
+  /// The id of the active CA certificate that signed `pem`; empty: none.
+  [[nodiscard]] std::string authority_of(std::string_view pem) const;
 
   // ---- for the front door ----
 
@@ -132,24 +199,42 @@ class Registry final : public Service, public ThingBook {
   /// All that is saved.
   struct Books {
     std::map<std::string, Thing, std::less<>> things;
+    std::map<std::string, ThingType, std::less<>> types;
+    std::map<std::string, ThingGroup, std::less<>> groups;
     std::map<std::string, Certificate, std::less<>> certificates;
+    std::map<std::string, Authority, std::less<>> authorities;
+    std::string registration_code;  ///< Empty: nobody asked yet.
     std::map<std::string, Policy, std::less<>> policies;
     /// Principal (certificate id) to names of policies.
     std::map<std::string, std::set<std::string>, std::less<>> policies_of;
     /// Principal to things; true: exclusive, then it is the only one.
     std::map<std::string, std::map<std::string, bool>, std::less<>> things_of;
   };
+  [[nodiscard]] Json save_types() const;
+  [[nodiscard]] Json save_groups() const;
+  [[nodiscard]] Json save_authorities() const;
+  static void load_types(Fields from, Books& books);
   static void load_things(Fields from, Books& books);
+  static void load_groups(Fields from, Books& books);
   void load_certificates(Fields from, Books& books) const;
+  void load_authorities(Fields from, Books& books) const;
   static void load_policies(Fields from, Books& books);
   static void load_attachments(Fields policies_of, Fields things_of, Books& books);
 
   struct Call;  ///< One call of an operation; registry_call.h.
 
+  /// The group and those above it, from the root.
+  [[nodiscard]] std::vector<std::string> lineage(std::string_view group) const;
+  /// The groups that a thing is in, without those above them.
+  [[nodiscard]] std::vector<std::string> groups_of(std::string_view thing) const;
+  /// Adds the policies of `names`.
+  void add_policies(const std::set<std::string>& names, std::vector<NamedPolicy>& out) const;
+
   RegistryOptions options_;
   const CertificateReader& reader_;
   CertificateIssuer& issuer_;
   env::Random& random_;
+  RegistryPeers* peers_ = nullptr;
   Books books_;
   std::map<std::uint64_t, std::vector<PolicyDocument>> admitted_;
   std::map<std::string, WallTime> to_disconnect_;  ///< Principals, when.

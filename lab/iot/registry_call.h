@@ -29,6 +29,22 @@ struct Registry::Call {
   ApiResult list_thing_principals();
   ApiResult list_principal_things();
 
+  ApiResult create_thing_type();
+  ApiResult describe_thing_type();
+  ApiResult list_thing_types();
+  ApiResult deprecate_thing_type();
+  ApiResult delete_thing_type();
+
+  ApiResult create_thing_group();
+  ApiResult describe_thing_group();
+  ApiResult update_thing_group();
+  ApiResult delete_thing_group();
+  ApiResult list_thing_groups();
+  ApiResult add_thing_to_thing_group();
+  ApiResult remove_thing_from_thing_group();
+  ApiResult list_things_in_thing_group();
+  ApiResult list_thing_groups_for_thing();
+
   ApiResult create_policy();
   ApiResult create_policy_version();
   ApiResult get_policy();
@@ -50,6 +66,15 @@ struct Registry::Call {
   ApiResult list_certificates();
   ApiResult delete_certificate();
 
+  ApiResult get_registration_code();
+  ApiResult register_ca_certificate();
+  ApiResult describe_ca_certificate();
+  ApiResult list_ca_certificates();
+  ApiResult update_ca_certificate();
+  ApiResult delete_ca_certificate();
+  ApiResult register_certificate();
+  ApiResult list_certificates_by_ca();
+
   // ---- what they share ----
 
   /// Why the input is refused; empty: it is as it should be.
@@ -64,7 +89,36 @@ struct Registry::Call {
   /// Reads a name, and complains when it is empty, too long, or has characters that are neither
   /// letters nor digits nor in `others`.
   std::string name(std::string_view member, std::string_view others);
-  ApiResult add_certificate(const IssuedCertificate& issued, CertificateStatus status);
+  ApiResult add_certificate(const std::string& pem, CertificateStatus status, std::string ca,
+                            bool sni_only);
+  /// What a policy is attached to: one of both.
+  struct Target {
+    std::string certificate;  ///< Its id.
+    std::string group;
+  };
+  Target target();
+  [[nodiscard]] std::optional<ApiError> missing(const Target& target) const;
+  /// Applies "attributePayload" of `from`: without "merge" it replaces all; an empty value takes
+  /// one away.
+  static void read_attributes(Fields& from, std::map<std::string, std::string>& attributes);
+  /// Why the thing cannot have its type, or not so many attributes without one.
+  [[nodiscard]] std::optional<ApiError> check_type(const Thing& thing) const;
+  /// "thingGroupProperties".
+  void read_properties(ThingGroup& group);
+  /// The names that "thingName" or "thingArn", "thingGroupName" or "thingGroupArn" give.
+  std::string name_or_arn(std::string_view name, std::string_view arn, std::string_view kind);
+  [[nodiscard]] Json group_json(const std::string& name) const;
+  [[nodiscard]] Json certificate_json(const std::string& id, const Certificate& one) const;
+  /// "certificateMode": whether it is SNI_ONLY.
+  bool read_mode(std::string_view fallback);
+  /// "registrationConfig".
+  Json read_registration();
+  /// An error when the registration names a template that is not there.
+  [[nodiscard]] std::optional<ApiError> missing_template(const Json& registration) const;
+  /// Why a verification certificate does not prove that its owner has the key of a CA.
+  [[nodiscard]] std::optional<ApiError> unproven(const std::string& verification,
+                                                 const std::string& ca_pem) const;
+  void tell_groups_changed(std::string_view thing);
 
   Registry& registry;
   Books& books;
@@ -76,6 +130,10 @@ struct Registry::Call {
 
 inline constexpr std::string_view kThingNameOthers = ":_-";
 inline constexpr std::string_view kPolicyNameOthers = "_+=,.@-";
+
+/// "SNI_ONLY" or "DEFAULT".
+[[nodiscard]] std::string_view mode_name(bool sni_only) noexcept;
+[[nodiscard]] Json json_of(const std::map<std::string, std::string>& texts);
 
 /// As the API shows a time: seconds.
 [[nodiscard]] inline double api_time(WallTime time) { return static_cast<double>(time.ms) / 1000; }

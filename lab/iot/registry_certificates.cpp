@@ -5,16 +5,24 @@
 
 namespace holdfast::lab::iot {
 
-ApiResult Registry::Call::add_certificate(const IssuedCertificate& issued,
-                                          CertificateStatus status) {
-  auto facts = registry.reader_.read(issued.certificate_pem);
+ApiResult Registry::Call::add_certificate(const std::string& pem, CertificateStatus status,
+                                          std::string ca, bool sni_only) {
+  auto facts = registry.reader_.read(pem);
   if (!facts) return ApiError{"CertificateValidationException", 400, facts.error().message};
   const std::string id = facts->id;
   if (books.certificates.contains(id)) {
     return exists("Certificate " + id + " is registered already");
   }
-  books.certificates[id] = {issued.certificate_pem, status, now, now, std::move(*facts)};
+  books.certificates[id] = {pem, status, now, now, std::move(*facts), std::move(ca), sni_only};
   return done({{"certificateArn", registry.arn("cert/" + id)}, {"certificateId", id}});
+}
+
+Json Registry::Call::certificate_json(const std::string& id, const Certificate& one) const {
+  return {{"certificateArn", registry.arn("cert/" + id)},
+          {"certificateId", id},
+          {"status", to_string(one.status)},
+          {"certificateMode", mode_name(one.sni_only)},
+          {"creationDate", api_time(one.created)}};
 }
 
 ApiResult Registry::Call::create_keys_and_certificate() {
@@ -23,7 +31,8 @@ ApiResult Registry::Call::create_keys_and_certificate() {
   const auto issued = registry.issuer_.issue_with_new_key(now);
   if (!issued) return ApiError{"InternalFailureException", 500, issued.error().message};
   ApiResult added =
-      add_certificate(*issued, active ? CertificateStatus::active : CertificateStatus::inactive);
+      add_certificate(issued->certificate_pem,
+                      active ? CertificateStatus::active : CertificateStatus::inactive, {}, false);
   if (Json* output = std::get_if<Json>(&added)) {
     (*output)["certificatePem"] = issued->certificate_pem;
     (*output)["keyPair"] = {{"PublicKey", issued->public_key_pem},
@@ -39,7 +48,8 @@ ApiResult Registry::Call::create_certificate_from_csr() {
   const auto issued = registry.issuer_.issue_from_csr(now, csr);
   if (!issued) return invalid("certificateSigningRequest: " + issued.error().message);
   ApiResult added =
-      add_certificate(*issued, active ? CertificateStatus::active : CertificateStatus::inactive);
+      add_certificate(issued->certificate_pem,
+                      active ? CertificateStatus::active : CertificateStatus::inactive, {}, false);
   if (Json* output = std::get_if<Json>(&added)) {
     (*output)["certificatePem"] = issued->certificate_pem;
   }
@@ -50,8 +60,10 @@ ApiResult Registry::Call::register_certificate_without_ca() {
   const std::string pem = in.text("certificatePem");
   const auto status = status_named(in.text_or("status", "INACTIVE"));
   if (!status) in.complain("status", "must be ACTIVE, INACTIVE, REVOKED or PENDING_ACTIVATION");
+  // AWS registers them as SNI_ONLY. The lab says DEFAULT of those that it issued itself.
+  const bool sni_only = read_mode(mode_name(true));
   if (auto error = refused()) return *error;
-  return add_certificate({pem, {}, {}}, *status);
+  return add_certificate(pem, *status, {}, sni_only);
 }
 
 ApiResult Registry::Call::update_certificate() {
@@ -82,27 +94,21 @@ ApiResult Registry::Call::describe_certificate() {
   if (auto error = refused()) return *error;
   const Certificate* found = registry.certificate(id);
   if (found == nullptr) return not_found("Certificate " + id + " not found");
-  return Json{{"certificateDescription",
-               {{"certificateArn", registry.arn("cert/" + id)},
-                {"certificateId", id},
-                {"status", to_string(found->status)},
-                {"certificatePem", found->pem},
-                {"ownedBy", kAccount},
-                {"creationDate", api_time(found->created)},
-                {"lastModifiedDate", api_time(found->modified)},
-                {"validity",
-                 {{"notBefore", api_time(found->facts.not_before)},
-                  {"notAfter", api_time(found->facts.not_after)}}}}}};
+  Json description = certificate_json(id, *found);
+  description["certificatePem"] = found->pem;
+  description["ownedBy"] = kAccount;
+  description["lastModifiedDate"] = api_time(found->modified);
+  description["validity"] = {{"notBefore", api_time(found->facts.not_before)},
+                             {"notAfter", api_time(found->facts.not_after)}};
+  if (!found->ca.empty()) description["caCertificateId"] = found->ca;
+  return Json{{"certificateDescription", std::move(description)}};
 }
 
 ApiResult Registry::Call::list_certificates() {
   if (auto error = refused()) return *error;
   Json list = Json::array();
   for (const auto& [id, certificate] : books.certificates) {
-    list.push_back({{"certificateArn", registry.arn("cert/" + id)},
-                    {"certificateId", id},
-                    {"status", to_string(certificate.status)},
-                    {"creationDate", api_time(certificate.created)}});
+    list.push_back(certificate_json(id, certificate));
   }
   return Json{{"certificates", std::move(list)}};
 }

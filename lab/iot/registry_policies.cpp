@@ -121,9 +121,14 @@ ApiResult Registry::Call::delete_policy() {
   if (auto error = refused()) return *error;
   const auto found = books.policies.find(policy_name);
   if (found == books.policies.end()) return not_found("Policy " + policy_name + " not found");
+  const auto has_it = [&](const std::set<std::string>& names) {
+    return names.contains(policy_name);
+  };
   const bool attached =
       std::any_of(books.policies_of.begin(), books.policies_of.end(),
-                  [&](const auto& entry) { return entry.second.contains(policy_name); });
+                  [&](const auto& entry) { return has_it(entry.second); }) ||
+      std::any_of(books.groups.begin(), books.groups.end(),
+                  [&](const auto& entry) { return has_it(entry.second.policies); });
   if (attached) {
     return conflict(
         "The policy cannot be deleted as the policy is attached to one or more "
@@ -140,19 +145,45 @@ ApiResult Registry::Call::delete_policy() {
   return done();
 }
 
+// "target" is an ARN of a certificate or of a thing group.
+Registry::Call::Target Registry::Call::target() {
+  const std::string given = in.text("target");
+  const std::string of_group = registry.arn("thinggroup/");
+  Target target;
+  if (given.starts_with(of_group)) {
+    target.group = given.substr(of_group.size());
+  } else {
+    target.certificate = principal("target");
+  }
+  return target;
+}
+
+std::optional<ApiError> Registry::Call::missing(const Target& target) const {
+  if (!target.group.empty()) {
+    if (books.groups.contains(target.group)) return std::nullopt;
+    return not_found("Thing group " + target.group + " not found");
+  }
+  if (registry.certificate(target.certificate) != nullptr) return std::nullopt;
+  return not_found("Certificate " + target.certificate + " not found");
+}
+
 ApiResult Registry::Call::attach_policy() {
   const std::string policy_name = in.text("policyName");
-  const std::string id = principal("target");
+  const Target to = target();
   if (auto error = refused()) return *error;
   if (!books.policies.contains(policy_name)) {
     return not_found("Policy " + policy_name + " not found");
   }
-  if (registry.certificate(id) == nullptr) return not_found("Certificate " + id + " not found");
-  std::set<std::string>& names = books.policies_of[id];
-  if (!names.contains(policy_name) && names.size() >= kPoliciesPerPrincipal) {
+  if (auto error = missing(to)) return *error;
+  const bool group = !to.group.empty();
+  std::set<std::string>& names =
+      group ? books.groups.find(to.group)->second.policies : books.policies_of[to.certificate];
+  const std::size_t most = group ? kPoliciesPerGroup : kPoliciesPerPrincipal;
+  if (!names.contains(policy_name) && names.size() >= most) {
     return ApiError{"LimitExceededException", 410,
-                    "The maximum number of policies attached to a principal is " +
-                        std::to_string(kPoliciesPerPrincipal)};
+                    "The maximum number of policies attached to a " +
+                        std::string(group ? "thing group" : "principal") + " is " +
+                        std::to_string(most)};
   }
   names.insert(policy_name);
   return done();
@@ -160,12 +191,17 @@ ApiResult Registry::Call::attach_policy() {
 
 ApiResult Registry::Call::detach_policy() {
   const std::string policy_name = in.text("policyName");
-  const std::string id = principal("target");
+  const Target from = target();
   if (auto error = refused()) return *error;
   if (!books.policies.contains(policy_name)) {
     return not_found("Policy " + policy_name + " not found");
   }
-  const auto known = books.policies_of.find(id);
+  if (!from.group.empty()) {
+    if (auto error = missing(from)) return *error;
+    books.groups.find(from.group)->second.policies.erase(policy_name);
+    return done();
+  }
+  const auto known = books.policies_of.find(from.certificate);
   if (known != books.policies_of.end()) {
     known->second.erase(policy_name);
     if (known->second.empty()) books.policies_of.erase(known);
@@ -173,16 +209,25 @@ ApiResult Registry::Call::detach_policy() {
   return done();
 }
 
+// "recursive" adds the policies of the groups above.
 ApiResult Registry::Call::list_attached_policies() {
-  const std::string id = principal("target");
+  const Target of = target();
+  const bool recursive = in.flag_or("recursive", false);
   if (auto error = refused()) return *error;
-  if (registry.certificate(id) == nullptr) return not_found("Certificate " + id + " not found");
+  if (auto error = missing(of)) return *error;
+  std::set<std::string> names;
+  if (const auto known = books.policies_of.find(of.certificate); known != books.policies_of.end()) {
+    names = known->second;
+  }
+  for (const std::string& group : registry.lineage(of.group)) {
+    if (group != of.group && !recursive) continue;
+    const auto& more = books.groups.find(group)->second.policies;
+    names.insert(more.begin(), more.end());
+  }
   Json list = Json::array();
-  if (const auto known = books.policies_of.find(id); known != books.policies_of.end()) {
-    for (const std::string& policy_name : known->second) {
-      list.push_back(
-          {{"policyName", policy_name}, {"policyArn", registry.arn("policy/" + policy_name)}});
-    }
+  for (const std::string& policy_name : names) {
+    list.push_back(
+        {{"policyName", policy_name}, {"policyArn", registry.arn("policy/" + policy_name)}});
   }
   return Json{{"policies", std::move(list)}};
 }

@@ -8,14 +8,53 @@
 
 namespace holdfast::lab::iot {
 
+Json Registry::save_types() const {
+  Json types = Json::object();
+  for (const auto& [name, type] : books_.types) {
+    Json& one = types[name] = {{"id", type.id},
+                               {"description", type.description},
+                               {"searchable", type.searchable},
+                               {"created", type.created.ms}};
+    if (type.deprecated) one["deprecated"] = type.deprecated->ms;
+  }
+  return types;
+}
+
+Json Registry::save_groups() const {
+  Json groups = Json::object();
+  for (const auto& [name, group] : books_.groups) {
+    groups[name] = {{"id", group.id},
+                    {"parent", group.parent},
+                    {"description", group.description},
+                    {"attributes", json_of(group.attributes)},
+                    {"version", group.version},
+                    {"created", group.created.ms},
+                    {"things", group.things},
+                    {"policies", group.policies}};
+  }
+  return groups;
+}
+
+Json Registry::save_authorities() const {
+  Json authorities = Json::object();
+  for (const auto& [id, authority] : books_.authorities) {
+    authorities[id] = {{"pem", authority.pem},
+                       {"active", authority.active},
+                       {"auto_registration", authority.auto_registration},
+                       {"sni_only", authority.sni_only},
+                       {"registration", authority.registration},
+                       {"created", authority.created.ms},
+                       {"modified", authority.modified.ms}};
+  }
+  return authorities;
+}
+
 Json Registry::save() const {
   Json things = Json::object();
   for (const auto& [name, thing] : books_.things) {
-    Json attributes = Json::object();
-    for (const auto& [key, value] : thing.attributes) attributes[key] = value;
     things[name] = {{"id", thing.id},
                     {"type", thing.type},
-                    {"attributes", std::move(attributes)},
+                    {"attributes", json_of(thing.attributes)},
                     {"version", thing.version}};
   }
   Json certificates = Json::object();
@@ -23,7 +62,9 @@ Json Registry::save() const {
     certificates[id] = {{"pem", certificate.pem},
                         {"status", to_string(certificate.status)},
                         {"created", certificate.created.ms},
-                        {"modified", certificate.modified.ms}};
+                        {"modified", certificate.modified.ms},
+                        {"ca", certificate.ca},
+                        {"sni_only", certificate.sni_only}};
   }
   Json policies = Json::object();
   for (const auto& [name, policy] : books_.policies) {
@@ -44,11 +85,91 @@ Json Registry::save() const {
     for (const auto& [name, exclusive] : attached) names[name] = exclusive;
     things_of[principal] = std::move(names);
   }
-  return {{"things", std::move(things)},
+  return {{"types", save_types()},
+          {"things", std::move(things)},
+          {"groups", save_groups()},
+          {"authorities", save_authorities()},
+          {"registration_code", books_.registration_code},
           {"certificates", std::move(certificates)},
           {"policies", std::move(policies)},
           {"policies_of", std::move(policies_of)},
           {"things_of", std::move(things_of)}};
+}
+
+namespace {
+
+std::map<std::string, std::string> attributes_from(Fields attributes) {
+  std::map<std::string, std::string> read;
+  for (const std::string& key : attributes.names()) read[key] = attributes.text(key);
+  return read;
+}
+
+}  // namespace
+
+void Registry::load_types(Fields from, Books& books) {
+  from.each([&](const std::string& name, Fields one) {
+    ThingType& type = books.types[name];
+    type.id = one.text("id");
+    type.description = one.text("description");
+    type.searchable = one.texts("searchable");
+    type.created = {one.number("created")};
+    if (const auto deprecated = one.number_if("deprecated")) type.deprecated = {*deprecated};
+    one.no_others();
+  });
+}
+
+// A group comes after its parent in no order of names: that all lead to a root is seen at the end.
+void Registry::load_groups(Fields from, Books& books) {
+  from.each([&](const std::string& name, Fields one) {
+    ThingGroup& group = books.groups[name];
+    group.id = one.text("id");
+    group.parent = one.text("parent");
+    group.description = one.text("description");
+    group.attributes = attributes_from(one.object("attributes"));
+    group.version = one.number("version");
+    group.created = {one.number("created")};
+    for (std::string& thing : one.texts("things")) {
+      if (!books.things.contains(thing)) one.complain("things", "has no thing " + thing);
+      group.things.insert(std::move(thing));
+    }
+    for (std::string& policy : one.texts("policies")) {
+      if (!books.policies.contains(policy)) one.complain("policies", "has no policy " + policy);
+      group.policies.insert(std::move(policy));
+    }
+    one.no_others();
+  });
+  for (const auto& [name, group] : books.groups) {
+    std::string above = group.parent;
+    for (std::size_t depth = 1; !above.empty() && depth < kGroupDepth; ++depth) {
+      const auto parent = books.groups.find(above);
+      if (parent == books.groups.end()) break;
+      above = parent->second.parent;
+    }
+    if (!above.empty()) from.complain(name, "has no root within 7 groups");
+  }
+}
+
+void Registry::load_authorities(Fields from, Books& books) const {
+  from.each([&](const std::string& id, Fields one) {
+    Authority& authority = books.authorities[id];
+    authority.pem = one.text("pem");
+    authority.active = one.flag("active");
+    authority.auto_registration = one.flag("auto_registration");
+    authority.sni_only = one.flag("sni_only");
+    authority.registration = one.any("registration");
+    if (!authority.registration.is_null() && !authority.registration.is_object()) {
+      one.complain("registration", "must be an object or null");
+    }
+    authority.created = {one.number("created")};
+    authority.modified = {one.number("modified")};
+    one.no_others();
+    auto facts = reader_.read(authority.pem);
+    if (facts && facts->id == id) {
+      authority.facts = std::move(*facts);
+    } else {
+      one.complain("pem", facts ? "is another certificate" : "is no certificate");
+    }
+  });
 }
 
 void Registry::load_things(Fields from, Books& books) {
@@ -57,9 +178,9 @@ void Registry::load_things(Fields from, Books& books) {
     thing.id = one.text("id");
     thing.type = one.text("type");
     thing.version = one.number("version");
-    Fields attributes = one.object("attributes");
-    for (const std::string& key : attributes.names()) {
-      thing.attributes[key] = attributes.text(key);
+    thing.attributes = attributes_from(one.object("attributes"));
+    if (!thing.type.empty() && !books.types.contains(thing.type)) {
+      one.complain("type", "is no thing type");
     }
     one.no_others();
   });
@@ -71,6 +192,8 @@ void Registry::load_certificates(Fields from, Books& books) const {
     certificate.pem = one.text("pem");
     certificate.created = {one.number("created")};
     certificate.modified = {one.number("modified")};
+    certificate.ca = one.text("ca");
+    certificate.sni_only = one.flag("sni_only");
     const auto status = status_named(one.text("status"));
     if (!status) one.complain("status", "is no status of a certificate");
     certificate.status = status.value_or(CertificateStatus::inactive);
@@ -141,9 +264,13 @@ Status Registry::load(const Json& state) {
   std::string complaint;
   Fields all(state, complaint);
   Books books;
+  load_types(all.object("types"), books);
   load_things(all.object("things"), books);
   load_certificates(all.object("certificates"), books);
+  load_authorities(all.object("authorities"), books);
+  books.registration_code = all.text("registration_code");
   load_policies(all.object("policies"), books);
+  load_groups(all.object("groups"), books);
   load_attachments(all.object("policies_of"), all.object("things_of"), books);
   all.no_others();
   if (Status status = state_status(complaint); !status) return status;

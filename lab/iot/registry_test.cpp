@@ -1,14 +1,10 @@
 // The registry: its API, who may do what, and its state on disk.
-#include "lab/iot/registry.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
-#include <utility>
 
-#include "lab/iot/fake_certificates.h"
-#include "sim/seeded_random.h"
+#include "lab/iot/registry_fixture.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -16,63 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr WallTime kNow{1'700'000'000'000};
-
-Json parsed(const std::string& text) {
-  const auto value = parse_json(text);
-  EXPECT_TRUE(value) << text;
-  return value ? *value : Json();
-}
-
-std::string policy(const std::string& effect, const std::string& action,
-                   const std::string& resource) {
-  return R"({"Version":"2012-10-17","Statement":[{"Effect":")" + effect + R"(","Action":")" +
-         action + R"(","Resource":"arn:aws:iot:eu-central-1:123456789012:)" + resource + "\"}]}";
-}
-
-class LabRegistry : public testing::Test {
- protected:
-  /// The output as text, or "TYPE STATUS: message".
-  std::string call(const std::string& operation, const Json& input) {
-    const ApiResult result = registry_.call(kNow, operation, input, answers_);
-    if (const auto* error = std::get_if<ApiError>(&result)) {
-      return error->type + ' ' + std::to_string(error->status) + ": " + error->message;
-    }
-    return dump(std::get<Json>(result));
-  }
-  std::string call(const std::string& operation, const std::string& input) {
-    return call(operation, parsed(input));
-  }
-  void must(const std::string& operation, const Json& input) {
-    EXPECT_THAT(call(operation, input), testing::StartsWith("{")) << operation;
-  }
-
-  std::string cert(const std::string& id) { return registry_.arn("cert/" + id); }
-
-  /// Thing pump-17 with certificate c1, which one policy lets connect.
-  void add_pump() {
-    must("CreateThing", {{"thingName", "pump-17"},
-                         {"thingTypeName", "pump"},
-                         {"attributePayload", {{"attributes", {{"site", "north"}}}}}});
-    must("RegisterCertificateWithoutCA",
-         {{"certificatePem", "CERT c1 pump-17"}, {"status", "ACTIVE"}});
-    must("CreatePolicy", {{"policyName", "pumps"},
-                          {"policyDocument", policy("Allow", "iot:Connect",
-                                                    "client/${iot:Connection.Thing.ThingName}")}});
-    must("AttachPolicy", {{"policyName", "pumps"}, {"target", cert("c1")}});
-    must("AttachThingPrincipal", {{"thingName", "pump-17"}, {"principal", cert("c1")}});
-  }
-
-  Verdict connects(const std::string& client_id) {
-    return registry_.allows({1, client_id, "c1"}, "iot:Connect", "client/" + client_id, {});
-  }
-
-  sim::SeededRandom random_{7};
-  FakeReader reader_;
-  FakeIssuer issuer_;
-  Registry registry_{{}, reader_, issuer_, random_};
-  Answers answers_;
-};
+class LabRegistry : public RegistryFixture {};
 
 TEST_F(LabRegistry, ThingsAreCreatedDescribedAndDeleted) {
   add_pump();
@@ -230,9 +170,9 @@ TEST_F(LabRegistry, CertificatesAreRegisteredDescribedAndDeleted) {
   const Json described = parsed(call("DescribeCertificate", Json{{"certificateId", "c1"}}));
   EXPECT_EQ(dump(described["certificateDescription"]),
             R"({"certificateArn":"arn:aws:iot:eu-central-1:123456789012:cert/c1",)"
-            R"("certificateId":"c1","status":"ACTIVE","certificatePem":"CERT c1 pump-17",)"
-            R"("ownedBy":"123456789012","creationDate":1700000000.0,)"
-            R"("lastModifiedDate":1700000000.0,)"
+            R"("certificateId":"c1","status":"ACTIVE","certificateMode":"SNI_ONLY",)"
+            R"("creationDate":1700000000.0,"certificatePem":"CERT c1 pump-17",)"
+            R"("ownedBy":"123456789012","lastModifiedDate":1700000000.0,)"
             R"("validity":{"notBefore":1000000000.0,"notAfter":2000000000.0}})");
   EXPECT_THAT(call("RegisterCertificateWithoutCA", Json{{"certificatePem", "CERT c1 pump-17"}}),
               HasSubstr("ResourceAlreadyExistsException 409"));

@@ -12,16 +12,17 @@ constexpr std::string_view kShared = "NON_EXCLUSIVE_THING";
 constexpr std::size_t kAttributeNameLength = 128;
 constexpr std::size_t kAttributeValueLength = 800;
 
-Json attributes_of(const Thing& thing) {
-  Json attributes = Json::object();
-  for (const auto& [name, value] : thing.attributes) attributes[name] = value;
-  return attributes;
+}  // namespace
+
+Json json_of(const std::map<std::string, std::string>& texts) {
+  Json object = Json::object();
+  for (const auto& [name, value] : texts) object[name] = value;
+  return object;
 }
 
-/// Applies "attributePayload": without "merge" it replaces all; an empty value takes one away.
-void read_attributes(Fields& in, std::map<std::string, std::string>& attributes) {
-  if (!in.has("attributePayload")) return;
-  Fields payload = in.object("attributePayload");
+void Registry::Call::read_attributes(Fields& from, std::map<std::string, std::string>& attributes) {
+  if (!from.has("attributePayload")) return;
+  Fields payload = from.object("attributePayload");
   if (!payload.flag_or("merge", false)) attributes.clear();
   if (payload.has("attributes")) {
     Fields given = payload.object("attributes");
@@ -44,7 +45,16 @@ void read_attributes(Fields& in, std::map<std::string, std::string>& attributes)
   payload.no_others();
 }
 
-}  // namespace
+std::optional<ApiError> Registry::Call::check_type(const Thing& thing) const {
+  if (thing.type.empty()) {
+    if (thing.attributes.size() <= kAttributesWithoutType) return std::nullopt;
+    return invalid("A thing without a thing type can have at most 3 attributes");
+  }
+  const auto found = books.types.find(thing.type);
+  if (found == books.types.end()) return not_found("Thing type " + thing.type + " not found");
+  if (!found->second.deprecated) return std::nullopt;
+  return invalid("Thing type " + thing.type + " is deprecated");
+}
 
 ApiResult Registry::Call::create_thing() {
   const std::string name_given = name("thingName", kThingNameOthers);
@@ -52,6 +62,9 @@ ApiResult Registry::Call::create_thing() {
   thing.type = in.text_or("thingTypeName", "");
   read_attributes(in, thing.attributes);
   if (auto error = refused()) return *error;
+  if (!books.things.contains(name_given)) {
+    if (auto error = check_type(thing)) return *error;
+  }
   const auto [at, added] = books.things.try_emplace(name_given, thing);
   if (!added && (at->second.type != thing.type || at->second.attributes != thing.attributes)) {
     return exists("Thing " + name_given + " already exists in account with different properties");
@@ -72,7 +85,7 @@ ApiResult Registry::Call::describe_thing() {
                  {"thingId", thing->id},
                  {"thingArn", registry.arn("thing/" + name_given)}};
   if (!thing->type.empty()) output["thingTypeName"] = thing->type;
-  output["attributes"] = attributes_of(*thing);
+  output["attributes"] = json_of(thing->attributes);
   output["version"] = thing->version;
   return output;
 }
@@ -91,6 +104,10 @@ ApiResult Registry::Call::update_thing() {
     return ApiError{"VersionConflictException", 409,
                     "Thing " + name_given + " has version " + std::to_string(changed.version)};
   }
+  // A type that has been deprecated since stays with its things.
+  if (changed.type != found->second.type || changed.type.empty()) {
+    if (auto error = check_type(changed)) return *error;
+  }
   ++changed.version;
   found->second = std::move(changed);
   return done();
@@ -103,7 +120,7 @@ ApiResult Registry::Call::list_things() {
     Json one = {{"thingName", name_known}};
     if (!thing.type.empty()) one["thingTypeName"] = thing.type;
     one["thingArn"] = registry.arn("thing/" + name_known);
-    one["attributes"] = attributes_of(thing);
+    one["attributes"] = json_of(thing.attributes);
     one["version"] = thing.version;
     list.push_back(std::move(one));
   }
@@ -127,6 +144,9 @@ ApiResult Registry::Call::delete_thing() {
     }
   }
   books.things.erase(found);
+  const std::vector<std::string> groups = registry.groups_of(name_given);
+  for (const std::string& group : groups) books.groups.find(group)->second.things.erase(name_given);
+  if (!groups.empty()) tell_groups_changed(name_given);
   return done();
 }
 

@@ -23,7 +23,8 @@ namespace holdfast::lab::iot {
 struct Requester {
   std::uint64_t connection = 0;  ///< Of the Region, never used twice in a run.
   std::string client_id;
-  std::string principal;  ///< Certificate id, or the principal id that an authorizer gave.
+  std::string principal;  ///< Certificate id, what an authorizer gave, or IAM's id of who signed.
+  std::string access_key = {};  ///< The id of the one that signed; empty: none did.
 };
 
 /// A message that a service sends.

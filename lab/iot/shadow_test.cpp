@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/iot/service_fixture.h"
 #include "lab/iot/shadow_json.h"
 
 namespace holdfast::lab::iot {
@@ -19,13 +20,6 @@ using testing::HasSubstr;
 constexpr WallTime kNow{1'700'000'000'500};
 constexpr std::string_view kClassic = "$aws/things/pump/shadow/";
 constexpr std::string_view kNamed = "$aws/things/pump/shadow/name/setup/";
-
-mqtt::Publish message_to(std::string topic, std::string payload) {
-  mqtt::Publish message;
-  message.topic = std::move(topic);
-  message.payload = std::move(payload);
-  return message;
-}
 
 class OneThing final : public ThingBook {
  public:
@@ -287,9 +281,7 @@ TEST(LabShadowOptions, CanLimitTheRateOfEachShadow) {
 TEST_F(LabShadow, OperationsWorkOnTheSameShadows) {
   Answers out;
   const auto call = [&](const std::string& operation, const Json& input) {
-    const ApiResult result = shadows_.call(kNow, operation, input, out);
-    const auto* error = std::get_if<ApiError>(&result);
-    return error != nullptr ? error->type + ": " + error->message : dump(std::get<Json>(result));
+    return text_of(shadows_.call(kNow, operation, input, out));
   };
   EXPECT_EQ(call("GetThingShadow", {{"thingName", "pump"}}),
             "ResourceNotFoundException: No shadow exists with name: pump");
@@ -340,11 +332,7 @@ TEST_F(LabShadow, BrokenStateIsRefusedByNameAndChangesNothing) {
   ask("update", R"({"state":{"desired":{"a":{"b":[1]}}}})");
   const Json good = shadows_.save();
   const auto complaint = [&](const char* at, const Json& value) {
-    Json broken = good;
-    broken[Json::json_pointer(at)] = value;
-    const Status loaded = shadows_.load(broken);
-    EXPECT_EQ(dump(shadows_.save()), dump(good));
-    return loaded ? std::string("none") : loaded.error().message;
+    return complaint_about(shadows_, good, at, value);
   };
   EXPECT_EQ(complaint("/shadows", 1), "shadows must be a list");
   EXPECT_EQ(complaint("/shadows/0", 1), "shadows[0] must be an object");

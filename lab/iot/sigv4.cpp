@@ -11,6 +11,8 @@ namespace holdfast::lab::iot {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
+constexpr const char* kAlgorithmName = "X-Amz-Algorithm";
+constexpr const char* kSignatureName = "X-Amz-Signature";
 constexpr std::string_view kToken = "X-Amz-Security-Token";
 constexpr std::int64_t kLongestExpiry = std::int64_t{7} * 24 * 3600;  // seconds, as AWS has it
 
@@ -88,11 +90,11 @@ std::optional<Claimed> claimed_in_query(const Target& target, std::int64_t toler
     if (!decoded || (name.starts_with("X-Amz-") && values.contains(name))) return std::nullopt;
     values[name] = std::move(*decoded);
   }
-  if (values["X-Amz-Algorithm"] != kAlgorithm) return std::nullopt;
+  if (values[kAlgorithmName] != kAlgorithm) return std::nullopt;
   Claimed claimed{true,
                   values["X-Amz-Date"],
                   values["X-Amz-SignedHeaders"],
-                  values["X-Amz-Signature"],
+                  values[kSignatureName],
                   std::nullopt,
                   split(values["X-Amz-Credential"], '/'),
                   tolerance_ms};
@@ -132,7 +134,7 @@ std::optional<Claimed> claimed_in_header(const HttpQuestion& question,
 std::string canonical_query(const Target& target, bool with_token) {
   HttpFields all;
   for (const auto& [name, value] : target.query) {
-    if (name == "X-Amz-Signature" || (name == kToken && !with_token)) continue;
+    if (name == kSignatureName || (name == kToken && !with_token)) continue;
     // What is encoded in another way, or not at all, counts as if it were encoded rightly.
     all.emplace_back(encode_percent(decode_percent(name).value_or(name)),
                      encode_percent(decode_percent(value).value_or(value)));
@@ -193,6 +195,15 @@ bool is_plausible(const Claimed& claimed, const SignatureScope& scope) {
 }
 
 }  // namespace
+
+bool is_signed(const HttpQuestion& question) {
+  const std::string* authorization = header_of(question.headers, "Authorization");
+  if (authorization != nullptr && authorization->starts_with(kAlgorithm)) return true;
+  const HttpFields query = parse_target(question.target).query;
+  return std::any_of(query.begin(), query.end(), [](const auto& one) {
+    return one.first == kAlgorithmName || one.first == kSignatureName;
+  });
+}
 
 std::variant<AccessKey, std::string> verify_sigv4(WallTime now, const HttpQuestion& question,
                                                   const SignatureScope& scope,

@@ -19,6 +19,7 @@ struct AccessKey {
   std::string secret;
   std::string session_token;  ///< Empty: a key for good.
   WallTime expires{INT64_MAX};
+  std::string principal = {};  ///< Whose: "AIDA…" of a user, "AROA…:SESSION" of a role.
 };
 
 /// The access keys that the lab knows.
@@ -39,6 +40,9 @@ struct SignatureScope {
   /// names no X-Amz-Expires.
   std::int64_t tolerance_ms = std::int64_t{5} * 60 * 1000;
 };
+
+/// Whether `question` brings a signature, right or wrong.
+[[nodiscard]] bool is_signed(const HttpQuestion& question);
 
 /// Who signed `question`, or a word of Connection.AuthNError: NOT_AUTHENTICATED (no signature, or
 /// one that makes no sense), SECURITY_TOKEN_INVALID, SECURITY_TOKEN_EXPIRED or

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/hex.h"
 #include "lab/iot/cbor.h"
 
 namespace holdfast::lab::iot {
@@ -29,13 +30,6 @@ std::string topic_for(std::string_view thing, std::string_view stream, std::stri
          (cbor ? "/cbor" : "/json");
 }
 
-std::optional<unsigned> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
-
 /// The bytes of a bitmap: hexadecimal digits, or in CBOR bytes as they are; nullopt: neither.
 std::optional<std::string> bitmap_of(const Json& value) {
   if (value.is_binary()) {
@@ -43,15 +37,7 @@ std::optional<std::string> bitmap_of(const Json& value) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   const auto* text = value.get_ptr<const std::string*>();
-  if (text == nullptr || text->size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < text->size(); i += 2) {
-    const auto high = hex_digit((*text)[i]);
-    const auto low = hex_digit((*text)[i + 1]);
-    if (!high || !low) return std::nullopt;
-    bytes += static_cast<char>(*high << 4 | *low);
-  }
-  return bytes;
+  return text == nullptr ? std::nullopt : text_from_hex(*text);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include "base/base64.h"
 #include "lab/iot/cbor.h"
-#include "lab/iot/jobs_fixture.h"
+#include "lab/iot/service_fixture.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -37,7 +37,7 @@ class TestFiles final : public FileSource {
   bool broken = false;
 };
 
-class LabStreams : public ::testing::Test {
+class LabStreams : public ServiceFixture {
  protected:
   LabStreams() {
     for (int i = 0; i < 100 * 256 + 10; ++i) files_.content["app"] += static_cast<char>(i * 7);
@@ -45,6 +45,8 @@ class LabStreams : public ::testing::Test {
     files_.content["huge"] = std::string(Streams::kFileBytes + 1, 'x');
     done("CreateStream", stream_input("s1"));
   }
+  Service& service() override { return streams_; }
+
   static Json file_input(int id, const std::string& key) {
     return {{"fileId", id}, {"s3Location", {{"bucket", "b"}, {"key", key}}}};
   }
@@ -53,30 +55,8 @@ class LabStreams : public ::testing::Test {
             {"description", "text"},
             {"files", Json::array({file_input(0, "app"), file_input(3, "empty")})}};
   }
-  ApiResult call(const std::string& operation, const Json& input) {
-    EXPECT_TRUE(streams_.has_operation(operation));
-    return streams_.call(now_, operation, input, out_);
-  }
-  Json done(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    if (const auto* error = std::get_if<ApiError>(&result)) {
-      ADD_FAILURE() << operation << ": " << error->type << ": " << error->message;
-      return {};
-    }
-    return std::get<Json>(result);
-  }
-  std::string refused(const std::string& operation, const Json& input) {
-    const ApiResult result = call(operation, input);
-    const auto* error = std::get_if<ApiError>(&result);
-    return error == nullptr ? "" : error->type + ": " + error->message;
-  }
   void ask(const std::string& rest, const std::string& payload) {
-    out_ = {};
-    mqtt::Publish message;
-    message.topic = "$aws/things/pump/streams/" + rest;
-    message.payload = payload;
-    EXPECT_EQ(streams_.claims(message.topic), Claim::only);
-    streams_.on_request(now_, {1, "c", "p"}, message, out_);
+    publish({1, "c", "p"}, message_to("$aws/things/pump/streams/" + rest, payload));
     for (const Answer& a : out_.all) EXPECT_EQ(a.to, Answer::To::requester);
   }
   /// The indices of the blocks that a get brought; each is checked against the file.
@@ -104,11 +84,8 @@ class LabStreams : public ::testing::Test {
     return (*parse_json(out_.all[0].payload))["o"];
   }
 
-  WallTime now_{1'700'000'000'000};
   TestFiles files_;
-  TestRandom random_;
   Streams streams_{{}, [](std::string_view name) { return name == "pump"; }, files_, random_};
-  Answers out_;
 };
 
 TEST_F(LabStreams, ClaimOnlyTheirTopics) {
@@ -205,10 +182,7 @@ TEST_F(LabStreams, RefusalsEchoTheTokenAndMayHaveLongNames) {
 }
 
 TEST_F(LabStreams, UnknownThingsAreNotAuthorized) {
-  mqtt::Publish message;
-  message.topic = "$aws/things/other/streams/s1/describe/json";
-  message.payload = "{}";
-  streams_.on_request(now_, {}, message, out_);
+  publish({}, message_to("$aws/things/other/streams/s1/describe/json", "{}"));
   ASSERT_EQ(out_.all.size(), 1U);
   EXPECT_THAT(out_.all[0].payload, HasSubstr("Unauthorized"));
 }
@@ -289,11 +263,7 @@ TEST_F(LabStreams, StateComesBackAsItWas) {
 TEST_F(LabStreams, BrokenStateIsRefusedByTheNameOfItsMember) {
   const Json good = streams_.save();
   const auto complaint = [&](const std::string& pointer, const Json& value) {
-    Json state = good;
-    state[Json::json_pointer(pointer)] = value;
-    const Status status = streams_.load(state);
-    EXPECT_EQ(dump(streams_.save()), dump(good));
-    return status ? "" : status.error().message;
+    return complaint_about(streams_, good, pointer, value);
   };
   EXPECT_EQ(complaint("/streams", 7), "streams must be an object");
   EXPECT_EQ(complaint("/other", 7), "other is no member here");

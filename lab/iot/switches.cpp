@@ -12,7 +12,7 @@ struct Row {
   std::variant<bool Switches::*, std::int64_t Switches::*> member;
 };
 
-const auto kRows = std::to_array<Row>({
+constexpr auto kRows = std::to_array<Row>({
     {"connect_denied_code_311", &Switches::connect_denied_code_311},
     {"publish_denied_puback", &Switches::publish_denied_puback},
     {"subscribe_denied_suback", &Switches::subscribe_denied_suback},
@@ -26,11 +26,14 @@ const auto kRows = std::to_array<Row>({
     {"redelivery_window_311", &Switches::redelivery_window_311},
     {"publishes_per_second", &Switches::publishes_per_second},
     {"bytes_per_second", &Switches::bytes_per_second},
+    {"drained_per_second", &Switches::drained_per_second},
     {"connects_per_client", &Switches::connects_per_client},
     {"connects_per_second", &Switches::connects_per_second},
     {"retained_per_topic", &Switches::retained_per_topic},
     {"connection_seconds", &Switches::connection_seconds},
     {"websocket_seconds", &Switches::websocket_seconds},
+    {"signature_seconds", &Switches::signature_seconds},
+    {"assume_role_per_second", &Switches::assume_role_per_second},
 });
 
 const Row* row_named(std::string_view name) {

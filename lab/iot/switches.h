@@ -40,6 +40,9 @@ struct Switches {
   /// Publishes that a connection may make and get each second; 0: no limit.
   std::int64_t publishes_per_second = 100;
   std::int64_t bytes_per_second = 512 * 1024;
+  /// What was stored while a device was away comes so many a second beside what is live; 0: no
+  /// limit, all in the order in which it was published.
+  std::int64_t drained_per_second = 10;
   /// CONNECTs each second: of one client id, and of all (an account's quota); 0: no limit.
   std::int64_t connects_per_client = 1;
   std::int64_t connects_per_second = 3000;
@@ -50,6 +53,11 @@ struct Switches {
   std::int64_t connection_seconds = 0;
   /// The same for MQTT over WebSocket with SigV4.
   std::int64_t websocket_seconds = 86'400;
+  /// How far the clock of who signs may be off, and how long a signature counts that says nothing
+  /// of it, in seconds.
+  std::int64_t signature_seconds = 300;
+  /// Credentials that the credential provider gives each second; 0: no limit.
+  std::int64_t assume_role_per_second = 50;
 };
 
 /// Changes those that `changes` names, {"redelivery_ms": 5000, …}. Fails, changing nothing, for an

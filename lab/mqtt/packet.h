@@ -1,11 +1,10 @@
 // MQTT control packets as values, and their bytes (MQTT 3.1.1 and MQTT 5.0, OASIS).
 //
 // Purpose:  what the lab's fault relay and local IoT Core read, change and write. Independent of
-// the
-//           library under test on purpose: what judges a device must not share its mistakes.
-// Bytes:    std::string holds any bytes. A frame is one whole control packet, fixed header
-// included. Errors:   Errc::corrupt is a malformed packet (reason code 0x81), Errc::protocol a
-// protocol error
+//           the library under test on purpose: what judges a device must not share its mistakes.
+// Bytes:    std::string holds any bytes. A frame is one whole control packet with its fixed
+//           header.
+// Errors:   Errc::corrupt is a malformed packet (reason code 0x81), Errc::protocol a protocol error
 //           (0x82), Errc::too_large a packet over the caller's limit (0x95). Nothing throws.
 // Threads:  plain values.
 #pragma once

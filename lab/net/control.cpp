@@ -1,10 +1,8 @@
 #include "lab/net/control.h"
 
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <map>
 #include <set>
 #include <utility>
@@ -12,29 +10,21 @@
 #include <boost/asio/local/stream_protocol.hpp>
 
 #include "base/check.h"
+#include "lab/net/endpoint.h"
 #include "lab/net/stream.h"
-#include "posix/os_error.h"
 
 namespace holdfast::lab::net {
-
-namespace {
-
-namespace asio = boost::asio;
-using Local = asio::local::stream_protocol;
-
-}  // namespace
 
 struct Control::State : std::enable_shared_from_this<Control::State> {
   class Session;
 
-  explicit State(posix::EventLoop& owner) : loop(owner), acceptor(owner.context()) {}
+  explicit State(posix::EventLoop& owner) : loop(owner) {}
 
-  void accept();
+  void serve(std::shared_ptr<Stream> stream);
   [[nodiscard]] Json answer(std::string_view line, ControlSession& session) const;
 
   posix::EventLoop& loop;
-  Local::acceptor acceptor;
-  std::string path;
+  std::unique_ptr<Listener> listener;
   std::map<std::string, Operation, std::less<>> operations;
   std::set<std::shared_ptr<Session>> sessions;
 };
@@ -114,17 +104,10 @@ class Control::State::Session final : public ControlSession,
   bool ended_ = false;
 };
 
-void Control::State::accept() {
-  acceptor.async_accept([self = shared_from_this()](const ErrorCode& error, Local::socket socket) {
-    if (!self->acceptor.is_open()) return;
-    if (!error && self->sessions.size() < kMostSessions) {
-      auto session =
-          std::make_shared<Session>(self, make_socket_stream(self->loop, std::move(socket)));
-      self->sessions.insert(session);
-      session->read();
-    }
-    self->accept();
-  });
+void Control::State::serve(std::shared_ptr<Stream> stream) {
+  const auto session = std::make_shared<Session>(weak_from_this(), std::move(stream));
+  sessions.insert(session);
+  session->read();
 }
 
 Json Control::State::answer(std::string_view line, ControlSession& session) const {
@@ -161,10 +144,8 @@ Json Control::State::answer(std::string_view line, ControlSession& session) cons
 Control::Control(posix::EventLoop& loop) : state_(std::make_shared<State>(loop)) {}
 
 Control::~Control() {
-  ErrorCode ignored;
-  state_->acceptor.close(ignored);
+  state_->listener.reset();
   for (const auto& session : std::set(state_->sessions)) session->end();
-  if (!state_->path.empty()) ::unlink(state_->path.c_str());
 }
 
 void Control::add(std::string_view name, Operation operation) {
@@ -173,25 +154,29 @@ void Control::add(std::string_view name, Operation operation) {
 }
 
 Status Control::listen(const std::string& path) {
-  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Error{Errc::invalid_argument, path + ": too long for a Unix socket"};
-  }
+  const auto at = parse_endpoint("unix:" + path);
+  if (!at) return at.error();
+  using Local = boost::asio::local::stream_protocol;
   ErrorCode error;
   Local::socket probe(state_->loop.context());
-  probe.connect(Local::endpoint(path), error);
+  probe.connect(path, error);
   if (!error) {
     return Error{Errc::in_use, path + ": another program serves it"};
   }
-  if (error == asio::error::connection_refused) ::unlink(path.c_str());
+  if (error == boost::asio::error::connection_refused) ::unlink(path.c_str());
+  State& s = *state_;
+  s.listener = std::make_unique<Listener>(
+      s.loop, Listener::Handlers{[&s](const std::string&) {
+                                   return s.sessions.size() < kMostSessions ? Reception::serve
+                                                                            : Reception::refuse;
+                                 },
+                                 [&s](std::shared_ptr<Stream> stream, const std::string&) {
+                                   s.serve(std::move(stream));
+                                 }});
   const mode_t before = ::umask(0177);
-  state_->acceptor.open(Local(), error);
-  if (!error) state_->acceptor.bind(Local::endpoint(path), error);
+  Status listening = s.listener->listen(*at);
   ::umask(before);
-  if (!error) state_->acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return posix::make_os_error(error.value(), path);
-  state_->path = path;
-  state_->accept();
-  return {};
+  return listening;
 }
 
 Json Control::answer(std::string_view line, ControlSession& session) const {

@@ -27,8 +27,8 @@ const char* way_from(Side side) { return side == Side::device ? "up" : "down"; }
 // as soon as what waits is written; `silent` when nothing is read or written any more, although
 // the stream is open.
 struct Conversation::End {
-  End(posix::EventLoop& loop, std::shared_ptr<Stream> taken, std::size_t largest)
-      : stream(std::move(taken)), framer(largest), patience(loop) {}
+  End(posix::EventLoop& loop, std::shared_ptr<Stream> taken)
+      : stream(std::move(taken)), framer(kLargestPacket), patience(loop) {}
 
   std::shared_ptr<Stream> stream;
   mqtt::Framer framer;
@@ -50,8 +50,8 @@ Conversation::Conversation(posix::EventLoop& loop, Trace& trace, std::shared_ptr
     : loop_(loop),
       trace_(trace),
       options_(std::move(options)),
-      ends_{std::make_unique<End>(loop, std::move(device), options_.largest_packet),
-            std::make_unique<End>(loop, std::move(broker), options_.largest_packet)},
+      ends_{std::make_unique<End>(loop, std::move(device)),
+            std::make_unique<End>(loop, std::move(broker))},
       timer_(loop),
       look_(loop) {}
 
@@ -82,7 +82,6 @@ void Conversation::kick(const Kick& kick) {
 }
 
 // ---- reading
-// -------------------------------------------------------------------------------------
 
 void Conversation::read(Side side) {
   End& end = end_of(side);
@@ -165,7 +164,6 @@ void Conversation::take_frame(Side side, std::string_view frame) {
 }
 
 // ---- stages
-// --------------------------------------------------------------------------------------
 
 void Conversation::to_stage(std::size_t index, Side from, std::string_view frame) {
   if (index >= options_.stages.size()) {  // Past an end; below the first wraps to here, too.
@@ -240,7 +238,6 @@ void Conversation::wake() {
 }
 
 // ---- writing
-// -------------------------------------------------------------------------------------
 
 void Conversation::send(Side to, std::string_view bytes) {
   End& end = end_of(to);
@@ -286,7 +283,6 @@ void Conversation::write(Side to) {
 }
 
 // ---- ends
-// ----------------------------------------------------------------------------------------
 
 // The peer has ended the connection, in order or not.
 void Conversation::broke(Side side, const ErrorCode& error) {

@@ -33,7 +33,6 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     std::uint64_t id = 0;  ///< Its number in the trace.
     /// False: bytes pass as they are and no stage sees them, as when TLS passes through.
     bool packets = true;
-    std::size_t largest_packet = std::size_t{16} * 1024 * 1024;
     /// In the order from the device to the broker.
     std::vector<std::unique_ptr<mqtt::Stage>> stages;
     std::function<void()> over;  ///< The stages are gone then.
@@ -61,6 +60,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void stages_changed() { set_timer(); }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
 
+  static constexpr std::size_t kLargestPacket = std::size_t{16} * 1024 * 1024;
   static constexpr std::size_t kPending = std::size_t{256} * 1024;
   /// How long an orderly end waits for a peer that does not read; then it is a reset.
   static constexpr Duration kPatience = std::chrono::seconds(5);

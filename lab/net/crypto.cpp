@@ -1,25 +1,18 @@
 #include "lab/net/crypto.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
 #include <array>
-#include <climits>
-#include <memory>
+
+#include "lab/net/openssl.h"
 
 namespace holdfast::lab::net {
 namespace {
 
 constexpr int kWeakestRsaBits = 2048;
-
-struct Free {
-  void operator()(BIO* object) const noexcept { ::BIO_free(object); }
-  void operator()(EVP_PKEY* object) const noexcept { ::EVP_PKEY_free(object); }
-  void operator()(EVP_MD_CTX* object) const noexcept { ::EVP_MD_CTX_free(object); }
-};
 
 const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -50,12 +43,10 @@ std::string OpenSslCrypto::hmac_sha256(std::string_view key, std::string_view by
 
 bool OpenSslCrypto::verify_rsa_sha256(std::string_view public_key_pem, std::string_view bytes,
                                       std::string_view signature) const {
-  if (public_key_pem.size() > INT_MAX) return false;
-  const std::unique_ptr<BIO, Free> source(
-      ::BIO_new_mem_buf(public_key_pem.data(), static_cast<int>(public_key_pem.size())));
-  const std::unique_ptr<EVP_PKEY, Free> key(
+  const OpenSslPtr<BIO> source = memory_of(public_key_pem);
+  const OpenSslPtr<EVP_PKEY> key(
       source ? ::PEM_read_bio_PUBKEY(source.get(), nullptr, nullptr, nullptr) : nullptr);
-  const std::unique_ptr<EVP_MD_CTX, Free> context(::EVP_MD_CTX_new());
+  const OpenSslPtr<EVP_MD_CTX> context(::EVP_MD_CTX_new());
   const bool verified =
       key && context && ::EVP_PKEY_base_id(key.get()) == EVP_PKEY_RSA &&
       ::EVP_PKEY_bits(key.get()) >= kWeakestRsaBits &&

@@ -1,27 +1,17 @@
 #include "lab/net/describe.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 #include <variant>
+
+#include "base/hex.h"
 
 namespace holdfast::lab::net {
 
 namespace {
 
 using namespace mqtt;  // NOLINT: its packets are all that this file is about
-
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
 
 bool printable(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= ' ' && c <= '~'; });
@@ -33,7 +23,7 @@ void add_bytes(Json& out, const std::string& name, std::string_view bytes) {
   if (printable(shown)) {
     out[name] = shown;
   } else {
-    out[name + "_hex"] = hex(shown);
+    out[name + "_hex"] = text_to_hex(shown);
   }
 }
 

@@ -11,7 +11,7 @@ namespace holdfast::lab::net {
 namespace {
 
 constexpr WallTime kNow{1'700'000'000'000};
-const std::string kBase = "https://localhost:8443";
+const std::string base = "https://localhost:8443";
 
 class LabDownloads : public ::testing::Test {
  protected:
@@ -20,10 +20,10 @@ class LabDownloads : public ::testing::Test {
   }
   iot::Download open(const std::string& link, WallTime now = kNow,
                      const std::string& method = "GET") {
-    EXPECT_TRUE(link.starts_with(kBase)) << link;
+    EXPECT_TRUE(link.starts_with(base)) << link;
     iot::HttpQuestion question;
     question.method = method;
-    question.target = link.substr(kBase.size());
+    question.target = link.substr(base.size());
     return downloads_.open(now, question);
   }
   static void expect_refused(const iot::Download& download, const std::string& code) {
@@ -34,7 +34,7 @@ class LabDownloads : public ::testing::Test {
   }
 
   OpenSslCrypto crypto_;
-  iot::Downloads downloads_{kBase, "secret", crypto_};
+  iot::Downloads downloads_{base, "secret", crypto_};
 };
 
 TEST_F(LabDownloads, ALinkOpensItsFileUntilItEnds) {
@@ -53,10 +53,10 @@ TEST_F(LabDownloads, ALinkThatWasNeverMadeIsRefused) {
   std::string longer = link();
   longer.replace(longer.find("Expires=17"), 10, "Expires=18");
   expect_refused(open(longer), "SignatureDoesNotMatch");
-  expect_refused(open(kBase + "/firmware/app-1.bin"), "AccessDenied");
-  expect_refused(open(kBase + "/firmware/app-1.bin?Expires=x&Signature=%"), "AccessDenied");
-  expect_refused(open(kBase), "AccessDenied");
-  iot::Downloads stranger(kBase, "another secret", crypto_);
+  expect_refused(open(base + "/firmware/app-1.bin"), "AccessDenied");
+  expect_refused(open(base + "/firmware/app-1.bin?Expires=x&Signature=%"), "AccessDenied");
+  expect_refused(open(base), "AccessDenied");
+  iot::Downloads stranger(base, "another secret", crypto_);
   expect_refused(open(stranger.presign(kNow, "https://s3/firmware/a", 60)),
                  "SignatureDoesNotMatch");
 }

@@ -30,8 +30,7 @@ Error wrong(std::string_view text, std::string_view why) {
 }
 
 std::string shown(const tcp::endpoint& at) {
-  const std::string address = at.address().to_string();
-  return (at.address().is_v6() ? "[" + address + "]" : address) + ":" + std::to_string(at.port());
+  return to_string(Endpoint{at.address().to_string(), at.port(), {}});
 }
 
 // One attempt after the other, all within one deadline.
@@ -231,7 +230,9 @@ Listener::Listener(posix::EventLoop& loop, Handlers handlers)
     : state_(std::make_shared<State>(loop, std::move(handlers))) {}
 
 Listener::~Listener() {
-  close();
+  ErrorCode ignored;
+  state_->pause.cancel();
+  state_->acceptor.close(ignored);
   for (const auto& each : state_->held) each->reset();
   state_->held.clear();
   if (!state_->path.empty()) ::unlink(state_->path.c_str());
@@ -252,21 +253,12 @@ Status Listener::listen(const Endpoint& at) {
   if (error) return wrong(s.what, "listening needs a numeric address");
   s.address = tcp::endpoint(address, at.port);
   if (Status opened = s.open(); !opened) return opened;
-  // From now on the same port, also after close().
-  s.address = s.acceptor.local_endpoint(error);
-  const auto* raw = static_cast<const sockaddr_in*>(static_cast<const void*>(s.address.data()));
+  const Address bound = s.acceptor.local_endpoint(error);
+  const auto* raw = static_cast<const sockaddr_in*>(static_cast<const void*>(bound.data()));
   s.port = ntohs(raw->sin_port);  // At the same place in sockaddr_in6.
   return {};
 }
 
 std::uint16_t Listener::port() const noexcept { return state_->port; }
-
-void Listener::close() {
-  ErrorCode ignored;
-  state_->pause.cancel();
-  state_->acceptor.close(ignored);
-}
-
-Status Listener::listen_again() { return state_->acceptor.is_open() ? Status() : state_->open(); }
 
 }  // namespace holdfast::lab::net

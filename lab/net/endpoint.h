@@ -55,10 +55,6 @@ class Listener {
   Status listen(const Endpoint& at);
   /// Of TCP, after listen().
   [[nodiscard]] std::uint16_t port() const noexcept;
-  /// Closes the port: connections are then refused by the system itself. listen_again() takes the
-  /// same port back.
-  void close();
-  Status listen_again();
 
   /// Of ignored connections; those beyond are refused.
   static constexpr std::size_t kMostIgnored = 4096;

@@ -15,6 +15,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "lab/iot/http.h"
 #include "lab/net/websocket.h"
 
 namespace holdfast::lab::net {
@@ -26,20 +27,14 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t kChunk = std::size_t{64} * 1024;
 
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; };
-    return lower(x) == lower(y);
-  });
-}
-
+/// `word` is in lower case.
 bool lists(std::string_view header, std::string_view word) {
   while (!header.empty()) {
     const std::size_t comma = std::min(header.find(','), header.size());
     std::string_view each = header.substr(0, comma);
     while (!each.empty() && each.front() == ' ') each.remove_prefix(1);
     while (!each.empty() && each.back() == ' ') each.remove_suffix(1);
-    if (same_word(each, word)) return true;
+    if (iot::lower_case(each) == word) return true;
     header.remove_prefix(std::min(comma + 1, header.size()));
   }
   return false;
@@ -385,10 +380,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 }  // namespace
 
 std::string_view HttpQuestion::header(std::string_view name) const {
-  for (const auto& [key, value] : headers) {
-    if (same_word(key, name)) return value;
-  }
-  return {};
+  const std::string* value = iot::header_of(headers, name);
+  return value == nullptr ? std::string_view() : *value;
 }
 
 std::string_view HttpQuestion::path() const {

@@ -2,10 +2,10 @@
 // upgrade to WebSocket.
 //
 // Threads:   the loop's thread only.
-// Limits:    kHeaderMost, Limits::body, kIdle between and within requests; one request at a time,
-//            in order, as keep-alive wants it.
-// Errors:    what cannot be understood is answered 400 (or 413, 431, 501) and the connection
-// closed.
+// Limits:    kHeaderMost, HttpServer::body_most, kHttpIdle between and within requests; one request
+//            at a time, in order, as keep-alive wants it.
+// Errors:    what cannot be understood is answered 400 (or 413, 431, 501), and the connection is
+//            closed.
 #pragma once
 
 #include <cstdint>

@@ -142,7 +142,6 @@ TEST_F(HttpTest, AnswersLateWhenTold) {
 }
 
 // ---- files
-// ---------------------------------------------------------------------------------------
 
 class FileTest : public HttpTest {
  protected:
@@ -246,7 +245,6 @@ TEST(HttpRange, IsReadAgainstTheSize) {
 }
 
 // ---- WebSocket
-// -----------------------------------------------------------------------------------
 
 class WebSocketTest : public HttpTest {
  protected:

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "lab/net/x509.h"
+#include "posix/os_error.h"
 #include "posix/system.h"
 
 namespace holdfast::lab::net {
@@ -64,7 +66,8 @@ Status check_key(EVP_PKEY& key) {
   if (kind == EVP_PKEY_RSA) {
     const int bits = ::EVP_PKEY_get_bits(&key);
     if (bits >= kLeastRsaBits) return {};
-    return weak("its RSA key has " + std::to_string(bits) + " bits, at least 2048 are needed");
+    return weak("its RSA key has " + std::to_string(bits) + " bits, at least " +
+                std::to_string(kLeastRsaBits) + " are needed");
   }
   if (kind != EVP_PKEY_EC) return weak("its key is neither RSA nor ECC");
   std::array<char, 64> text{};
@@ -113,18 +116,14 @@ class DirectoryLock {
  public:
   static Result<std::unique_ptr<DirectoryLock>> take(const std::filesystem::path& directory) {
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return posix::make_os_error(errno, directory.string());
     std::unique_ptr<DirectoryLock> lock(new DirectoryLock(fd));
     while (::flock(fd, LOCK_EX) != 0) {
-      if (errno == EINTR) continue;
-      const int error = errno;
-      return Error{Errc::io, directory.string() + ": " + std::generic_category().message(error),
-                   error};
+      if (errno != EINTR) return posix::make_os_error(errno, directory.string());
     }
     return lock;
   }
-  ~DirectoryLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
+  ~DirectoryLock() { ::close(fd_); }
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
@@ -185,7 +184,7 @@ Result<std::unique_ptr<Pki>> Pki::open(const std::filesystem::path& directory, W
   ::ERR_clear_error();
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  if (error) return Error{Errc::io, directory.string() + ": " + error.message(), error.value()};
+  if (error) return posix::make_os_error(error.value(), directory.string());
   const auto lock = DirectoryLock::take(directory);
   if (!lock) return lock.error();
   std::unique_ptr<Pki> pki(new Pki(directory, random, std::move(names)));
@@ -203,9 +202,9 @@ Status Pki::open_ca(WallTime now) {
     if (!key) return key.error();
     const auto made = make_ca(now, kCaName, **key, random_);
     if (!made) return made.error();
-    const Status kept = write(key_file, private_pem_of(**key), kSecretFile);
+    Status kept = write(key_file, private_pem_of(**key), kSecretFile);
     if (!kept) return kept;
-    const Status shown = write(ca_file(), pem_of(**made), kPublicFile);
+    Status shown = write(ca_file(), pem_of(**made), kPublicFile);
     if (!shown) return shown;
   }
   auto key = load(key_file, parse_private_key);
@@ -245,7 +244,7 @@ Status Pki::open_server(WallTime now) {
   if (!std::filesystem::exists(files.key, ignored)) {
     const auto made = make_key(KeyKind::rsa_2048);
     if (!made) return made.error();
-    const Status kept = write(files.key, private_pem_of(**made), kSecretFile);
+    Status kept = write(files.key, private_pem_of(**made), kSecretFile);
     if (!kept) return kept;
   }
   auto key = load(files.key, parse_private_key);
@@ -291,7 +290,7 @@ Result<ServerFiles> Pki::bad_server(WallTime now, BadServer kind) {
   if (!made) return made.error();
   std::error_code failure;
   std::filesystem::create_directories(fault_folder(), failure);
-  if (failure) return Error{Errc::io, fault_folder().string() + ": " + failure.message()};
+  if (failure) return posix::make_os_error(failure.value(), fault_folder().string());
   const std::string base = (fault_folder() / kBadNames.at(static_cast<std::size_t>(kind))).string();
   const ServerFiles files{base + ".crt", base + ".key"};
   Status kept = write(files.chain, pem_of(**made), kPublicFile);
@@ -305,6 +304,16 @@ Result<iot::CertificateFacts> Pki::read(std::string_view pem) const {
   const auto certificate = parse_certificate(pem);
   if (!certificate) return certificate.error();
   return facts_of(**certificate);
+}
+
+bool Pki::is_signed_by(std::string_view pem, std::string_view ca_pem) const {
+  const auto certificate = parse_certificate(pem);
+  const auto ca = parse_certificate(ca_pem);
+  const bool signed_by = certificate && ca &&
+                         ::X509_check_issued(ca->get(), certificate->get()) == X509_V_OK &&
+                         ::X509_verify(certificate->get(), ::X509_get0_pubkey(ca->get())) == 1;
+  ::ERR_clear_error();
+  return signed_by;
 }
 
 Result<iot::IssuedCertificate> Pki::issue_from_csr(WallTime now, std::string_view csr_pem) {

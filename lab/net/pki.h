@@ -56,6 +56,7 @@ class Pki final : public iot::CertificateIssuer, public iot::CertificateReader {
   [[nodiscard]] Result<ServerFiles> bad_server(WallTime now, BadServer kind);
 
   [[nodiscard]] Result<iot::CertificateFacts> read(std::string_view pem) const override;
+  [[nodiscard]] bool is_signed_by(std::string_view pem, std::string_view ca_pem) const override;
   [[nodiscard]] Result<iot::IssuedCertificate> issue_from_csr(WallTime now,
                                                               std::string_view csr_pem) override;
   [[nodiscard]] Result<iot::IssuedCertificate> issue_with_new_key(WallTime now) override;

@@ -33,6 +33,10 @@ class Counting final : public env::Random {
 };
 
 class PkiTest : public testing::Test {
+ public:
+  PkiTest(const PkiTest&) = delete;
+  PkiTest& operator=(const PkiTest&) = delete;
+
  protected:
   PkiTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "pki-XXXXXX").string();
@@ -42,9 +46,6 @@ class PkiTest : public testing::Test {
     std::error_code ignored;
     std::filesystem::remove_all(home_, ignored);
   }
-  PkiTest(const PkiTest&) = delete;
-  PkiTest& operator=(const PkiTest&) = delete;
-
   std::unique_ptr<Pki> open(WallTime now = kNow, std::vector<std::string> names = {}) {
     auto pki = Pki::open(home_, now, random_, std::move(names));
     if (!pki) {
@@ -53,6 +54,7 @@ class PkiTest : public testing::Test {
     }
     return std::move(pki).value();
   }
+
   std::string file(const std::filesystem::path& path) {
     const auto text = posix::read_file(path, kMost);
     return text ? *text : "no " + path.string();
@@ -78,7 +80,7 @@ std::string judge(const std::string& ca_pem, const std::string& pem, const std::
   ::X509_VERIFY_PARAM_set_time(parameters, now.ms / 1000);
   if (!host.empty()) ::X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
   ::X509_verify_cert(context);
-  const std::string out = ::X509_verify_cert_error_string(::X509_STORE_CTX_get_error(context));
+  std::string out = ::X509_verify_cert_error_string(::X509_STORE_CTX_get_error(context));
   ::X509_STORE_CTX_free(context);
   ::X509_STORE_free(store);
   return out;
@@ -318,6 +320,24 @@ TEST_F(PkiTest, ReadsTheFieldsThatPoliciesAskFor) {
   EXPECT_EQ(names,
             (std::vector<std::string>{"DNSName localhost", "IPAddress 127.0.0.1", "IPAddress ::1",
                                       "DNSName a.lab", "IPAddress 10.1.2.3"}));
+}
+
+TEST_F(PkiTest, KnowsACaAndWhatItSigned) {
+  const auto pki = open();
+  const std::string ca = home("ca.pem");
+  const std::string server = home("server.pem");
+  EXPECT_TRUE(pki->read(ca)->is_ca);
+  EXPECT_EQ(pki->read(ca)->subject, "CN=Holdfast lab CA");
+  EXPECT_FALSE(pki->read(server)->is_ca);
+  EXPECT_TRUE(pki->is_signed_by(server, ca));
+  EXPECT_TRUE(pki->is_signed_by(ca, ca));
+  EXPECT_FALSE(pki->is_signed_by(ca, server));
+  EXPECT_FALSE(pki->is_signed_by(server, "junk"));
+  EXPECT_FALSE(pki->is_signed_by("junk", ca));
+  // Another CA of the same name:
+  const auto elsewhere = Pki::open(home_ / "other", kNow, random_);
+  ASSERT_TRUE(elsewhere);
+  EXPECT_FALSE(pki->is_signed_by(server, home("other/ca.pem")));
 }
 
 TEST_F(PkiTest, ReadsNoCertificateWhereThereIsNone) {

@@ -161,7 +161,15 @@ struct Relay::State : std::enable_shared_from_this<Relay::State> {
     }
     connection->tls = tls;
     connection->device = tls;
-    came_in(id, std::move(tls));
+    const auto words = options.turn_away ? options.turn_away(tls->facts()) : std::nullopt;
+    if (!words) {
+      came_in(id, std::move(tls));
+      return;
+    }
+    trace.event("note", id, {{"words", *words}});
+    trace.event("end", id, {{"side", "device"}, {"by", "lab"}, {"how", "fin"}});
+    tls->close([] {});
+    over(id);
   }
 
   // What comes next is HTTP or MQTT.

@@ -43,6 +43,9 @@ struct RelayOptions {
   TlsServerOptions server;  ///< terminate: the relay's own certificate and what it asks of devices.
   std::string certificates;  ///< terminate: the folder of TlsServers, for TLS faults.
   bool websocket = false;    ///< MQTT over WebSocket at GET /mqtt.
+  /// terminate: asked after each handshake. Words: the device is not let in, the connection ends in
+  /// order. Null: all are let in.
+  std::function<std::optional<std::string>(const TlsFacts&)> turn_away;
   /// terminate, with `websocket`: whether this connection speaks MQTT at once. Null: never.
   std::function<bool(const TlsFacts&)> speaks_mqtt;
   /// Answers to what is no upgrade, and who may not upgrade; see HttpServer.

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/hex.h"
 #include "lab/net/crypto.h"
 
 namespace holdfast::lab::net {
@@ -64,13 +65,14 @@ class LabSigV4 : public ::testing::Test {
         "X-Amz-Date=20150830T123600Z" +
         signed_too + "&X-Amz-SignedHeaders=host";
     const std::string request =
-        "GET\n/mqtt\n" + query + "\nhost:iot.local\n\nhost\n" + hex(crypto_.sha256(""));
+        "GET\n/mqtt\n" + query + "\nhost:iot.local\n\nhost\n" + text_to_hex(crypto_.sha256(""));
     std::string key = "AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     for (const char* part : {"20150830", "eu-central-1", "iotdevicegateway", "aws4_request"}) {
       key = crypto_.hmac_sha256(key, part);
     }
-    const std::string signature = hex(crypto_.hmac_sha256(
-        key, "AWS4-HMAC-SHA256\n20150830T123600Z\n" + day + '\n' + hex(crypto_.sha256(request))));
+    const std::string signature =
+        text_to_hex(crypto_.hmac_sha256(key, "AWS4-HMAC-SHA256\n20150830T123600Z\n" + day + '\n' +
+                                                 text_to_hex(crypto_.sha256(request))));
     HttpQuestion question;
     question.method = "GET";
     question.target = "/mqtt?" + query + "&X-Amz-Signature=" + signature + after;
@@ -78,15 +80,6 @@ class LabSigV4 : public ::testing::Test {
     return question;
   }
   void use_device_gateway() { scope_ = {"eu-central-1", "iotdevicegateway", 300'000}; }
-  static std::string hex(const std::string& bytes) {
-    std::string text;
-    for (const char c : bytes) {
-      const auto byte = static_cast<unsigned char>(c);
-      text += "0123456789abcdef"[byte >> 4U];
-      text += "0123456789abcdef"[byte & 15U];
-    }
-    return text;
-  }
 
   OpenSslCrypto crypto_;
   TestKeys keys_;

@@ -7,8 +7,6 @@
 // Sessions:  none is ever resumed, as at AWS IoT Core: no ticket, no cache.
 #pragma once
 
-#include <openssl/ssl.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,14 +15,15 @@
 #include <vector>
 
 #include "holdfast/result.h"
+#include "lab/fault/faults.h"
 #include "lab/net/stream.h"
 
 namespace holdfast::lab::net {
 
 /// What the other end has shown.
 struct PeerCertificate {
-  std::string der;
-  std::string fingerprint;  ///< SHA-256 of `der` in lower-case hexadecimal: AWS's certificate id.
+  std::string pem;
+  std::string fingerprint;  ///< SHA-256 in lower-case hexadecimal: AWS's certificate id.
   std::string subject;      ///< RFC 2253.
   bool chain_valid = false;
   std::string chain_problem;  ///< Why not, in OpenSSL's words.
@@ -49,7 +48,6 @@ struct TlsFacts {
   std::string server_name;
   std::vector<std::string> alpn_offered;
   std::string alpn;
-  std::string client_hello;  ///< The handshake message, without record headers.
   std::optional<PeerCertificate> peer;
   std::vector<TlsAlert> alerts;
   std::string problem;                  ///< OpenSSL's words when it failed.
@@ -57,17 +55,15 @@ struct TlsFacts {
   std::size_t largest_record_sent = 0;  ///< Bytes, without the record's header.
 };
 
-enum class TlsVersion : std::uint8_t { v1_0, v1_1, v1_2, v1_3 };
-/// "1.2". Errors: nullopt for any other word than 1.0 to 1.3.
-[[nodiscard]] std::optional<TlsVersion> tls_version_named(std::string_view name) noexcept;
+using fault::TlsVersion;
 
 struct TlsServerOptions {
   std::string chain_file;  ///< PEM: the certificate, then its intermediates.
   std::string key_file;
   enum class Client : std::uint8_t { none, optional, required } client = Client::none;
   std::string client_ca_file;  ///< For PeerCertificate::chain_valid; empty: no chain is valid.
-  TlsVersion lowest = TlsVersion::v1_2;
-  TlsVersion highest = TlsVersion::v1_3;
+  TlsVersion lowest = TlsVersion::tls12;
+  TlsVersion highest = TlsVersion::tls13;
   std::string suites_1_2;           ///< OpenSSL's cipher list; empty: its default.
   std::string suites_1_3;           ///< The same for TLS 1.3.
   std::size_t record_size = 16384;  ///< Plaintext of a record of data, 1 to 16384.

@@ -1,15 +1,12 @@
 #include "lab/net/tls_context.h"
 
-#include <arpa/inet.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
+
+#include "lab/net/x509.h"
 
 namespace holdfast::lab::net {
 
@@ -27,37 +24,15 @@ Error refused(const std::string& what) {
 
 int number_of(TlsVersion version) { return TLS1_VERSION + static_cast<int>(version); }
 
-std::string subject_of(const X509* certificate) {
-  const std::unique_ptr<BIO, decltype(&::BIO_free)> memory(::BIO_new(::BIO_s_mem()), ::BIO_free);
-  if (memory == nullptr) return {};
-  ::X509_NAME_print_ex(memory.get(), ::X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(memory.get(), &text);
-  return {text, static_cast<std::size_t>(std::max(size, 0L))};
-}
-
-PeerCertificate read_certificate(const X509* certificate) {
+PeerCertificate read_certificate(const X509& certificate) {
   PeerCertificate out;
-  unsigned char* der = nullptr;
-  const int size = ::i2d_X509(certificate, &der);
-  if (size > 0) out.der.assign(static_cast<const char*>(static_cast<void*>(der)), size_t(size));
-  ::OPENSSL_free(der);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  if (::EVP_Digest(out.der.data(), out.der.size(), digest.data(), &length, ::EVP_sha256(),
-                   nullptr) == 1) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    for (unsigned i = 0; i < length; ++i) {
-      out.fingerprint += kDigits[digest[i] >> 4];
-      out.fingerprint += kDigits[digest[i] & 15];
-    }
-  }
-  out.subject = subject_of(certificate);
+  out.fingerprint = fingerprint_of(certificate);
+  if (auto pem = pem_of(certificate)) out.pem = std::move(*pem);
+  out.subject = one_line(::X509_get_subject_name(&certificate));
   return out;
 }
 
 // ---- callbacks
-// -----------------------------------------------------------------------------------
 
 int error_of(ClientVerdict verdict) {
   switch (verdict) {
@@ -80,7 +55,7 @@ int verify_client(X509_STORE_CTX* store, void*) {
   const auto* ssl = static_cast<const SSL*>(
       ::X509_STORE_CTX_get_ex_data(store, ::SSL_get_ex_data_X509_STORE_CTX_idx()));
   TlsRecord& record = *record_of(ssl);
-  PeerCertificate peer = read_certificate(::X509_STORE_CTX_get0_cert(store));
+  PeerCertificate peer = read_certificate(*::X509_STORE_CTX_get0_cert(store));
   peer.chain_valid = ::X509_verify_cert(store) == 1;
   const int chain_error = ::X509_STORE_CTX_get_error(store);
   if (!peer.chain_valid) peer.chain_problem = ::X509_verify_cert_error_string(chain_error);
@@ -142,9 +117,6 @@ void note_message(int sent, int, int content, const void* bytes, std::size_t siz
                   void*) {
   const auto* at = static_cast<const unsigned char*>(bytes);
   TlsFacts& facts = record_of(ssl)->facts;
-  if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_CLIENT_HELLO) {
-    facts.client_hello.assign(static_cast<const char*>(bytes), size);
-  }
   if (sent == 0 && content == SSL3_RT_HANDSHAKE && size > 0 && at[0] == SSL3_MT_NEWSESSION_TICKET) {
     facts.ticket_received = true;
   }
@@ -155,7 +127,6 @@ void note_message(int sent, int, int content, const void* bytes, std::size_t siz
 }
 
 // ---- settings
-// ------------------------------------------------------------------------------------
 
 Status load_identity(SSL_CTX& ssl, const std::string& chain, const std::string& key) {
   if (::SSL_CTX_use_certificate_chain_file(&ssl, chain.c_str()) != 1) return refused(chain);
@@ -167,7 +138,7 @@ Status load_identity(SSL_CTX& ssl, const std::string& chain, const std::string& 
 Status set_versions(SSL_CTX& ssl, const TlsServerOptions& options) {
   std::string suites = options.suites_1_2;
   // OpenSSL speaks what is this old only when it is told that it need not be secure.
-  if (options.lowest < TlsVersion::v1_2 || !suites.empty()) {
+  if (options.lowest < TlsVersion::tls12 || !suites.empty()) {
     suites = (suites.empty() ? std::string("DEFAULT") : suites) + ":@SECLEVEL=0";
   }
   if (::SSL_CTX_set_min_proto_version(&ssl, number_of(options.lowest)) != 1 ||
@@ -202,12 +173,6 @@ Status set_client_certificates(SSL_CTX& ssl, const TlsServerOptions& options) {
   return {};
 }
 
-bool is_address(const std::string& host) {
-  in6_addr parsed{};
-  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
-}
-
 bool expect_server(SSL& ssl, const TlsClientOptions& options) {
   const std::string& name = options.server_name;
   if (name.empty()) return true;
@@ -228,21 +193,6 @@ bool offer_alpn(SSL& ssl, const std::string& alpn) {
 }
 
 }  // namespace
-
-std::string openssl_words() {
-  const unsigned long error = ::ERR_get_error();
-  ::ERR_clear_error();
-  const char* words = ::ERR_reason_error_string(error);
-  return words == nullptr ? "unknown TLS error" : words;
-}
-
-std::optional<TlsVersion> tls_version_named(std::string_view name) noexcept {
-  if (name == "1.0") return TlsVersion::v1_0;
-  if (name == "1.1") return TlsVersion::v1_1;
-  if (name == "1.2") return TlsVersion::v1_2;
-  if (name == "1.3") return TlsVersion::v1_3;
-  return std::nullopt;
-}
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(TlsServerOptions options) {
   ::ERR_clear_error();
@@ -289,8 +239,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(TlsClientOptions opti
   return std::shared_ptr<const TlsContext>(std::move(out));
 }
 
-std::unique_ptr<SSL, SslFree> TlsContext::open(TlsRecord& record) const {
-  std::unique_ptr<SSL, SslFree> made(::SSL_new(ssl.get()));
+OpenSslPtr<SSL> TlsContext::open(TlsRecord& record) const {
+  OpenSslPtr<SSL> made(::SSL_new(ssl.get()));
   if (made == nullptr) return nullptr;
   record.context = this;
   ::SSL_set_ex_data(made.get(), kOwn, &record);

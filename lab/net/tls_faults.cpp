@@ -12,10 +12,6 @@ constexpr const char* kOldSuites =
     "ECDHE-ECDSA-CAMELLIA128-SHA256:ECDHE-RSA-CAMELLIA128-SHA256:DHE-RSA-AES128-SHA:"
     "DHE-RSA-AES256-SHA:CAMELLIA128-SHA:CAMELLIA256-SHA";
 
-TlsVersion version_of(fault::TlsVersion version) {
-  return static_cast<TlsVersion>(static_cast<int>(version));  // Both count from 1.0.
-}
-
 }  // namespace
 
 Result<TlsServerOptions> TlsServers::options(const fault::TlsSettings& settings) const {
@@ -25,7 +21,7 @@ Result<TlsServerOptions> TlsServers::options(const fault::TlsSettings& settings)
     case fault::TlsFault::no_handshake:
       break;
     case fault::TlsFault::old_suites_only:
-      out.highest = TlsVersion::v1_2;
+      out.highest = TlsVersion::tls12;
       out.suites_1_2 = kOldSuites;
       break;
     case fault::TlsFault::expired:
@@ -43,8 +39,8 @@ Result<TlsServerOptions> TlsServers::options(const fault::TlsSettings& settings)
     }
   }
   if (settings.record_bytes != 0) out.record_size = settings.record_bytes;
-  if (settings.min_version) out.lowest = version_of(*settings.min_version);
-  if (settings.max_version) out.highest = version_of(*settings.max_version);
+  if (settings.min_version) out.lowest = *settings.min_version;
+  if (settings.max_version) out.highest = *settings.max_version;
   if (out.lowest > out.highest) out.lowest = out.highest;  // Only one of them was wanted.
   return out;
 }

@@ -209,7 +209,7 @@ class OpenSslStream final : public TlsStream {
   std::shared_ptr<const TlsContext> context_;
   std::shared_ptr<Stream> below_;
   TlsRecord record_;
-  std::unique_ptr<SSL, SslFree> ssl_;
+  OpenSslPtr<SSL> ssl_;
   BIO* in_ = nullptr;  // Both belong to ssl_.
   BIO* out_ = nullptr;
   Turn waiting_ = nullptr;

@@ -67,8 +67,6 @@ TEST_F(TlsTest, CarriesBytesBothWaysAndTellsTheFacts) {
   EXPECT_EQ(facts.version, "TLSv1.3");
   EXPECT_EQ(facts.suite.substr(0, 4), "TLS_");
   EXPECT_EQ(facts.server_name, "localhost");
-  ASSERT_GT(facts.client_hello.size(), 40U);
-  EXPECT_EQ(facts.client_hello[0], '\x01');
   const auto up = read_all(both.server);
   const auto down = read_all(both.client);
   const std::string much(200'000, 'u');
@@ -92,7 +90,7 @@ TEST_F(TlsTest, AnEndWithoutCloseNotifyIsToldApart) {
 
 TEST_F(TlsTest, KeepsToTheVersionsAndSuitesItIsGiven) {
   TlsServerOptions options = server_options();
-  options.highest = TlsVersion::v1_2;
+  options.highest = TlsVersion::tls12;
   options.suites_1_2 = "ECDHE-ECDSA-AES128-GCM-SHA256";
   const auto both = shake(options, client_options());
   EXPECT_EQ(both.server->facts().version, "TLSv1.2");
@@ -101,8 +99,8 @@ TEST_F(TlsTest, KeepsToTheVersionsAndSuitesItIsGiven) {
 
 TEST_F(TlsTest, OldVersionsOnlyAreRefusedByAClientOfToday) {
   TlsServerOptions options = server_options();
-  options.lowest = TlsVersion::v1_0;
-  options.highest = TlsVersion::v1_1;
+  options.lowest = TlsVersion::tls10;
+  options.highest = TlsVersion::tls11;
   const auto both = shake(options, client_options());
   EXPECT_TRUE(*both.server_said);
   EXPECT_TRUE(*both.client_said);
@@ -146,7 +144,7 @@ TEST_F(TlsTest, SendsRecordsOfTheSizeItIsGiven) {
 TEST_F(TlsTest, NeverResumesASession) {
   // A ticket would come as a record of its own after the handshake of TLS 1.3, and as a message
   // within it in TLS 1.2; either way OpenSSL's client would hold a session that can be resumed.
-  for (const TlsVersion version : {TlsVersion::v1_2, TlsVersion::v1_3}) {
+  for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
     TlsServerOptions options = server_options();
     options.lowest = options.highest = version;
     auto both = shake(options, client_options());
@@ -158,7 +156,6 @@ TEST_F(TlsTest, NeverResumesASession) {
 }
 
 // ---- client certificates
-// -------------------------------------------------------------------------
 
 class ClientCertificate : public TlsTest {
  protected:
@@ -182,7 +179,7 @@ TEST_F(ClientCertificate, IsJudgedByItsChainByDefault) {
   EXPECT_TRUE(peer->chain_valid);
   EXPECT_EQ(peer->subject, "CN=client");
   EXPECT_EQ(peer->fingerprint.size(), 64U);
-  EXPECT_FALSE(peer->der.empty());
+  EXPECT_TRUE(peer->pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
 }
 
 TEST_F(ClientCertificate, OfAForeignCaIsRefusedWithUnknownCa) {
@@ -233,7 +230,6 @@ TEST_F(ClientCertificate, IsMissedWhenItIsRequiredAndOnlyThen) {
 }
 
 // ---- names and protocols
-// -------------------------------------------------------------------------
 
 TEST_F(TlsTest, AgreesOnTheProtocolThatIsChosen) {
   TlsServerOptions options = server_options();

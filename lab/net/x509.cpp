@@ -7,39 +7,21 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
 #include <climits>
-#include <cstring>
 #include <ctime>
 #include <utility>
-
-#include "lab/net/tls_context.h"
 
 namespace holdfast::lab::net {
 namespace {
 
 constexpr std::int64_t kMsPerSecond = 1000;
 
-struct BioFree {
-  void operator()(BIO* object) const noexcept { ::BIO_free(object); }
-};
-using BioPtr = std::unique_ptr<BIO, BioFree>;
+using BioPtr = OpenSslPtr<BIO>;
 
 Error failed(const std::string& what) { return {Errc::internal, what + ": " + openssl_words()}; }
 Error senseless(const std::string& what) {
   return {Errc::invalid_argument, what + ": " + openssl_words()};
-}
-
-std::string_view content_of(BIO& memory) {
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(&memory, &text);
-  return {text, static_cast<std::size_t>(std::max(size, 0L))};
-}
-
-BioPtr memory_of(std::string_view text) {
-  if (text.size() > INT_MAX) return nullptr;
-  return BioPtr(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
 // OpenSSL would ask on the terminal.
@@ -107,13 +89,6 @@ std::string address_of(const ASN1_OCTET_STRING* bytes) {
   return ::inet_ntop(family, data, text.data(), text.size()) == nullptr ? "" : text.data();
 }
 
-std::string one_line(const X509_NAME* name) {
-  const BioPtr memory(::BIO_new(::BIO_s_mem()));
-  if (memory == nullptr) return {};
-  ::X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_RFC2253);
-  return std::string(content_of(*memory));
-}
-
 iot::CertificateField alternative(const GENERAL_NAME& name) {
   switch (name.type) {
     case GEN_EMAIL:
@@ -158,6 +133,14 @@ std::string serial_of(const X509& certificate) {
   return out;
 }
 
+bool says_ca(const X509& certificate) {
+  auto* constraints = static_cast<BASIC_CONSTRAINTS*>(
+      ::X509_get_ext_d2i(&certificate, NID_basic_constraints, nullptr, nullptr));
+  const bool ca = constraints != nullptr && constraints->ca != 0;
+  ::BASIC_CONSTRAINTS_free(constraints);
+  return ca;
+}
+
 // ---- making certificates
 
 bool set_serial(X509& certificate, env::Random& random) {
@@ -183,12 +166,6 @@ bool add_extension(X509& certificate, X509* issuer, int nid, const std::string& 
   const bool added = extension != nullptr && ::X509_add_ext(&certificate, extension, -1) == 1;
   ::X509_EXTENSION_free(extension);
   return added;
-}
-
-bool is_address(const std::string& host) {
-  in6_addr parsed{};
-  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
 }
 
 bool is_host(const std::string& name) {
@@ -310,16 +287,8 @@ Result<std::string> private_pem_of(const EVP_PKEY& key) {
 
 Result<iot::CertificateFacts> facts_of(const X509& certificate) {
   iot::CertificateFacts out;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  if (::X509_digest(&certificate, ::EVP_sha256(), digest.data(), &length) != 1) {
-    return failed("certificate id");
-  }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (unsigned i = 0; i < length; ++i) {
-    out.id += kDigits[digest[i] >> 4];
-    out.id += kDigits[digest[i] & 15];
-  }
+  out.id = fingerprint_of(certificate);
+  if (out.id.empty()) return failed("certificate id");
   const auto from = time_of(::X509_get0_notBefore(&certificate), "begin of validity");
   const auto to = time_of(::X509_get0_notAfter(&certificate), "end of validity");
   if (!from) return from.error();
@@ -331,6 +300,8 @@ Result<iot::CertificateFacts> facts_of(const X509& certificate) {
   add_name(::X509_get_issuer_name(&certificate), "Issuer.", out.fields);
   add_alternatives(certificate, NID_issuer_alt_name, "Issuer.AlternativeName.", out.fields);
   out.fields.emplace_back("SerialNumber", serial_of(certificate));
+  out.subject = one_line(::X509_get_subject_name(&certificate));
+  out.is_ca = says_ca(certificate);
   return out;
 }
 

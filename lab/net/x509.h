@@ -4,26 +4,21 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "env/random.h"
 #include "lab/iot/issuer.h"
+#include "lab/net/openssl.h"
 
 namespace holdfast::lab::net {
 
-struct X509Free {
-  void operator()(X509* object) const noexcept { ::X509_free(object); }
-  void operator()(X509_REQ* object) const noexcept { ::X509_REQ_free(object); }
-  void operator()(X509_NAME* object) const noexcept { ::X509_NAME_free(object); }
-  void operator()(EVP_PKEY* object) const noexcept { ::EVP_PKEY_free(object); }
-};
-using CertificatePtr = std::unique_ptr<X509, X509Free>;
-using RequestPtr = std::unique_ptr<X509_REQ, X509Free>;
-using NamePtr = std::unique_ptr<X509_NAME, X509Free>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, X509Free>;
+using CertificatePtr = OpenSslPtr<X509>;
+using RequestPtr = OpenSslPtr<X509_REQ>;
+using NamePtr = OpenSslPtr<X509_NAME>;
+using KeyPtr = OpenSslPtr<EVP_PKEY>;
 
 enum class KeyKind : std::uint8_t { rsa_2048, p256 };
 [[nodiscard]] Result<KeyPtr> make_key(KeyKind kind);

@@ -7,9 +7,11 @@
 'use strict';
 const assert = require('node:assert/strict');
 const {execFileSync} = require('node:child_process');
+const crypto = require('node:crypto');
 const fs = require('node:fs');
+const net = require('node:net');
 const {after, test} = require('node:test');
-const {io, iot, iotidentity, iotjobs, iotshadow, mqtt, mqtt5} = require('aws-iot-device-sdk-v2');
+const {auth, http, io, iot, iotidentity, iotjobs, iotshadow, mqtt, mqtt5} = require('aws-iot-device-sdk-v2');
 
 const lab = JSON.parse(fs.readFileSync(process.env.LAB, 'utf8'));
 const PATIENCE_MS = 15000;
@@ -49,10 +51,16 @@ function builder5(device, port = lab.mqtt) {
 }
 
 /** A connected MQTT 5 client and its CONNACK. */
-async function connect5(device, properties = {}, {port, fails} = {}) {
-  const b = builder5(device, port);
-  b.withConnectProperties({clientId: device.name, keepAliveIntervalSeconds: 60, ...properties});
-  const client = new mqtt5.Mqtt5Client(b.build());
+function connect5(device, properties = {}, {port, fails} = {}) {
+  return start5(builder5(device, port), {clientId: device.name, ...properties}, {fails});
+}
+
+/** The same with a builder of one's own; `adapt` changes the configuration that it builds. */
+async function start5(b, properties, {fails, adapt = () => {}} = {}) {
+  b.withConnectProperties({keepAliveIntervalSeconds: 60, ...properties});
+  const config = b.build();
+  adapt(config);
+  const client = new mqtt5.Mqtt5Client(config);
   const outcome = within(new Promise((resolve, reject) => {
     client.on('connectionSuccess', (event) => (fails ? reject(new Error('connected')) : resolve(event)));
     client.on('connectionFailure', (event) => (fails ? resolve(event) : reject(event.error)));
@@ -345,3 +353,186 @@ test('Commands over MQTT 5', async () => {
   assert.equal(aws('iot', 'get-command-execution', '--execution-id', executionId, '--target-arn', `${arn}thing/${device.name}`).status,
     'SUCCEEDED');
 });
+
+// ---- MQTT over WebSocket, signed -----------------------------------------------------------------
+
+const arnOf = (resource) => `arn:aws:iot:${lab.region}:123456789012:${resource}`;
+const policyOf = (...statements) => JSON.stringify({Version: '2012-10-17',
+  Statement: statements.map(([Action, Resource]) => ({Effect: 'Allow', Action, Resource}))});
+
+/** A builder for the port that is as 443. */
+function onMixed(b) {
+  b.withCertificateAuthorityFromPath(undefined, lab.ca);
+  b.withPort(lab.mixed);
+  return b;
+}
+
+const signing = (credentialsProvider, region = lab.region) => onMixed(
+  iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithSigv4Auth(lab.host, {credentialsProvider, region}));
+
+async function echoes(client, topic) {
+  const suback = await client.subscribe({subscriptions: [{topicFilter: topic, qos: 1}]});
+  assert.deepEqual(suback.reasonCodes, [mqtt5.SubackReasonCode.GrantedQoS1]);
+  const received = message(client, topic);
+  await client.publish({topicName: topic, qos: 1, payload: 'hello'});
+  assert.equal(text((await received).payload), 'hello');
+}
+
+/** Leads CONNECT to the port that is as 443: the SDK's provider knows no other port than that. */
+async function tunnel() {
+  const sockets = new Set();
+  const server = net.createServer((from) => {
+    sockets.add(from);
+    from.on('error', () => {});
+    from.once('data', () => {
+      const to = net.connect(lab.mixed, lab.host);
+      to.on('error', () => from.destroy());
+      from.write('HTTP/1.1 200 OK\r\n\r\n');
+      from.pipe(to).pipe(from);
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return new http.HttpProxyOptions('127.0.0.1', server.address().port, undefined, undefined, undefined, undefined,
+    http.HttpProxyConnectionType.Tunneling);
+}
+
+test('WebSocket with SigV4: temporary keys that the SDK has from the credential provider', async () => {
+  const device = lab.devices.assumer;
+  aws('iam', 'create-role', '--role-name', 'fleet', '--assume-role-policy-document', JSON.stringify({
+    Version: '2012-10-17', Statement: {Effect: 'Allow', Action: 'sts:AssumeRole',
+      Principal: {Service: 'credentials.iot.amazonaws.com'}}}));
+  const own = '${credentials-iot:ThingName}';
+  aws('iam', 'put-role-policy', '--role-name', 'fleet', '--policy-name', 'own', '--policy-document', policyOf(
+    ['iot:Connect', arnOf(`client/${own}`)], ['iot:Subscribe', arnOf(`topicfilter/${own}/*`)],
+    [['iot:Publish', 'iot:Receive'], arnOf(`topic/${own}/*`)]));
+  aws('iot', 'create-role-alias', '--role-alias', 'fleet-alias', '--role-arn', 'arn:aws:iam::123456789012:role/fleet',
+    '--credential-duration-seconds', '900');
+  aws('iot', 'create-policy', '--policy-name', 'assume', '--policy-document',
+    policyOf(['iot:AssumeRoleWithCertificate', arnOf('rolealias/fleet-alias')]));
+  aws('iot', 'attach-policy', '--policy-name', 'assume', '--target',
+    aws('iot', 'list-thing-principals', '--thing-name', device.name).principals[0]);
+  const tls = new io.TlsContextOptions();
+  tls.certificate_filepath = device.cert;
+  tls.private_key_filepath = device.key;
+  tls.override_default_trust_store_from_path(undefined, lab.ca);
+  const keys = auth.AwsCredentialsProvider.newX509({endpoint: lab.host, thingName: device.name, roleAlias: 'fleet-alias',
+    tlsContext: new io.ClientTlsContext(tls), httpProxyOptions: await tunnel()});
+  const {client} = await start5(signing(keys), {clientId: device.name});
+  await echoes(client, `${device.name}/signed`);
+  const puback = await client.publish({topicName: 'somebody/else', qos: 1, payload: 'x'});
+  assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.NotAuthorized);
+  const {principal} = aws('iot-data', 'get-connection', '--client-id', device.name);
+  assert.match(principal, /^AROA[A-Z2-7]{17}:[0-9a-f]{64}$/);
+  const refused = await start5(signing(keys), {clientId: 'stranger'}, {fails: true});
+  assert.equal(refused.event.connack.reasonCode, mqtt5.ConnectReasonCode.NotAuthorized);
+});
+
+test('WebSocket with SigV4: keys of a user, and what is refused before MQTT', async () => {
+  aws('iam', 'create-user', '--user-name', 'operator');
+  aws('iam', 'put-user-policy', '--user-name', 'operator', '--policy-name', 'all', '--policy-document',
+    policyOf(['iot:*', '*']));
+  const {AccessKey: key} = aws('iam', 'create-access-key', '--user-name', 'operator');
+  const keys = auth.AwsCredentialsProvider.newStatic(key.AccessKeyId, key.SecretAccessKey);
+  const {client} = await start5(signing(keys), {clientId: 'by-user'});
+  await echoes(client, 'by-user/x');
+  for (const wrong of [
+    signing(auth.AwsCredentialsProvider.newStatic(key.AccessKeyId, `${key.SecretAccessKey}x`)),
+    signing(auth.AwsCredentialsProvider.newStatic('AKIAUNKNOWN', key.SecretAccessKey)),
+    signing(auth.AwsCredentialsProvider.newStatic(key.AccessKeyId, key.SecretAccessKey, 'token')),
+    signing(keys, 'us-east-1'),
+  ]) {
+    const {event} = await start5(wrong, {clientId: 'by-user'}, {fails: true});
+    assert.equal(event.connack, undefined);
+    assert.match(String(event.error), /WEBSOCKET_UPGRADE_FAILURE|[Uu]pgrade/);
+  }
+  const traced = fs.readFileSync(lab.trace, 'utf8').split('\n').filter((line) => line.includes('signature_refused'));
+  assert.deepEqual([...new Set(traced.map((line) => JSON.parse(line).words))].sort(),
+    ['NOT_AUTHENTICATED', 'SECURITY_TOKEN_INVALID', 'SECURITY_TOKEN_SIGNATURE_MISMATCH']);
+});
+
+test('WebSocket with SigV4 over MQTT 3.1.1, ended when its time is up', async () => {
+  const {AccessKey: key} = aws('iam', 'create-access-key', '--user-name', 'operator');
+  const b = iot.AwsIotMqttConnectionConfigBuilder.new_with_websockets({region: lab.region,
+    credentials_provider: auth.AwsCredentialsProvider.newStatic(key.AccessKeyId, key.SecretAccessKey)});
+  b.with_certificate_authority_from_path(undefined, lab.ca);
+  b.with_endpoint(lab.host);
+  b.with_port(lab.mixed);
+  b.with_client_id('by-user-311');
+  aws('lab', 'put-switches', '--websocket-seconds', '1');
+  try {
+    const connection = new mqtt.MqttClient().new_connection(b.build());
+    connection.on('error', () => {});
+    const interrupted = within(new Promise((resolve) => connection.on('interrupt', resolve)), 'the end');
+    await within(connection.connect(), 'connection');
+    open.push(() => connection.disconnect());
+    await interrupted;
+  } finally {
+    aws('lab', 'put-switches', '--websocket-seconds', '86400');
+  }
+  assert.match(fs.readFileSync(lab.trace, 'utf8'), /WEBSOCKET_TTL_EXPIRATION/);
+});
+
+// ---- custom authorizers ------------------------------------------------------------------------------
+
+const pair = crypto.generateKeyPairSync('rsa', {modulusLength: 2048, publicKeyEncoding: {type: 'spki', format: 'pem'}});
+const signatureOf = (token) => crypto.createSign('RSA-SHA256').update(token).sign(pair.privateKey, 'base64');
+const signedToken = (token) => ({authorizerName: 'gate', username: 'somebody', tokenKeyName: 'Door-Token',
+  tokenValue: token, tokenSignature: signatureOf(token)});
+
+test('Custom authorizers: an authorizer with a signed token', () => {
+  aws('iot', 'create-authorizer', '--authorizer-name', 'gate', '--authorizer-function-arn',
+    `arn:aws:lambda:${lab.region}:123456789012:function:gate`, '--token-key-name', 'Door-Token', '--status', 'ACTIVE',
+    '--token-signing-public-keys', JSON.stringify({first: pair.publicKey}));
+  const grant = {isAuthenticated: true, principalId: 'tokened', disconnectAfterInSeconds: 300,
+    refreshAfterInSeconds: 300, policyDocuments: [policyOf(['iot:*', [arnOf('client/${iot:ClientId}'),
+      arnOf('topic/${iot:ClientId}/*'), arnOf('topicfilter/${iot:ClientId}/*')]])]};
+  aws('iot', 'set-authorizer-answers', '--authorizer-name', 'gate', '--answers', JSON.stringify({good: grant}),
+    '--otherwise', JSON.stringify({isAuthenticated: false}));
+});
+
+for (const [way, builder] of [
+  ['directly', (custom) => iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithCustomAuth(lab.host, custom)],
+  ['over WebSocket', (custom) => iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithCustomAuth(lab.host, {
+    ...custom, tokenSignature: encodeURIComponent(custom.tokenSignature)})],
+]) {
+  test(`Custom authorizers: a token in the user name, ${way}`, async () => {
+    const clientId = `tokened-${way.split(' ').pop()}`;
+    const {client} = await start5(onMixed(builder(signedToken('good'))), {clientId});
+    await echoes(client, `${clientId}/x`);
+    const puback = await client.publish({topicName: 'somebody/else', qos: 1, payload: 'x'});
+    assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.NotAuthorized);
+    for (const wrong of [signedToken('bad'), {...signedToken('good'), tokenSignature: signatureOf('bad')},
+      {...signedToken('good'), authorizerName: 'nobody'}]) {
+      const {event} = await start5(onMixed(builder(wrong)), {clientId: `${clientId}-${Math.random()}`}, {fails: true});
+      assert.equal(event.connack.reasonCode, mqtt5.ConnectReasonCode.NotAuthorized);
+    }
+  });
+}
+
+for (const [where, transform] of [
+  ['headers', (request) => {
+    request.headers.add('x-amz-customauthorizer-name', 'gate');
+    request.headers.add('x-amz-customauthorizer-signature', signatureOf('good'));
+    request.headers.add('door-token', 'good');
+  }],
+  ['the query', (request) => {
+    request.path += `?x-amz-customauthorizer-name=gate&Door-Token=good&x-amz-customauthorizer-signature=${
+      encodeURIComponent(signatureOf('good'))}`;
+  }],
+]) {
+  test(`Custom authorizers: a token in ${where} of the upgrade`, async () => {
+    const clientId = `upgraded-by-${where.split(' ').pop()}`;
+    const b = onMixed(iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithCustomAuth(lab.host, {}));
+    const {client} = await start5(b, {clientId}, {adapt: (config) => {
+      config.websocketHandshakeTransform = async (request, done) => {
+        transform(request);
+        done();
+      };
+    }});
+    await echoes(client, `${clientId}/x`);
+  });
+}

@@ -6,19 +6,21 @@ import sys
 
 from .place import Trouble
 
-SERVICES = ("iot", "iot-data", "iot-jobs-data", "lab")
+SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "lab")
 # Members whose text is a document of its own: never taken apart here.
-DOCUMENTS = {"policyDocument", "document", "templateBody", "certificatePem",
+DOCUMENTS = {"policyDocument", "PolicyDocument", "AssumeRolePolicyDocument", "document",
+             "templateBody", "certificatePem", "caCertificate", "caCertificatePem",
+             "verificationCertificate",
              "certificateSigningRequest", "token", "tokenSignature"}
 # Members that are lists even when one value is given.
-LISTS = {"targets", "files", "policyNames", "resources", "actions"}
+LISTS = {"targets", "files", "policyNames", "resources", "actions", "searchableAttributes"}
 # Operations of a data plane that have the name of another one.
 DATA_PLANE = {"DescribeJobExecution"}
 
 HELP = """\
 usage: holdfast lab aws [--region NAME] SERVICE OPERATION [--option VALUE…]
 
-SERVICE is iot, iot-data, iot-jobs-data or lab; OPERATION and options are those of the AWS CLI where
+SERVICE is iot, iot-data, iot-jobs-data, iam or lab; OPERATION and options are those of the AWS CLI where
 they exist. A value may be file://PATH; a JSON object or list is taken as such; --flag alone is true,
 --no-flag false. docs/lab.md lists the operations. Examples:
 
@@ -45,8 +47,10 @@ def camel(words):
 
 
 def member_name(service, option):
-    """"thing-name" is thingName; the lab's own switches keep their words."""
-    return option.replace("-", "_") if service == "lab" else camel(option)
+    """"thing-name" is thingName, in IAM ThingName; the lab's own switches keep their words."""
+    if service == "lab":
+        return option.replace("-", "_")
+    return pascal(option) if service == "iam" else camel(option)
 
 
 def value_of(service, name, text):
@@ -101,7 +105,7 @@ def parse(service, words):
 
 
 def operation_name(service, word):
-    name = pascal(word)
+    name = "".join("CA" if part == "ca" else pascal(part) for part in word.split("-"))
     return f"jobs-data:{name}" if service == "iot-jobs-data" and name in DATA_PLANE else name
 
 

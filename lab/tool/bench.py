@@ -19,8 +19,10 @@ RESTART_SECONDS = 1
 class Program:
     """A device program, started again whenever it ends."""
 
-    def __init__(self, command, log, environment=None):
+    def __init__(self, command, log, environment=None, out=None):
+        """What it prints goes to the file `out`, by default to `log` like its errors."""
         self.command, self.log, self.environment = command, log, environment
+        self.out = out or log
         self.starts = []  # monotonic times
         self.exits = []  # of (monotonic time, exit status)
         self.process, self.wanted, self.held = None, True, False
@@ -33,9 +35,9 @@ class Program:
         self.thread.start()
 
     def _launch(self):
-        with open(self.log, "ab") as log:
+        with open(self.log, "ab") as log, open(self.out, "ab") as out:
             self.starts.append(time.monotonic())
-            self.process = programs.start(self.command, stdout=log, stderr=log,
+            self.process = programs.start(self.command, stdout=out, stderr=log,
                                           env=self.environment)
 
     def _supervise(self):

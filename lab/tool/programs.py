@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -13,7 +14,7 @@ class Programs:
     """Finds programs: the lab's own beside the command line's, others on PATH."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).absolute()
 
     def own(self, name):
         path = self.folder / name
@@ -31,10 +32,24 @@ class Programs:
         return path
 
 
-def start(command, **options):
+def run(*command, text=None):
+    """Runs a short command to its end; its output. Fails with its last words."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60,
+                          **({} if text is not None else {"stdin": subprocess.DEVNULL}))
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise Trouble(f"{' '.join(map(str, command[:4]))}…: {words[-1] if words else 'failed'}")
+    return done.stdout
+
+
+def guard(ending="KILL"):
+    """A command that runs another, which gets this signal when the thread that started it ends."""
+    return [Programs.system("setpriv"), "--pdeathsig", ending, "--"]
+
+
+def start(command, ending="KILL", **options):
     """Starts a process that ends when we do, and that Ctrl-C does not reach."""
-    guard = [Programs.system("setpriv"), "--pdeathsig", "TERM", "--"]
-    return subprocess.Popen(guard + [str(word) for word in command], start_new_session=True,
+    return subprocess.Popen(guard(ending) + [str(word) for word in command], start_new_session=True,
                             **{"stdin": subprocess.DEVNULL, **options})
 
 
@@ -61,3 +76,9 @@ def wait_for(condition, seconds, what):
         if time.monotonic() > deadline:
             raise Trouble(f"{what}: not within {seconds} s")
         time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -18,6 +18,7 @@ listener 0 {socket}
 allow_anonymous false
 plugin {plugin}
 plugin_opt_password {password}
+{quotas}
 persistence true
 persistence_location {folder}/
 autosave_interval 5
@@ -34,12 +35,21 @@ connection_messages false
 """
 
 
+# Switches that the broker's plugin has, not the front door: they hold from the start on.
+PLUGIN_SWITCHES = ("stored_per_second", "stored_per_second_all")
+
+
 class Region:
     """The processes of one Region: a mosquitto, and the front door with the services."""
 
-    def __init__(self, place, tools, arguments, faults=None):
-        """`faults`: what holds from the start, as the order faults.set takes it."""
+    def __init__(self, place, tools, arguments, faults=None, around=()):
+        """`faults`: what holds from the start, as the order faults.set takes it. `around`: a command
+        that runs others, such as `ip netns exec NAME`."""
         self.place, self.tools, self.arguments, self.faults = place, tools, arguments, faults
+        self.around = list(around)
+        self.switches = parse_switches(arguments.switch)
+        self.quotas = {name: self.switches.pop(name) for name in PLUGIN_SWITCHES
+                       if name in self.switches}
         self.broker = self.front = None
 
     def start(self):
@@ -65,10 +75,12 @@ class Region:
         configuration.write_text(BROKER.format(
             socket="broker.sock", folder=".", password=password,
             plugin=self.tools.own("hf_lab_broker.so"),
+            quotas="\n".join(f"plugin_opt_{name} {value}" for name, value in self.quotas.items()),
             user="user root" if os.geteuid() == 0 else ""), encoding="utf-8")
         (folder / "broker.sock").unlink(missing_ok=True)
-        self.broker = programs.start([self.tools.system("mosquitto"), "-c", "broker.conf"],
-                                     cwd=folder, stderr=subprocess.DEVNULL)
+        self.broker = programs.start(
+            [*self.around, self.tools.system("mosquitto"), "-c", "broker.conf"], ending="TERM",
+            cwd=folder, stderr=subprocess.DEVNULL)
 
         def ready():
             if self.broker.poll() is not None:
@@ -79,7 +91,7 @@ class Region:
 
     def _start_front(self, folder):
         asked = self.arguments
-        command = [self.tools.own("hf_lab_region"), "--region", self.place.name,
+        command = [*self.around, self.tools.own("hf_lab_region"), "--region", self.place.name,
                    "--pki", self.place.place.pki, "--broker", "broker.sock",
                    "--broker-password-file", "broker.password", "--listen", asked.listen,
                    "--trace", "trace.ndjson"]
@@ -87,14 +99,15 @@ class Region:
             command += [f"--{name}-port", port]
         for name in asked.name:
             command += ["--name", name]
-        switches = parse_switches(asked.switch)
-        if switches:
-            command += ["--switches", json.dumps(switches)]
+        if self.switches:
+            command += ["--switches", json.dumps(self.switches)]
         if self.faults:
             command += ["--faults", json.dumps(self.faults)]
         self.place.file("trace.ndjson").unlink(missing_ok=True)
-        self.front = programs.start(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-        line = self.front.stdout.readline()
+        self.front = programs.start(command, ending="TERM", cwd=folder, stdout=subprocess.PIPE,
+                                    text=True)
+        with self.front.stdout as out:  # it says no more
+            line = out.readline()
         if not line:
             raise Trouble(f"Region {self.place.name} did not start")
         self.ports = json.loads(line)
@@ -137,6 +150,8 @@ def parse_switches(words):
             switches[name] = int(value)
         else:
             raise Trouble(f"--switch {word}: the value is true, false or a whole number")
+        if name in PLUGIN_SWITCHES and isinstance(switches[name], bool):
+            raise Trouble(f"--switch {word}: the value is a whole number")
     return switches
 
 

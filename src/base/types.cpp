@@ -40,6 +40,8 @@ constexpr VerdictText kVerdictTexts[] = {
     {"dns_timeout", "The name servers do not answer; check the DNS setting and the uplink."},
     {"tcp_refused", "The host answers but nothing listens on the port; broker down or wrong port."},
     {"tcp_timeout", "The host does not answer; it is down, or a firewall drops the packets."},
+    {"proxy_failed",
+     "The HTTP proxy does not open the way; check its address, its rules and the login."},
     {"tls_clock",
      "A certificate is not yet valid; this device's clock is probably wrong, check time sync."},
     {"tls_server_name",

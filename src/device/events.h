@@ -118,8 +118,10 @@ struct EngineMessage {
   InboundMessage message;
 };
 
-/// Somebody asks for an attempt now: the application, or a change of network or credentials.
+/// Somebody asks for an attempt now: the application, or whoever changed the credentials.
 struct ReconnectNow {};
+/// A carrier, an address or a default route has come.
+struct NetworkChanged {};
 struct Reload {
   std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
@@ -129,10 +131,10 @@ struct Stop {
 /// Everything handed to the storage thread is on disk and the store is closed.
 struct StoreClosed {};
 
-using Event =
-    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreNews,
-                 StoreReport, EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
-                 EngineSubscribed, EngineMessage, ReconnectNow, Reload, Stop, StoreClosed>;
+using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
+                           StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
+                           EnginePublished, EngineRefused, EngineSubscribed, EngineMessage,
+                           ReconnectNow, NetworkChanged, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 

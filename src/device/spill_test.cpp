@@ -1,6 +1,5 @@
 // Goal:   messages in RAM that may move to disk, what the core does while the disk is in trouble,
-// and
-//         what it does with the store's own decisions.
+//         and what it does with the store's own decisions.
 // Method: scripted events on virtual time; the store's answers are given by hand.
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Goal:   every engine works with a real broker: what is published arrives, what is retained,
-// willed
-//         or kept in a session is there, and a killed broker is noticed.
-// Method: a mosquitto on 127.0.0.1 for each test, plain and with mutual TLS, MQTT 5 and 3.1.1.
+//         willed or kept in a session is there, and a killed broker is noticed.
+// Method: a mosquitto on 127.0.0.1 for each test, plain and with mutual TLS, with WebSocket and
+//         without, MQTT 5 and 3.1.1.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 
 #include "engines/engine_harness.h"
 #include "engines/real_broker.h"
+#include "posix/test_network.h"
 
 namespace holdfast::engines::test {
 namespace {
@@ -40,13 +41,13 @@ class Companion {
   std::unique_ptr<env::Engine> engine;
 };
 
-using Parameters = std::tuple<EngineUnderTest, MqttVersion, bool>;
+using Parameters = std::tuple<EngineUnderTest, MqttVersion, Way>;
 
 class WithBroker : public ::testing::TestWithParam<Parameters> {
  protected:
   void SetUp() override {
     if (!RealBroker::available()) GTEST_SKIP() << "mosquitto is not installed";
-    broker.emplace(std::get<bool>(GetParam()));
+    broker.emplace(std::get<Way>(GetParam()));
   }
 
   [[nodiscard]] MqttVersion version() const { return std::get<MqttVersion>(GetParam()); }
@@ -58,6 +59,8 @@ class WithBroker : public ::testing::TestWithParam<Parameters> {
     env::ConnectRequest result = harness.request(broker->port());
     result.version = version();
     result.tls = broker->tls();
+    result.transport = broker->transport();
+    result.websocket_path = "/mqtt";
     result.session_expiry = Seconds(600);
     return result;
   }
@@ -224,16 +227,47 @@ TEST_P(WithBroker, TheSecondOfTheSameIdTakesOver) {
   EXPECT_TRUE(second.sink.up());
 }
 
+// The network is a part of this machine: the same for all versions and ways.
+TEST(NetworkOfTheEngine, AConnectionWhoseLinkGoesDownSoonEndsAndTheNextOneComesUp) {
+  if (!RealBroker::available()) GTEST_SKIP() << "mosquitto is not installed";
+  const EngineUnderTest tested = engines_under_test().front();
+  const bool ran = posix::in_own_network([&] {
+    posix::set_loopback(true);
+    RealBroker broker(Way::plain);
+    Harness harness(tested.make);
+    env::ConnectRequest request = harness.request(broker.port());
+    ASSERT_TRUE(harness.connect_up(request));
+    harness.engine->network_changed(true);
+    posix::set_loopback(false);
+    harness.engine->network_changed(false);
+    ASSERT_TRUE(harness.run_until([&] { return harness.sink.ended(); }));
+    EXPECT_EQ(harness.sink.failure.verdict, Verdict::link_down) << harness.sink.failure.detail;
+
+    posix::set_loopback(true);
+    request = harness.request(broker.port());
+    ASSERT_TRUE(harness.connect_up(request));
+    posix::set_loopback(false);
+    harness.engine->network_changed(false);
+    posix::set_loopback(true);
+    ASSERT_TRUE(harness.engine->publish(1, make_message("still", "there")).ok());
+    EXPECT_TRUE(harness.run_until([&] { return !harness.sink.published.empty(); }))
+        << "a link that is back at once costs no connection";
+  });
+  if (!ran) GTEST_SKIP() << "no right to a network namespace";
+}
+
 std::string name_of(const ::testing::TestParamInfo<Parameters>& tested) {
+  constexpr std::array<std::string_view, 4> kWays{"_plain", "_tls", "_websocket", "_websocket_tls"};
   return std::get<EngineUnderTest>(tested.param).name +
          (std::get<MqttVersion>(tested.param) == MqttVersion::v5 ? "_v5" : "_v311") +
-         (std::get<bool>(tested.param) ? "_tls" : "_plain");
+         std::string(kWays.at(static_cast<std::size_t>(std::get<Way>(tested.param))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, WithBroker,
                          ::testing::Combine(::testing::ValuesIn(engines_under_test()),
                                             ::testing::Values(MqttVersion::v5, MqttVersion::v311),
-                                            ::testing::Bool()),
+                                            ::testing::Values(Way::plain, Way::tls, Way::websocket,
+                                                              Way::websocket_tls)),
                          name_of);
 
 }  // namespace

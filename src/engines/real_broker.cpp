@@ -116,17 +116,24 @@ void make_pki(const std::filesystem::path& directory) {
 
 bool RealBroker::available() { return !find_mosquitto().empty(); }
 
-RealBroker::RealBroker(bool tls) : tls_(tls), port_(free_port()) {
+RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
   std::string name = (std::filesystem::temp_directory_path() / "broker-XXXXXX").string();
   require(mkdtemp(name.data()) != nullptr, "mkdtemp");
   directory_ = name;
   std::ofstream conf(directory_ / "mosquitto.conf");
   // Started as root it would change to a user that cannot read the directory.
   if (geteuid() == 0) conf << "user root\n";
-  conf << "listener " << port_ << " 127.0.0.1\n"
-       << "allow_anonymous true\npersistence false\nlog_dest stderr\nset_tcp_nodelay true\n"
+  if (transport() == Transport::websocket) {
+    // Version 2.0.11 does not start without a listener of the other kind, and knows addresses of
+    // its libwebsockets in this domain only.
+    conf << "listener 0 " << (directory_ / "broker.sock").string() << "\n";
+    conf << "listener " << port_ << " 127.0.0.1\nsocket_domain ipv4\nprotocol websockets\n";
+  } else {
+    conf << "listener " << port_ << " 127.0.0.1\n";
+  }
+  conf << "allow_anonymous true\npersistence false\nlog_dest stderr\nset_tcp_nodelay true\n"
        << "max_inflight_messages 1000\nmax_queued_messages 0\n";
-  if (tls_) {
+  if (way_ == Way::tls || way_ == Way::websocket_tls) {
     make_pki(directory_);
     conf << "cafile " << (directory_ / "ca.pem").string() << "\n"
          << "certfile " << (directory_ / "server.pem").string() << "\n"
@@ -178,13 +185,18 @@ RealBroker::~RealBroker() {
 
 TlsConfig RealBroker::tls() const {
   TlsConfig config;
-  config.enabled = tls_;
-  if (tls_) {
+  config.enabled = way_ == Way::tls || way_ == Way::websocket_tls;
+  if (config.enabled) {
     config.ca_file = directory_ / "ca.pem";
     config.cert_file = directory_ / "client.pem";
     config.key_file = directory_ / "client.key";
   }
   return config;
+}
+
+Transport RealBroker::transport() const {
+  const bool web = way_ == Way::websocket || way_ == Way::websocket_tls;
+  return web ? Transport::websocket : Transport::mqtt;
 }
 
 }  // namespace holdfast::engines::test

@@ -15,13 +15,16 @@ namespace holdfast::engines::test {
 /// ca.pem, server.pem, server.key, client.pem, client.key.
 void make_pki(const std::filesystem::path& directory);
 
+/// What its listener speaks.
+enum class Way : std::uint8_t { plain, tls, websocket, websocket_tls };
+
 class RealBroker {
  public:
   /// Whether mosquitto is installed.
   [[nodiscard]] static bool available();
 
-  /// Starts it and waits until it says that it runs. With `tls` it demands client certificates.
-  explicit RealBroker(bool tls);
+  /// Starts it and waits until it says that it runs. With TLS it demands client certificates.
+  explicit RealBroker(Way way);
   ~RealBroker();
   RealBroker(const RealBroker&) = delete;
   RealBroker& operator=(const RealBroker&) = delete;
@@ -29,11 +32,12 @@ class RealBroker {
   void kill();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] TlsConfig tls() const;
+  [[nodiscard]] Transport transport() const;
 
  private:
   void start();
   std::filesystem::path directory_;
-  bool tls_ = false;
+  Way way_ = Way::plain;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
 };

@@ -40,6 +40,10 @@ struct ConnectRequest {
   AttemptId attempt = 0;
   std::string host;
   std::uint16_t port = 0;
+  Transport transport = Transport::mqtt;
+  std::string websocket_path;
+  ProxyConfig proxy;
+  std::string proxy_password;
   TlsConfig tls;
   std::string client_id;
   std::string username;
@@ -100,6 +104,10 @@ class Engine {
   /// Sends DISCONNECT (no will) and ends with down(Verdict::none) when it is written, or when the
   /// peer closes; the core bounds the wait with abort().
   virtual void disconnect() = 0;
+  /// Links, addresses or routes are no longer what they were. A connection whose own way is gone
+  /// soon ends, with link_down or no_route; an attempt that has not reached its peer yet begins
+  /// anew if a way may have been `gained`.
+  virtual void network_changed(bool gained) = 0;
   /// Ends everything at once without a report. Never blocks. Harmless when nothing runs.
   virtual void abort() = 0;
 };

@@ -18,20 +18,21 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::none,                 Retry::ordinary, seconds(0)},
     {Verdict::not_started,          Retry::ordinary, seconds(0)},
     {Verdict::no_credentials,       Retry::ordinary, seconds(0)},   // files may appear any time
-    {Verdict::link_down,            Retry::ordinary, seconds(0)},
-    {Verdict::no_route,             Retry::ordinary, seconds(0)},
-    {Verdict::dns_failed,           Retry::ordinary, seconds(0)},
-    {Verdict::dns_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::link_down,            Retry::ordinary, seconds(0), true},
+    {Verdict::no_route,             Retry::ordinary, seconds(0), true},
+    {Verdict::dns_failed,           Retry::ordinary, seconds(0), true},
+    {Verdict::dns_timeout,          Retry::ordinary, seconds(0), true},
     {Verdict::tcp_refused,          Retry::slower,   seconds(15)},  // a broker that restarts
-    {Verdict::tcp_timeout,          Retry::ordinary, seconds(0)},
+    {Verdict::tcp_timeout,          Retry::ordinary, seconds(0), true},
+    {Verdict::proxy_failed,         Retry::ordinary, seconds(0), true},
     {Verdict::tls_clock,            Retry::ordinary, seconds(0)},   // time sync may be on its way
     {Verdict::tls_server_name,      Retry::ordinary, seconds(0)},
     {Verdict::tls_server_untrusted, Retry::ordinary, seconds(0)},
     {Verdict::tls_server_expired,   Retry::ordinary, seconds(0)},
     {Verdict::tls_client_refused,   Retry::ordinary, seconds(0)},   // not active yet: temporary
     {Verdict::tls_failed,           Retry::ordinary, seconds(0)},
-    {Verdict::tls_timeout,          Retry::ordinary, seconds(0)},
-    {Verdict::mqtt_timeout,         Retry::ordinary, seconds(0)},
+    {Verdict::tls_timeout,          Retry::ordinary, seconds(0), true},
+    {Verdict::mqtt_timeout,         Retry::ordinary, seconds(0), true},
     {Verdict::not_authorized,       Retry::ordinary, seconds(0)},   // policy attached a bit later
     {Verdict::bad_credentials,      Retry::ordinary, seconds(0)},
     {Verdict::id_taken_over,        Retry::hold_off, seconds(15)},  // else two devices fight
@@ -39,7 +40,7 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::quota_exceeded,       Retry::paced,    seconds(4)},
     {Verdict::server_gone,          Retry::slower,   seconds(15)},  // ... and its whole fleet
     {Verdict::protocol_error,       Retry::slower,   seconds(5)},   // repeating it proves little
-    {Verdict::silent_peer,          Retry::ordinary, seconds(0)},
+    {Verdict::silent_peer,          Retry::ordinary, seconds(0), true},
     {Verdict::engine_failed,        Retry::ordinary, seconds(0)},
 }};
 // clang-format on

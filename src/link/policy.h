@@ -16,7 +16,7 @@ namespace holdfast::link {
 enum class Retry : std::uint8_t {
   ordinary,  ///< Full jitter over the present range.
   slower,    ///< The same, but the range starts at `at_least`, or an eighth of the cap if that is
-           ///< less: we are hardly alone with this.
+             ///< less: we are hardly alone with this.
   hold_off,  ///< `at_least` first, then full jitter: coming back at once would do harm.
   /// Too many come at once: between half and all of the time for which the peer has been saying so,
   /// `at_least` at the beginning, whatever the cap of the others. A fleet of any size is then back
@@ -28,6 +28,7 @@ struct Policy {
   Verdict verdict = Verdict::none;
   Retry retry = Retry::ordinary;
   Duration at_least{};
+  bool network = false;  ///< A change of the network may mend it: then no wait is worth its time.
 };
 
 /// The row of a verdict.

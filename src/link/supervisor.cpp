@@ -48,6 +48,9 @@ env::ConnectRequest request_from(const Config& config) {
   env::ConnectRequest request;
   request.host = config.host;
   request.port = config.port;
+  request.transport = config.transport;
+  request.websocket_path = config.websocket_path;
+  request.proxy = config.proxy;
   request.tls = config.tls;
   request.client_id = config.client_id;
   request.username = config.username;
@@ -66,10 +69,12 @@ env::ConnectRequest request_from(const Config& config) {
 }
 
 bool same_connection(const Config& a, const Config& b) {
-  return std::tie(a.host, a.port, a.client_id, a.username, a.password_file, a.mqtt_version,
-                  a.keep_alive, a.session_expiry, a.clean_start, a.timing.silent_after) ==
-             std::tie(b.host, b.port, b.client_id, b.username, b.password_file, b.mqtt_version,
-                      b.keep_alive, b.session_expiry, b.clean_start, b.timing.silent_after) &&
+  return std::tie(a.host, a.port, a.transport, a.websocket_path, a.proxy, a.client_id, a.username,
+                  a.password_file, a.mqtt_version, a.keep_alive, a.session_expiry, a.clean_start,
+                  a.timing.silent_after) ==
+             std::tie(b.host, b.port, b.transport, b.websocket_path, b.proxy, b.client_id,
+                      b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
+                      b.clean_start, b.timing.silent_after) &&
          same_tls(a.tls, b.tls) && same_status(a.will, b.will) && same_status(a.birth, b.birth);
 }
 
@@ -102,6 +107,10 @@ void Supervisor::leave(BootTime now, BootTime by) {
 void Supervisor::reconnect_now(BootTime now) {
   if (state_ != State::waiting || desired_ != Desired::connected) return;
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
+}
+
+void Supervisor::network_changed(BootTime now) {
+  if (policy_of(verdict_).network) reconnect_now(now);
 }
 
 void Supervisor::reconfigure(BootTime now, const Config& config) {

@@ -1,8 +1,7 @@
 // Goal:   calls that fail to read cost nothing that the disk still has, and what it has no more is
 //         given up after its time, counted, without holding up the rest for ever.
 // Method: a store on a simulated disk that refuses some reads for a while, or for ever; the clock
-// is
-//         turned by hand.
+//         is turned by hand.
 
 #include <gtest/gtest.h>
 

@@ -53,26 +53,49 @@ bool has_control(std::string_view text) {
   });
 }
 
-void check_texts(const Config& config, Problems& problems) {
-  const std::string& host = config.host;
-  if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
-    problems.push_back(
-        {"connection.host",
-         "is " + in_quotes(host) + "; give the name alone, without mqtts:// or a path"});
-  } else if (host.find_first_of(" \t[]") != std::string::npos || has_control(host)) {
-    problems.push_back({"connection.host", "is " + in_quotes(host) +
-                                               "; give a host name or address without blanks or "
-                                               "brackets"});
-  } else if (std::count(host.begin(), host.end(), ':') == 1) {
-    problems.push_back({"connection.host",
-                        "is " + in_quotes(host) + "; give the port in connection.port instead"});
+/// What to give instead; empty if it can be a host.
+std::string wrong_host(std::string_view host, std::string_view port_key) {
+  if (host.find("://") != std::string_view::npos || host.find('/') != std::string_view::npos) {
+    return "give the name alone, without mqtts:// or a path";
   }
+  if (host.find_first_of(" \t[]") != std::string_view::npos || has_control(host)) {
+    return "give a host name or address without blanks or brackets";
+  }
+  if (std::count(host.begin(), host.end(), ':') == 1) {
+    return "give the port in " + std::string(port_key) + " instead";
+  }
+  return {};
+}
+
+/// What may stand in a request line (RFC 9112 section 3.2.1).
+bool valid_path(std::string_view path) {
+  return path.starts_with('/') && std::all_of(path.begin(), path.end(), [](char c) {
+           return c > ' ' && c <= '~' && c != '#';
+         });
+}
+
+void check_texts(const Config& config, Problems& problems) {
+  const auto check_host = [&](std::string_view key, const std::string& host,
+                              std::string_view port_key) {
+    std::string wrong = wrong_host(host, port_key);
+    if (wrong.empty()) return;
+    problems.push_back({std::string(key), "is " + in_quotes(host) + "; " + std::move(wrong)});
+  };
+  check_host("connection.host", config.host, "connection.port");
   const auto check_text = [&](std::string_view key, const std::string& text) {
     if (flow::valid_utf8(text) && !has_control(text)) return;
     problems.push_back({std::string(key), "has bytes that are no UTF-8 text; remove them"});
   };
   check_text("connection.client_id", config.client_id);
   check_text("connection.username", config.username);
+  check_text("proxy.username", config.proxy.username);
+  check_host("proxy.host", config.proxy.host, "proxy.port");
+  if (!config.websocket_path.empty() && !valid_path(config.websocket_path)) {
+    problems.push_back(
+        {"connection.websocket_path",
+         "is " + in_quotes(config.websocket_path) +
+             "; give a path that begins with / and has no blanks, such as \"/mqtt\""});
+  }
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);
   constexpr std::array<std::string_view, 4> kLevels{"error", "warning", "info", "debug"};
@@ -101,6 +124,9 @@ void check_relations(const Config& config, Problems& problems) {
       config.mqtt_version == MqttVersion::v311) {
     problems.push_back(
         {"connection.password_file", "needs connection.username in MQTT 3.1.1; give that, too"});
+  }
+  if (!config.proxy.password_file.empty() && config.proxy.username.empty()) {
+    problems.push_back({"proxy.password_file", "needs proxy.username; give that, too"});
   }
   if (config.outbox.encrypt && config.outbox.key_file.empty() && config.tls.key_file.empty()) {
     problems.push_back(
@@ -193,6 +219,7 @@ bool check_readable(const fs::path& file, std::string_view key, Problems& proble
 
 void check_credentials(const Config& config, Problems& problems) {
   static_cast<void>(check_readable(config.password_file, "connection.password_file", problems));
+  static_cast<void>(check_readable(config.proxy.password_file, "proxy.password_file", problems));
   if (!config.tls.enabled) return;
   const bool ca = check_readable(config.tls.ca_file, "tls.ca_file", problems);
   const bool cert = check_readable(config.tls.cert_file, "tls.cert_file", problems);

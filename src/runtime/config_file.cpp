@@ -272,7 +272,8 @@ class Reader {
       if (*integer >= 0 && (number || *integer == 0) && key.kind != KeyKind::text &&
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
           key.kind != KeyKind::boolean && key.kind != KeyKind::names &&
-          key.kind != KeyKind::when_full && key.kind != KeyKind::on_fault) {
+          key.kind != KeyKind::when_full && key.kind != KeyKind::on_fault &&
+          key.kind != KeyKind::transport) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {

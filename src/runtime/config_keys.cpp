@@ -25,6 +25,7 @@ constexpr std::size_t kTextMax = limits::kMqttString;
 // In the order of the enumerators.
 constexpr std::array<std::string_view, 3> kWhenFull{"reject", "drop_oldest", "drop_newest"};
 constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
+constexpr std::array<std::string_view, 2> kTransport{"mqtt", "websocket"};
 
 std::size_t index_of(std::span<const std::string_view> words, std::string_view word) {
   return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
@@ -33,6 +34,7 @@ std::size_t index_of(std::span<const std::string_view> words, std::string_view w
 std::span<const std::string_view> words_of(KeyKind kind) {
   if (kind == KeyKind::when_full) return kWhenFull;
   if (kind == KeyKind::on_fault) return kOnFault;
+  if (kind == KeyKind::transport) return kTransport;
   return {};
 }
 
@@ -62,6 +64,8 @@ KeyValue to_value(const T& field) {
     return std::string(kWhenFull[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, OnFault>) {
     return std::string(kOnFault[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, Transport>) {
+    return std::string(kTransport[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Qos>) {
     return std::uint64_t{static_cast<std::uint8_t>(field)};
   } else if constexpr (std::unsigned_integral<T>) {
@@ -84,6 +88,8 @@ void from_value(T& field, const KeyValue& value) {
     field = static_cast<WhenFull>(index_of(kWhenFull, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, OnFault>) {
     field = static_cast<OnFault>(index_of(kOnFault, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, Transport>) {
+    field = static_cast<Transport>(index_of(kTransport, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
     field = static_cast<T>(std::get<std::uint64_t>(value));
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
@@ -132,6 +138,7 @@ using K = KeyKind;
 using Timing = Config::Timing;
 using Limits = Config::Limits;
 using Outbox = Config::Outbox;
+constexpr auto kProxy = &Config::proxy;
 constexpr auto kTls = &Config::tls;
 constexpr auto kTiming = &Config::timing;
 constexpr auto kLimits = &Config::limits;
@@ -149,6 +156,8 @@ constexpr std::array kKeys{
     row<&Config::keep_alive>("connection.keep_alive", K::seconds, kSecond, 65535 * kSecond),
     row<&Config::session_expiry>("connection.session_expiry", K::seconds, 0, kExpiryMax),
     row<&Config::clean_start>("connection.clean_start", K::boolean, 0, 0),
+    row<&Config::transport>("connection.transport", K::transport, 0, 0),
+    row<&Config::websocket_path>("connection.websocket_path", K::text, 1, kTextMax),
     optional_row<kWill, &StatusMessage::topic>("connection.will.topic", K::text, 1,
                                                limits::kTopicMax),
     optional_row<kWill, &StatusMessage::payload>("connection.will.payload", K::text, 0, kTextMax),
@@ -159,6 +168,11 @@ constexpr std::array kKeys{
     optional_row<kBirth, &StatusMessage::payload>("connection.birth.payload", K::text, 0, kTextMax),
     optional_row<kBirth, &StatusMessage::qos>("connection.birth.qos", K::qos, 0, 1),
     optional_row<kBirth, &StatusMessage::retain>("connection.birth.retain", K::boolean, 0, 0),
+
+    row<kProxy, &ProxyConfig::host>("proxy.host", K::text, 0, 253),
+    row<kProxy, &ProxyConfig::port>("proxy.port", K::count, 1, 65535),
+    row<kProxy, &ProxyConfig::username>("proxy.username", K::text, 0, 255),
+    row<kProxy, &ProxyConfig::password_file>("proxy.password_file", K::path, 0, kPathMax),
 
     row<kTls, &TlsConfig::enabled>("tls.enabled", K::boolean, 0, 0),
     row<kTls, &TlsConfig::ca_file>("tls.ca_file", K::path, 0, kPathMax),
@@ -372,6 +386,7 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
       break;
     case KeyKind::when_full:
     case KeyKind::on_fault:
+    case KeyKind::transport:
       if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
       break;
   }
@@ -432,6 +447,7 @@ std::string expectation(const KeySpec& key) {
       return "a list of " + range(plain) + " names such as [\"normal\"]";
     case KeyKind::when_full:
     case KeyKind::on_fault:
+    case KeyKind::transport:
       return join_words(words_of(key.kind));
   }
   return {};

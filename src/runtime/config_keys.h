@@ -32,6 +32,7 @@ enum class KeyKind : std::uint8_t {
   names,      ///< An array of strings; the range is their number.
   when_full,  ///< "reject", "drop_oldest" or "drop_newest".
   on_fault,   ///< "reject" or "memory".
+  transport,  ///< "mqtt" or "websocket".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.

@@ -77,6 +77,8 @@ constexpr std::string_view kEveryKey = R"(
     client_id = "c"
     username = "u"
     password_file = "pw"
+    transport = "websocket"
+    websocket_path = "/ws?who=pump"
     mqtt_version = "3.1.1"
     keep_alive = "1m"
     session_expiry = "2h"
@@ -91,6 +93,11 @@ constexpr std::string_view kEveryKey = R"(
     payload = "here"
     qos = 0
     retain = false
+    [proxy]
+    host = "p"
+    port = 8080
+    username = "pu"
+    password_file = "ppw"
     [tls]
     enabled = false
     ca_file = "/ca"
@@ -307,6 +314,27 @@ TEST(Config, HostsThatAreUrlsAreExplained) {
                  "/etc/h.toml:2: connection.host: is \"h:8883\"; give the port in connection.port "
                  "instead");
   EXPECT_TRUE(problems_of(with_host("2001:db8::1")).empty());
+}
+
+TEST(Config, WaysToTheBrokerThatCannotWorkAreExplained) {
+  expect_problem(
+      basics + "[proxy]\nhost = \"http://p\"\n",
+      "/etc/h.toml:7: proxy.host: is \"http://p\"; give the name alone, without mqtts:// "
+      "or a path");
+  expect_problem(basics + "[proxy]\nhost = \"p:3128\"\n",
+                 "/etc/h.toml:7: proxy.host: is \"p:3128\"; give the port in proxy.port instead");
+  expect_problem(basics + "[proxy]\nhost = \"p\"\npassword_file = \"/dev/null\"\n",
+                 "/etc/h.toml:8: proxy.password_file: needs proxy.username; give that, too");
+  for (const std::string path : {"mqtt", "/a b", "/a#b"}) {
+    expect_problem("[connection]\nhost = \"h\"\nclient_id = \"c\"\nwebsocket_path = \"" + path +
+                       "\"\n[outbox]\ndirectory = \"/x\"\n",
+                   "/etc/h.toml:4: connection.websocket_path: is \"" + path +
+                       "\"; give a path that begins with / and has no blanks, such as \"/mqtt\"");
+  }
+  expect_problem(
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\ntransport = \"http\"\n"
+      "[outbox]\ndirectory = \"/x\"\n",
+      "/etc/h.toml:4: connection.transport: is \"http\"; give \"mqtt\" or \"websocket\"");
 }
 
 TEST(Config, AWillWithABadTopicIsFoundAtItsLine) {

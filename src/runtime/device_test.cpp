@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "posix/test_network.h"
 
 namespace holdfast {
 namespace {
@@ -77,6 +79,27 @@ class DeviceTest : public ::testing::Test {
 
   std::filesystem::path folder_;
 };
+
+TEST_F(DeviceTest, ANetworkThatComesBackIsTriedAtOnce) {
+  const bool ran = posix::in_own_network([&] {
+    Config patient = config();
+    patient.timing.backoff_first = patient.timing.backoff_cap = std::chrono::hours(1);
+    auto device = open(patient);
+    ASSERT_TRUE(device);
+    const auto wait_for = [&](Verdict verdict) {
+      const auto end = std::chrono::steady_clock::now() + kPatience;
+      while (device->state().connection.verdict != verdict) {
+        ASSERT_LT(std::chrono::steady_clock::now(), end)
+            << to_string(device->state().connection.verdict);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    };
+    wait_for(Verdict::no_route);
+    posix::set_loopback(true);
+    wait_for(Verdict::tcp_refused);
+  });
+  if (!ran) GTEST_SKIP() << "no right to a network namespace";
+}
 
 TEST_F(DeviceTest, DurableMessagesAreAcceptedOfflineAndWaitAcrossARestart) {
   auto device = open(config());

@@ -32,8 +32,10 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      core_(std::move(config), random, device::opening_of(store)) {
+      core_(std::move(config), random, device::opening_of(store)),
+      network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
+  if (!network_.problem().empty()) outlet_.log(LogLevel::warning, network_.problem());
 }
 
 Driver::~Driver() = default;
@@ -104,19 +106,35 @@ void Driver::carry_out(device::Actions actions) {
   }
 }
 
+void Driver::network_changed(bool gained) {
+  if (engine_) engine_->network_changed(gained);
+  if (gained) enqueue(device::NetworkChanged{});
+}
+
 void Driver::act(device::EngineConnect& action) {
-  if (!password_file_.empty()) {
-    Result<std::string> password = read_password(password_file_);
-    if (!password.ok()) {
-      enqueue(device::EngineFailed{
-          action.request->attempt,
-          {Verdict::no_credentials, 0, password.error().message + "; check password_file"}});
-      return;
-    }
-    action.request->password = std::move(password).value();
+  env::ConnectRequest& request = *action.request;
+  if (!fill_in(request.password, password_file_, request.attempt, "connection.password_file") ||
+      !fill_in(request.proxy_password, request.proxy.password_file, request.attempt,
+               "proxy.password_file")) {
+    return;
   }
-  action.request->id_prefix = id_prefix_;
-  engine_->connect(*action.request);
+  request.id_prefix = id_prefix_;
+  engine_->connect(request);
+}
+
+/// False when the attempt has failed for want of the password.
+bool Driver::fill_in(std::string& password, const std::filesystem::path& file,
+                     env::AttemptId attempt, std::string_view key) {
+  if (file.empty()) return true;
+  Result<std::string> read = read_password(file);
+  if (!read) {
+    enqueue(device::EngineFailed{
+        attempt,
+        {Verdict::no_credentials, 0, read.error().message + "; check " + std::string(key)}});
+    return false;
+  }
+  password = std::move(read).value();
+  return true;
 }
 
 void Driver::act(device::EnginePublish& action) {

@@ -21,6 +21,7 @@
 #include "env/resolver.h"
 #include "holdfast/device.h"
 #include "posix/event_loop.h"
+#include "posix/network.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -67,7 +68,10 @@ class Driver final : public env::EngineSink {
   void settle_turn();
   void rearm();
   void make_engine();
+  void network_changed(bool gained);
   /// Tells the core that the engine would not take this request.
+  [[nodiscard]] bool fill_in(std::string& password, const std::filesystem::path& file,
+                             env::AttemptId attempt, std::string_view key);
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
@@ -103,7 +107,8 @@ class Driver final : public env::EngineSink {
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
   device::Core core_;
-  std::unique_ptr<env::Engine> engine_;  // last: destroyed first
+  std::unique_ptr<env::Engine> engine_;
+  posix::NetworkWatch network_;  // last: destroyed first
 };
 
 }  // namespace holdfast::runtime

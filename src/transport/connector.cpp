@@ -1,6 +1,6 @@
 // The stages of one attempt, each with its own deadline:
 //
-//   credentials → resolving → connecting → securing → over
+//   credentials → resolving → connecting (→ tunnelling) → securing (→ upgrading) → over
 //
 // Any stage may fail, which ends the attempt with that stage's verdict; destroying the Connector
 // ends it in any stage without a word.
@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "transport/credentials.h"
@@ -17,6 +18,8 @@
 #include "transport/tcp_race.h"
 #include "transport/tls_layer.h"
 #include "transport/transport.h"
+#include "transport/tunnel.h"
+#include "transport/websocket.h"
 
 namespace holdfast::transport {
 
@@ -43,8 +46,11 @@ Verdict credentials_verdict(const Error& error) {
 enum class Stage : std::uint8_t {
   starting,    ///< Waits for its first turn of the loop.
   resolving,   ///< Waits for the resolver, which keeps resolve_timeout. Next: connecting, over.
-  connecting,  ///< Waits for the race, which keeps connect_timeout. Next: securing, over.
-  securing,    ///< Waits for the TLS peer, at most connect_timeout. Next: over.
+  connecting,  ///< Waits for the race, which keeps connect_timeout. Next: tunnelling, securing,
+               ///< over.
+  tunnelling,  ///< Waits for the proxy, at most connect_timeout. Next: securing, over.
+  securing,    ///< Waits for the TLS peer, at most connect_timeout. Next: upgrading, over.
+  upgrading,   ///< Waits for the server's WebSocket, at most connect_timeout. Next: over.
   over,        ///< `done` has been called, or the Connector is gone.
 };
 
@@ -67,6 +73,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     });
   }
 
+  [[nodiscard]] bool reached() const { return stage_ > Stage::connecting; }
+
   void cancel() {
     if (stage_ == Stage::resolving) resolver_.cancel();
     stage_ = Stage::over;
@@ -86,7 +94,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       context_ = std::move(context).value();
     }
     stage_ = Stage::resolving;
-    resolver_.resolve(target_.host, target_.resolve_timeout,
+    resolver_.resolve(proxied() ? target_.proxy.host : target_.host, target_.resolve_timeout,
                       [self = shared_from_this()](Result<std::vector<env::Address>> answer) {
                         if (self->stage_ == Stage::resolving) self->resolved(std::move(answer));
                       });
@@ -100,7 +108,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       return;
     }
     stage_ = Stage::connecting;
-    race_ = std::make_unique<TcpRace>(loop_, answer.value(), target_.port, target_.connect_timeout,
+    const std::uint16_t port = proxied() ? target_.proxy.port : target_.port;
+    race_ = std::make_unique<TcpRace>(loop_, answer.value(), port, target_.connect_timeout,
                                       [weak = weak_from_this()](TcpRace::Outcome& outcome) {
                                         const auto self = weak.lock();
                                         if (self && self->stage_ == Stage::connecting)
@@ -117,14 +126,53 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     address_ = std::move(winner.address);
     socket_.emplace(std::move(winner.socket));
     set_socket_options(socket_->native_handle(), target_.silent_after);
+    if (proxied()) {
+      ask_proxy();
+    } else {
+      secure();
+    }
+  }
+
+  [[nodiscard]] bool proxied() const { return !target_.proxy.host.empty(); }
+
+  void fail_after_connect_timeout(Verdict verdict, std::string_view what) {
+    deadline_.arm_after(target_.connect_timeout, [this, verdict, what] {
+      const auto self = shared_from_this();
+      fail({verdict, 0,
+            address_ + ": " + std::string(what) + " within " + in_ms(target_.connect_timeout)});
+    });
+  }
+
+  void ask_proxy() {
+    stage_ = Stage::tunnelling;
+    fail_after_connect_timeout(Verdict::proxy_failed, "the proxy did not answer");
+    std::string login;
+    if (!target_.proxy.username.empty()) {
+      login = "Basic " + text_to_base64(target_.proxy.username + ':' + target_.proxy_password);
+    }
+    tunnel_ = std::make_unique<Tunnel>(*socket_, target_.host, target_.port, login,
+                                       [this](const env::Failure* failure) {
+                                         const auto self = shared_from_this();
+                                         tunnelled(failure);
+                                       });
+  }
+
+  void tunnelled(const env::Failure* failure) {
+    if (failure != nullptr) {
+      env::Failure told = *failure;
+      told.detail.insert(0, address_ + ": ");
+      fail(std::move(told));
+      return;
+    }
+    deadline_.cancel();
+    address_ += " to " + target_.host + ':' + std::to_string(target_.port);
+    secure();
+  }
+
+  void secure() {
     stage_ = Stage::securing;
     if (!make_layer()) return;
-    deadline_.arm_after(target_.connect_timeout, [this] {
-      const auto self = shared_from_this();
-      fail({Verdict::tls_timeout, 0,
-            address_ + ": the TLS handshake was not finished within " +
-                in_ms(target_.connect_timeout)});
-    });
+    fail_after_connect_timeout(Verdict::tls_timeout, "the TLS handshake was not finished");
     shake_hands();
   }
 
@@ -176,7 +224,39 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     deadline_.cancel();
     std::string description = address_ + " " + layer_->name();
     auto stream = make_stream(std::move(*socket_), std::move(layer_), std::move(description));
-    finish(std::move(stream));
+    if (target_.websocket_target.empty()) {
+      finish(std::move(stream));
+    } else {
+      upgrade(std::move(stream));
+    }
+  }
+
+  void upgrade(std::unique_ptr<Stream> stream) {
+    stage_ = Stage::upgrading;
+    fail_after_connect_timeout(Verdict::mqtt_timeout, "the server did not answer for WebSocket");
+    upgrade_ = std::make_unique<Upgrade>(loop_, std::move(stream),
+                                         UpgradeRequest{host_header(), target_.websocket_target},
+                                         [this](Connector::Outcome outcome) {
+                                           const auto self = shared_from_this();
+                                           upgraded(std::move(outcome));
+                                         });
+  }
+
+  /// The port stands in it where it is not the scheme's own (RFC 9110 section 7.2).
+  [[nodiscard]] std::string host_header() const {
+    const bool usual = target_.port == (target_.tls.enabled ? 443 : 80);
+    const std::string host =
+        target_.host.find(':') == std::string::npos ? target_.host : '[' + target_.host + ']';
+    return usual ? host : host + ':' + std::to_string(target_.port);
+  }
+
+  void upgraded(Connector::Outcome outcome) {
+    if (auto* failure = std::get_if<env::Failure>(&outcome)) {
+      failure->detail.insert(0, address_ + ": ");
+      fail(std::move(*failure));
+    } else {
+      finish(std::move(outcome));
+    }
   }
 
   void fail(env::Failure failure) {
@@ -199,6 +279,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void release() {
     deadline_.cancel();
     race_.reset();
+    tunnel_.reset();
+    upgrade_.reset();
     layer_.reset();
     socket_.reset();
     context_.reset();
@@ -214,7 +296,9 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   std::unique_ptr<TcpRace> race_;
   std::string address_;
   std::optional<tcp::socket> socket_;
+  std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Layer> layer_;
+  std::unique_ptr<Upgrade> upgrade_;
   posix::Timer deadline_;
 };
 
@@ -222,6 +306,7 @@ class ConnectorHandle final : public Connector {
  public:
   explicit ConnectorHandle(std::shared_ptr<Attempt> attempt) : attempt_(std::move(attempt)) {}
   ~ConnectorHandle() override { attempt_->cancel(); }
+  bool reached() const override { return attempt_->reached(); }
   ConnectorHandle(const ConnectorHandle&) = delete;
   ConnectorHandle& operator=(const ConnectorHandle&) = delete;
 

@@ -45,6 +45,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
     if (writing_ == nullptr) soon(&StreamState::try_farewell);
   }
 
+  [[nodiscard]] posix::Way way() { return posix::way_of(socket_.native_handle()); }
+
   // The layer refers to the descriptor, so it goes first.
   void close() {
     open_ = false;
@@ -146,6 +148,7 @@ class StreamHandle final : public Stream {
     state_->write_all(bytes, std::move(done));
   }
   void shutdown(std::function<void()> done) override { state_->shutdown(std::move(done)); }
+  posix::Way way() const override { return state_->way(); }
   std::string description() const override { return description_; }
 
  private:

@@ -1,7 +1,7 @@
 // A connected, secured byte stream, or the named reason why not.
 //
-// Purpose:  resolve → TCP (Happy Eyeballs, RFC 8305) → TLS, each stage with its own deadline and
-//           verdict, cancellable at any moment, never blocking.
+// Purpose:  resolve → TCP (Happy Eyeballs, RFC 8305) → HTTP proxy → TLS → WebSocket, each stage
+//           with its own deadline and verdict, cancellable at any moment, never blocking.
 // Threads:  loop thread only; callbacks come through the event loop, never from inside a call.
 #pragma once
 
@@ -18,15 +18,19 @@
 #include "env/resolver.h"
 #include "holdfast/config.h"
 #include "posix/event_loop.h"
+#include "posix/network.h"
 
 namespace holdfast::transport {
 
 struct Target {
   std::string host;
   std::uint16_t port = 0;
+  std::string websocket_target;  ///< Path and query to ask for WebSocket at; empty: none.
+  ProxyConfig proxy;             ///< Then only its own name is looked up here.
+  std::string proxy_password;
   TlsConfig tls;
   Duration resolve_timeout{};
-  Duration connect_timeout{};  ///< TCP over all addresses, and again TLS.
+  Duration connect_timeout{};  ///< TCP over all addresses; again for each later stage.
   Duration silent_after{};     ///< TCP_USER_TIMEOUT and keep-alive probes are derived from it.
 };
 
@@ -43,6 +47,8 @@ class Stream {
   virtual void write_all(std::span<const std::byte> bytes, Done done) = 0;
   /// Begins an orderly end: TLS close_notify if possible, then FIN. Bounded by destruction.
   virtual void shutdown(std::function<void()> done) = 0;
+  /// Whether packets can still leave for the peer.
+  [[nodiscard]] virtual posix::Way way() const = 0;
   /// "203.0.113.7:8883 TLSv1.3", for logs.
   [[nodiscard]] virtual std::string description() const = 0;
 };
@@ -52,6 +58,8 @@ class Connector {
  public:
   using Outcome = std::variant<std::unique_ptr<Stream>, env::Failure>;
   virtual ~Connector() = default;
+  /// TCP is connected: a way was found.
+  [[nodiscard]] virtual bool reached() const = 0;
 };
 
 /// Begins an attempt; `done` is called exactly once unless the Connector is destroyed before.

@@ -11,10 +11,15 @@ namespace {
 /// Inbound messages taken while our answers cannot be written; bounds the library's queue.
 constexpr std::size_t kUnansweredMax = 1024;
 constexpr std::size_t kUnsubacksKept = 64;
+/// A way that was gone is often back at once: an address renewed, a plug put in again.
+constexpr Duration kWayGrace = std::chrono::seconds(1);
 
 transport::Target target_of(const env::ConnectRequest& request) {
   return {request.host,
           request.port,
+          request.transport == Transport::websocket ? request.websocket_path : std::string(),
+          request.proxy,
+          request.proxy_password,
           request.tls,
           request.resolve_timeout,
           request.connect_timeout,
@@ -37,7 +42,8 @@ Attempt::Attempt(posix::EventLoop& loop, env::Clock& clock, env::EngineSink& sin
       sink_(sink),
       request_(request),
       connack_timer_(loop),
-      peer_timer_(loop) {}
+      peer_timer_(loop),
+      way_timer_(loop) {}
 
 Attempt::~Attempt() { release(); }
 
@@ -121,6 +127,21 @@ void Attempt::disconnect() {
   peer_timer_.cancel();
   session_->disconnect();
   schedule_flush();
+}
+
+void Attempt::network_changed(env::Resolver& resolver, bool gained) {
+  if (state_ == State::opening) {
+    if (gained && !connector_->reached()) start(resolver);
+  } else if (bridge_ && bridge_->way() != posix::Way::stands) {
+    way_timer_.arm_after(kWayGrace, [this] {
+      const auto self = shared_from_this();
+      const posix::Way way = bridge_->way();
+      if (way == posix::Way::stands) return;
+      const bool link = way == posix::Way::link_down;
+      end({link ? Verdict::link_down : Verdict::no_route, 0,
+           std::string(posix::words_of(way)) + " (" + peer() + ")"});
+    });
+  }
 }
 
 void Attempt::abort() {
@@ -380,6 +401,7 @@ void Attempt::end(env::Failure failure) {
 void Attempt::release() {
   connack_timer_.cancel();
   peer_timer_.cancel();
+  way_timer_.cancel();
   connector_.reset();
   if (bridge_) bridge_->close();
   bridge_.reset();

@@ -42,6 +42,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   [[nodiscard]] Status subscribe(env::Token token, std::span<const env::FilterRequest> filters);
   [[nodiscard]] Status unsubscribe(env::Token token, std::span<const std::string> filters);
   void disconnect();
+  void network_changed(env::Resolver& resolver, bool gained);
   void abort();
   [[nodiscard]] bool ended() const noexcept { return state_ == State::ended; }
 
@@ -95,6 +96,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   std::shared_ptr<Bridge> bridge_;
   posix::Timer connack_timer_;
   posix::Timer peer_timer_;
+  posix::Timer way_timer_;
   std::string description_;        ///< Of the stream, for words.
   Duration ping_every_{};          ///< Longest silence of ours; 0: no promise was made.
   std::optional<BootTime> asked_;  ///< When a sign of life was asked for, since the last one.

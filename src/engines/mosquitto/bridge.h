@@ -4,10 +4,9 @@
 //           between. Both ends of the local socket belong to this thread, so nothing polls it:
 //           what we put in is taken out at once by the owner, and vice versa.
 // Bounds:   one buffer of kBufferSize each way. Outbound: while a write is under way nothing is
-// taken
-//           from the local socket, so the library's writes stop when the kernel's buffer is full
-//           and its queue is bounded by the window. Inbound: nothing is read while the owner says
-//           that answers to what came already cannot be sent.
+//           taken from the local socket, so the library's writes stop when the kernel's buffer is
+//           full and its queue is bounded by the window. Inbound: nothing is read while the owner
+//           says that answers to what came already cannot be sent.
 // Threads:  loop thread. Owner calls come through the loop or from inside flush(), never after
 //           close(). The owner may close() from inside any of them.
 // Errors:   bridge_ended() once; then nothing more comes in.
@@ -74,6 +73,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void ping();
   /// Ends the stream in order; `done` comes when that is done, unless close() comes first.
   void shutdown(std::function<void()> done);
+  /// Whether the stream's packets can leave.
+  [[nodiscard]] posix::Way way() const { return stream_->way(); }
   /// Closes both ends at once. No owner call follows.
   void close();
 

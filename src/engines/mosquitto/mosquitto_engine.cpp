@@ -39,6 +39,10 @@ class MosquittoEngine final : public env::Engine {
     if (attempt_) attempt_->disconnect();
   }
 
+  void network_changed(bool gained) override {
+    if (attempt_) attempt_->network_changed(resolver_, gained);
+  }
+
   void abort() override { stop(); }
 
  private:

@@ -1,8 +1,8 @@
 // One libmosquitto client for one connection attempt: calls in, events out.
 //
 // Purpose:  the only file pair that calls libmosquitto. It never uses the library's threads,
-// timers,
-//           network, reconnecting or keep-alive: the bridge moves bytes, the attempt keeps time.
+//           timers, network, reconnecting or keep-alive: the bridge moves bytes, the attempt keeps
+//           time.
 // Threads:  loop thread. The library's callbacks only append to a list of events, which the owner
 //           takes when no library code is on the stack: so a sink may destroy everything.
 // Ownership: owns the library's client and, through it, the library's end of the local socket.
