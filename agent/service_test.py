@@ -71,9 +71,7 @@ class Managed(Lab):
                                                **environment})
 
     def watched(self):
-        agent = self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)))
-        self.until_told("READY", "1")
-        return agent
+        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)))
 
     def collect(self):
         """Takes what has come; the datagrams of this call."""
@@ -145,6 +143,7 @@ class Told(Managed):
 
     def test_a_service_manager_that_is_gone_changes_nothing(self):
         agent = self.watched()
+        self.until_told("READY", "1")
         self.manager.close()
         os.unlink(self.path("notify"))
         self.broker()
