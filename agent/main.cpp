@@ -19,6 +19,7 @@
 #include "exit_codes.h"
 #include "holdfast/device.h"
 #include "runtime/config_file.h"
+#include "runtime/service_report.h"
 #include "runtime/stderr_log.h"
 
 namespace {
@@ -87,7 +88,9 @@ int check(const std::string& file) {
   return report.problems.empty() ? kStopped : kConfiguration;
 }
 
-void reload(Device& device, const std::string& file, const LogHandler& log) {
+void reload(Device& device, const std::string& file, const LogHandler& log,
+            runtime::ServiceReport& report) {
+  report.reloading();
   Result<Config> config = load_config(file);
   const Status status = config ? device.reload(std::move(config).value()) : config.error();
   if (status) {
@@ -95,6 +98,7 @@ void reload(Device& device, const std::string& file, const LogHandler& log) {
   } else {
     log(LogLevel::error, "reload: " + status.error().message + "; the old one stays in force");
   }
+  report.reloaded(device);
 }
 
 /// From now on a second SIGTERM or SIGINT ends the process at once.
@@ -143,25 +147,45 @@ Result<std::unique_ptr<Device>> open_device(Config config, const LogHandler& log
   return Device::open(std::move(config), log);
 }
 
+/// The next of `signals`; meanwhile the service manager is told what changes.
+int next_signal(int signals, Device& device, runtime::ServiceReport& report) {
+  for (;;) {
+    report.step(device);
+    std::array<pollfd, 2> ready{{{signals, POLLIN, 0}, {report.wake_fd(), POLLIN, 0}}};
+    if (::poll(ready.data(), ready.size(), report.patience_ms()) <= 0) continue;
+    signalfd_siginfo info{};
+    if (ready[0].revents != 0 && ::read(signals, &info, sizeof info) == sizeof info) {
+      return static_cast<int>(info.ssi_signo);
+    }
+  }
+}
+
 int run(const Options& options, const sigset_t& signals) {
   const LogHandler log = runtime::stderr_log();
   Result<Config> config = load_config(options.config);
   if (!config) return fail(kConfiguration, config.error().message);
   const Milliseconds deadline = config->timing.stop_deadline;
+  const int signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
+  if (signal_fd < 0) return fail(kFailed, "no descriptor is left; raise the limit (ulimit -n)");
+  runtime::ServiceReport report(log);
+  report.opening();
   Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), log, signals);
   if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
   Device& device = **opened;
   // What the handshake needed goes back to the system; nobody waits for it here.
-  device.on_connection([](const ConnectionState& now) {
+  device.on_connection([changed = report.changed()](const ConnectionState& now) {
     if (now.state == LinkState::connected) ::malloc_trim(0);
+    changed();
   });
   log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
-  int signal = 0;
-  while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
-    reload(device, options.config, log);
+  report.ready(device);
+  int signal = SIGHUP;
+  while ((signal = next_signal(signal_fd, device, report)) == SIGHUP) {
+    reload(device, options.config, log, report);
   }
   log(LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
   let_signals_kill(signals);
+  report.stopping(deadline);
   device.stop(deadline);
   log(LogLevel::info, "stopped; messages waiting for the next start: " +
                           std::to_string(device.state().ledger.pending));

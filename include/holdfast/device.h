@@ -32,6 +32,13 @@ struct PublishAnswer {
   explicit operator bool() const noexcept { return rejected == RejectReason::none; }
 };
 
+/// How much work each part of a device has finished since it was opened; see Device::progress().
+struct Progress {
+  std::uint64_t loop = 0;       ///< Connection, timers and local API.
+  std::uint64_t storage = 0;    ///< The outbox on disk.
+  std::uint64_t callbacks = 0;  ///< The application's handlers.
+};
+
 enum class LogLevel : std::uint8_t { error, warning, info, debug };
 
 using ReceiptHandler = std::function<void(const Receipt&)>;
@@ -92,6 +99,12 @@ class Device {
 
   /// A consistent snapshot, at most one loop turn old.
   [[nodiscard]] virtual DeviceState state() const = 0;
+
+  /// For a watchdog: whether the device goes on. Each call gives every idle part an empty piece of
+  /// work, so from one call to the next each number grows, also without a connection; a part whose
+  /// number has not grown is stuck. O(1), never blocks; wakes the device's threads, so call it
+  /// seldom. After stop() the numbers stand still.
+  [[nodiscard]] virtual Progress progress() = 0;
 
   /// Asks for a connection attempt now instead of after the present delay (never above one a
   /// second), such as after the application has repaired something.

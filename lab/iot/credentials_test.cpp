@@ -21,6 +21,7 @@ class LabCredentials : public ::testing::Test {
   LabCredentials() {
     call(registry_, "RegisterCertificateWithoutCA",
          {{"certificatePem", "CERT c1 pump"}, {"status", "ACTIVE"}});
+    call(registry_, "CreateThingType", {{"thingTypeName", "big"}});
     call(registry_, "CreateThing", {{"thingName", "pump"}, {"thingTypeName", "big"}});
     call(registry_, "CreateThing", {{"thingName", "other"}});
     call(registry_, "AttachThingPrincipal", {{"thingName", "pump"}, {"principal", cert_}});

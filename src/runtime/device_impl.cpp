@@ -1,6 +1,8 @@
 // See device_impl.h.
 #include "runtime/device_impl.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -64,7 +66,10 @@ Status DeviceImpl::begin() {
     local_server_ = std::move(server).value();
   }
   loop_.post([this] { driver_->start(); });
-  loop_thread_ = std::thread([this] { loop_.run(); });
+  loop_thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "hf-loop");
+    loop_.run();
+  });
   return {};
 }
 
@@ -289,6 +294,21 @@ DeviceState DeviceImpl::state() const {
   state.inbound_dropped = inbound_dropped_.load();
   state.recovered_unclean = recovered_unclean_;
   return state;
+}
+
+// The number is read before the next proof is asked for, so that it grows after this call.
+Progress DeviceImpl::progress() {
+  Progress progress;
+  progress.loop = loop_proofs_.load();
+  if (!loop_proof_asked_.exchange(true)) {
+    loop_.post([this] {
+      loop_proof_asked_ = false;
+      ++loop_proofs_;
+    });
+  }
+  progress.storage = storage_.prove();
+  progress.callbacks = executor_.prove();
+  return progress;
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class DeviceImpl final : public Device, private Outlet {
   Status unsubscribe(SubscriptionId id) override;
   void on_connection(ConnectionHandler handler) override;
   [[nodiscard]] DeviceState state() const override;
+  [[nodiscard]] Progress progress() override;
   void reconnect_now() override;
   Status reload(Config config) override;
   void stop(Milliseconds deadline) override;
@@ -87,6 +88,8 @@ class DeviceImpl final : public Device, private Outlet {
 
   std::array<std::atomic<std::uint64_t>, kRejectReasons> rejected_{};  // by publish() itself
   std::atomic<std::uint64_t> inbound_dropped_{0};
+  std::atomic<std::uint64_t> loop_proofs_{0};
+  std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 

@@ -389,5 +389,38 @@ TEST_F(DeviceTest, ABlockedHandlerDelaysNeitherAcceptanceNorTheEnd) {
   left.get_future().wait();
 }
 
+TEST_F(DeviceTest, EveryPartProvesProgressOfflineAndABlockedHandlerStopsItsOwnProofOnly) {
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  const auto all_grow = [&](const Progress& before, bool callbacks) {
+    for (;;) {
+      const Progress now = device->progress();
+      if (now.loop > before.loop && now.storage > before.storage &&
+          (!callbacks || now.callbacks > before.callbacks)) {
+        return now;
+      }
+      std::this_thread::sleep_for(Milliseconds(1));
+    }
+  };
+  all_grow(device->progress(), true);
+  std::promise<void> entered;
+  std::promise<void> release;
+  ASSERT_TRUE(device->publish(
+      message("a"),
+      [&](const Receipt&) {
+        entered.set_value();
+        release.get_future().wait();
+      },
+      ReceiptScope::accepted));
+  entered.get_future().wait();
+  const Progress blocked = device->progress();
+  EXPECT_EQ(all_grow(blocked, false).callbacks, blocked.callbacks);
+  release.set_value();
+  all_grow(blocked, true);
+  device->stop(Milliseconds(1000));
+  const Progress last = device->progress();
+  EXPECT_EQ(device->progress().storage, last.storage);
+}
+
 }  // namespace
 }  // namespace holdfast

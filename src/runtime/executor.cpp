@@ -2,6 +2,8 @@
 // outlive the object.
 #include "runtime/executor.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -26,6 +28,7 @@ struct Executor::Shared {
   bool finished = false;
   bool asleep = false;  // the thread waits for `wake`
   std::uint64_t slow = 0;
+  std::uint64_t ended_count = 0;
   std::uint64_t thrown = 0;
 
   Shared(std::shared_ptr<const env::Clock> c, Duration a, LogHandler l)
@@ -99,6 +102,18 @@ std::uint64_t Executor::slow_callbacks() const {
   return shared_->slow;
 }
 
+std::uint64_t Executor::prove() {
+  std::uint64_t count = 0;
+  bool idle = false;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    count = shared_->ended_count;
+    idle = shared_->queue.empty() && shared_->running_since == kNever;
+  }
+  if (idle) post({[] {}});
+  return count;
+}
+
 bool Executor::on_executor_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
 bool Executor::stop(BootTime deadline) {
@@ -139,6 +154,7 @@ bool run_guarded(const Executor::Task& task) noexcept {
 }  // namespace
 
 void Executor::run(const std::shared_ptr<Shared>& shared) {
+  ::pthread_setname_np(::pthread_self(), "hf-callbacks");
   std::unique_lock lock(shared->mutex);
   for (;;) {
     while (!shared->stopping && shared->queue.empty()) {
@@ -157,6 +173,7 @@ void Executor::run(const std::shared_ptr<Shared>& shared) {
     task = nullptr;
     lock.lock();
     shared->running_since = kNever;
+    ++shared->ended_count;
     if (shared->abandoned) break;
     const Duration took = shared->clock->now() - began;
     if (took > shared->alarm && !shared->reported) report_slow(*shared, took, true);

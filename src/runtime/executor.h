@@ -41,6 +41,9 @@ class Executor {
   void set_alarm(Duration alarm);
   [[nodiscard]] std::uint64_t slow_callbacks() const;
   [[nodiscard]] bool on_executor_thread() const;
+  /// How many callbacks have ended. If the thread is idle it is given one that does nothing, so
+  /// that the number grows until the next call unless a callback is stuck.
+  [[nodiscard]] std::uint64_t prove();
 
   /// Runs what is queued, then ends the thread. False if a callback has not returned by the
   /// deadline: then the thread is abandoned, still inside that callback, and further queued tasks

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "base/limits.h"
 #include "posix/system.h"
@@ -96,6 +97,28 @@ TEST_F(ExecutorTest, ABlockedCallbackIsReportedWhileItBlocksAndAbandonedAtTheDea
   executor.reset();
   release.set_value();
   left.get_future().wait();
+}
+
+TEST_F(ExecutorTest, TheProofGrowsWithNothingToDoAndStandsStillWhileACallbackBlocks) {
+  auto executor = make(seconds(60));
+  const auto wait_for_more = [&](std::uint64_t than) {
+    while (executor->prove() <= than) std::this_thread::yield();
+  };
+  wait_for_more(executor->prove());
+  std::promise<void> entered;
+  std::promise<void> release;
+  executor->post({[&] {
+    entered.set_value();
+    release.get_future().wait();
+  }});
+  entered.get_future().wait();
+  const std::uint64_t stuck = executor->prove();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(executor->prove(), stuck);
+  release.set_value();
+  wait_for_more(stuck + 1);
+  EXPECT_TRUE(executor->stop(clock->now() + seconds(30)));
+  const std::uint64_t last = executor->prove();
+  EXPECT_EQ(executor->prove(), last);
 }
 
 TEST_F(ExecutorTest, DroppableTasksAreRefusedWhenTheQueueIsFull) {

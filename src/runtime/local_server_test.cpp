@@ -72,6 +72,10 @@ class FakeDevice final : public Device {
     state.ledger.pending = state.ledger.accepted = 5;
     return state;
   }
+  Progress progress() override {
+    ADD_FAILURE() << "it is the watchdog's";
+    return {};
+  }
   void reconnect_now() override { ++reconnects; }
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}

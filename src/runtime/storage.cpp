@@ -1,5 +1,7 @@
 #include "runtime/storage.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -28,8 +30,10 @@ struct Storage::Shared {
     lock.unlock();
     const bool done = look(*outbox);
     lock.lock();
+    ++proofs;
     if (!done) looks.push_back(std::move(look));
   }
+  std::uint64_t proofs = 0;
   bool abandoned = false;
   bool finished = false;
 
@@ -47,6 +51,7 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
   shared_->deliver = std::move(deliver);
   first_report_ = device::store_report(*shared_->outbox, lanes);
   thread_ = std::thread([shared = shared_] {
+    ::pthread_setname_np(::pthread_self(), "hf-storage");
     Shared& s = *shared;
     std::unique_lock lock(s.mutex);
     BootTime last_turn = s.clock->now();
@@ -60,6 +65,7 @@ Storage::Storage(std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> k
         closed = turn.closed;
         last_turn = s.clock->now();
         lock.lock();
+        ++s.proofs;
         if (!s.abandoned) s.deliver(std::move(turn.events));
       }
       if (!closed && !s.looks.empty()) s.look_once(lock);
@@ -116,6 +122,18 @@ void Storage::look(std::function<bool(outbox::Outbox&)> look) {
     shared_->looks.push_back(std::move(look));
   }
   shared_->wake.notify_one();
+}
+
+std::uint64_t Storage::prove() {
+  std::uint64_t count = 0;
+  bool idle = false;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    count = shared_->proofs;
+    idle = shared_->looks.empty();
+  }
+  if (idle) look([](outbox::Outbox&) { return true; });
+  return count;
 }
 
 bool Storage::join(BootTime deadline) {

@@ -2,8 +2,8 @@
 //
 // Purpose:  the loop never waits for a disk. Commands queue up while a sync runs, so that the next
 //           sync covers them all (group commit).
-// Threads:  submit(), look() and join() from the loop thread; `deliver` is called on the storage
-//           thread.
+// Threads:  submit(), look() and join() from the loop thread, prove() from any; `deliver` is called
+//           on the storage thread.
 // Bounds:   the queue by its callers (device/store_turn.h); looks by the local API.
 #pragma once
 
@@ -39,6 +39,10 @@ class Storage {
   /// Lets `look` see the outbox on the storage thread, a slice after each turn until it gives true,
   /// so that commands never wait for more than one slice. Dropped when the store is closed first.
   void look(std::function<bool(outbox::Outbox&)> look);
+
+  /// How many turns and looks have ended. If none waits it is given a look that does nothing, so
+  /// that the number grows until the next call unless the disk is stuck.
+  [[nodiscard]] std::uint64_t prove();
 
   /// Waits until the thread has carried out a StoreClose. False if it has not by the deadline.
   bool join(BootTime deadline);

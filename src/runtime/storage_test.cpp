@@ -9,8 +9,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "env/disk.h"
@@ -124,6 +126,32 @@ TEST_F(StorageTest, ClosingTakesTheWaitingSettlementsAlong) {
   wait([&] { return closed_; });
   EXPECT_EQ(ledger_.delivered, 1U);
   EXPECT_EQ(ledger_.pending, 0U);
+}
+
+TEST_F(StorageTest, TheProofGrowsWithNothingToDoAndStandsStillWhileTheDiskDoes) {
+  const auto wait_for_more = [this](std::uint64_t than) {
+    while (storage_->prove() <= than) std::this_thread::yield();
+  };
+  wait_for_more(storage_->prove());
+  std::promise<void> entered;
+  std::promise<void> release;
+  storage_->look([&](outbox::Outbox&) {
+    entered.set_value();
+    release.get_future().wait();
+    return true;
+  });
+  entered.get_future().wait();
+  const std::uint64_t stuck = storage_->prove();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(storage_->prove(), stuck);
+  release.set_value();
+  wait_for_more(stuck + 1);
+}
+
+TEST_F(StorageTest, AClosedStoreIsAskedForNothing) {
+  storage_->submit({device::StoreClose{}});
+  EXPECT_TRUE(storage_->join(clock_->now() + std::chrono::seconds(60)));
+  const std::uint64_t last = storage_->prove();
+  EXPECT_EQ(storage_->prove(), last);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ set(SURFACE_SOURCES
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp
+    service_report.cpp
     stderr_log.cpp)
 set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp
-                  outbox_files_test.cpp outbox_keys_test.cpp)
+                  outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)

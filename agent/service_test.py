@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""holdfastd under a service manager: what it tells, and when it stops giving signs of life.
+
+Goal:   systemd hears when messages are accepted, the verdict in words, reloads and the stop; signs of
+        life come through any outage, and end when a part of the agent stands still, which is named.
+Method: the test is the service manager: a real datagram socket in NOTIFY_SOCKET. A part stands still
+        because ptrace(2) stops its thread.
+Usage:  service_test.py BIN_DIR [unittest arguments]
+"""
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+import agent_test  # noqa: E402
+from agent_test import Lab, wait_until  # noqa: E402
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000  # waitpid(2): threads, too
+LIMIT = 2.0  # seconds of the watchdog
+
+
+class Frozen:
+    """One thread of a process, which stands still inside the `with`."""
+
+    def __init__(self, pid, name):
+        self.tid = next(tid for tid in map(int, os.listdir("/proc/%d/task" % pid))
+                        if self.name_of(pid, tid) == name)
+
+    @staticmethod
+    def name_of(pid, tid):
+        with open("/proc/%d/task/%d/comm" % (pid, tid)) as f:
+            return f.read().strip()
+
+    def ptrace(self, request):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.ptrace(ctypes.c_long(request), self.tid, None, None) != 0:
+            raise unittest.SkipTest("ptrace: " + os.strerror(ctypes.get_errno()))
+
+    def __enter__(self):
+        self.ptrace(PTRACE_SEIZE)
+        self.ptrace(PTRACE_INTERRUPT)
+        os.waitpid(self.tid, WALL)
+
+    def __exit__(self, *_):
+        self.ptrace(PTRACE_DETACH)
+
+
+class Managed(Lab):
+    """A service manager of the test's own, and agents that it starts."""
+
+    def setUp(self):
+        super().setUp()
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(self.path("notify"))
+        self.manager.setblocking(False)
+        self.heard = []  # the fields of each datagram
+
+    def tearDown(self):
+        super().tearDown()
+        self.manager.close()
+
+    def managed(self, extra="", **environment):
+        with open(self.path("agent.log"), "a") as log:
+            return self.start(agent_test.BIN + "/holdfastd", "--config", self.config(extra=extra),
+                              stderr=log, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
+                                               **environment})
+
+    def watched(self):
+        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)))
+
+    def collect(self):
+        """Takes what has come; the datagrams of this call."""
+        new = []
+        while True:
+            try:
+                text = self.manager.recv(4096).decode("ascii")
+            except BlockingIOError:
+                self.heard += new
+                return new
+            new.append(dict(line.split("=", 1) for line in text.splitlines()))
+
+    def until_told(self, field, words):
+        """The first datagram not looked at yet whose `field` has `words`; forgets those before it."""
+        def told():
+            self.collect()
+            while self.heard:
+                datagram = self.heard.pop(0)
+                if words in datagram.get(field, ""):
+                    return datagram
+            return None
+        return wait_until("%s=%s is told" % (field, words), told)
+
+    def signs(self, seconds):
+        """How many signs of life come within so many seconds from now."""
+        self.collect()
+        time.sleep(seconds)
+        return sum("WATCHDOG" in datagram for datagram in self.collect())
+
+
+class Told(Managed):
+    def test_ready_comes_offline_and_by_then_messages_are_accepted(self):
+        self.managed()
+        self.until_told("STATUS", "opening")
+        self.until_told("READY", "1")
+        done = self.cli("publish", "a/b", "x", "--wait", "accepted")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(any("WATCHDOG" in one for one in self.heard + self.collect()),
+                         "nobody asked for signs of life")
+
+    def test_the_status_is_the_verdict_and_follows_the_connection(self):
+        self.managed()
+        self.until_told("STATUS", "offline, tcp_refused: ")
+        broker = self.broker()
+        self.until_told("STATUS", "connected to 127.0.0.1:%d" % self.port)
+        broker.kill()
+        broker.wait()
+        self.until_told("STATUS", "offline, ")
+
+    def test_a_reload_begins_and_ends_also_when_the_configuration_is_wrong(self):
+        agent = self.managed()
+        self.until_told("READY", "1")
+        for text in (None, "[connection]\nhos = 1\n"):
+            if text:
+                self.write("device.toml", text)
+            began = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            agent.send_signal(signal.SIGHUP)
+            self.assertGreaterEqual(int(self.until_told("RELOADING", "1")["MONOTONIC_USEC"]), began)
+            self.until_told("READY", "1")
+        self.assertIn("hos", self.agent_log())
+
+    def test_the_stop_is_told_with_its_time(self):
+        agent = self.managed()
+        self.until_told("READY", "1")
+        agent.send_signal(signal.SIGTERM)
+        told = self.until_told("STOPPING", "1")
+        self.assertGreater(int(told["EXTEND_TIMEOUT_USEC"]), 5_000_000, "more than stop_deadline")
+        self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
+
+    def test_a_service_manager_that_is_gone_changes_nothing(self):
+        agent = self.watched()
+        self.until_told("READY", "1")
+        self.manager.close()
+        os.unlink(self.path("notify"))
+        self.broker()
+        self.until_state("connected")
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
+
+
+class SignsOfLife(Managed):
+    def test_they_come_through_an_outage(self):
+        self.watched()
+        self.until_told("STATUS", "offline, tcp_refused: ")
+        for _ in range(4):
+            self.until_told("WATCHDOG", "1")
+        self.assertNotIn("stuck", self.agent_log())
+
+    def test_they_are_not_for_another_process(self):
+        self.managed(WATCHDOG_USEC="100000", WATCHDOG_PID="1")
+        self.until_told("READY", "1")
+        self.assertEqual(self.signs(1), 0)
+
+    def test_they_end_when_a_part_stands_still_which_is_named_and_come_again_with_it(self):
+        agent = self.watched()
+        for thread, part in (("hf-loop", "the event loop"), ("hf-storage", "the storage thread"),
+                             ("hf-callbacks", "the callbacks")):
+            with self.subTest(part=part):
+                self.until_told("WATCHDOG", "1")
+                with Frozen(agent.pid, thread):
+                    wait_until(part + " is named", lambda: "stuck: " + part in self.agent_log())
+                    self.assertEqual(self.signs(LIMIT), 0)
+                self.until_told("WATCHDOG", "1")
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
+
+
+if __name__ == "__main__":
+    agent_test.BIN = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""holdfastd.service under a real systemd, as the first process of namespaces of its own.
+
+Goal:   the unit as it stands starts without network and root, its sandbox takes nothing away that
+        holdfastd needs, and systemd acts on what holdfastd tells it.
+Method: systemd boots on an overlay of this machine's file system; a script inside starts, reloads,
+        stops the process still and stops the unit, and writes down what systemd and the kernel show.
+        All of it is in RAM and ends with the test.
+Usage:  boot_test.py BIN_DIR    exit code 77 (skipped) without root, systemd or cgroup2
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SYSTEMD = "/lib/systemd/systemd"
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+SKIPPED = 77
+BOOT_MAX = 150.0  # seconds; an upper bound, as WAIT
+WAIT = 40.0
+LIMIT = 4  # seconds of the watchdog
+PORT = 18830  # in a network namespace of its own
+SOCKET = "/run/holdfast/holdfast.sock"
+UNITS = "etc/systemd/system/"
+
+CONFIGURATION = """profile = "generic"
+[connection]
+host = "127.0.0.1"
+port = %d
+client_id = "boot-test"
+[tls]
+enabled = false
+[timing]
+backoff_first = "200ms"
+backoff_cap = "1s"
+[outbox]
+directory = "/var/lib/holdfast/outbox"
+[local]
+socket = "%s"
+""" % (PORT, SOCKET)
+
+# May the unit ask whether the clock is kept right?
+ASKS_CLOCK = ("/usr/bin/python3 -c 'import ctypes, sys; "
+              "sys.exit(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024)) < 0)'")
+
+FILES = {
+    "etc/holdfast/holdfast.toml": CONFIGURATION,
+    "etc/broker.conf": "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
+                       % PORT,
+    UNITS + "holdfastd.service.d/test.conf":
+        "[Service]\nWatchdogSec=%ds\nRestartSec=1s\nExecStartPre=%s\n" % (LIMIT, ASKS_CLOCK),
+    UNITS + "broker.service": "[Service]\nExecStart=%s -c /etc/broker.conf\n" % MOSQUITTO,
+    UNITS + "test.target": "[Unit]\nWants=scene.service dbus.socket systemd-journald.service\n",
+    UNITS + "scene.service":
+        "[Unit]\nAfter=dbus.socket systemd-journald.service\n[Service]\nType=oneshot\n"
+        "TimeoutStartSec=%ds\nStandardOutput=file:/scene.log\nStandardError=file:/scene.log\n"
+        "ExecStart=/usr/bin/python3 /boot_test.py --scene\n"
+        "ExecStopPost=/bin/systemctl poweroff --force\n" % BOOT_MAX,
+}
+
+# The first process: its own /proc, /sys, /run, /tmp, /dev, and the old root gone.
+BOOT = """set -e
+mount --bind "$1" "$1"; cd "$1"
+mount -t proc proc proc; mount -t sysfs -o ro sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run; mount -t tmpfs tmpfs tmp; mount -t tmpfs -o mode=755 tmpfs dev
+for name in null zero full random urandom tty; do
+  touch dev/$name; mount --bind /dev/$name dev/$name
+done
+mkdir dev/pts dev/shm; mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd; mount -t tmpfs tmpfs dev/shm
+mkdir -p .old; pivot_root . .old; umount -l .old
+exec env -i container=unshare PATH=/usr/sbin:/usr/bin:/sbin:/bin %s --system --unit=test.target
+""" % SYSTEMD
+
+
+# ---- inside, started by systemd ------------------------------------------------------------------
+
+def systemctl(*args):
+    return subprocess.run(["systemctl", *args], timeout=WAIT, check=False).returncode
+
+
+def shown():
+    names = "ActiveState,NRestarts,MainPID,Result,StatusText"
+    text = subprocess.run(["systemctl", "show", "holdfastd", "-p", names], text=True, check=True,
+                          capture_output=True, timeout=WAIT).stdout
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+def until(condition):
+    """What systemd shows once `condition` holds for it, or at the end of patience."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end and not condition(shown()):
+        time.sleep(0.1)
+    return shown()
+
+
+def holdfast(*args, groups=None):
+    command = ["holdfast", *args, "--socket", SOCKET]
+    if groups is not None:
+        groups = "--groups=" + groups if groups else "--clear-groups"
+        command = ["setpriv", "--reuid=nobody", "--regid=nogroup", groups, *command]
+    return subprocess.run(command, timeout=WAIT, check=False).returncode
+
+
+def scene():
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["systemd-sysusers"], check=True)
+    seen = {"start": systemctl("start", "holdfastd"),
+            "accepted": holdfast("publish", "a/b", "hello", "--wait", "accepted"),
+            "offline": until(lambda now: now["StatusText"].startswith("offline"))}
+    time.sleep(2.5 * LIMIT)
+    seen["still_offline"] = shown()
+    systemctl("start", "broker")
+    seen["connected"] = until(lambda now: now["StatusText"].startswith("connected"))
+    seen["delivered"] = holdfast("publish", "a/b", "hello", "--wait", "delivered")
+    seen["stranger"] = holdfast("status", groups="")
+    seen["member"] = holdfast("status", groups="holdfast")
+    seen["reload"] = systemctl("reload", "holdfastd")
+    seen["reloaded"] = until(lambda now: now["ActiveState"] == "active")
+    pid = seen["reloaded"]["MainPID"]
+    with open("/proc/%s/status" % pid, encoding="utf-8") as file:
+        seen["process"] = dict(line.rstrip().split(":\t", 1) for line in file if ":\t" in line)
+    os.kill(int(pid), 19)  # SIGSTOP
+    seen["bitten"] = until(lambda now: now["NRestarts"] == "1" and now["ActiveState"] == "active")
+    seen["stop"] = systemctl("stop", "holdfastd")
+    seen["stopped"] = shown()
+    seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
+                                     capture_output=True, timeout=WAIT).stdout
+    with open("/scene.json", "w", encoding="utf-8") as file:
+        json.dump(seen, file)
+
+
+# ---- outside -------------------------------------------------------------------------------------
+
+def cgroup2():
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        return next((line.split()[1] for line in file if line.split()[2] == "cgroup2"), None)
+
+
+def remove_cgroup(path):
+    """The kernel may still be busy with the last of its processes."""
+    end = time.monotonic() + WAIT
+    while os.path.exists(path):
+        try:
+            for folder, _, _ in os.walk(path, topdown=False):
+                os.rmdir(folder)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def furnish(root, bin_dir):
+    """Brings programs, unit and configuration into the tree."""
+    for name, text in FILES.items():
+        path = os.path.join(root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    for source, target in ((bin_dir + "/holdfastd", "usr/bin"), (bin_dir + "/holdfast", "usr/bin"),
+                           (HERE + "/holdfastd.service", UNITS), (__file__, ""),
+                           (HERE + "/sysusers.conf", "usr/lib/sysusers.d/holdfast.conf")):
+        shutil.copy(source, os.path.join(root, target))
+
+
+def boot(bin_dir, folder, group):
+    """In a mount namespace of its own: systemd from its start to its end; prints what was seen."""
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    for name in ("upper", "work", "root"):
+        os.mkdir(os.path.join(folder, name))
+    root = folder + "/root"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=/,upperdir=%s/upper,"
+                    "workdir=%s/work" % (folder, folder), root], check=True)
+    furnish(root, bin_dir)
+    with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
+        file.write("0")
+    subprocess.run(["unshare", "-m", "-p", "-f", "-n", "-u", "-i", "-C", "--kill-child",
+                    "--propagation", "private", "bash", "-c", BOOT, "boot", root],
+                   stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False, timeout=BOOT_MAX)
+    for name, target in (("scene.log", sys.stderr), ("scene.json", sys.stdout)):
+        with open(os.path.join(root, name), encoding="utf-8") as file:
+            target.write(file.read())
+
+
+class Boot(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        group = os.path.join(cgroup2(), "holdfast-boot-%d" % os.getpid())
+        os.mkdir(group)
+        try:
+            with tempfile.TemporaryDirectory(prefix="hf-boot-") as folder:
+                done = subprocess.run(
+                    ["unshare", "-m", "--propagation", "private", sys.executable, "-B", __file__,
+                     "--boot", BIN, folder, group], capture_output=True, text=True, check=False,
+                    timeout=BOOT_MAX + WAIT)
+        finally:
+            remove_cgroup(group)
+        if done.returncode != 0:
+            raise AssertionError("systemd's run gave nothing:\n" + done.stderr[-3000:])
+        cls.seen = json.loads(done.stdout)
+
+    def active(self, name, restarts=0):
+        now = self.seen[name]
+        self.assertEqual((now["ActiveState"], now["NRestarts"]), ("active", str(restarts)), now)
+        return now["StatusText"]
+
+    def test_it_starts_and_accepts_without_a_network_and_says_why_it_is_offline(self):
+        self.assertEqual((self.seen["start"], self.seen["accepted"]), (0, 0), self.seen["journal"])
+        self.assertIn("offline, tcp_refused: ", self.active("offline"))
+
+    def test_an_outage_longer_than_the_watchdogs_limit_ends_nothing(self):
+        self.assertIn("offline, ", self.active("still_offline"))
+
+    def test_it_connects_and_delivers_within_its_sandbox(self):
+        self.assertIn("connected to ", self.active("connected"))
+        self.assertEqual(self.seen["delivered"], 0)
+        process = self.seen["process"]
+        self.assertEqual((int(process["CapEff"], 16), int(process["CapBnd"], 16)), (0, 0))
+        self.assertEqual((process["NoNewPrivs"], process["Seccomp"]), ("1", "2"))
+        self.assertNotIn("0", process["Uid"].split())
+
+    def test_the_local_api_is_for_members_of_the_group(self):
+        self.assertEqual((self.seen["stranger"], self.seen["member"]), (3, 0))
+
+    def test_a_reload_keeps_the_process(self):
+        self.assertEqual(self.seen["reload"], 0)
+        self.active("reloaded")
+        self.assertEqual(self.seen["reloaded"]["MainPID"], self.seen["connected"]["MainPID"])
+        self.assertIn("configuration read again", self.seen["journal"])
+
+    def test_a_process_that_stands_still_is_bitten_and_started_again(self):
+        self.active("bitten", restarts=1)
+        self.assertIn("Watchdog timeout", self.seen["journal"])
+        self.assertIn("last run was cut off", self.seen["journal"])
+
+    def test_it_stops_in_order(self):
+        self.assertEqual(self.seen["stop"], 0)
+        stopped = self.seen["stopped"]
+        self.assertEqual((stopped["ActiveState"], stopped["Result"]), ("inactive", "success"))
+        self.assertIn("stopped; messages waiting", self.seen["journal"])
+
+
+def missing():
+    """Why this cannot run here, or None."""
+    if os.geteuid() != 0:
+        return "this needs root"
+    if not os.path.exists(SYSTEMD) or not os.path.exists(MOSQUITTO):
+        return "this needs systemd and mosquitto"
+    if cgroup2() is None:
+        return "cgroup2 is not mounted"
+    probe = subprocess.run(["unshare", "-m", "-p", "-f", "-n", "-C", "--kill-child", "true"],
+                           capture_output=True, check=False)
+    return None if probe.returncode == 0 else "namespaces cannot be made here"
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--scene":
+        scene()
+    elif sys.argv[1] == "--boot":
+        boot(*sys.argv[2:])
+    else:
+        BIN = os.path.abspath(sys.argv.pop(1))
+        if missing():
+            print("skipped: " + missing())
+            sys.exit(SKIPPED)
+        unittest.main(verbosity=2)
