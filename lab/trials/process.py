@@ -138,11 +138,12 @@ def disk_full(trial):
     exits = len(trial.program.exits) - trial.exits
     if exits:
         trial.warn(f"the program ended {exits} times while the disk was full")
-    again = trial.wait(lambda: bench.arrived_since(trial.healed) > 0, trial.patience())
-    if trial.account.counting and not again:
-        trial.fail(f"sent nothing in {trial.patience()} s after there was space again")
-    elif again:
+    if not trial.account.counting:
+        return
+    if trial.wait(lambda: bench.arrived_since(trial.healed) > 0, trial.patience()):
         trial.passed("sends again now that there is space")
+    else:
+        trial.fail(f"sent nothing in {trial.patience()} s after there was space again")
     if not trial.account.listed:
         trial.drain()
         lost = trial.account.newly_lost()
