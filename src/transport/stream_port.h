@@ -38,14 +38,14 @@ class StreamPort {
   template <class Buffers, class Handler>
   auto async_read_some(const Buffers& into, Handler&& handler) {
     return boost::asio::async_initiate<Handler, void(ErrorCode, std::size_t)>(
-        [this, into](auto&& done) { start_read(into, std::forward<decltype(done)>(done)); },
+        [this, into](auto&& done) { this->start_read(into, std::forward<decltype(done)>(done)); },
         handler);
   }
 
   template <class Buffers, class Handler>
   auto async_write_some(const Buffers& from, Handler&& handler) {
     return boost::asio::async_initiate<Handler, void(ErrorCode, std::size_t)>(
-        [this, from](auto&& done) { start_write(from, std::forward<decltype(done)>(done)); },
+        [this, from](auto&& done) { this->start_write(from, std::forward<decltype(done)>(done)); },
         handler);
   }
 
