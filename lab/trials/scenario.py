@@ -191,7 +191,8 @@ class Trial:
         """Waits until the backlog has come and what was missing has had its time."""
         if not self.account.counting:
             return
-        quiet, limit = (30, 300) if self.bench.asked.full else (12, 90)
+        # Clients that hand a message over again when its PUBACK does not come wait 20 s for it.
+        quiet, limit = 30, 300 if self.bench.asked.full else 120
         begin, deadline = self.bench.now(), self.bench.now() + limit
         missing, since = None, begin
         while self.bench.now() < deadline:
