@@ -11,9 +11,10 @@ constexpr std::array<std::string_view, kDeviceFaults> kNames{
     "stall",           "slow-link",        "jitter",       "kick",
     "server-leaves",   "take-over",        "session-lost", "puback-withheld",
     "puback-late",     "puback-reordered", "puback-quota", "puback-denied",
+    "policy-hangs-up", "policy-answers",
     "rate-drop",       "suback-refused",   "redelivered",  "engine-refuses",
     "late-answer",     "leave-unheard",    "kill",         "power-cut",
-    "cut-in-turn",     "clean-restart",    "reload",       "reconnect-now",
+    "cut-in-turn",     "clean-restart",    "reload",       "network-changed",  "reconnect-now",
     "suspend",         "wall-step",        "disk-full",    "disk-read-only",
     "disk-error",      "disk-unwritable",  "disk-slow",    "certificate-expired",
     "region-lost",     "quota-refused"};

@@ -71,6 +71,12 @@ struct StoreFetched {
   bool more = false;
 };
 
+/// The answer to one StoreFetchParked: null when no message of the topic waits.
+struct StoreFetchedParked {
+  std::string topic;
+  MessagePtr message;
+};
+
 /// What the store decided by itself in a turn; comes behind the turn's other events.
 struct StoreNews {
   std::vector<std::pair<MessageId, DropReason>> dropped;  ///< Settled in the store already.
@@ -83,6 +89,7 @@ struct StoreReport {
   Ledger ledger;
   StorageHealth health = StorageHealth::ok;
   std::vector<std::uint64_t> unfetched;  ///< Per lane.
+  std::uint64_t parked = 0;              ///< As far as they were looked at.
 };
 
 struct EngineUp {
@@ -132,9 +139,9 @@ struct Stop {
 struct StoreClosed {};
 
 using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
-                           StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
-                           EnginePublished, EngineRefused, EngineSubscribed, EngineMessage,
-                           ReconnectNow, NetworkChanged, Reload, Stop, StoreClosed>;
+                           StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
+                           EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
+                           EngineMessage, ReconnectNow, NetworkChanged, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -155,6 +162,19 @@ struct StoreFetch {
   LaneIndex lane = 0;
   std::size_t max_count = 0;
   std::size_t max_bytes = 0;
+};
+/// Of a topic that is parked, wanted for a trial. What has waited for `patience` is given up.
+struct StoreFetchParked {
+  std::string topic;
+  std::optional<Duration> patience;
+};
+/// From now on these topics, and no others, are parked.
+struct StorePark {
+  std::vector<std::string> topics;
+};
+/// A fetched message of a topic that is parked waits there again.
+struct StoreGiveBack {
+  MessageId id = 0;
 };
 struct StoreSettle {
   MessageId id = 0;
@@ -207,9 +227,10 @@ struct Log {
 struct Stopped {};
 
 using Action =
-    std::variant<StoreAppend, StoreFetch, StoreEvict, StoreSettle, StoreClose, EngineConnect,
-                 EnginePublish, EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
-                 GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+    std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
+                 StoreSettle, StoreClose, EngineConnect, EnginePublish, EngineSubscribe,
+                 EngineUnsubscribe, EngineDisconnect, EngineAbort, GiveReceipt, GiveMessage,
+                 GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

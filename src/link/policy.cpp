@@ -34,6 +34,8 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::tls_timeout,          Retry::ordinary, seconds(0), true},
     {Verdict::mqtt_timeout,         Retry::ordinary, seconds(0), true},
     {Verdict::not_authorized,       Retry::ordinary, seconds(0)},   // policy attached a bit later
+    {Verdict::publish_denied,       Retry::ordinary, seconds(0)},   // what was denied stays behind
+    {Verdict::subscribe_denied,     Retry::ordinary, seconds(0)},
     {Verdict::bad_credentials,      Retry::ordinary, seconds(0)},
     {Verdict::id_taken_over,        Retry::hold_off, seconds(15)},  // else two devices fight
     {Verdict::throttled,            Retry::paced,    seconds(4)},
