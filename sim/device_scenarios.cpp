@@ -145,6 +145,7 @@ DeviceScenario policy() {
   s.incident_gap = minutes(20);
   s.longest_outage = minutes(2);
   s.longest_denial = hours(12);
+  s.longest_disk_trouble = minutes(2);
   s.policy = true;
   s.link.attempt_fails = 50;
   s.broker.per_message = 30000;

@@ -621,10 +621,10 @@ void DeviceWorld::check_blame(const DeviceState& state) {
 void DeviceWorld::check_allowed() {
   sim_.after(minutes(1), Side::world, [this] {
     if (sim_.faults.healed()) return;
-    if (core_ && sim_.now >= suspended_until_) {
-      book_.check_allowed(
-          [this](const std::string& topic) { return broker_.denies(topic) || aside(topic); });
-    }
+    const bool works = core_ && !stopping_ && sim_.now >= suspended_until_;
+    book_.check_allowed([&](const std::string& topic) {
+      return !works || broker_.denies(topic) || aside(topic);
+    });
     check_allowed();
   });
 }

@@ -65,8 +65,8 @@ class MessageBook {
   void parks(const std::vector<std::string>& topics);
   /// A fetched message of a parked topic waits in the store again.
   void gives_back(MessageId id);
-  /// What is allowed must not wait for too long.
-  void check_allowed(const std::function<bool(const std::string& topic)>& denied);
+  /// What waits, and has been allowed for so long, waits for nothing. `excused`: not now.
+  void check_allowed(const std::function<bool(const std::string& topic)>& excused);
   /// The connection is over: what was in flight has an unknown fate.
   void disconnected();
   void connected(env::AttemptId attempt, std::size_t server_window) {
@@ -213,6 +213,7 @@ class MessageBook {
   std::set<LaneIndex> parted_;       ///< A topic of these lanes was parked in this process ...
   std::set<LaneIndex> ever_parted_;  ///< ... or ever.
   std::map<std::string, SimTime> parked_since_;  ///< In this process, the first time.
+  std::map<std::string, SimTime> excused_at_;    ///< The last time.
   std::size_t first_waiting_ = 0;                ///< All before it are over.
   std::map<std::string, Retention> retained_;
   std::uint64_t last_turn_ = 0;

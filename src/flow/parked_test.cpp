@@ -186,6 +186,28 @@ TEST(Parked, AMessageFetchedForATrialThatIsOverIsSentWhenItsTopicIsReleased) {
   EXPECT_EQ(bench.send(), Tokens{1});
 }
 
+TEST(Parked, SpillMessagesMoveToTheDiskWithThoseThatAreNot) {
+  Bench bench;
+  bench.sender.park({"a"});
+  const auto spill = [](MessageId n, const char* topic) {
+    auto message = std::make_shared<StoredMessage>(*Bench::make(kVolatileBit | n, topic));
+    message->spill = true;
+    message->alias = message->id;
+    return message;
+  };
+  ASSERT_TRUE(bench.sender.add_volatile(bench.now, spill(1, "a"), bench.work));
+  EXPECT_TRUE(bench.send().empty());
+  EXPECT_EQ(bench.sender.parked(), 1U);
+  EXPECT_TRUE(bench.sender.take_spill(bench.now - milliseconds(1)).empty());
+  EXPECT_EQ(bench.sender.parked(), 1U) << "too young: it stays where it is";
+  EXPECT_EQ(bench.sender.next_wake(), kNever);
+  ASSERT_TRUE(bench.sender.add_volatile(bench.now, spill(2, "b"), bench.work));
+  EXPECT_EQ(bench.sender.oldest_spill(), bench.now);
+  const auto taken = bench.sender.take_spill(bench.now);
+  ASSERT_EQ(taken.size(), 2U);
+  EXPECT_EQ(taken[0]->topic, "a") << "in the order of acceptance";
+}
+
 TEST(Parked, MemoryMessagesStandAsideInOrder) {
   Bench bench;
   const auto memory = [](MessageId n, const char* topic) {

@@ -89,9 +89,12 @@ std::vector<MessagePtr> Sender::take_spill(BootTime since) {
   std::vector<MessagePtr> taken;
   for (std::size_t i = 0; i < lane_count_; ++i) {
     Lane& lane = lanes_[i];
-    for (Entry& entry : std::exchange(lane.parked_spill, {})) take_back(entry);
     // The first decides: what came later has waited less, but would be written soon after.
-    if (lane.spill.empty() || lane.spill.front().since > since) continue;
+    const auto due = [&](const std::deque<Entry>& queue) {
+      return !queue.empty() && queue.front().since <= since;
+    };
+    if (!due(lane.spill) && !due(lane.parked_spill)) continue;
+    for (Entry& entry : std::exchange(lane.parked_spill, {})) take_back(entry);
     if (lane.leaving == 0) lane.moved = 0;
     lane.leaving += lane.spill.size();
     for (Entry& entry : std::exchange(lane.spill, {})) {
