@@ -6,21 +6,9 @@
 #include "base/check.h"
 #include "engines/mosquitto/mosquitto_engine.h"
 #include "posix/system.h"
+#include "runtime/logins.h"
 
 namespace holdfast::runtime {
-
-namespace {
-
-constexpr std::size_t kPasswordFileMax = 4096;
-
-/// The first line of a password file.
-Result<std::string> read_password(const std::filesystem::path& file) {
-  Result<std::string> text = posix::read_file(file, kPasswordFileMax);
-  if (!text.ok()) return text;
-  return text->substr(0, text->find_first_of("\r\n"));
-}
-
-}  // namespace
 
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
                Storage& storage, Config config, const outbox::RecoveryReport& store)
@@ -28,7 +16,6 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       clock_(clock),
       outlet_(outlet),
       storage_(storage),
-      password_file_(config.password_file),
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
@@ -71,9 +58,6 @@ void Driver::turn() {
     turn_posted_ = false;
   }
   for (device::Event& event : events) {
-    if (const auto* reload = std::get_if<device::Reload>(&event)) {
-      password_file_ = reload->config->password_file;
-    }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
   settle_turn();
@@ -113,28 +97,13 @@ void Driver::network_changed(bool gained) {
 
 void Driver::act(device::EngineConnect& action) {
   env::ConnectRequest& request = *action.request;
-  if (!fill_in(request.password, password_file_, request.attempt, "connection.password_file") ||
-      !fill_in(request.proxy_password, request.proxy.password_file, request.attempt,
-               "proxy.password_file")) {
+  if (Status filled = fill_in_logins(request, clock_.wall()); !filled) {
+    enqueue(device::EngineFailed{request.attempt,
+                                 {Verdict::no_credentials, 0, std::move(filled).error().message}});
     return;
   }
   request.id_prefix = id_prefix_;
   engine_->connect(request);
-}
-
-/// False when the attempt has failed for want of the password.
-bool Driver::fill_in(std::string& password, const std::filesystem::path& file,
-                     env::AttemptId attempt, std::string_view key) {
-  if (file.empty()) return true;
-  Result<std::string> read = read_password(file);
-  if (!read) {
-    enqueue(device::EngineFailed{
-        attempt,
-        {Verdict::no_credentials, 0, read.error().message + "; check " + std::string(key)}});
-    return false;
-  }
-  password = std::move(read).value();
-  return true;
 }
 
 void Driver::act(device::EnginePublish& action) {

@@ -70,8 +70,6 @@ class Driver final : public env::EngineSink {
   void make_engine();
   void network_changed(bool gained);
   /// Tells the core that the engine would not take this request.
-  [[nodiscard]] bool fill_in(std::string& password, const std::filesystem::path& file,
-                             env::AttemptId attempt, std::string_view key);
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
@@ -95,7 +93,6 @@ class Driver final : public env::EngineSink {
   env::Clock& clock_;
   Outlet& outlet_;
   Storage& storage_;
-  std::filesystem::path password_file_;
   std::uint32_t id_prefix_ = 0;
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_
