@@ -113,8 +113,8 @@ void Supervisor::reconnect_now(BootTime now) {
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
 }
 
-void Supervisor::network_changed(BootTime now) {
-  if (policy_of(verdict_).network) reconnect_now(now);
+void Supervisor::changed(BootTime now, Mend what) {
+  if (policy_of(verdict_).mended_by(what)) reconnect_now(now);
 }
 
 void Supervisor::reconfigure(BootTime now, const Config& config) {

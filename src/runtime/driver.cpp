@@ -11,7 +11,7 @@
 namespace holdfast::runtime {
 
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-               Storage& storage, Config config, const outbox::RecoveryReport& store)
+               Storage& storage, const Config& config, const outbox::RecoveryReport& store)
     : loop_(loop),
       clock_(clock),
       outlet_(outlet),
@@ -19,10 +19,15 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      core_(std::move(config), random, device::opening_of(store)),
+      core_(config, random, device::opening_of(store)),
+      clock_watch_(loop, [this] { enqueue(device::Changed{link::Mend::clock}); }),
+      file_watch_(loop, [this] { enqueue(device::Changed{link::Mend::credentials}); }),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
-  if (!network_.problem().empty()) outlet_.log(LogLevel::warning, network_.problem());
+  file_watch_.watch(login_files(config));
+  for (const std::string& problem : {network_.problem(), file_watch_.problem()}) {
+    if (!problem.empty()) outlet_.log(LogLevel::warning, problem);
+  }
 }
 
 Driver::~Driver() = default;
@@ -58,6 +63,9 @@ void Driver::turn() {
     turn_posted_ = false;
   }
   for (device::Event& event : events) {
+    if (const auto* reload = std::get_if<device::Reload>(&event)) {
+      file_watch_.watch(login_files(*reload->config));
+    }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
   settle_turn();
@@ -92,7 +100,7 @@ void Driver::carry_out(device::Actions actions) {
 
 void Driver::network_changed(bool gained) {
   if (engine_) engine_->network_changed(gained);
-  if (gained) enqueue(device::NetworkChanged{});
+  if (gained) enqueue(device::Changed{link::Mend::network});
 }
 
 void Driver::act(device::EngineConnect& action) {

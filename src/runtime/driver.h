@@ -20,7 +20,9 @@
 #include "env/random.h"
 #include "env/resolver.h"
 #include "holdfast/device.h"
+#include "posix/clock_watch.h"
 #include "posix/event_loop.h"
+#include "posix/file_watch.h"
 #include "posix/network.h"
 #include "runtime/storage.h"
 
@@ -42,7 +44,7 @@ class Outlet {
 class Driver final : public env::EngineSink {
  public:
   Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-         Storage& storage, Config config, const outbox::RecoveryReport& store);
+         Storage& storage, const Config& config, const outbox::RecoveryReport& store);
   ~Driver() override;
 
   /// Makes the first attempt. Call once, on the loop thread.
@@ -105,6 +107,8 @@ class Driver final : public env::EngineSink {
   std::unique_ptr<env::Resolver> resolver_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
+  posix::ClockWatch clock_watch_;
+  posix::FileWatch file_watch_;
   posix::NetworkWatch network_;  // last: destroyed first
 };
 

@@ -165,6 +165,12 @@ Result<AwsKeys> read_keys(const SigV4Config& sigv4, WallTime now) {
 
 }  // namespace
 
+std::vector<fs::path> login_files(const Config& config) {
+  return {config.tls.ca_file,  config.tls.cert_file,       config.tls.key_file,
+          config.tls.pin_file, config.proxy.password_file, config.sigv4.credentials_file,
+          config.password_file};
+}
+
 Result<AwsKeys> parse_aws_keys(std::string_view text, std::string_view profile) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   const bool braces = first != std::string_view::npos && text[first] == '{';

@@ -4,7 +4,10 @@
 // Errors: name the file and the configuration's key; never what stands in the file.
 #pragma once
 
+#include <filesystem>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "env/engine.h"
@@ -16,6 +19,9 @@ namespace holdfast::runtime {
 /// Reads the files that `request` names into it, and signs its path if `sigv4` asks for it.
 /// Errors: what is missing, unreadable, damaged or expired.
 [[nodiscard]] Status fill_in_logins(env::ConnectRequest& request, WallTime now);
+
+/// The files that decide whether the broker lets the device in: certificates, keys, passwords.
+[[nodiscard]] std::vector<std::filesystem::path> login_files(const Config& config);
 
 /// Keys in the content of a file: a section `profile` as the AWS command line has it, or, if it
 /// begins with {, JSON as the credential provider of AWS IoT Core or a `credential_process` gives.
