@@ -491,7 +491,10 @@ struct Core::Impl {
     suspicion.try_now(now);
     supervisor.reconnect_now(now);
   }
-  void on(const NetworkChanged&) { supervisor.network_changed(now); }
+  void on(const Changed& change) {
+    if (change.what == link::Mend::credentials) suspicion.try_now(now);
+    supervisor.changed(now, change.what);
+  }
 
   void on(const Reload& reload) {
     if (stopping) return;

@@ -16,6 +16,7 @@
 #include "holdfast/config.h"
 #include "holdfast/device.h"
 #include "holdfast/types.h"
+#include "link/policy.h"
 
 namespace holdfast::device {
 
@@ -127,8 +128,10 @@ struct EngineMessage {
 
 /// Somebody asks for an attempt now: the application, or whoever changed the credentials.
 struct ReconnectNow {};
-/// A carrier, an address or a default route has come.
-struct NetworkChanged {};
+/// Something has changed around the device that may end what keeps it from connecting.
+struct Changed {
+  link::Mend what = link::Mend::network;
+};
 struct Reload {
   std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
@@ -141,7 +144,7 @@ struct StoreClosed {};
 using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
                            StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
                            EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
-                           EngineMessage, ReconnectNow, NetworkChanged, Reload, Stop, StoreClosed>;
+                           EngineMessage, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
