@@ -154,9 +154,7 @@ class FuzzStore {
     end(found, settle.delivered, settle.reason);
   }
   void take(const device::StoreFetch& fetch, Choices&, BootTime) { fetches_.push_back(fetch); }
-  void take(const device::StoreFetchParked& fetch, Choices&, BootTime) {
-    trials_.push_back(fetch);
-  }
+  void take(const device::StoreFetchParked& fetch, Choices&, BootTime) { trials_.push_back(fetch); }
   void take(const device::StorePark& park, Choices&, BootTime) {
     parked_ = {park.topics.begin(), park.topics.end()};
   }

@@ -140,7 +140,7 @@ DeviceScenario region_loss() {
 DeviceScenario policy() {
   DeviceScenario s = field();
   s.name = "policy";
-  s.what = "a policy that denies one topic or filter after the other, for hours, most by hanging up";
+  s.what = "a policy that denies one topic or filter after the other, for hours";
   s.duration = hours(36);
   s.incident_gap = minutes(20);
   s.longest_outage = minutes(2);
@@ -156,10 +156,9 @@ DeviceScenario policy() {
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
-  static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
-                                               never_acks(), session_lost(), offline_weeks(),
-                                               take_over(),  ten_years(),    region_loss(),
-                                               policy()};
+  static const std::vector<DeviceScenario> all{
+      field(),         flapping(),  kick(),      never_acks(),  session_lost(),
+      offline_weeks(), take_over(), ten_years(), region_loss(), policy()};
   return all;
 }
 

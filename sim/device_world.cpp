@@ -608,9 +608,9 @@ void DeviceWorld::check_blame(const DeviceState& state) {
   if (!scenario_.policy) return;
   for (const auto& [name, count] : broker_.hang_ups()) {
     if (count <= kHangUpsMost) continue;
-    const bool shown = std::any_of(
-        state.quarantine.begin(), state.quarantine.end(),
-        [&, n = name](const Quarantined& q) { return q.name == n && q.confirmed; });
+    const bool shown =
+        std::any_of(state.quarantine.begin(), state.quarantine.end(),
+                    [&, n = name](const Quarantined& q) { return q.name == n && q.confirmed; });
     sim_.checks.expect(Check::blame, shown, [&, n = name, c = count] {
       return n + " has ended " + std::to_string(c) + " connections, and is not named";
     });
@@ -622,9 +622,8 @@ void DeviceWorld::check_allowed() {
   sim_.after(minutes(1), Side::world, [this] {
     if (sim_.faults.healed()) return;
     const bool works = core_ && !stopping_ && sim_.now >= suspended_until_;
-    book_.check_allowed([&](const std::string& topic) {
-      return !works || broker_.denies(topic) || aside(topic);
-    });
+    book_.check_allowed(
+        [&](const std::string& topic) { return !works || broker_.denies(topic) || aside(topic); });
     check_allowed();
   });
 }

@@ -231,9 +231,8 @@ void MessageBook::check_allowed(const std::function<bool(const std::string& topi
     const Record& r = records_[i];
     if (r.state != State::accepted) continue;
     const SimTime since = std::max(r.published_at, excused_at_[topic_of(r.lane, r.retain)]);
-    sim_.checks.expect(Check::denied_alone, sim_.now - since < kMost, [&] {
-      return name(r) + " is allowed, and waits beside what is denied";
-    });
+    sim_.checks.expect(Check::denied_alone, sim_.now - since < kMost,
+                       [&] { return name(r) + " is allowed, and waits beside what is denied"; });
   }
 }
 
@@ -668,9 +667,8 @@ void MessageBook::judge() {
     if (r.state == State::rejected || r.state == State::vanished) continue;
     const bool over = r.state == State::delivered || r.state == State::dropped;
     const bool there = r.state != State::delivered || r.received || r.qos == Qos::at_most_once;
-    const bool refused =
-        r.state != State::dropped || r.reason != DropReason::refused || r.denied ||
-        r.engine_kept || ever_parted_.contains(r.lane);
+    const bool refused = r.state != State::dropped || r.reason != DropReason::refused || r.denied ||
+                         r.engine_kept || ever_parted_.contains(r.lane);
     sim_.checks.expect(Check::no_loss, over && there && refused,
                        [&] { return name(r) + " has no end, or one that did not happen"; });
   }

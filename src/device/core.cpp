@@ -397,8 +397,7 @@ struct Core::Impl {
 
   /// A PUBACK, for what is suspected or denied.
   void hear(const EnginePublished& published) {
-    const bool denied =
-        flow::meaning_of(published.reason_code) == flow::AckMeaning::denied;
+    const bool denied = flow::meaning_of(published.reason_code) == flow::AckMeaning::denied;
     if (suspicion.idle() && !denied) return;
     const MessagePtr message = sender.in_flight(published.token);
     if (!message) return;

@@ -229,11 +229,10 @@ struct Log {
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
-using Action =
-    std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
-                 StoreSettle, StoreClose, EngineConnect, EnginePublish, EngineSubscribe,
-                 EngineUnsubscribe, EngineDisconnect, EngineAbort, GiveReceipt, GiveMessage,
-                 GiveConnection, Log, Stopped>;
+using Action = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack,
+                            StoreEvict, StoreSettle, StoreClose, EngineConnect, EnginePublish,
+                            EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
+                            GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

@@ -87,8 +87,8 @@ class Policed : public testing::Test {
   }
 
   Config config_;
-  std::set<std::string> denied_;    ///< Topics and filters.
-  bool answers_ = false;            ///< It says 0x87 instead of hanging up.
+  std::set<std::string> denied_;  ///< Topics and filters.
+  bool answers_ = false;          ///< It says 0x87 instead of hanging up.
   std::optional<std::uint32_t> message_expiry_;
   std::map<std::string, std::vector<std::uint64_t>> arrived_;  ///< By topic, in order, numbers.
   std::set<std::string> filters_;

@@ -8,8 +8,8 @@
 namespace holdfast::flow {
 
 void Sender::park(Names topics) {
-  const bool released = !std::includes(topics.begin(), topics.end(), parked_topics_.begin(),
-                                       parked_topics_.end());
+  const bool released =
+      !std::includes(topics.begin(), topics.end(), parked_topics_.begin(), parked_topics_.end());
   parked_topics_ = std::move(topics);
   if (!parked_topics_.contains(trial_topic_) && !trying()) trial_topic_.clear();
   if (!released) return;
@@ -105,7 +105,8 @@ void Sender::begin_trial(BootTime now, std::string topic, std::optional<Duration
 }
 
 bool Sender::fetched_parked(BootTime now, const std::string& topic, MessagePtr message) {
-  const bool wanted = connected_ && trial_topic_ == topic && !trial_ && trial_token_ == 0 && !trial_written_;
+  const bool wanted =
+      connected_ && trial_topic_ == topic && !trial_ && trial_token_ == 0 && !trial_written_;
   if (message) insert({std::move(message), now});
   if (!wanted) return true;
   if (take_parked(topic)) return true;

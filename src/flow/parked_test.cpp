@@ -103,11 +103,9 @@ TEST(Parked, ADeniedMessageIsDroppedWhereNoneIsKept) {
   EXPECT_EQ(bench.work.settled[0].code, 0x87);
 }
 
-TEST(Parked, ARetainedOneThatWasDeniedNeverTakesTheplaceOfALaterOne) {
+TEST(Parked, ARetainedOneThatWasDeniedNeverTakesThePlaceOfALaterOne) {
   Bench bench;
-  const auto retained = [](MessageId id) {
-    return Bench::make(id, "a", Qos::at_least_once, true);
-  };
+  const auto retained = [](MessageId id) { return Bench::make(id, "a", Qos::at_least_once, true); };
   bench.fetched({retained(1), retained(2)});
   EXPECT_EQ(bench.send(), (Tokens{1, 2}));
   bench.sender.park({"a"});
@@ -144,8 +142,7 @@ TEST(Parked, ATrialOfWhatIsNeverAnsweredWaitsUntilItHasSurvived) {
   Bench bench;
   bench.sender.park({"a"});
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
-  EXPECT_TRUE(
-      bench.sender.fetched_parked(bench.now, "a", Bench::make(1, "a", Qos::at_most_once)));
+  EXPECT_TRUE(bench.sender.fetched_parked(bench.now, "a", Bench::make(1, "a", Qos::at_most_once)));
   EXPECT_EQ(bench.send(), Tokens{1});
   bench.sender.published(bench.now, 1, 0, bench.work);
   bench.fetched({Bench::make(2, "b")});

@@ -471,7 +471,8 @@ BootTime Sender::next_wake() const {
   if (!connected_) return kNever;
   BootTime at = delayed_.empty() ? kNever : delayed_.begin()->first;
   if (flight_.size() >= room() || trying()) return at;
-  if (birth_ && !volatile_only_ && !is_parked(*birth_)) at = std::min(at, std::max(birth_at_, pace_at()));
+  if (birth_ && !volatile_only_ && !is_parked(*birth_))
+    at = std::min(at, std::max(birth_at_, pace_at()));
   if (sendable()) at = std::min(at, pace_at());
   return at;
 }

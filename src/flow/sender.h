@@ -309,8 +309,8 @@ class Sender {
   };
   std::map<MessageId, SentBefore> sent_before_;
   std::deque<OpenOperation> written_;  ///< QoS 0, by this connection; the last kWrittenMost.
-  std::optional<Entry> birth_;  ///< Put off until ...
-  BootTime birth_at_ = kNever;  ///< ... then.
+  std::optional<Entry> birth_;         ///< Put off until ...
+  BootTime birth_at_ = kNever;         ///< ... then.
   std::uint64_t last_turn_ = 0;
   std::unordered_set<MessageId> superseded_;  ///< Held here, durable.
   MessageId last_stored_ = 0;

@@ -44,7 +44,7 @@ inline constexpr std::uint32_t kStrikes = 4;
 inline constexpr Duration kControl = std::chrono::seconds(30);
 /// What is not denied after this long, since no connection lasts, is let go.
 inline constexpr Duration kDoubtMost = std::chrono::minutes(10);
-/// One operation at a time for so long in one connection: what is suspected does not come, it seems.
+/// One operation at a time for so long in one connection: then what is suspected may not come.
 inline constexpr Duration kCarefulMost = std::chrono::seconds(60);
 /// What is denied is tried again after this long, doubling up to the cap.
 inline constexpr Duration kTrialFirst = std::chrono::minutes(5);

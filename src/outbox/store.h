@@ -111,7 +111,7 @@ class Store final : public Outbox {
       parked,  // of one topic
     };
     For what = For::next;
-    const std::string* topic = nullptr;   // when `parked`
+    const std::string* topic = nullptr;  // when `parked`
     std::optional<Duration> patience{};  // older ones of it are given up
   };
 

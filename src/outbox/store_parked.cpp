@@ -9,8 +9,8 @@ void Store::park(std::vector<std::string> topics) {
   HF_CHECK(!closed_);
   std::set<std::string, std::less<>> wanted;
   for (std::string& topic : topics) wanted.insert(std::move(topic));
-  const bool released = !std::includes(wanted.begin(), wanted.end(), parked_topics_.begin(),
-                                       parked_topics_.end());
+  const bool released =
+      !std::includes(wanted.begin(), wanted.end(), parked_topics_.begin(), parked_topics_.end());
   parked_topics_ = std::move(wanted);
   if (released) rewind_all();
 }
