@@ -1,3 +1,4 @@
+// holdfast history: the entries of the local API, or of a directory, for people and programs.
 #include "history.h"
 
 #include <array>
