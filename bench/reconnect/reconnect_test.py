@@ -135,8 +135,12 @@ class Tables(unittest.TestCase):
                          "0.50 (0.50), 1 of 1 never left")
         self.assertEqual(table.back_cell([]), "–")
 
-    def test_a_silence_that_was_not_noticed_says_how_long_it_was(self):
-        self.assertEqual(table.notice_cell([sample(1, outage="silent")]), "**1 of 1 not** in 90.0")
+    def test_who_never_noticed_is_told_apart(self):
+        seen = sample(1, outage="silent", noticed=20.0)
+        self.assertEqual(table.notice_cell([sample(1, outage="silent"), seen]),
+                         "20.0 (20.0); 1 of 2 never")
+        self.assertEqual(table.notice_cell([sample(1, outage="silent")]), "1 of 1 never")
+        self.assertEqual(table.notice_cell([]), "–")
 
     def goals(self, samples=(), costs=(), hangs=None):
         return {what: met for what, _, _, met in table.goals(list(samples), list(costs), hangs)}

@@ -55,10 +55,12 @@ def back_cell(samples):
 
 
 def notice_cell(samples):
-    """Of silence: what was not noticed while it lasted counts as missing."""
-    lasted = ALL[samples[0].outage].seconds if samples else 0
-    return spread([each.noticed for each in samples if each.noticed is not None],
-                  [lasted for each in samples if each.noticed is None])
+    """Of those that said so before they were back."""
+    said = [each.noticed for each in samples if each.noticed is not None]
+    silent = len(samples) - len(said)
+    words = [spread(said)] if said else []
+    words += [f"{silent} of {len(samples)} never"] if silent else []
+    return "; ".join(words) or "–"
 
 
 def kinds_in(rows):
