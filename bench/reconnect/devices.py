@@ -160,6 +160,9 @@ class Device:
             return None
 
     def close(self):
+        """At once: there are many of them."""
+        self.program.hold()
+        self.program.signal(signal.SIGKILL)
         self.program.close()
 
 

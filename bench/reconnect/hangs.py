@@ -199,12 +199,12 @@ class Farm:
     def run(self, total, say):
         """So many faults, over all agents; a summary."""
         self.left, begin = total, time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(self.count) as pool:
-            jobs = [pool.submit(self._run_one, each, say) for each in self.agents]
-            while concurrent.futures.wait(jobs, TOLD_SECONDS).not_done:
-                say(f"{len(self.took):,} faults, {len(self.hangs)} hangs")
-            for each in jobs:
-                each.result()
+        pool = concurrent.futures.ThreadPoolExecutor(self.count)
+        jobs = [pool.submit(self._run_one, each, say) for each in self.agents]
+        while concurrent.futures.wait(jobs, TOLD_SECONDS).not_done:
+            say(f"{len(self.took):,} faults, {len(self.hangs)} hangs")
+        for each in jobs:
+            each.result()
         return self.summary(round(time.monotonic() - begin))
 
     def _run_one(self, agent, say):
@@ -237,8 +237,17 @@ class Farm:
         agent.api.close()
         agent.open_api()
 
+    def ledgers(self):
+        """Once nothing waits any more, or the bound has passed."""
+        deadline = time.monotonic() + BOUND
+        while True:
+            found = [each.status()["ledger"] for each in self.agents]
+            if time.monotonic() > deadline or not any(each["pending"] for each in found):
+                return found
+            time.sleep(1)
+
     def summary(self, seconds):
-        ledgers = [each.status()["ledger"] for each in self.agents]
+        ledgers = self.ledgers()
         accepted, delivered, pending = (sum(each[name] for each in ledgers)
                                         for name in ("accepted", "delivered", "pending"))
         dropped = sum(sum(each["dropped"].values()) for each in ledgers)

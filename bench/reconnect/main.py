@@ -65,6 +65,7 @@ class Plan:
     def __init__(self, asked):
         names = ["link-20", "link-60", "flap-3", "route-20", "address-20", "silent"]
         self.patience = None  # in place of an outage's own
+        self.stable, self.agents = outages.STABLE_SECONDS, AGENTS
         lanes, rounds = (4, 3) if asked.full else (4, 1)
         self.lanes = [(names[i:] + names[:i]) * rounds for i in range(lanes)]
         self.idle = [["silent-idle"] * (6 if asked.full else 3)] * 2
@@ -74,14 +75,17 @@ class Plan:
         self.faults = asked.faults or (10_000 if asked.full else 600)
         if asked.quick:
             self.lanes, self.idle, self.brokers = [["link-20"], ["silent-40"]], [], ["broker-5"]
-            self.down_settles, self.down_seconds, self.patience = 40, 60, 30
-            self.faults = asked.faults or 100
+            self.down_settles, self.down_seconds, self.patience = 40, 60, 25
+            self.faults, self.stable, self.agents = asked.faults or 60, outages.FRESH_SECONDS, 16
         if "outages" not in asked.only:
             self.lanes, self.idle, self.brokers = [], [], []
 
 
+BEGUN = time.monotonic()
+
+
 def say(text):
-    print(f"reconnect: {text}", file=sys.stderr, flush=True)
+    print(f"reconnect: {time.monotonic() - BEGUN:.0f} s: {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -121,14 +125,13 @@ class Bench:
     def run(self):
         self.down.cut_off()
         begin = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(max(
-                1, len(self.lanes) + len(self.idle) + 1)) as pool:
-            jobs = [pool.submit(self.run_lane, i, devices, names)
-                    for i, (devices, names) in enumerate([*zip(self.lanes, self.plan.lanes),
-                                                          *zip(self.idle, self.plan.idle)])]
-            settling = pool.submit(self.let_down_settle, begin)
-            for job in (*jobs, settling):
-                job.result()
+        # Not as a context: who is interrupted does not wait for outages to end.
+        pool = concurrent.futures.ThreadPoolExecutor(len(self.lanes) + len(self.idle) + 1)
+        jobs = [pool.submit(self.run_lane, i, devices, names)
+                for i, (devices, names) in enumerate([*zip(self.lanes, self.plan.lanes),
+                                                      *zip(self.idle, self.plan.idle)])]
+        for job in (*jobs, pool.submit(self.let_down_settle, begin)):
+            job.result()
         for name in self.plan.brokers:
             self.run_broker(name)
         if self.down.devices:
@@ -152,11 +155,11 @@ class Bench:
         stable = outages.FRESH_SECONDS
         for name in names:
             self.take(name, self.trial(outages.Trial, name, members, number).run(stable))
-            stable = outages.STABLE_SECONDS
+            stable = self.plan.stable
 
     def run_broker(self, name):
         trial = self.trial(outages.BrokerTrial, name, sum(self.lanes, []))
-        self.take(name, trial.run_with(self.yard))
+        self.take(name, trial.run_with(self.yard, self.plan.stable))
 
     def take(self, name, samples):
         self.samples += samples
@@ -199,7 +202,7 @@ def read(words):
 
 def run_hangs(asked, plan, folder):
     (folder / "hangs").mkdir()
-    farm = hangs.Farm(folder / "hangs", asked.build / "bin", min(AGENTS, plan.faults), asked.seed,
+    farm = hangs.Farm(folder / "hangs", asked.build / "bin", min(plan.agents, plan.faults), asked.seed,
                       asked.keep)
     say(f"{plan.faults:,} faults against {farm.count} agents, seed {asked.seed}")
     try:
@@ -218,12 +221,21 @@ def run_hangs(asked, plan, folder):
     return found
 
 
-def machine():
+def build_type(program):
+    """Of the build that made it, as CMake calls it."""
+    cache = program.resolve().parents[1] / "CMakeCache.txt"
+    lines = cache.read_text(encoding="utf-8").splitlines() if cache.exists() else []
+    return next((line.partition("=")[2] for line in lines
+                 if line.startswith("CMAKE_BUILD_TYPE")), "") or "unknown"
+
+
+def machine(asked):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":", 1)[1].strip() for line in file
                       if line.startswith("model name")), "unknown")
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{model}, {os.cpu_count()} CPUs; Linux {os.uname().release}; load at the end {load}"
+    return (f"{model}, {os.cpu_count()} CPUs; Linux {os.uname().release}; load at the end {load}; "
+            f"build {build_type(asked.build / 'bin' / 'host-telemetry')}")
 
 
 def measure(asked):
@@ -251,7 +263,7 @@ def measure(asked):
             say(f"kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    about = {"date": datetime.date.today().isoformat(), "machine": machine(),
+    about = {"date": datetime.date.today().isoformat(), "machine": machine(asked),
              "command": " ".join(["tools/bench reconnect", *sys.argv[1:]]),
              "commit": commit_of(ROOT)}
     made = table.document(about, table.samples_of(kept), table.costs_of(kept), kept["hangs"])
@@ -278,7 +290,8 @@ def main():
         print(f"tools/bench reconnect: {trouble}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
-        return 130
+        sys.stderr.flush()
+        os._exit(130)  # all is cleaned up; threads of outages that go on are not waited for
     return 0
 
 

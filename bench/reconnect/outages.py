@@ -33,21 +33,21 @@ def carrier(seconds):
 LINK, BROKER, SILENT = "link", "broker", "silent"
 ALL = {each.name: each for each in (
     Outage("link-20", carrier(20), 20, "unplug", "plug", 90, LINK),
-    Outage("link-60", carrier(60), 60, "unplug", "plug", 130, LINK),
+    Outage("link-60", carrier(60), 60, "unplug", "plug", 90, LINK),
     Outage("flap-3", carrier(3), 3, "unplug", "plug", 60, LINK),
     Outage("route-20", "its default route is gone for 20 s", 20, "take_route", "give_route", 90,
            LINK),
     Outage("address-20", "its address and routes are gone for 20 s", 20, "take_address",
            "give_address", 90, LINK),
-    Outage("broker-5", "the broker is killed and there again after 5 s", 5, None, None, 150,
+    Outage("broker-5", "the broker is killed and there again after 5 s", 5, None, None, 75,
            BROKER),
-    Outage("broker-60", "the broker is killed and there again after 60 s", 60, None, None, 150,
+    Outage("broker-60", "the broker is killed and there again after 60 s", 60, None, None, 130,
            BROKER),
-    Outage("silent", "90 s of silence both ways while it publishes", 90, "silence", "speak", 130,
+    Outage("silent", "90 s of silence both ways while it publishes", 90, "silence", "speak", 100,
            SILENT),
     Outage("silent-40", "40 s of silence both ways while it publishes", 40, "silence", "speak", 90,
            SILENT),
-    Outage("silent-idle", "90 s of silence both ways while it is idle", 90, "silence", "speak", 130,
+    Outage("silent-idle", "90 s of silence both ways while it is idle", 90, "silence", "speak", 100,
            SILENT),
 )}
 
@@ -96,7 +96,7 @@ class Trial:
                 each.name for each in self.devices if each.life.current is None))
         self.wait(lambda: all_for(stable), 3 * stable)
 
-    def run(self, stable=STABLE_SECONDS):
+    def run(self, stable):
         """Of an outage at the devices' own outlets; the samples."""
         self.settle(stable)
         for each in self.devices:
@@ -153,8 +153,8 @@ class Trial:
 class BrokerTrial(Trial):
     """The broker goes, so it is all devices that have it."""
 
-    def run_with(self, yard):
-        self.settle()
+    def run_with(self, yard, stable):
+        self.settle(stable)
         moment = time.monotonic()
         self.cut = dict.fromkeys(self.devices, moment)
         yard.kill_broker()

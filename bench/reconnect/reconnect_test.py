@@ -211,7 +211,7 @@ class Faults(unittest.TestCase):
 class Options(unittest.TestCase):
     def test_a_quick_run_has_few_lanes_and_a_part_alone_has_no_other(self):
         plan = bench.Plan(bench.read(["--quick"]))
-        self.assertEqual((len(plan.lanes), plan.faults), (2, 100))
+        self.assertEqual((len(plan.lanes), plan.faults), (2, 60))
         plan = bench.Plan(bench.read(["--only", "hangs", "--faults", "7"]))
         self.assertEqual((plan.lanes, plan.brokers, plan.faults), ([], [], 7))
 
