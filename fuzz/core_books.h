@@ -79,6 +79,13 @@ class CoreBooks {
     count(settle.delivered, settle.reason);
   }
 
+  void gives_back(const device::StoreGiveBack& back) {
+    const auto found = held_.find(back.id);
+    require(found != held_.end(), "given back, but not held");
+    held_bytes_ -= found->second;
+    held_.erase(found);
+  }
+
   void appends(const device::StoreAppend& append) {
     for (const auto& item : append.items) {
       if (item.message->alias != 0) {
@@ -206,6 +213,11 @@ class CoreBooks {
       held_.emplace(message->id, message->cost());
       held_bytes_ += message->cost();
     }
+  }
+  void sees_what(const device::StoreFetchedParked& fetched) {
+    if (!fetched.message) return;
+    held_.emplace(fetched.message->id, fetched.message->cost());
+    held_bytes_ += fetched.message->cost();
   }
   void sees_what(const device::StoreNews& news) {
     for (const auto& [id, reason] : news.dropped) count(false, reason);

@@ -226,8 +226,8 @@ TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
   bench.run_for(seconds(2));
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken);
   bench.lines();
-  bench.published(flow::kBirthToken, 0x87);
-  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x87)"});
+  bench.published(flow::kBirthToken, 0x90);
+  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x90)"});
   bench.run_for(seconds(5));
   EXPECT_EQ(bench.count<EnginePublish>(), 0U);
 }
