@@ -32,6 +32,8 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
+      addresses_(clock, storage, config.outbox.directory,
+                 [&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); }),
       core_(std::move(config), random, device::opening_of(store)),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
@@ -119,6 +121,7 @@ void Driver::act(device::EngineConnect& action) {
     return;
   }
   request.id_prefix = id_prefix_;
+  request.addresses = &addresses_.book();
   engine_->connect(request);
 }
 

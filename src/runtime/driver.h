@@ -22,6 +22,7 @@
 #include "holdfast/device.h"
 #include "posix/event_loop.h"
 #include "posix/network.h"
+#include "runtime/address_file.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -106,6 +107,7 @@ class Driver final : public env::EngineSink {
   BootTime armed_for_ = kNever;
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
+  AddressFile addresses_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   posix::NetworkWatch network_;  // last: destroyed first

@@ -23,7 +23,8 @@ transport::Target target_of(const env::ConnectRequest& request) {
           request.tls,
           request.resolve_timeout,
           request.connect_timeout,
-          request.silent_after};
+          request.silent_after,
+          request.addresses};
 }
 
 std::string not_mqtt(std::uint8_t first_byte) {
@@ -196,7 +197,14 @@ void Attempt::on(const Accepted& event) {
   const Seconds server = event.info.server_keep_alive;
   ping_every_ = Duration(server.count() > 0 ? server : request_.keep_alive) * 9 / 10;
   watch_peer();
-  sink_.engine_up(request_.attempt, event.info);
+  connector_->let_in();
+  env::UpInfo info = event.info;
+  if (const env::Failure* why = connector_->unresolved()) {
+    info.despite = env::Failure{
+        why->verdict, 0,
+        "name service failed (" + why->detail + "); used last good address " + description_};
+  }
+  sink_.engine_up(request_.attempt, info);
 }
 
 void Attempt::on(const Refused& event) {
@@ -384,6 +392,7 @@ void Attempt::end(env::Failure failure) {
   if (state_ == State::ended) return;
   const auto self = shared_from_this();
   const bool was_up = state_ == State::up || state_ == State::leaving;
+  if (bridge_) connector_->ended(failure.verdict);
   state_ = State::ended;
   release();
   if (failure.detail.size() > limits::kErrorDetailMax) {
