@@ -191,6 +191,7 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
 
+// Field lesson 33.
 TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
   Bench bench;
   bench.start();
@@ -230,6 +231,7 @@ TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
   EXPECT_EQ(bench.count<EnginePublish>(), 0U);
 }
 
+// Field lesson 3.
 TEST(Core, AnUnansweredMessageEndsTheConnectionInTime) {
   Bench bench;
   bench.start();
@@ -347,6 +349,7 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(bench.state().connection.state, LinkState::connected);
 }
 
+// Field lesson 32.
 TEST(Core, AMissingSubackEndsTheConnection) {
   Bench bench;
   bench.start();
@@ -357,6 +360,7 @@ TEST(Core, AMissingSubackEndsTheConnection) {
   EXPECT_EQ(bench.state().connection.verdict, Verdict::silent_peer);
 }
 
+// Field lesson 34.
 TEST(Core, EveryChangeOfTheConnectionIsGiven) {
   Bench bench;
   bench.start();
@@ -460,6 +464,7 @@ Duration stop(Bench& bench, Duration deadline, Duration store_takes, Duration en
   return bench.now - began;
 }
 
+// Field lesson 54.
 TEST(CoreStop, InEveryStateWithinTheDeadline) {
   using Prepare = void (*)(Bench&);
   const std::pair<const char*, Prepare> states[] = {

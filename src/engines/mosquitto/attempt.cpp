@@ -13,6 +13,8 @@ constexpr std::size_t kUnansweredMax = 1024;
 constexpr std::size_t kUnsubacksKept = 64;
 /// A way that was gone is often back at once: an address renewed, a plug put in again.
 constexpr Duration kWayGrace = std::chrono::seconds(1);
+/// Longest wait for a sign of life once the route has moved: a slow mobile network's round trip.
+constexpr Duration kWayProbe = std::chrono::seconds(5);
 
 transport::Target target_of(const env::ConnectRequest& request) {
   return {request.host,
@@ -133,16 +135,35 @@ void Attempt::disconnect() {
 void Attempt::network_changed(env::Resolver& resolver, bool gained) {
   if (state_ == State::opening) {
     if (gained && !connector_->reached()) start(resolver);
+  } else if (bridge_ && bridge_->way() == posix::Way::elsewhere) {
+    probe_way();
   } else if (bridge_ && bridge_->way() != posix::Way::stands) {
     way_timer_.arm_after(kWayGrace, [this] {
       const auto self = shared_from_this();
       const posix::Way way = bridge_->way();
       if (way == posix::Way::stands) return;
+      if (way == posix::Way::elsewhere) return probe_way();
       const bool link = way == posix::Way::link_down;
       end({link ? Verdict::link_down : Verdict::no_route, 0,
            std::string(posix::words_of(way)) + " (" + peer() + ")"});
     });
   }
+}
+
+/// Where a route has moved, what we send may be dropped without a word, by a NAT or a filter that
+/// does not know us there. Whether it is, the peer's answer tells; the usual wait is too long.
+void Attempt::probe_way() {
+  if (state_ != State::up) return;
+  const BootTime asked = clock_.now();
+  bridge_->ping();
+  if (state_ != State::up) return;
+  way_timer_.arm_after(kWayProbe, [this, asked] {
+    const auto self = shared_from_this();
+    if (state_ != State::up || bridge_->last_inbound() > asked) return;
+    end({Verdict::silent_peer, 0,
+         std::string(posix::words_of(posix::Way::elsewhere)) + ", and nothing comes from " +
+             peer() + " any more"});
+  });
 }
 
 void Attempt::abort() {
