@@ -193,6 +193,7 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
 
+// Field lesson 33.
 TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
   Bench bench;
   bench.start();
@@ -232,6 +233,7 @@ TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
   EXPECT_EQ(bench.count<EnginePublish>(), 0U);
 }
 
+// Field lesson 3.
 TEST(Core, AnUnansweredMessageEndsTheConnectionInTime) {
   Bench bench;
   bench.start();
@@ -349,6 +351,7 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(bench.state().connection.state, LinkState::connected);
 }
 
+// Field lesson 32.
 TEST(Core, AMissingSubackEndsTheConnection) {
   Bench bench;
   bench.start();
@@ -359,6 +362,7 @@ TEST(Core, AMissingSubackEndsTheConnection) {
   EXPECT_EQ(bench.state().connection.verdict, Verdict::silent_peer);
 }
 
+// Field lesson 34.
 TEST(Core, EveryChangeOfTheConnectionIsGiven) {
   Bench bench;
   bench.start();
@@ -503,6 +507,7 @@ TEST(Core, ADayWithoutABrokerLogsAtMost200Lines) {
   }
 }
 
+// Field lesson 54.
 TEST(CoreStop, InEveryStateWithinTheDeadline) {
   using Prepare = void (*)(Bench&);
   const std::pair<const char*, Prepare> states[] = {

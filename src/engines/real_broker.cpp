@@ -116,7 +116,7 @@ void make_pki(const std::filesystem::path& directory) {
 
 bool RealBroker::available() { return !find_mosquitto().empty(); }
 
-RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
+RealBroker::RealBroker(Way way, const std::string& address) : way_(way), port_(free_port()) {
   std::string name = (std::filesystem::temp_directory_path() / "broker-XXXXXX").string();
   require(mkdtemp(name.data()) != nullptr, "mkdtemp");
   directory_ = name;
@@ -127,9 +127,9 @@ RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
     // Version 2.0.11 does not start without a listener of the other kind, and knows addresses of
     // its libwebsockets in this domain only.
     conf << "listener 0 " << (directory_ / "broker.sock").string() << "\n";
-    conf << "listener " << port_ << " 127.0.0.1\nsocket_domain ipv4\nprotocol websockets\n";
+    conf << "listener " << port_ << ' ' << address << "\nsocket_domain ipv4\nprotocol websockets\n";
   } else {
-    conf << "listener " << port_ << " 127.0.0.1\n";
+    conf << "listener " << port_ << ' ' << address << "\n";
   }
   conf << "allow_anonymous true\npersistence false\nlog_dest stderr\nset_tcp_nodelay true\n"
        << "max_inflight_messages 1000\nmax_queued_messages 0\n";

@@ -459,6 +459,7 @@ TEST_F(LocalServerTest, OnlyOurUserRootAndTheGroupAreAllowed) {
   EXPECT_TRUE(peer.allowed) << "the same user";
 }
 
+// Field lesson 56.
 TEST_F(LocalServerTest, WithoutDescriptorsItPausesInsteadOfSpinning) {
   if (posix::kAddressSanitizer) GTEST_SKIP() << "the sanitizer's own checks need descriptors";
   rlimit before{};
