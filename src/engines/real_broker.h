@@ -1,12 +1,11 @@
 // A real mosquitto on 127.0.0.1 with its own directory and, if asked, its own CA. Test code only.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "engines/real_process.h"
 #include "holdfast/config.h"
 
 namespace holdfast::engines::test {
@@ -29,7 +28,7 @@ class RealBroker {
   RealBroker(const RealBroker&) = delete;
   RealBroker& operator=(const RealBroker&) = delete;
 
-  void kill();
+  void kill() { process_.kill(); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] TlsConfig tls() const;
   [[nodiscard]] Transport transport() const;
@@ -39,7 +38,7 @@ class RealBroker {
   std::filesystem::path directory_;
   Way way_ = Way::plain;
   std::uint16_t port_ = 0;
-  pid_t pid_ = -1;
+  RealProcess process_;
 };
 
 }  // namespace holdfast::engines::test
