@@ -5,6 +5,7 @@ function(holdfast_brokers_tests program)
     add_test(NAME ${program}.${broker} COMMAND ${program} --gtest_filter=*/${broker}_*)
     # Not any skipped case: it would hide a failed one.
     set_tests_properties(${program}.${broker} PROPERTIES LABELS brokers TIMEOUT 600
+                         FAIL_REGULAR_EXPRESSION "Running 0 tests"
                          SKIP_REGULAR_EXPRESSION "skipped for want of")
   endforeach()
 endfunction()

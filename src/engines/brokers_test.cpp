@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -187,6 +188,55 @@ TEST_P(Brokers, RetainedMessagesAreKeptReplacedAndCleared) {
   EXPECT_FALSE(later->sink.messages[0].retain);
 }
 
+TEST_P(Brokers, TopicsComeAsTheyWereSent) {
+  ASSERT_TRUE(harness.connect_up(request()));
+  EXPECT_EQ(subscribe(topic("#")), Codes{1});
+  std::vector<std::string> names;
+  for (const char* odd :
+       {"a.b", "/lead", "trail/", "a//b", "with space", "a:b,c;d=e&f", "100%", "back\\slash",
+        "under_score-dash", "\xC3\x84/\xE6\xBC\xA2\xE5\xAD\x97/\xF0\x9F\x94\x91"}) {
+    const std::string name = topic(odd);
+    if (name.find_first_of(kind().refuses_in_topics) != std::string::npos) continue;
+    EXPECT_EQ(publish(make_message(name, "x")), 0) << odd;
+    names.push_back(name);
+    if (kind().turns_dots_to_slashes) {
+      std::replace(names.back().begin(), names.back().end(), '.', '/');
+    }
+  }
+  ASSERT_TRUE(messages_are(names.size()));
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(sink.messages[i].topic, names[i]);
+
+  for (const char each : kind().refuses_in_topics) {
+    const std::string name = topic(std::string("a") + each + "b");
+    if (!sink.up()) {
+      ASSERT_TRUE(harness.connect_up(request()));
+    }
+    EXPECT_EQ(subscribe(name), Codes{0x80});
+    EXPECT_TRUE(sink.up());
+    EXPECT_EQ(publish(make_message(name, "x")), -1);
+    EXPECT_EQ(to_string(sink.failure.verdict), to_string(Verdict::server_gone));
+  }
+}
+
+TEST_P(Brokers, RetainedMessagesComeForFiltersToo) {
+  ASSERT_TRUE(harness.connect_up(request()));
+  for (const char* each : {"state/a", "state/b/c"}) {
+    StoredMessage retained = make_message(topic(each), each);
+    retained.retain = true;
+    EXPECT_GE(publish(retained), 0);
+  }
+  EXPECT_EQ(subscribe(topic("state/#")), Codes{1});
+  EXPECT_EQ(subscribe(topic("state/a")), Codes{1});
+  EXPECT_GE(publish(make_message(topic("state/live"), "live")), 0);
+  ASSERT_TRUE(harness.run_until(
+      [&] { return !sink.messages.empty() && text(sink.messages.back().payload) == "live"; }));
+  std::set<std::string> seen;
+  for (const InboundMessage& each : sink.messages) seen.insert(text(each.payload));
+  std::set<std::string> expected{"live", "state/a"};
+  if (kind().retained_for_wildcards) expected.insert("state/b/c");
+  EXPECT_EQ(seen, expected);
+}
+
 // ---- sessions and wills -------------------------------------------------------------------------
 
 TEST_P(Brokers, TheSessionAndItsMessagesAreKeptBetweenConnections) {
@@ -227,6 +277,51 @@ TEST_P(Brokers, TheWillIsPublishedOnAbortAndNotOnDisconnect) {
   ASSERT_TRUE(harness.run_until([&] { return watcher->sink.message_count == 1; }));
   EXPECT_EQ(watcher->sink.messages[0].topic, topic("will/second"));
   EXPECT_EQ(text(watcher->sink.messages[0].payload), "gone");
+}
+
+TEST_P(Brokers, ALongBacklogComesWholeAndInOrder) {
+  constexpr std::size_t kCount = 500;  // more than what most brokers give out at once
+  ASSERT_TRUE(harness.connect_up(request()));
+  EXPECT_EQ(subscribe(topic("kept")), Codes{1});
+  end();
+  const auto other = companion("other");
+  env::Token token = 0;
+  const auto refill = [&] {
+    while (other->sink.up() && token < kCount && token < other->sink.published.size() + 50) {
+      ++token;
+      ASSERT_TRUE(
+          other->engine->publish(token, make_message(topic("kept"), std::to_string(token))).ok());
+    }
+  };
+  other->sink.on_event = refill;
+  refill();
+  ASSERT_TRUE(harness.run_until(
+      [&] { return other->sink.published.size() == kCount || other->sink.ended(); }, seconds(60)));
+  other->sink.on_event = nullptr;
+  ASSERT_TRUE(harness.connect_up(request()));
+  ASSERT_TRUE(
+      harness.run_until([&] { return sink.message_count >= kCount || sink.ended(); }, seconds(60)))
+      << sink.message_count;
+  ASSERT_EQ(sink.message_count, kCount);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    ASSERT_EQ(text(sink.messages[i].payload), std::to_string(i + 1));
+  }
+}
+
+TEST_P(Brokers, ARetainedWillIsThereForLateComers) {
+  env::ConnectRequest willed = request();
+  willed.will = StatusMessage{topic("will"), "gone", Qos::at_least_once, true};
+  const auto live = companion("live");
+  EXPECT_EQ(subscribe(*live->engine, live->sink, {{topic("will"), Qos::at_least_once}}), Codes{1});
+  ASSERT_TRUE(harness.connect_up(willed));
+  engine().abort();
+  sink.expect_silence();
+  ASSERT_TRUE(harness.run_until([&] { return live->sink.message_count == 1; }));
+  const auto late = companion("late");
+  EXPECT_EQ(subscribe(*late->engine, late->sink, {{topic("will"), Qos::at_least_once}}), Codes{1});
+  ASSERT_TRUE(harness.run_until([&] { return late->sink.message_count == 1; }));
+  EXPECT_TRUE(late->sink.messages[0].retain);
+  EXPECT_EQ(text(late->sink.messages[0].payload), "gone");
 }
 
 // ---- the broker's own end -----------------------------------------------------------------------

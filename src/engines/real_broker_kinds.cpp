@@ -177,6 +177,8 @@ std::vector<BrokerKind> make_kinds() {
   rabbitmq.versions = {MqttVersion::v311};
   rabbitmq.wrong_password_v311 = Verdict::bad_credentials;
   rabbitmq.wrong_version = Verdict::server_gone;
+  rabbitmq.turns_dots_to_slashes = true;
+  rabbitmq.retained_for_wildcards = false;
   rabbitmq.retained_survive_kill = false;
   rabbitmq.program = rabbitmq_program;
   rabbitmq.write_files = write_rabbitmq;
@@ -187,6 +189,7 @@ std::vector<BrokerKind> make_kinds() {
   nats.name = "nats";
   nats.package = "nats-server";
   nats.versions = {MqttVersion::v311};
+  nats.refuses_in_topics = ". ";
   nats.program = nats_program;
   nats.write_files = write_nats;
   nats.start = start_nats;

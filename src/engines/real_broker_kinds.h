@@ -35,6 +35,12 @@ struct BrokerKind {
   bool names_takeover = true;
   /// In MQTT 5: its UNSUBACK says which filters it did not know.
   bool tells_no_subscription = true;
+  /// Characters that it takes in no topic: SUBACK 0x80, and a PUBLISH ends the connection.
+  std::string refuses_in_topics;
+  /// A message to `a.b` arrives as one to `a/b`.
+  bool turns_dots_to_slashes = false;
+  /// Retained messages come for filters with wildcards, too.
+  bool retained_for_wildcards = true;
   // What is promised to be there after a kill -9 and a restart: sessions, retained messages, and
   // all that it had acknowledged at that moment.
   bool sessions_survive_kill = true;
