@@ -279,6 +279,32 @@ TEST_P(Brokers, TheWillIsPublishedOnAbortAndNotOnDisconnect) {
   EXPECT_EQ(text(watcher->sink.messages[0].payload), "gone");
 }
 
+TEST_P(Brokers, ASessionWithoutSubscriptionIsRememberedWhereItIsOne) {
+  ASSERT_TRUE(harness.connect_up(request()));
+  end();
+  ASSERT_TRUE(harness.connect_up(request()));
+  EXPECT_EQ(sink.info.session_present, kind().remembers_empty_sessions);
+}
+
+TEST_P(Brokers, WhatHasExpiredMeanwhileDoesNotComeIfTheBrokerHeedsIt) {
+  ASSERT_TRUE(harness.connect_up(request()));
+  EXPECT_EQ(subscribe(topic("kept")), Codes{1});
+  end();
+  const auto other = companion("other");
+  StoredMessage brief = make_message(topic("kept"), "brief");
+  brief.expiry_seconds = 1;
+  brief.expires = harness.clock->now() + seconds(1);
+  EXPECT_EQ(publish(*other->engine, other->sink, brief), 0);
+  EXPECT_EQ(publish(*other->engine, other->sink, make_message(topic("kept"), "lasting")), 0);
+  harness.run_for(milliseconds(2500));
+  ASSERT_TRUE(harness.connect_up(request()));
+  ASSERT_TRUE(harness.run_until(
+      [&] { return !sink.messages.empty() && text(sink.messages.back().payload) == "lasting"; }));
+  // MQTT 3.1.1 has no expiry to tell the broker of.
+  const bool expired = version() == MqttVersion::v5 && kind().heeds_expiry;
+  EXPECT_EQ(sink.message_count, expired ? 1U : 2U);
+}
+
 TEST_P(Brokers, ALongBacklogComesWholeAndInOrder) {
   constexpr std::size_t kCount = 500;  // more than what most brokers give out at once
   ASSERT_TRUE(harness.connect_up(request()));

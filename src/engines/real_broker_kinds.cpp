@@ -163,6 +163,7 @@ std::vector<BrokerKind> make_kinds() {
   ejabberd.versions = {MqttVersion::v5, MqttVersion::v311};
   ejabberd.username = "device@localhost";
   ejabberd.tells_no_subscription = false;
+  ejabberd.heeds_expiry = false;
   ejabberd.sessions_survive_kill = false;
   ejabberd.retained_survive_kill = false;
   ejabberd.keeps_what_it_acknowledged = false;
@@ -179,6 +180,7 @@ std::vector<BrokerKind> make_kinds() {
   rabbitmq.wrong_version = Verdict::server_gone;
   rabbitmq.turns_dots_to_slashes = true;
   rabbitmq.retained_for_wildcards = false;
+  rabbitmq.remembers_empty_sessions = false;
   rabbitmq.retained_survive_kill = false;
   rabbitmq.program = rabbitmq_program;
   rabbitmq.write_files = write_rabbitmq;

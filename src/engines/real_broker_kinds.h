@@ -41,6 +41,10 @@ struct BrokerKind {
   bool turns_dots_to_slashes = false;
   /// Retained messages come for filters with wildcards, too.
   bool retained_for_wildcards = true;
+  /// In MQTT 5: what has expired while it waited in a session is not given out.
+  bool heeds_expiry = true;
+  /// A session that has no subscription is one, and present the next time.
+  bool remembers_empty_sessions = true;
   // What is promised to be there after a kill -9 and a restart: sessions, retained messages, and
   // all that it had acknowledged at that moment.
   bool sessions_survive_kill = true;
