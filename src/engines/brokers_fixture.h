@@ -27,7 +27,9 @@ inline KindOfBroker& the_broker(const BrokerKind& kind) {
 }
 
 /// How GoogleTest calls an engine.
-inline void PrintTo(const EngineUnderTest& engine, std::ostream* out) { *out << engine.name; }
+inline std::ostream& operator<<(std::ostream& out, const EngineUnderTest& engine) {
+  return out << engine.name;
+}
 
 using Parameters = std::tuple<const BrokerKind*, MqttVersion, EngineUnderTest>;
 
