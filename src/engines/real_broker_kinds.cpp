@@ -7,6 +7,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "engines/real_broker.h"
+
 namespace holdfast::engines::test {
 namespace {
 
@@ -29,7 +31,13 @@ void write_mosquitto(const BrokerFiles& files) {
   std::ofstream conf(files.directory / "mosquitto.conf");
   // Started as root it would change to a user that cannot read the directory.
   if (geteuid() == 0) conf << "user root\n";
+  // A listener for WebSocket needs one of another kind before it, and names addresses so.
   conf << "listener " << files.port << " 127.0.0.1\n"
+       << "listener " << files.tls_port << " 127.0.0.1\n"
+       << "cafile " << at(files, "ca.pem") << "\ncertfile " << at(files, "server.pem")
+       << "\nkeyfile " << at(files, "server.key") << "\nrequire_certificate true\n"
+       << "listener " << files.websocket_port << " 127.0.0.1\n"
+       << "socket_domain ipv4\nprotocol websockets\n"
        << "allow_anonymous false\npassword_file " << at(files, "users") << "\n"
        << "log_dest stderr\nset_tcp_nodelay true\nmax_queued_messages 0\n"
        << "persistence true\npersistence_location " << files.directory.string()
@@ -66,11 +74,21 @@ std::string ejabberd_program() {
 }
 
 void write_ejabberd(const BrokerFiles& files) {
+  // It wants the certificate and its key in one file.
+  std::ofstream chain(files.directory / "server-both.pem");
+  for (const char* part : {"server.pem", "server.key"}) {
+    chain << std::ifstream(files.directory / part).rdbuf();
+  }
   std::ofstream conf(files.directory / "ejabberd.yml");
   conf << "hosts: [localhost]\nloglevel: info\nlog_rotate_size: infinity\n"
        << "auth_method: [internal]\nacme: {auto: false}\n"
-       << "listen:\n  - {port: " << files.port
-       << ", ip: \"127.0.0.1\", module: mod_mqtt, backlog: 100}\n"
+       << "ca_file: " << at(files, "ca.pem") << "\n"
+       << "certfiles: [" << at(files, "server-both.pem") << "]\n"
+       << "listen:\n  - {port: " << files.port << ", ip: \"127.0.0.1\", module: mod_mqtt}\n"
+       << "  - {port: " << files.tls_port
+       << ", ip: \"127.0.0.1\", module: mod_mqtt, tls: true, tls_verify: true}\n"
+       << "  - {port: " << files.websocket_port << ", ip: \"127.0.0.1\", module: ejabberd_http, "
+       << "request_handlers: {/mqtt: mod_mqtt}}\n"
        << "modules:\n  mod_mqtt:\n"
        << "    access_publish: {\"#\": [{allow: all}]}\n"
        << "    access_subscribe: {\"#\": [{allow: all}]}\n"
@@ -103,10 +121,17 @@ std::string rabbitmq_program() {
 }
 
 void write_rabbitmq(const BrokerFiles& files) {
-  std::ofstream(files.directory / "enabled_plugins") << "[rabbitmq_mqtt].\n";
+  std::ofstream(files.directory / "enabled_plugins") << "[rabbitmq_mqtt,rabbitmq_web_mqtt].\n";
   std::ofstream conf(files.directory / "rabbitmq.conf");
   conf << "listeners.tcp = none\ndistribution.listener.interface = 127.0.0.1\n"
        << "mqtt.listeners.tcp.1 = 127.0.0.1:" << files.port << "\n"
+       << "mqtt.listeners.ssl.1 = 127.0.0.1:" << files.tls_port << "\n"
+       << "ssl_options.cacertfile = " << at(files, "ca.pem") << "\n"
+       << "ssl_options.certfile = " << at(files, "server.pem") << "\n"
+       << "ssl_options.keyfile = " << at(files, "server.key") << "\n"
+       << "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
+       << "web_mqtt.tcp.ip = 127.0.0.1\nweb_mqtt.tcp.port = " << files.websocket_port << "\n"
+       << "web_mqtt.ws_path = /mqtt\n"
        << "mqtt.allow_anonymous = false\nmqtt.subscription_ttl = 86400000\nmqtt.prefetch = 100\n"
        << "default_user = " << files.kind.username << "\ndefault_pass = " << files.kind.password
        << "\n";
@@ -135,15 +160,31 @@ void start_rabbitmq(const BrokerFiles& files, RealProcess& broker, RealProcess& 
 std::string nats_program() { return find_program("nats-server"); }
 
 void write_nats(const BrokerFiles& files) {
-  std::ofstream conf(files.directory / "nats.conf");
-  conf << "server_name: holdfast\nlisten: \"127.0.0.1:" << files.helper_port << "\"\n"
-       << "authorization { user: " << files.kind.username << ", password: " << files.kind.password
-       << " }\n"
-       << "jetstream { store_dir: \"" << at(files, "jetstream") << "\" }\n"
-       << "mqtt { listen: \"127.0.0.1:" << files.port << "\" }\n";
+  // Its MQTT is either with TLS or without, so there are two of it, which know nothing of each
+  // other.
+  for (const bool tls : {false, true}) {
+    std::ofstream conf(files.directory / (tls ? "nats-tls.conf" : "nats.conf"));
+    conf << "server_name: holdfast\n"
+         << "listen: \"127.0.0.1:" << (tls ? files.other_port : files.helper_port) << "\"\n"
+         << "authorization { user: " << files.kind.username << ", password: " << files.kind.password
+         << " }\n"
+         << "jetstream { store_dir: \"" << at(files, tls ? "jetstream-tls" : "jetstream")
+         << "\" }\n";
+    if (tls) {
+      conf << "mqtt { listen: \"127.0.0.1:" << files.tls_port << "\", tls { cert_file: \""
+           << at(files, "server.pem") << "\", key_file: \"" << at(files, "server.key")
+           << "\", ca_file: \"" << at(files, "ca.pem") << "\", verify: true } }\n";
+    } else {
+      conf << "mqtt { listen: \"127.0.0.1:" << files.port << "\" }\n"
+           << "websocket { listen: \"127.0.0.1:" << files.websocket_port << "\", no_tls: true }\n";
+    }
+  }
 }
 
-void start_nats(const BrokerFiles& files, RealProcess& broker, RealProcess& /*helper*/) {
+void start_nats(const BrokerFiles& files, RealProcess& broker, RealProcess& helper) {
+  helper.start({nats_program(), "-c", at(files, "nats-tls.conf")}, {},
+               files.directory / "tls-output");
+  helper.wait_for(files.kind.ready, files.kind.start_limit);
   broker.start({nats_program(), "-c", at(files, "nats.conf")}, {}, files.directory / "output");
 }
 
@@ -162,6 +203,7 @@ std::vector<BrokerKind> make_kinds() {
   ejabberd.name = ejabberd.package = "ejabberd";
   ejabberd.versions = {MqttVersion::v5, MqttVersion::v311};
   ejabberd.username = "device@localhost";
+  ejabberd.demands_certificate = false;
   ejabberd.tells_no_subscription = false;
   ejabberd.heeds_expiry = false;
   ejabberd.sessions_survive_kill = false;
@@ -211,8 +253,8 @@ const std::vector<BrokerKind>& broker_kinds() {
   return kinds;
 }
 
-KindOfBroker::KindOfBroker(const BrokerKind& kind)
-    : files_{kind, make_directory(), free_port(), free_port(), free_port()} {
+KindOfBroker::KindOfBroker(const BrokerKind& kind) : files_{kind, make_directory()} {
+  make_pki(files_.directory);
   kind.write_files(files_);
   start();
 }
@@ -231,6 +273,14 @@ void KindOfBroker::kill() {
 void KindOfBroker::start() {
   files_.kind.start(files_, broker_, helper_);
   broker_.wait_for(files_.kind.ready, files_.kind.start_limit);
+}
+
+TlsConfig KindOfBroker::tls() const {
+  TlsConfig config;
+  config.ca_file = files_.directory / "ca.pem";
+  config.cert_file = files_.directory / "client.pem";
+  config.key_file = files_.directory / "client.key";
+  return config;
 }
 
 }  // namespace holdfast::engines::test

@@ -1,7 +1,8 @@
 // The brokers that Holdfast is tested with, as data, and one of them on 127.0.0.1. Test code only.
 //
 // Each runs in a private directory, as whoever runs the test, with one user (`device`, `secret`),
-// and ends with all that belongs to it. Their packages are in the group [brokers] of
+// and ends with all that belongs to it. It listens for MQTT without and with TLS, where it demands
+// a client certificate, and for MQTT over WebSocket. Their packages are in the group [brokers] of
 // tools/packages.txt; docs/brokers.md says in words what is data here.
 #pragma once
 
@@ -29,6 +30,8 @@ struct BrokerKind {
   // What each does in its own way.
   Verdict wrong_password_v5 = Verdict::not_authorized;
   Verdict wrong_password_v311 = Verdict::not_authorized;
+  /// With TLS, told to verify the client's certificate, it wants one besides the password.
+  bool demands_certificate = true;
   /// What an MQTT 5 device hears from a broker that speaks 3.1.1 only.
   Verdict wrong_version = Verdict::protocol_error;
   /// In MQTT 5: it says why when another takes the session over.
@@ -69,9 +72,11 @@ struct BrokerKind {
 struct BrokerFiles {
   const BrokerKind& kind;
   std::filesystem::path directory;
-  std::uint16_t port = 0;
-  std::uint16_t helper_port = 0;
-  std::uint16_t other_port = 0;
+  std::uint16_t port = free_port();
+  std::uint16_t tls_port = free_port();
+  std::uint16_t websocket_port = free_port();
+  std::uint16_t helper_port = free_port();
+  std::uint16_t other_port = free_port();
 };
 
 class KindOfBroker {
@@ -87,6 +92,10 @@ class KindOfBroker {
   void start();
   [[nodiscard]] const BrokerKind& kind() const { return files_.kind; }
   [[nodiscard]] std::uint16_t port() const { return files_.port; }
+  [[nodiscard]] std::uint16_t tls_port() const { return files_.tls_port; }
+  [[nodiscard]] std::uint16_t websocket_port() const { return files_.websocket_port; }
+  /// With the client certificate that it wants.
+  [[nodiscard]] TlsConfig tls() const;
   /// Its log since it was started.
   [[nodiscard]] std::string said() const { return broker_.said(); }
 

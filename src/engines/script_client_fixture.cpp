@@ -288,7 +288,7 @@ int run(const std::filesystem::path& called, const char* port) {
   for (const EngineUnderTest& engine : engines_under_test()) {
     if (engine.name != called.parent_path().filename().string()) continue;
     ScriptClient client(engine, scenario->second);
-    return client.run(static_cast<std::uint16_t>(std::atoi(port)));
+    return client.run(static_cast<std::uint16_t>(std::strtoul(port, nullptr, 10)));
   }
   return kUnknown;
 }
