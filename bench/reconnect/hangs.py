@@ -251,13 +251,14 @@ class Farm:
         accepted, delivered, pending = (sum(each[name] for each in ledgers)
                                         for name in ("accepted", "delivered", "pending"))
         dropped = sum(sum(each["dropped"].values()) for each in ledgers)
+        unbalanced = sum(not each["balanced"] for each in ledgers)
         took = sorted(self.took)
         return {"count": len(took) + len(self.hangs), "hangs": len(self.hangs), "bound": BOUND,
                 "devices": self.count, "seed": self.seed, "seconds": seconds,
                 "median": round(statistics.median(took), 3),
                 "p99": round(took[int(len(took) * 0.99)], 3), "worst": round(took[-1], 3),
                 "accepted": accepted, "delivered": delivered, "dropped": dropped,
-                "lost": accepted - delivered - pending - dropped,
+                "lost": accepted - delivered - pending - dropped, "unbalanced": unbalanced,
                 "ended": sum(len(each.program.exits) for each in self.agents) - len(self.hangs),
                 "faults": dict(self.drawn), "stories": self.hangs}
 

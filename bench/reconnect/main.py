@@ -200,10 +200,10 @@ def read(words):
     return asked
 
 
-def run_hangs(asked, plan, folder):
+def run_hangs(asked, plan, folder, commit):
     (folder / "hangs").mkdir()
-    farm = hangs.Farm(folder / "hangs", asked.build / "bin", min(plan.agents, plan.faults), asked.seed,
-                      asked.keep)
+    farm = hangs.Farm(folder / "hangs", asked.build / "bin", min(plan.agents, plan.faults),
+                      asked.seed, asked.keep)
     say(f"{plan.faults:,} faults against {farm.count} agents, seed {asked.seed}")
     try:
         farm.start()
@@ -211,8 +211,9 @@ def run_hangs(asked, plan, folder):
     finally:
         farm.close()
     if asked.record:
-        record_total({"kind": "hang", "commit": commit_of(ROOT), "seed": asked.seed,
-                      "count": found["count"], "lost": found["lost"], "uncounted": 0, **{
+        record_total({"kind": "hang", "commit": commit, "seed": asked.seed,
+                      "count": found["count"], "lost": found["lost"],
+                      "uncounted": found["unbalanced"], **{
                           name: found[name] for name in ("hangs", "bound", "devices", "ended",
                                                          "accepted", "delivered", "dropped",
                                                          "median", "p99", "worst", "seconds")},
@@ -240,7 +241,7 @@ def machine(asked):
 
 def measure(asked):
     """The document, with what an earlier one has of the parts that are not run."""
-    plan = Plan(asked)
+    plan, commit = Plan(asked), commit_of(ROOT)  # of the beginning: the tree may move on
     folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-reconnect-"))
     kept = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.exists() and \
         len(asked.only) < len(PARTS) else {"samples": [], "costs": [], "hangs": None}
@@ -257,7 +258,7 @@ def measure(asked):
             if costs:
                 kept["costs"] = [vars(each) for each in costs]
         if "hangs" in asked.only:
-            kept["hangs"] = run_hangs(asked, plan, folder)
+            kept["hangs"] = run_hangs(asked, plan, folder, commit)
     finally:
         if asked.keep:
             say(f"kept: {folder}")
@@ -265,7 +266,7 @@ def measure(asked):
             shutil.rmtree(folder, ignore_errors=True)
     about = {"date": datetime.date.today().isoformat(), "machine": machine(asked),
              "command": " ".join(["tools/bench reconnect", *sys.argv[1:]]),
-             "commit": commit_of(ROOT)}
+             "commit": commit}
     made = table.document(about, table.samples_of(kept), table.costs_of(kept), kept["hangs"])
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
