@@ -1,5 +1,6 @@
 """The devices that are measured side by side: Holdfast as it is by default, and others with their
 own defaults, each by the program of lab/peers."""
+import argparse
 import dataclasses
 import importlib.machinery
 import importlib.util
@@ -8,15 +9,16 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 from moments import Lines
 from tool.bench import Program, fill_in
-from tool.place import Trouble
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ("host-telemetry", "holdfastd", "hf_lab_region", "hf_lab_relay", "hf_lab_broker.so")
 RATE = 10  # messages a second
 LOOK_SECONDS = 0.03  # how often a device's output is read: how well a notice is known
 
@@ -182,9 +184,12 @@ def ask(path, patience=2, **request):
 
 def build(asked, kinds):
     """The lab and the sample devices."""
-    missing = [name for name in ("host-telemetry", "holdfastd", "hf_lab_region", "hf_lab_relay",
-                                 "hf_lab_broker.so") if not (asked.build / "bin" / name).exists()]
-    if missing:
-        raise Trouble(f"{asked.build / 'bin'} has no {', '.join(missing)}")
-    peers.build(type(asked)(build=asked.build, out=asked.out, peers=[
-        name for name in kinds if name != HOLDFAST]))
+    others = [name for name in kinds if name != HOLDFAST]
+    if others:
+        peers.check_packages()
+    if not all((asked.build / "bin" / name).exists() for name in PROGRAMS):
+        for command in (["cmake", "--preset", "release", "-B", asked.build],
+                        ["cmake", "--build", asked.build, "--target", "holdfastd",
+                         "host-telemetry", "lab"]):
+            subprocess.run(command, cwd=ROOT, check=True)
+    peers.build(argparse.Namespace(build=asked.build, out=asked.out, peers=others))

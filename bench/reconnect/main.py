@@ -280,7 +280,9 @@ def main():
         if asked.source:
             made = json.loads(asked.source.read_text(encoding="utf-8"))
         else:
-            devices.build(asked, asked.kind)
+            if asked.only != ["hangs"]:
+                yards.need_root()
+            devices.build(asked, asked.kind if asked.only != ["hangs"] else [devices.HOLDFAST])
             made = measure(asked)
         parts = table.parts(made)
         print("\n\n".join(parts.values()))

@@ -193,6 +193,13 @@ class Tables(unittest.TestCase):
             table.fill("no place here", made)
 
 
+    def test_parts_that_were_not_run_say_so(self):
+        about = {"date": "2026-11-27", "machine": "m", "command": "c", "commit": "x"}
+        made = table.parts(table.document(about, [], [], None))
+        for name in ("outages", "noticing", "down", "hangs"):
+            self.assertEqual(made[name], "Not run.", name)
+
+
 class Faults(unittest.TestCase):
     def test_a_seed_draws_the_same_faults_and_in_time_every_kind(self):
         first, second = random.Random(5), random.Random(5)

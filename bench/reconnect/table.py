@@ -6,6 +6,7 @@ from down import WORDS, Cost
 from outages import ALL, BROKER, LINK, SILENT, Sample
 
 MARKS = ("machine", "goals", "outages", "noticing", "down", "hangs", "settings")
+NOT_RUN = "Not run."
 MEDIAN_LINK, NOTICE_MOST, CPU_MOST, LINES_MOST = 1.5, 30.0, 1.0, 200
 
 
@@ -69,6 +70,8 @@ def kinds_in(rows):
 
 def grid(first, rows, kinds, cell):
     """`rows`: of (title, key)."""
+    if not rows:
+        return NOT_RUN
     lines = [f"| {first} | " + " | ".join(KINDS[kind].title for kind in kinds) + " |",
              "|---|" + "---|" * len(kinds)]
     return "\n".join(lines + [f"| {title} | " + " | ".join(cell(key, kind) for kind in kinds) + " |"
@@ -95,6 +98,8 @@ def noticing(samples):
 
 
 def down(costs):
+    if not costs:
+        return NOT_RUN
     kinds = kinds_in(costs)
 
     def find(way, kind):
@@ -112,15 +117,14 @@ def down(costs):
             for words, key in ((f"processor time an hour, {WORDS[way]}", (way, "cpu")),
                                (f"lines a day, {WORDS[way]}", (way, "lines")))]
     text = grid("while down", rows, kinds, cell)
-    begin = min((each.after for each in costs), default=0)
-    length = max((each.seconds for each in costs), default=0)
+    begin, length = min(each.after for each in costs), max(each.seconds for each in costs)
     return (f"{text}\n\nMeasured over {length:,.0f} s that began {begin:,.0f} s into the outage, "
             "scaled.")
 
 
 def hang_text(hangs):
     if not hangs:
-        return "Not run."
+        return NOT_RUN
     faults = ", ".join(f"{name} {count}" for name, count in sorted(hangs["faults"].items()))
     return "\n".join([
         "| figure | |", "|---|---|",

@@ -44,6 +44,12 @@ table inet bench {
 """
 
 
+def need_root():
+    if os.geteuid() != 0:
+        raise Trouble("this takes root, for network namespaces; nothing outside them is changed "
+                      "(--only hangs does without)")
+
+
 class Outlet:
     """A device's place at the switch."""
 
@@ -110,8 +116,6 @@ class Yard:
     def __init__(self, folder, bin_folder, seen):
         """`seen`: called with the events of the Region's trace, on the monotonic clock; "conn" of
         one that has been started again differs."""
-        if os.geteuid() != 0:
-            raise Trouble("this takes root, for network namespaces; nothing else is changed")
         self.folder, self.tools, self.seen = folder, Programs(bin_folder), seen
         self.ip, self.nft = Programs.system("ip"), Programs.system("nft")
         self.stem = f"hfr{os.getpid()}"
