@@ -367,7 +367,10 @@ class World {
     to_store(fetch);
   }
   void on(StoreFetchParked& fetch) { to_store(std::move(fetch)); }
-  void on(StorePark& park) { to_store(std::move(park)); }
+  void on(StorePark& park) {
+    books_.parks(park);
+    to_store(std::move(park));
+  }
   void on(StoreGiveBack& back) {
     books_.gives_back(back);
     to_store(back);

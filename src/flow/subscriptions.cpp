@@ -133,6 +133,7 @@ void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool
                            : std::min(filter.retry_delay * 2, kSubscribeRetryCap);
   filter.retry_at = now + filter.retry_delay;
   filter.code = code;
+  any_refused_ = true;
   if (!filter.wanted.empty()) notices.push_back({asked.filter, code, filter.retry_delay});
   forget_if_gone(asked.filter);
 }
@@ -146,11 +147,12 @@ void Subscriptions::forget_if_gone(std::string_view name) {
 
 std::optional<Subscriptions::Request> Subscriptions::next(BootTime now, std::size_t most) {
   if (!connected_ || outstanding_ || (!dirty_ && now < retry_wake_)) return std::nullopt;
-  dirty_ = false;
+  dirty_ = any_refused_ = false;
   retry_wake_ = kNever;
   // Whatever is found first decides the kind of this request; the other kind goes next.
   Outstanding request{token_ + 1, true, now, {}};
   for (auto& [name, filter] : filters_) {
+    any_refused_ = any_refused_ || filter.retry_delay > Duration::zero();
     const bool subscribe = needs_subscribe(filter);
     if (!subscribe && !needs_unsubscribe(filter)) continue;
     if (subscribe && aside_.contains(name)) continue;
@@ -214,6 +216,7 @@ bool Subscriptions::wants(const std::string& filter) const {
 
 std::vector<Subscriptions::Refusal> Subscriptions::refusals() const {
   std::vector<Refusal> refused;
+  if (!any_refused_) return refused;
   for (const auto& [name, filter] : filters_) {
     if (filter.wanted.empty() || filter.retry_delay == Duration::zero()) continue;
     refused.push_back({name, filter.code, filter.refused_since, filter.retry_at});

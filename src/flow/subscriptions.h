@@ -148,6 +148,7 @@ class Subscriptions {
   std::optional<Outstanding> outstanding_;
   bool connected_ = false;
   bool shared_id_ = false;
+  bool any_refused_ = false;      ///< Possibly.
   bool dirty_ = false;            ///< Something may be due; look at all filters once.
   BootTime retry_wake_ = kNever;  ///< The earliest retry_at of those that wait.
 };
