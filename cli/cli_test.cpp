@@ -134,7 +134,7 @@ TEST(Status, IsReadableByPeople) {
                 "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
                 "dropped    expired 1\n"
                 "storage    ok\n"
-                "inbound    0 received, 0 dropped\n");
+                "inbound    0 received, 0 without a subscription, 0 dropped\n");
 }
 
 TEST(Advice, GoesWithEveryRejection) {

@@ -132,9 +132,9 @@ std::string render_status(const json& status) {
   put_connection(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));
-  put_field(
-      out, "inbound",
-      text_of(status, "inbound") + " received, " + text_of(status, "inbound_dropped") + " dropped");
+  put_field(out, "inbound",
+            text_of(status, "inbound") + " received, " + text_of(status, "inbound_unmatched") +
+                " without a subscription, " + text_of(status, "inbound_dropped") + " dropped");
   if (count_of(status, "slow_callbacks") > 0) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }

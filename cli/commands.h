@@ -30,9 +30,11 @@ struct PublishOptions {
 
 struct SubscribeOptions {
   std::vector<std::string> filters;
+  bool unmatched = false;  ///< Also what belongs to no subscription.
   Qos qos = Qos::at_least_once;
   std::uint64_t count = 0;  ///< End after so many messages; 0: never.
   bool topic_prefix = false;
+  bool json = false;                    ///< Each message whole, as an object a line.
   std::optional<Milliseconds> timeout;  ///< Longest wait for a message; empty: for ever.
 };
 

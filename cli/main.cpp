@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ using namespace holdfast::cli;  // NOLINT
 struct Arguments {
   std::string socket = "/run/holdfast/holdfast.sock";
   std::string topic, message, file, expiry, durability, timeout, wait = "accepted", config;
+  std::string correlation_data;
+  std::vector<std::string> user_properties;
   unsigned qos = 1;
   bool json = false;
   PublishOptions publish;
@@ -33,6 +36,13 @@ const CLI::Validator duration_validator(
       return parsed && *parsed > 0 ? std::string() : "give a duration such as 30s";
     },
     "DURATION");
+
+const CLI::Validator property_validator(
+    [](std::string& text) {
+      const bool good = text.find('=') != std::string::npos;
+      return good ? std::string() : "give NAME=VALUE";
+    },
+    "");
 
 Milliseconds duration_of(const std::string& text) {
   return Milliseconds(static_cast<Milliseconds::rep>(runtime::parse_duration(text).value_or(0)));
@@ -64,6 +74,15 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
   command->add_option("--durability", a.durability, "durable (default), spill or memory")
       ->check(CLI::IsMember({"durable", "spill", "memory"}));
   command->add_option("--content-type", message.content_type, "MQTT 5 content type");
+  command->add_option("--user-property", a.user_properties, "MQTT 5 user property; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->check(property_validator)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--response-topic", message.response_topic,
+                      "MQTT 5: where an answer is wanted");
+  command->add_option("--correlation-data", a.correlation_data,
+                      "MQTT 5: what goes back with the answer");
   command->add_option("--wait", a.wait, "accepted (on disk, default) or delivered (PUBACKed)")
       ->check(CLI::IsMember({"accepted", "delivered"}));
   command
@@ -76,10 +95,15 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
 
 CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("subscribe", "Print a line for each message");
-  command->add_option("FILTER", a.subscribe.filters, "topic filters")->required();
+  command->add_option("FILTER", a.subscribe.filters, "topic filters");
+  command->add_flag("--unmatched", a.subscribe.unmatched,
+                    "also what belongs to no subscription of the agent");
   command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
   command->add_option("-n,--count", a.subscribe.count, "end after so many messages");
-  command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
+  auto* topic =
+      command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
+  command->add_flag("--json", a.subscribe.json, "print each message whole, as a JSON object a line")
+      ->excludes(topic);
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
       ->check(duration_validator);
   return command;
@@ -156,6 +180,13 @@ ExitCode publish(Arguments& a, const CLI::App& command) {
   if (command.count("--file") > 0) options.file = a.file;
   if (a.durability == "memory") options.message.durability = Durability::memory;
   if (a.durability == "spill") options.message.durability = Durability::spill;
+  for (const std::string& property : a.user_properties) {
+    const std::size_t sign = property.find('=');  // property_validator has seen it
+    options.message.user_properties.emplace_back(property.substr(0, sign),
+                                                 property.substr(sign + 1));
+  }
+  const auto correlation = std::as_bytes(std::span(a.correlation_data));
+  options.message.correlation_data.assign(correlation.begin(), correlation.end());
   if (!a.expiry.empty()) {
     options.message.expiry = std::chrono::ceil<Seconds>(duration_of(a.expiry));
   }

@@ -14,10 +14,22 @@ namespace {
 using nlohmann::json;
 constexpr Milliseconds kForEver{-1};
 
-/// The payload's bytes as they are, a newline after; flushed, so that a pipe sees each at once.
-bool print(const json& event, bool topic_prefix) {
+/// With a newline; flushed, so that a pipe sees each at once.
+bool write(std::string line) {
+  line += '\n';
+  return std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
+         std::fflush(stdout) == 0;
+}
+
+/// The payload's bytes as they are, unless all of the message is wanted.
+bool print(const json& event, const SubscribeOptions& options) {
   std::string out;
-  if (topic_prefix) out = event.value("topic", "") + " ";
+  if (options.json) {
+    json message = event;
+    for (const char* ours : {"event", "subscription"}) message.erase(ours);
+    return write(message.dump());
+  }
+  if (options.topic_prefix) out = event.value("topic", "") + " ";
   const auto coded = event.find("payload_base64");
   if (coded != event.end() && coded->is_string()) {
     const auto bytes = from_base64(coded->get_ref<const std::string&>());
@@ -25,18 +37,21 @@ bool print(const json& event, bool topic_prefix) {
   } else {
     out += event.value("payload", "");
   }
-  out += '\n';
-  return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
+  return write(std::move(out));
 }
 
 }  // namespace
 
 ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
+  if (options.filters.empty() && !options.unmatched) {
+    return fail(kUsage, "no topic filter; give one, or --unmatched");
+  }
   Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
   if (!client) return fail(kUnreachable, client.error().message);
   for (std::size_t i = 0; i < options.filters.size(); ++i) {
     client->send(runtime::subscribe_line(i + 1, options.filters[i], options.qos));
   }
+  if (options.unmatched) client->send(runtime::op_line(0, "subscribe_unmatched"));
   for (std::uint64_t seen = 0; options.count == 0 || seen < options.count;) {
     const Result<std::string> line = client->receive(options.timeout.value_or(kForEver));
     if (!line) {
@@ -47,7 +62,7 @@ ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptio
     const json event = json::parse(*line, nullptr, false);
     if (!event.is_object()) return fail(kFailed, "the agent's line is not JSON; is it holdfastd?");
     if (event.value("event", "") == "message") {
-      if (!print(event, options.topic_prefix)) {
+      if (!print(event, options)) {
         return fail(kFailed, "cannot write to standard output; check where it leads");
       }
       ++seen;

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/result.h"
@@ -32,6 +33,15 @@ struct StatusMessage {
   std::string payload;
   Qos qos = Qos::at_least_once;
   bool retain = true;
+  // MQTT 5 only:
+  std::string content_type = {};       ///< Empty: none.
+  std::optional<Seconds> expiry = {};  ///< The broker forgets it so long after publishing it.
+  std::vector<std::pair<std::string, std::string>> user_properties = {};  ///< In order.
+  /// Of a will: how long the broker waits before it publishes it; not at all if we are back by
+  /// then.
+  Seconds delay{0};
+
+  friend bool operator==(const StatusMessage&, const StatusMessage&) = default;
 };
 
 /// TLS with mutual authentication. All files are PEM; they are read anew for each attempt, so that

@@ -89,6 +89,12 @@ class Device {
   [[nodiscard]] virtual Result<SubscriptionId> subscribe(std::string filter, Qos qos,
                                                          MessageHandler handler) = 0;
 
+  /// Wants what belongs to no subscription: messages on topics never subscribed to (AWS IoT Core
+  /// answers shadow and job requests so), or of a session that an earlier run has left at the
+  /// broker. Nothing is asked of the broker. It counts as a subscription, and ends like one.
+  /// Errors: full at the limit, closed after stop().
+  [[nodiscard]] virtual Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) = 0;
+
   /// Ends a subscription; its handler does not run any more once this has returned, unless it is
   /// running now. Errors: not_found.
   virtual Status unsubscribe(SubscriptionId id) = 0;

@@ -56,9 +56,11 @@ struct Message {
   std::optional<Seconds> expiry;  ///< Drop (and count) it if not sent by then.
   std::string content_type;       ///< MQTT 5 content type; empty: none.
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5; in order.
+  std::string response_topic;  ///< MQTT 5: where an answer is wanted; no wildcards. Empty: none.
+  Bytes correlation_data;      ///< MQTT 5: goes back with the answer; at most 8 KiB. Empty: none.
 };
 
-/// A message that arrived on a subscription.
+/// A message that arrived.
 struct InboundMessage {
   std::string topic;
   Bytes payload;
@@ -236,11 +238,12 @@ struct DeviceState {
   std::uint64_t connects = 0;                       ///< Successful connects in this run.
   std::uint64_t attempts_total = 0;                 ///< Connection attempts in this run.
   std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
-  std::uint64_t sends_repeated = 0;   ///< Sends of a message sent before: possible duplicates.
-  std::uint64_t slow_callbacks = 0;   ///< Application callbacks over the alarm time.
-  std::uint64_t inbound = 0;          ///< Messages received on subscriptions.
-  std::uint64_t inbound_dropped = 0;  ///< Received, but the executor's queue was full.
-  bool recovered_unclean = false;     ///< The last run did not end in order.
+  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
+  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;            ///< Messages received.
+  std::uint64_t inbound_unmatched = 0;  ///< Of these, on topics that no subscription is for.
+  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
+  bool recovered_unclean = false;       ///< The last run did not end in order.
 };
 
 }  // namespace holdfast

@@ -37,6 +37,9 @@ MessagePtr birth_message(const StatusMessage& birth) {
   message->topic = birth.topic;
   const auto bytes = std::as_bytes(std::span(birth.payload));
   message->payload.assign(bytes.begin(), bytes.end());
+  message->content_type = birth.content_type;
+  message->user_properties = birth.user_properties;
+  if (birth.expiry) message->expiry_seconds = static_cast<std::uint32_t>(birth.expiry->count());
   return message;
 }
 
@@ -331,12 +334,9 @@ struct Core::Impl {
     if (!answer_of(arrived.attempt)) return;
     ++inbound;
     std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
-    if (to.empty()) {
-      // The session may still hold what an earlier run wanted.
-      log(LogLevel::debug, "message on '" + arrived.message.topic + "' belongs to no subscription");
-    } else {
-      emit(GiveMessage{std::move(to), std::move(arrived.message)});
-    }
+    // The session may still hold what an earlier run wanted; some answers come unasked for.
+    if (to.empty()) ++unmatched;
+    emit(GiveMessage{std::move(to), std::move(arrived.message)});
   }
 
   /// Whether an event of this attempt still counts; notes the sign of life.
@@ -548,6 +548,7 @@ struct Core::Impl {
   BootTime last_answer{};
   std::uint64_t version_given = 0;
   std::uint64_t inbound = 0;
+  std::uint64_t unmatched = 0;  ///< Of those, without a subscription.
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
   std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
@@ -608,6 +609,7 @@ DeviceState Core::state(BootTime now) const {
   state.verdicts = core.supervisor.verdicts();
   state.sends_repeated = core.sender.sends_repeated();
   state.inbound = core.inbound;
+  state.inbound_unmatched = core.unmatched;
   HF_CHECK(state.ledger.balanced());
   return state;
 }

@@ -333,9 +333,11 @@ TEST(Core, SubscriptionsAndDispatch) {
   message.topic = "other";
   bench.step(EngineMessage{bench.attempt(), message});
   const auto given = bench.take_all<GiveMessage>();
-  ASSERT_EQ(given.size(), 1U);
+  ASSERT_EQ(given.size(), 2U);
   EXPECT_EQ(given[0].to, (std::vector<SubscriptionId>{1, 2}));
+  EXPECT_TRUE(given[1].to.empty()) << "for whoever wants what belongs to no subscription";
   EXPECT_EQ(bench.state().inbound, 2U);
+  EXPECT_EQ(bench.state().inbound_unmatched, 1U);
   bench.run_for(seconds(5));
   const auto again = bench.take_all<EngineSubscribe>();
   ASSERT_EQ(again.size(), 1U);

@@ -193,7 +193,7 @@ struct GiveReceipt {
   Receipt receipt;
 };
 struct GiveMessage {
-  std::vector<SubscriptionId> to;
+  std::vector<SubscriptionId> to;  ///< Empty: it belongs to no subscription.
   InboundMessage message;
 };
 struct GiveConnection {

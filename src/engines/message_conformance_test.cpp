@@ -53,16 +53,46 @@ TEST_P(MessageConformance, PropertiesAndFlagsOfAMessageAreSent) {
   message.expiry_seconds = 0x00010203;
   message.content_type = "ct";
   message.user_properties = {{"k", "v"}, {"k", "w"}};
+  message.response_topic = "rt";
+  message.correlation_data = {std::byte{0}, std::byte{0xFF}};
   const auto seen = sent(request(), message);
   ASSERT_TRUE(seen.has_value());
   EXPECT_EQ(seen->first, 0x33);
-  const Octets expected{0,    1, 't', 0,   1,            // topic, packet id
-                        24,                              // properties
-                        0x02, 0, 1,   2,   3,            // expiry
-                        0x03, 0, 2,   'c', 't',          // content type
-                        0x26, 0, 1,   'k', 0,   1, 'v',  // user properties
-                        0x26, 0, 1,   'k', 0,   1, 'w', 'p'};
+  const Octets expected{0,    1, 't', 0,   1,             // topic, packet id
+                        34,                               // properties
+                        0x02, 0, 1,   2,   3,             // expiry
+                        0x03, 0, 2,   'c', 't',           // content type
+                        0x08, 0, 2,   'r', 't',           // response topic
+                        0x09, 0, 2,   0,   0xFF,          // correlation data
+                        0x26, 0, 1,   'k', 0,    1, 'v',  // user properties
+                        0x26, 0, 1,   'k', 0,    1, 'w', 'p'};
   EXPECT_EQ(seen->body, expected);
+}
+
+// Its size must be known before it is sent: the broker's limit is checked by it.
+TEST_P(MessageConformance, EveryPropertyCountsTowardsThePacketsSize) {
+  StoredMessage message = make_message("t", "p");
+  message.expiry_seconds = 1;
+  message.content_type = "ct";
+  message.user_properties = {{"k", "v"}};
+  message.response_topic = "rt";
+  message.correlation_data.resize(200);
+  const auto seen = sent(request(), message);
+  ASSERT_TRUE(seen.has_value());
+  const std::size_t size = 1 + 2 + seen->body.size();
+  for (const std::size_t most : {size - 1, size}) {
+    ScriptedPeer strict{[&](PeerConnection& client) {
+      const auto low = static_cast<std::uint8_t>(most & 0xFF);
+      const auto high = static_cast<std::uint8_t>(most >> 8);
+      if (client.read(1)) client.send(connack_v5(0, {0x27, 0, 0, high, low}));
+      client.drain();
+    }};
+    Harness other(GetParam().make);
+    ASSERT_TRUE(other.connect_up(other.request(strict.port())));
+    const Status status = other.engine->publish(1, message);
+    ASSERT_EQ(status.ok(), most == size) << most;
+    EXPECT_TRUE(status.ok() || status.error().code == Errc::too_large);
+  }
 }
 
 TEST_P(MessageConformance, TheIdAndWhatIsLeftOfTheExpiryGoAlong) {

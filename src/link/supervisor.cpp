@@ -17,12 +17,6 @@ using std::chrono::milliseconds;
 
 constexpr std::uint16_t kReceiveMaximum = 100;  // as AWS IoT Core's own window towards a client
 
-bool same_status(const std::optional<StatusMessage>& a, const std::optional<StatusMessage>& b) {
-  if (a.has_value() != b.has_value()) return false;
-  return !a || std::tie(a->topic, a->payload, a->qos, a->retain) ==
-                   std::tie(b->topic, b->payload, b->qos, b->retain);
-}
-
 bool same_tls(const TlsConfig& a, const TlsConfig& b) {
   return std::tie(a.enabled, a.ca_file, a.cert_file, a.key_file, a.server_name, a.alpn) ==
          std::tie(b.enabled, b.ca_file, b.cert_file, b.key_file, b.server_name, b.alpn);
@@ -75,7 +69,7 @@ bool same_connection(const Config& a, const Config& b) {
              std::tie(b.host, b.port, b.transport, b.websocket_path, b.proxy, b.client_id,
                       b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
                       b.clean_start, b.timing.silent_after) &&
-         same_tls(a.tls, b.tls) && same_status(a.will, b.will) && same_status(a.birth, b.birth);
+         same_tls(a.tls, b.tls) && a.will == b.will && a.birth == b.birth;
 }
 
 Supervisor::Supervisor(const Config& config, env::Random& random)

@@ -181,6 +181,36 @@ void check_lanes(const Config& config, Problems& problems) {
     check_lane_rules(config, name, rules, problems);
 }
 
+/// What only MQTT 5 can say must not be lost in silence.
+void check_status_properties(const Config& config, const StatusMessage& message,
+                             const std::string& section, Problems& problems) {
+  const auto check = [&](const char* key, bool given, bool text_good, std::size_t bytes,
+                         std::size_t most) {
+    const std::string name = section + "." + key;
+    if (given && config.mqtt_version != MqttVersion::v5) {
+      problems.push_back(
+          {name, "needs MQTT 5; remove it, or set connection.mqtt_version to \"5\""});
+    } else if (!text_good) {
+      problems.push_back({name, "has bytes that are no UTF-8 text; remove them"});
+    } else if (bytes > most) {
+      problems.push_back(
+          {name, "is " + format_size(bytes) + " long; give at most " + format_size(most)});
+    }
+  };
+  std::size_t bytes = 0;
+  bool good = true;
+  for (const auto& [name, value] : message.user_properties) {
+    bytes += name.size() + value.size();
+    good = good && flow::valid_utf8(name) && flow::valid_utf8(value);
+  }
+  check("user_properties", !message.user_properties.empty(), good, bytes,
+        limits::kUserPropertiesMax);
+  check("content_type", !message.content_type.empty(), flow::valid_utf8(message.content_type), 0,
+        0);
+  check("expiry", message.expiry.has_value(), true, 0, 0);
+  check("delay", message.delay.count() > 0, true, 0, 0);
+}
+
 void check_status_message(const Config& config, const std::optional<StatusMessage>& message,
                           const std::string& section, Problems& problems) {
   if (!message || message->topic.empty()) return;
@@ -194,6 +224,7 @@ void check_status_message(const Config& config, const std::optional<StatusMessag
                                                   " long; give at most limits.payload, " +
                                                   format_size(config.limits.payload)});
   }
+  check_status_properties(config, *message, section, problems);
 }
 
 // --- what the Config names on this machine ---

@@ -163,19 +163,27 @@ void DeviceImpl::fate(MessageId id, FateHandler handler) {
 }
 
 Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, MessageHandler handler) {
-  const std::shared_ptr<const Config> config = this->config();
-  Status status = flow::check_filter(filter, topic_limits(*config));
+  Status status = flow::check_filter(filter, topic_limits(*config()));
   if (!status.ok()) return std::move(status).error();
-  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
   const std::lock_guard lock(mutex_);
-  if (stopping_) return Error{Errc::closed, "the device is stopping"};
-  if (subscribers_->size() >= config->limits.subscriptions) {
-    return Error{Errc::full, "all " + std::to_string(config->limits.subscriptions) +
-                                 " subscriptions are in use; raise limits.subscriptions"};
-  }
+  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
   const SubscriptionId id = subscribers_->add(std::move(handler));
   driver_->enqueue(device::Subscribe{id, std::move(filter), qos});
   return id;
+}
+
+Result<SubscriptionId> DeviceImpl::subscribe_unmatched(MessageHandler handler) {
+  const std::lock_guard lock(mutex_);
+  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
+  return subscribers_->add_unmatched(std::move(handler));
+}
+
+Status DeviceImpl::may_subscribe(const MessageHandler& handler) const {
+  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
+  if (stopping_) return Error{Errc::closed, "the device is stopping"};
+  if (subscribers_->size() < config_->limits.subscriptions) return {};
+  return Error{Errc::full, "all " + std::to_string(config_->limits.subscriptions) +
+                               " subscriptions are in use; raise limits.subscriptions"};
 }
 
 Status DeviceImpl::unsubscribe(SubscriptionId id) {
@@ -239,6 +247,7 @@ void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
 }
 
 void DeviceImpl::give_message(device::GiveMessage given) {
+  if (!subscribers_->address(given)) return;
   auto task = subscribers_->task_for(std::move(given), config()->limits.memory);
   if (task && executor_.post_droppable(std::move(*task))) return;
   const std::uint64_t dropped = ++inbound_dropped_;

@@ -44,6 +44,7 @@ class DeviceImpl final : public Device, private Outlet {
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
   Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
+  Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) override;
   Status unsubscribe(SubscriptionId id) override;
   void on_connection(ConnectionHandler handler) override;
   [[nodiscard]] DeviceState state() const override;
@@ -62,6 +63,8 @@ class DeviceImpl final : public Device, private Outlet {
 
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
+  /// With mutex_ held.
+  [[nodiscard]] Status may_subscribe(const MessageHandler& handler) const;
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();

@@ -151,11 +151,22 @@ void take_payload(Fields& fields, Message& message) {
   message.payload = *std::move(bytes);
 }
 
+void take_correlation(Fields& fields, Bytes& into) {
+  constexpr const char* kName = "correlation_data_base64";
+  if (!fields.has(kName)) return;
+  std::string text;
+  fields.text(kName, text);
+  std::optional<Bytes> bytes = from_base64(text);
+  if (!bytes) return fields.wrong(kName, "is not base64 with padding (RFC 4648)");
+  into = *std::move(bytes);
+}
+
 PublishRequest take_publish(Fields& fields) {
   PublishRequest request;
   Message& message = request.message;
   fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
-               "durability", "key", "content_type", "user_properties", "receipt"});
+               "durability", "key", "content_type", "user_properties", "response_topic",
+               "correlation_data_base64", "receipt"});
   fields.text("topic", message.topic, true);
   take_payload(fields, message);
   fields.qos("qos", message.qos);
@@ -164,6 +175,8 @@ PublishRequest take_publish(Fields& fields) {
   fields.text("key", message.key);
   fields.text("content_type", message.content_type);
   fields.pairs("user_properties", message.user_properties);
+  fields.text("response_topic", message.response_topic);
+  take_correlation(fields, message.correlation_data);
   if (const auto expiry = fields.number("expiry", 1, std::numeric_limits<std::uint32_t>::max())) {
     message.expiry = Seconds(*expiry);
   }
@@ -230,6 +243,8 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = take_publish(fields);
   } else if (op == "subscribe") {
     request.what = take_subscribe(fields);
+  } else if (op == "subscribe_unmatched") {
+    request.what = SubscribeUnmatchedRequest{};
   } else if (op == "unsubscribe") {
     request.what = take_unsubscribe(fields);
   } else if (op == "status") {
@@ -241,10 +256,11 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   } else if (op == "ping") {
     request.what = PingRequest{};
   } else {
-    return fields.wrong("op", in_quotes(op) +
-                                  " is none of publish, subscribe, unsubscribe, "
-                                  "status, events, reconnect, ping, outbox_stat, outbox_list, "
-                                  "outbox_message, receipt");
+    return fields.wrong(
+        "op", in_quotes(op) +
+                  " is none of publish, subscribe, subscribe_unmatched, "
+                  "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
+                  "outbox_message, receipt");
   }
   if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
 }
@@ -322,8 +338,15 @@ void put_payload(ordered_json& out, const Bytes& payload) {
   }
 }
 
-void put_properties(ordered_json& out,
-                    const std::vector<std::pair<std::string, std::string>>& properties) {
+/// What a message in either direction may have beside its payload.
+template <class M>
+void put_properties(ordered_json& out, const M& message) {
+  if (!message.content_type.empty()) out["content_type"] = message.content_type;
+  if (!message.response_topic.empty()) out["response_topic"] = message.response_topic;
+  if (!message.correlation_data.empty()) {
+    out["correlation_data_base64"] = to_base64(message.correlation_data);
+  }
+  const auto& properties = message.user_properties;
   if (properties.empty()) return;
   ordered_json list = ordered_json::array();
   for (const auto& [name, value] : properties) list.push_back(ordered_json::array({name, value}));
@@ -385,6 +408,7 @@ std::string status_line(const std::string& id, const DeviceState& state) {
   status["sends_repeated"] = state.sends_repeated;
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
+  status["inbound_unmatched"] = state.inbound_unmatched;
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
@@ -402,12 +426,7 @@ std::string message_line(std::uint64_t subscription, const InboundMessage& messa
   put_payload(event, message.payload);
   event["qos"] = static_cast<unsigned>(message.qos);
   event["retain"] = message.retain;
-  if (!message.content_type.empty()) event["content_type"] = message.content_type;
-  if (!message.response_topic.empty()) event["response_topic"] = message.response_topic;
-  if (!message.correlation_data.empty()) {
-    event["correlation_data_base64"] = to_base64(message.correlation_data);
-  }
-  put_properties(event, message.user_properties);
+  put_properties(event, message);
   return dump(event) + "\n";
 }
 
@@ -421,8 +440,7 @@ std::string publish_line(std::uint64_t id, const Message& message, WantedReceipt
   if (message.expiry) out["expiry"] = message.expiry->count();
   if (message.durability != Durability::durable) out["durability"] = to_string(message.durability);
   if (!message.key.empty()) out["key"] = message.key;
-  if (!message.content_type.empty()) out["content_type"] = message.content_type;
-  put_properties(out, message.user_properties);
+  put_properties(out, message);
   if (receipt != WantedReceipt::accepted) {
     out["receipt"] = kReceipts[static_cast<std::size_t>(receipt)];
   }

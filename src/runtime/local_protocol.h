@@ -44,6 +44,7 @@ struct SubscribeRequest {
   std::string filter;
   Qos qos = Qos::at_least_once;
 };
+struct SubscribeUnmatchedRequest {};
 struct UnsubscribeRequest {
   std::uint64_t subscription = 0;
 };
@@ -69,9 +70,9 @@ struct FateRequest {
 
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
-  std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
-               ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
-               OutboxMessageRequest, FateRequest>
+  std::variant<PublishRequest, SubscribeRequest, SubscribeUnmatchedRequest, UnsubscribeRequest,
+               StatusRequest, EventsRequest, ReconnectRequest, PingRequest, OutboxStatRequest,
+               OutboxListRequest, OutboxMessageRequest, FateRequest>
       what;
 };
 

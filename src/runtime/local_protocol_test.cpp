@@ -41,7 +41,8 @@ TEST(LocalProtocol, APublishWithEverything) {
   const auto request = request_of<PublishRequest>(
       R"({"op":"publish","id":"x1","topic":"a/b","payload":"hé","qos":0,"retain":true,
           "lane":"bulk","expiry":60,"durability":"memory","content_type":"text/plain",
-          "user_properties":[["k","1"],["k","2"]],"receipt":"delivered"})",
+          "user_properties":[["k","1"],["k","2"]],"response_topic":"a/answers",
+          "correlation_data_base64":"AP8=","receipt":"delivered"})",
       &id);
   EXPECT_EQ(id, "\"x1\"");
   EXPECT_EQ(request.message.topic, "a/b");
@@ -54,6 +55,8 @@ TEST(LocalProtocol, APublishWithEverything) {
   EXPECT_EQ(request.message.content_type, "text/plain");
   ASSERT_EQ(request.message.user_properties.size(), 2u);
   EXPECT_EQ(request.message.user_properties[1].second, "2");
+  EXPECT_EQ(request.message.response_topic, "a/answers");
+  EXPECT_EQ(request.message.correlation_data, bytes_of(std::string("\x00\xff", 2)));
   EXPECT_EQ(request.receipt, WantedReceipt::delivered);
 }
 
@@ -77,6 +80,8 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   message.durability = Durability::memory;
   message.content_type = "x/y";
   message.user_properties = {{"a", "b"}};
+  message.response_topic = "answers";
+  message.correlation_data = bytes_of("c\xff");
   std::string line = publish_line(7, message, WantedReceipt::none);
   ASSERT_EQ(line.back(), '\n');
   line.pop_back();
@@ -92,6 +97,8 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   EXPECT_EQ(request.message.durability, message.durability);
   EXPECT_EQ(request.message.content_type, message.content_type);
   EXPECT_EQ(request.message.user_properties, message.user_properties);
+  EXPECT_EQ(request.message.response_topic, message.response_topic);
+  EXPECT_EQ(request.message.correlation_data, message.correlation_data);
   EXPECT_EQ(request.receipt, WantedReceipt::none);
 }
 
@@ -107,9 +114,11 @@ TEST(LocalProtocol, BrokenJsonNamesTheOffset) {
 TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of("{}"), "field \"op\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
-  EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
-            "field \"op\": \"fly\" is none of publish, subscribe, unsubscribe, status, events, "
-            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt");
+  EXPECT_EQ(
+      refusal_of(R"({"op":"fly"})"),
+      "field \"op\": \"fly\" is none of publish, subscribe, subscribe_unmatched, unsubscribe, "
+      "status, events, "
+      "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");

@@ -149,6 +149,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void handle(std::string_view line);
   void answer(PublishRequest& request, std::string& id);
   void answer(SubscribeRequest& request, std::string& id);
+  void answer(SubscribeUnmatchedRequest& request, std::string& id);
   void answer(UnsubscribeRequest& request, std::string& id);
   void answer(StatusRequest& request, std::string& id);
   void answer(EventsRequest& request, std::string& id);
@@ -161,6 +162,10 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   template <class Request>
   void look(const Request& request, std::string& id);
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
+  /// Sends `message` events of this subscription.
+  [[nodiscard]] MessageHandler message_handler(std::uint64_t number);
+  void subscribed(std::uint64_t number, const std::string& id,
+                  const Result<SubscriptionId>& subscription);
   void written(const ErrorCode& error);
   void cut(const std::string& why);
   void leave();
@@ -301,16 +306,29 @@ ReceiptHandler LocalServer::Hub::Client::receipt_handler(std::string id) {
 
 void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id) {
   const std::uint64_t number = hub_->next_subscription_++;
-  auto handler = [mailbox = hub_->mailbox_, client = number_, number,
-                  meter = meter_](const InboundMessage& message) {
+  subscribed(
+      number, id,
+      hub_->device_.subscribe(std::move(request.filter), request.qos, message_handler(number)));
+}
+
+void LocalServer::Hub::Client::answer(SubscribeUnmatchedRequest&, std::string& id) {
+  const std::uint64_t number = hub_->next_subscription_++;
+  subscribed(number, id, hub_->device_.subscribe_unmatched(message_handler(number)));
+}
+
+MessageHandler LocalServer::Hub::Client::message_handler(std::uint64_t number) {
+  return [mailbox = hub_->mailbox_, client = number_, number,
+          meter = meter_](const InboundMessage& message) {
     if (meter->cut) return;
     std::string line = message_line(number, message);
     // What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
     if (meter->events.fetch_add(line.size()) > limits::kLocalBacklog) meter->cut = true;
     mailbox->put({client, std::move(line), Mail::Kind::event});
   };
-  const Result<SubscriptionId> subscription =
-      hub_->device_.subscribe(std::move(request.filter), request.qos, std::move(handler));
+}
+
+void LocalServer::Hub::Client::subscribed(std::uint64_t number, const std::string& id,
+                                          const Result<SubscriptionId>& subscription) {
   if (!subscription) {
     pending_ += error_line(id, subscription.error().message);
     return;

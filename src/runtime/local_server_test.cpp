@@ -57,6 +57,9 @@ class FakeDevice final : public Device {
     changed_.notify_all();
     return last_subscription_;
   }
+  Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) override {
+    return subscribe("", Qos::at_most_once, std::move(handler));
+  }
   Status unsubscribe(SubscriptionId id) override {
     const std::lock_guard lock(mutex_);
     handlers_.erase(id);

@@ -66,7 +66,10 @@ std::size_t packet_size(const StoredMessage& message, MqttVersion version,
   if (version == MqttVersion::v5) {
     std::size_t properties = id_property;
     if (message.expiry_seconds) properties += 1 + 4;
-    if (!message.content_type.empty()) properties += 1 + 2 + message.content_type.size();
+    for (const std::size_t text : {message.content_type.size(), message.response_topic.size(),
+                                   message.correlation_data.size()}) {
+      if (text != 0) properties += 1 + 2 + text;
+    }
     for (const auto& [name, value] : message.user_properties) {
       properties += 1 + 2 + name.size() + 2 + value.size();
     }
@@ -233,15 +236,10 @@ Status Session::configure(const env::ConnectRequest& request) {
                                    request.username.empty() ? nullptr : request.username.c_str(),
                                    request.password.empty() ? nullptr : request.password.c_str());
   }
-  if (rc == 0 && request.will) {
-    const StatusMessage& will = *request.will;
-    if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
-      return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
-    }
-    rc = mosquitto_will_set(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
-                            will.payload.data(), static_cast<int>(will.qos), will.retain);
-  }
   if (rc != 0) return library_error(rc);
+  if (request.will) {
+    if (Status status = set_will(*request.will); !status.ok()) return status;
+  }
   mosquitto_connect_v5_callback_set(client_, &Callbacks::connected);
   mosquitto_disconnect_v5_callback_set(client_, &Callbacks::disconnected);
   mosquitto_publish_v5_callback_set(client_, &Callbacks::published);
@@ -249,6 +247,22 @@ Status Session::configure(const env::ConnectRequest& request) {
   mosquitto_unsubscribe_v5_callback_set(client_, &Callbacks::unsubscribed);
   mosquitto_message_v5_callback_set(client_, &Callbacks::message);
   return {};
+}
+
+Status Session::set_will(const StatusMessage& will) {
+  if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
+    return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
+  }
+  Properties properties;
+  if (version_ == MqttVersion::v5) properties.add_will(will);
+  if (properties.result() != 0) return library_error(properties.result());
+  mosquitto_property* list = properties.release();
+  const int rc =
+      mosquitto_will_set_v5(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
+                            will.payload.data(), static_cast<int>(will.qos), will.retain, list);
+  if (rc == 0) return {};
+  mosquitto_property_free_all(&list);  // the library takes it over only when it says yes
+  return library_error(rc);
 }
 
 Status Session::dial(const env::ConnectRequest& request, const std::string& path) {

@@ -118,6 +118,7 @@ class Session {
 
   Session() = default;
   [[nodiscard]] Status configure(const env::ConnectRequest& request);
+  [[nodiscard]] Status set_will(const StatusMessage& will);
   [[nodiscard]] Status dial(const env::ConnectRequest& request, const std::string& path);
   [[nodiscard]] Status check(const StoredMessage& message) const;
   [[nodiscard]] bool sends_id(const StoredMessage& message) const;
