@@ -21,26 +21,21 @@ bool write(std::string line) {
          std::fflush(stdout) == 0;
 }
 
-/// The payload's bytes as they are, unless all of the message is wanted.
-bool print(const json& event, const SubscribeOptions& options) {
+}  // namespace
+
+bool print_message(const json& message, bool as_json, bool topic_prefix) {
+  if (as_json) return write(message.dump());
   std::string out;
-  if (options.json) {
-    json message = event;
-    for (const char* ours : {"event", "subscription"}) message.erase(ours);
-    return write(message.dump());
-  }
-  if (options.topic_prefix) out = event.value("topic", "") + " ";
-  const auto coded = event.find("payload_base64");
-  if (coded != event.end() && coded->is_string()) {
+  if (topic_prefix) out = message.value("topic", "") + " ";
+  const auto coded = message.find("payload_base64");
+  if (coded != message.end() && coded->is_string()) {
     const auto bytes = from_base64(coded->get_ref<const std::string&>());
     if (bytes) out.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
   } else {
-    out += event.value("payload", "");
+    out += message.value("payload", "");
   }
   return write(std::move(out));
 }
-
-}  // namespace
 
 ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
   if (options.filters.empty() && !options.unmatched) {
@@ -59,10 +54,11 @@ ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptio
       return fail(exit_code_of(line.error()),
                   late ? "no message in time; see holdfast status" : line.error().message);
     }
-    const json event = json::parse(*line, nullptr, false);
+    json event = json::parse(*line, nullptr, false);
     if (!event.is_object()) return fail(kFailed, "the agent's line is not JSON; is it holdfastd?");
     if (event.value("event", "") == "message") {
-      if (!print(event, options)) {
+      for (const char* ours : {"event", "subscription"}) event.erase(ours);
+      if (!print_message(event, options.json, options.topic_prefix)) {
         return fail(kFailed, "cannot write to standard output; check where it leads");
       }
       ++seen;

@@ -124,6 +124,9 @@ struct Config {
     Milliseconds health_interval{10000};
     Milliseconds stop_deadline{5000};
     Milliseconds callback_alarm{1000};  ///< A callback running longer is reported.
+    /// How often acknowledged subscriptions are asked for again, to notice one that the broker has
+    /// lost or now refuses; 0: never. MQTT 5 only: 3.1.1 would send retained messages again.
+    Milliseconds verify_subscriptions{3600000};
   } timing;
 
   // --- [flow] ---------------------------------------------------------------------------------
@@ -134,6 +137,8 @@ struct Config {
   /// Name of the MQTT 5 user property that carries the message's id, the same in every repeat of
   /// it, for de-duplication downstream. Empty: none is sent.
   std::string id_property = "hf-id";
+  /// Where answers to Device::request() come. Empty: CLIENT_ID/responses.
+  std::string response_topic;
 
   // --- [lane.NAME] ----------------------------------------------------------------------------
   std::map<std::string, LaneRules, std::less<>> lane_rules;  ///< By lane; one without has none.

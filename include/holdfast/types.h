@@ -138,6 +138,37 @@ struct Receipt {
   Durability kept = Durability::durable;
 };
 
+/// The message to publish in answer to a request: its topic and correlation data are set, all else
+/// is the caller's. The topic is empty when no answer is wanted.
+[[nodiscard]] Message response_to(const InboundMessage& request);
+
+/// How a request ended; see Device::request().
+enum class ResponseKind : std::uint8_t {
+  answered,    ///< Response::message is the answer.
+  timed_out,   ///< No answer in time. Whether the request was carried out is not known.
+  not_sent,    ///< It never reached the broker, or was refused there; Response::receipt says why.
+  no_answers,  ///< Not sent: the broker refuses us the topic where the answer would come.
+  stopped,     ///< The device stops. Whether the request was carried out is not known.
+};
+[[nodiscard]] std::string_view to_string(ResponseKind kind) noexcept;
+
+struct Response {
+  ResponseKind kind = ResponseKind::answered;
+  InboundMessage message;  ///< When answered.
+  Receipt receipt;         ///< When not sent.
+};
+
+/// What became of the requests of this run, and of what came to their response topic.
+struct RequestCounts {
+  std::uint64_t waiting = 0;  ///< For their answers, now.
+  std::uint64_t answered = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t given_up = 0;   ///< Ended in another way.
+  std::uint64_t late = 0;       ///< Answers to requests that had ended without one.
+  std::uint64_t duplicate = 0;  ///< Answers to requests that had one already.
+  std::uint64_t unknown = 0;    ///< Answers to no request of this run, as far as remembered.
+};
+
 /// What is known of a message by its id, also after a restart.
 enum class FateKind : std::uint8_t {
   unknown,    ///< No message of this store was ever accepted under this id.
@@ -219,6 +250,16 @@ struct ConnectionState {
   std::string endpoint;                    ///< "host:port".
 };
 
+/// How one topic filter stands at the broker.
+struct FilterState {
+  std::string filter;
+  Qos wanted = Qos::at_most_once;    ///< The highest that its subscriptions ask for.
+  std::optional<Qos> granted;        ///< What the broker has granted; nothing: not in force.
+  std::optional<std::uint8_t> code;  ///< The last SUBACK's in this run; from 0x80 on: refused.
+  Milliseconds next_in{0};  ///< Until it is asked for again, after a refusal or to verify it; 0:
+                            ///< nothing is due, or nothing can be done before the next connect.
+};
+
 /// How the storage is.
 enum class StorageHealth : std::uint8_t {
   ok,         ///< Everything accepted as durable is on disk.
@@ -243,6 +284,7 @@ struct DeviceState {
   std::uint64_t inbound = 0;            ///< Messages received.
   std::uint64_t inbound_unmatched = 0;  ///< Of these, on topics that no subscription is for.
   std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
+  RequestCounts requests;               ///< See Device::request().
   bool recovered_unclean = false;       ///< The last run did not end in order.
 };
 

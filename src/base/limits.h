@@ -42,10 +42,12 @@ inline constexpr std::uint64_t kOutboxMax = 2048 * std::uint64_t{kMiB};  // 64 x
 inline constexpr std::uint16_t kInFlightMax = 1000;
 inline constexpr std::size_t kSubscriptionsMax = 500;
 inline constexpr std::size_t kReceiptsMax = 1'000'000;
-inline constexpr std::size_t kFiltersPerSubscribe = 8;  // AWS IoT Core quota
-inline constexpr std::size_t kClientIdMax = 128;        // AWS IoT Core quota
-inline constexpr std::size_t kLookupsAtOnce = 4;        // abandoned name look-ups still running
-inline constexpr std::size_t kErrorDetailMax = 512;     // a failure's own words
+inline constexpr std::size_t kRequests = 256;            // that wait for their answers
+inline constexpr std::size_t kRequestsRemembered = 256;  // that have ended
+inline constexpr std::size_t kFiltersPerSubscribe = 8;   // AWS IoT Core quota
+inline constexpr std::size_t kClientIdMax = 128;         // AWS IoT Core quota
+inline constexpr std::size_t kLookupsAtOnce = 4;         // abandoned name look-ups still running
+inline constexpr std::size_t kErrorDetailMax = 512;      // a failure's own words
 
 // Threads and queues.
 inline constexpr std::size_t kExecutorQueue = 4096;

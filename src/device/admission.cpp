@@ -41,24 +41,24 @@ bool small_enough(const Message& message, const Config& config) {
   return properties <= limits::kUserPropertiesMax;
 }
 
-Admission rejected(RejectReason reason) {
-  Admission answer;
-  answer.rejected = reason;
-  return answer;
-}
-
 }  // namespace
 
-Admission admit(Message message, const Config& config) {
+RejectReason check(const Message& message, const Config& config) {
   const flow::TopicLimits topic{std::min(config.limits.topic, limits::kTopicMax),
                                 config.limits.topic_levels};
-  if (!flow::check_topic(message.topic, topic)) return rejected(RejectReason::invalid_topic);
-  if (!valid_fields(message, topic)) return rejected(RejectReason::invalid_field);
-  const auto lane = std::find(config.lanes.begin(), config.lanes.end(), message.lane);
-  if (lane == config.lanes.end()) return rejected(RejectReason::unknown_lane);
-  if (!small_enough(message, config)) return rejected(RejectReason::too_large);
+  if (!flow::check_topic(message.topic, topic)) return RejectReason::invalid_topic;
+  if (!valid_fields(message, topic)) return RejectReason::invalid_field;
+  const bool known =
+      std::find(config.lanes.begin(), config.lanes.end(), message.lane) != config.lanes.end();
+  if (!known) return RejectReason::unknown_lane;
+  return small_enough(message, config) ? RejectReason::none : RejectReason::too_large;
+}
 
+Admission admit(Message message, const Config& config) {
   Admission answer;
+  answer.rejected = check(message, config);
+  if (answer.rejected != RejectReason::none) return answer;
+  const auto lane = std::find(config.lanes.begin(), config.lanes.end(), message.lane);
   StoredMessage& stored = answer.message;
   stored.lane = static_cast<LaneIndex>(lane - config.lanes.begin());
   stored.qos = message.qos;

@@ -43,6 +43,12 @@ MessagePtr birth_message(const StatusMessage& birth) {
   return message;
 }
 
+/// Only MQTT 5 can ask for a subscription without its retained messages.
+Duration verification(const Config& config) {
+  const bool can = config.mqtt_version == MqttVersion::v5;
+  return can ? Duration(config.timing.verify_subscriptions) : Duration::zero();
+}
+
 std::string hex(std::uint8_t code) {
   char text[8];
   std::snprintf(text, sizeof text, "0x%02X", unsigned{code});
@@ -71,9 +77,10 @@ struct Core::Impl {
       : config(std::move(config_in)),
         supervisor(config, random),
         sender(config),
-        subscriptions(flow::kBirthToken),
+        subscriptions(flow::kBirthToken, random),
         last_volatile(first_volatile_id(opening.epoch, random)) {
     sender.ids_up_to(opening.last_id);
+    subscriptions.verify_every(verification(config));
   }
 
   // ---- messages --------------------------------------------------------------------------------
@@ -368,6 +375,7 @@ struct Core::Impl {
     config = std::move(next);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);
+    subscriptions.verify_every(verification(config));
   }
 
   void on(const Stop& stop) {
@@ -592,6 +600,12 @@ Actions Core::step(BootTime now, Event event) {
 }
 
 BootTime Core::next_wake() const { return impl_->next_wake(); }
+
+std::vector<FilterState> Core::filters(BootTime now) const {
+  return impl_->subscriptions.states(now);
+}
+
+std::uint64_t Core::filters_version() const { return impl_->subscriptions.version(); }
 
 DeviceState Core::state(BootTime now) const {
   const Impl& core = *impl_;

@@ -235,6 +235,29 @@ TEST_P(WithBroker, AWillSaysAllThatItWasTold) {
   EXPECT_EQ(will.user_properties, willed.will->user_properties);
 }
 
+// A verification finds the subscription, and brings what is retained only if it was lost.
+TEST_P(WithBroker, AVerifiedSubscriptionBringsRetainedMessagesOnlyIfItWasLost) {
+  if (version() != MqttVersion::v5) GTEST_SKIP() << "MQTT 5 only";
+  ASSERT_TRUE(harness.connect_up(request()));
+  StoredMessage retained = make_message("state", "on");
+  retained.retain = true;
+  ASSERT_TRUE(engine().publish(1, retained).ok());
+  ASSERT_TRUE(harness.run_until([&] { return sink.published.size() == 1; }));
+  const env::FilterRequest verify[] = {{"state", Qos::at_least_once, true}};
+  const auto ask = [&](env::Token token) {
+    ASSERT_TRUE(engine().subscribe(token, verify).ok());
+    ASSERT_TRUE(harness.run_until(
+        [&] { return !sink.subscribed.empty() && sink.subscribed.back().first == token; }));
+    EXPECT_EQ(sink.subscribed.back().second, std::vector<std::uint8_t>{1});
+  };
+  ask(11);  // not there: as a new one
+  ASSERT_TRUE(harness.run_until([&] { return sink.message_count == 1; }));
+  ask(12);
+  ASSERT_TRUE(engine().publish(2, make_message("state", "live")).ok());
+  ASSERT_TRUE(harness.run_until([&] { return sink.message_count > 1; }));
+  EXPECT_EQ(text(sink.messages[1].payload), "live") << "what is retained came again";
+}
+
 TEST_P(WithBroker, UnsubscribingEndsTheMessages) {
   ASSERT_TRUE(harness.connect_up(request()));
   subscribe(engine(), sink, "a");

@@ -75,6 +75,9 @@ struct UpInfo {
 struct FilterRequest {
   std::string filter;
   Qos qos = Qos::at_least_once;
+  /// If the broker has the subscription already, its retained messages are not wanted again
+  /// (MQTT 5.0 section 3.8.3.1, Retain Handling 1). The same for all filters of a request.
+  bool verify = false;
 };
 
 /// Where an engine reports to; implemented by the runtime, which hands it to the core.

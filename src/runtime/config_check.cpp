@@ -18,6 +18,9 @@
 namespace holdfast::runtime {
 namespace {
 
+/// More often would be work for the broker and not for safety.
+constexpr Milliseconds kVerifyMin{60000};
+
 namespace fs = std::filesystem;
 using Problems = std::vector<ConfigProblem>;
 
@@ -115,6 +118,11 @@ void check_relations(const Config& config, Problems& problems) {
                                                     "; give at most timing.backoff_cap, " +
                                                     duration(timing.backoff_cap)});
   }
+  if (timing.verify_subscriptions.count() != 0 && timing.verify_subscriptions < kVerifyMin) {
+    problems.push_back({"timing.verify_subscriptions",
+                        "is " + duration(timing.verify_subscriptions) +
+                            "; give 0 for never, or at least " + duration(kVerifyMin)});
+  }
   if (config.limits.memory < config.limits.payload) {
     problems.push_back({"limits.memory", "is " + format_size(config.limits.memory) +
                                              "; give at least limits.payload, " +
@@ -181,6 +189,15 @@ void check_lanes(const Config& config, Problems& problems) {
     check_lane_rules(config, name, rules, problems);
 }
 
+void check_topic(const Config& config, const std::string& topic, const std::string& key,
+                 Problems& problems) {
+  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
+  if (const Status good = flow::check_topic(topic, topic_limits); !good) {
+    problems.push_back(
+        {key, "is " + in_quotes(topic) + ": " + good.error().message + "; give another topic"});
+  }
+}
+
 /// What only MQTT 5 can say must not be lost in silence.
 void check_status_properties(const Config& config, const StatusMessage& message,
                              const std::string& section, Problems& problems) {
@@ -214,11 +231,7 @@ void check_status_properties(const Config& config, const StatusMessage& message,
 void check_status_message(const Config& config, const std::optional<StatusMessage>& message,
                           const std::string& section, Problems& problems) {
   if (!message || message->topic.empty()) return;
-  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
-  if (const Status topic = flow::check_topic(message->topic, topic_limits); !topic) {
-    problems.push_back({section + ".topic", "is " + in_quotes(message->topic) + ": " +
-                                                topic.error().message + "; give another topic"});
-  }
+  check_topic(config, message->topic, section + ".topic", problems);
   if (message->payload.size() > config.limits.payload) {
     problems.push_back({section + ".payload", "is " + format_size(message->payload.size()) +
                                                   " long; give at most limits.payload, " +
@@ -334,6 +347,9 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_texts(config, problems);
   check_relations(config, problems);
   check_lanes(config, problems);
+  if (!config.response_topic.empty()) {
+    check_topic(config, config.response_topic, "flow.response_topic", problems);
+  }
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;

@@ -243,12 +243,15 @@ constexpr std::array kKeys{
     row<kTiming, &Timing::health_interval>("timing.health_interval", K::duration, 100, kHour),
     row<kTiming, &Timing::stop_deadline>("timing.stop_deadline", K::duration, 100, 10 * kMinute),
     row<kTiming, &Timing::callback_alarm>("timing.callback_alarm", K::duration, 1, kHour),
+    row<kTiming, &Timing::verify_subscriptions>("timing.verify_subscriptions", K::duration, 0,
+                                                30 * 24 * kHour),
 
     row<&Config::max_in_flight>("flow.max_in_flight", K::count, 1, limits::kInFlightMax),
     row<&Config::messages_per_second>("flow.messages_per_second", K::count, 0, 1000000),
     row<&Config::bytes_per_second>("flow.bytes_per_second", K::size, 0, 1024 * kMiB),
     row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
     row<&Config::id_property>("flow.id_property", K::text, 0, 64),
+    row<&Config::response_topic>("flow.response_topic", K::text, 0, limits::kTopicMax),
 
     row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),
     row<kLimits, &Limits::topic>("limits.topic", K::size, 1, limits::kTopicMax),

@@ -122,12 +122,14 @@ constexpr std::string_view kEveryKey = R"(
     health_interval = "6s"
     stop_deadline = "7s"
     callback_alarm = "8s"
+    verify_subscriptions = "2h"
     [flow]
     max_in_flight = 9
     messages_per_second = 0
     bytes_per_second = "10KiB"
     lanes = ["a", "normal"]
     id_property = "id"
+    response_topic = "re"
     [lane.a]
     max_size = "256KiB"
     max_messages = 100

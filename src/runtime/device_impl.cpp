@@ -41,6 +41,9 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       executor_(
           clock_, config_->timing.callback_alarm,
           [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
+      requester_(Requester::make(
+          *this, loop_, clock_, posix::make_random(),
+          [this](std::vector<Executor::Task> tasks) { executor_.post(std::move(tasks)); })),
       storage_(std::move(outbox), std::move(outbox_parts), clock_, config_->lanes.size(),
                [this](std::vector<device::Event> events) {
                  // Storage and loop start at different times; the loop keeps this until it runs.
@@ -195,6 +198,10 @@ Status DeviceImpl::unsubscribe(SubscriptionId id) {
   return {};
 }
 
+Status DeviceImpl::request(Message message, Milliseconds timeout, ResponseHandler handler) {
+  return requester_->ask(std::move(message), timeout, std::move(handler), *config());
+}
+
 void DeviceImpl::reconnect_now() {
   const std::lock_guard lock(mutex_);
   if (!stopping_) driver_->enqueue(device::ReconnectNow{});
@@ -301,8 +308,24 @@ DeviceState DeviceImpl::state() const {
   }
   state.slow_callbacks = executor_.slow_callbacks();
   state.inbound_dropped = inbound_dropped_.load();
+  state.requests = requester_->counts();
   state.recovered_unclean = recovered_unclean_;
   return state;
+}
+
+void DeviceImpl::give_filters(std::vector<FilterState> filters, BootTime now) {
+  requester_->filters_changed(filters);
+  const std::lock_guard lock(mutex_);
+  filters_ = std::move(filters);
+  filters_at_ = now;
+}
+
+std::vector<FilterState> DeviceImpl::filters() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<FilterState> filters = filters_;
+  const auto age = std::chrono::duration_cast<Milliseconds>(clock_->now() - filters_at_);
+  for (FilterState& one : filters) one.next_in = std::max(one.next_in - age, Milliseconds{0});
+  return filters;
 }
 
 // The number is read before the next proof is asked for, so that it grows after this call.
@@ -336,6 +359,7 @@ void DeviceImpl::stop(Milliseconds deadline) {
   }
   std::call_once(stop_once_, [this, deadline] {
     const BootTime end = clock_->now() + std::max<Duration>(deadline, 2 * kThreadReserve);
+    requester_->stop();
     if (loop_thread_.joinable()) {
       std::unique_lock lock(mutex_);
       stopping_ = true;

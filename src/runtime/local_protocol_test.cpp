@@ -102,6 +102,47 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   EXPECT_EQ(request.receipt, WantedReceipt::none);
 }
 
+TEST(LocalProtocol, ARequestAndItsEndsAreLines) {
+  Message message;
+  message.topic = "ask";
+  message.payload = bytes_of("how much?");
+  message.content_type = "text/plain";
+  std::string line = ask_line(3, message, Milliseconds(2500));
+  line.pop_back();
+  const auto request = request_of<AskRequest>(line);
+  EXPECT_EQ(request.message.topic, "ask");
+  EXPECT_EQ(request.message.payload, message.payload);
+  EXPECT_EQ(request.message.content_type, "text/plain");
+  EXPECT_EQ(request.timeout, Milliseconds(2500));
+  EXPECT_EQ(request_of<AskRequest>(R"({"op":"request","topic":"t"})").timeout, kLocalAskTimeout);
+
+  Response response;
+  response.message.topic = "answers";
+  response.message.payload = bytes_of("21");
+  json answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["ok"], true);
+  EXPECT_EQ(answer["response"]["payload"], "21");
+  response.kind = ResponseKind::no_answers;
+  answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["ok"], false);
+  EXPECT_EQ(answer["error"], "no_answers");
+  response.kind = ResponseKind::not_sent;
+  response.receipt = {ReceiptKind::dropped, 5, {}, DropReason::refused, 0x87};
+  answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["error"], "refused");
+  EXPECT_EQ(answer["reason_code"], 0x87);
+}
+
+TEST(LocalProtocol, FiltersShowWhatIsKnownOfThem) {
+  const std::vector<FilterState> filters{
+      {"a", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{1500}},
+      {"b", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
+  const json line = json::parse(status_line("5", {}, filters));
+  EXPECT_EQ(line["status"]["filters"],
+            json::parse(R"([{"filter":"a","qos":1,"granted":0,"code":0,"next_in_ms":1500},
+                            {"filter":"b","qos":0}])"));
+}
+
 TEST(LocalProtocol, BrokenJsonNamesTheOffset) {
   EXPECT_EQ(refusal_of(R"({"op":"ping")"), "not JSON at offset 13; send one object a line");
   EXPECT_EQ(refusal_of("hello"), "not JSON at offset 1; send one object a line");
@@ -114,11 +155,10 @@ TEST(LocalProtocol, BrokenJsonNamesTheOffset) {
 TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of("{}"), "field \"op\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
-  EXPECT_EQ(
-      refusal_of(R"({"op":"fly"})"),
-      "field \"op\": \"fly\" is none of publish, subscribe, subscribe_unmatched, unsubscribe, "
-      "status, events, "
-      "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt");
+  EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
+            "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
+            "unsubscribe, status, events, "
+            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");
@@ -181,7 +221,7 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.ledger.rejected[static_cast<std::size_t>(RejectReason::too_large)] = 2;
   state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
   state.storage = StorageHealth::full;
-  const json line = json::parse(status_line("5", state));
+  const json line = json::parse(status_line("5", state, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
   const json& status = line["status"];

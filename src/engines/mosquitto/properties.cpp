@@ -67,8 +67,8 @@ void Properties::add_message(const StoredMessage& message) {
 
 void Properties::add_will(const StatusMessage& will) {
   const auto seconds = [](Seconds time) {
-    return static_cast<std::uint32_t>(
-        std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+        time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
   };
   if (will.delay.count() > 0) add_u32(MQTT_PROP_WILL_DELAY_INTERVAL, seconds(will.delay));
   if (will.expiry) add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, seconds(*will.expiry));

@@ -397,8 +397,10 @@ Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
   int id = 0;
+  const bool verify = version_ == MqttVersion::v5 && filters.front().verify;
   const int rc = mosquitto_subscribe_multiple(client_, &id, static_cast<int>(pointers.size()),
-                                              pointers.data(), static_cast<int>(qos), 0, nullptr);
+                                              pointers.data(), static_cast<int>(qos),
+                                              verify ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0, nullptr);
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
