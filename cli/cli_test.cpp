@@ -139,7 +139,7 @@ TEST(Status, IsReadableByPeople) {
                 "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
                 "dropped    expired 1\n"
                 "storage    ok\n"
-                "inbound    0 received, 0 without a subscription, 0 dropped\n"
+                "inbound    0 received, 0 without a subscription, 0 repeats, 0 dropped\n"
                 "filter     a/#: granted QoS 1, verified in 90 s\n"
                 "filter     b: granted QoS 0 of 1\n"
                 "filter     c: refused (0x87), asked for again in 5 s\n"

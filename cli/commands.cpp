@@ -161,7 +161,7 @@ std::string render_status(const json& status) {
   put_field(out, "storage", text_of(status, "storage"));
   put_field(out, "inbound",
             text_of(status, "inbound") + " received, " + text_of(status, "inbound_unmatched") +
-                " without a subscription, " + text_of(status, "inbound_dropped") + " dropped");
+                " without a subscription, " + text_of(status, "inbound_duplicates") + " repeats, " + text_of(status, "inbound_dropped") + " dropped");
   put_filters(out, status);
   put_field(out, "requests", list_counts(status.value("requests", json::object())));
   if (count_of(status, "slow_callbacks") > 0) {

@@ -137,6 +137,9 @@ struct Config {
   /// Name of the MQTT 5 user property that carries the message's id, the same in every repeat of
   /// it, for de-duplication downstream. Empty: none is sent.
   std::string id_property = "hf-id";
+  /// Whether inbound messages whose stamp (of that name, by a sender that is Holdfast) has come
+  /// before are left out and counted, as far as the last 4096 stamps of this run tell.
+  bool filter_duplicates = true;
   /// Where answers to Device::request() come. Empty: CLIENT_ID/responses.
   std::string response_topic;
 

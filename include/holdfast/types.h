@@ -283,6 +283,7 @@ struct DeviceState {
   std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
   std::uint64_t inbound = 0;            ///< Messages received.
   std::uint64_t inbound_unmatched = 0;  ///< Of these, on topics that no subscription is for.
+  std::uint64_t inbound_duplicates = 0;  ///< Of these, repeats by their sender's stamp: not given.
   std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
   RequestCounts requests;               ///< See Device::request().
   bool recovered_unclean = false;       ///< The last run did not end in order.

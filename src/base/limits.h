@@ -49,6 +49,9 @@ inline constexpr std::size_t kClientIdMax = 128;         // AWS IoT Core quota
 inline constexpr std::size_t kLookupsAtOnce = 4;         // abandoned name look-ups still running
 inline constexpr std::size_t kErrorDetailMax = 512;      // a failure's own words
 
+// Inbound: ids of messages that came, to know repeats by; about 60 bytes each.
+inline constexpr std::size_t kInboundIds = 4096;
+
 // Threads and queues.
 inline constexpr std::size_t kExecutorQueue = 4096;
 inline constexpr std::size_t kIngressMessages = 8192;

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "device/accounts.h"
+#include "flow/duplicates.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
@@ -340,6 +341,10 @@ struct Core::Impl {
   void on(EngineMessage& arrived) {
     if (!answer_of(arrived.attempt)) return;
     ++inbound;
+    if (config.filter_duplicates && duplicates.repeats(arrived.message, config.id_property)) {
+      ++repeated;
+      return;
+    }
     std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
     // The session may still hold what an earlier run wanted; some answers come unasked for.
     if (to.empty()) ++unmatched;
@@ -545,6 +550,7 @@ struct Core::Impl {
   link::Supervisor supervisor;
   flow::Sender sender;
   flow::Subscriptions subscriptions;
+  flow::Duplicates duplicates;
   Accounts accounts;
   MessageId last_volatile;
 
@@ -556,6 +562,7 @@ struct Core::Impl {
   BootTime last_answer{};
   std::uint64_t version_given = 0;
   std::uint64_t inbound = 0;
+  std::uint64_t repeated = 0;   ///< Of those, duplicates.
   std::uint64_t unmatched = 0;  ///< Of those, without a subscription.
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
@@ -624,6 +631,7 @@ DeviceState Core::state(BootTime now) const {
   state.sends_repeated = core.sender.sends_repeated();
   state.inbound = core.inbound;
   state.inbound_unmatched = core.unmatched;
+  state.inbound_duplicates = core.repeated;
   HF_CHECK(state.ledger.balanced());
   return state;
 }

@@ -349,6 +349,23 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(bench.state().connection.state, LinkState::connected);
 }
 
+TEST(Core, ARepeatByItsStampIsCountedAndLeftOutIfSoConfigured) {
+  for (const bool filter : {true, false}) {
+    Config config = make_config();
+    config.filter_duplicates = filter;
+    Bench bench(config);
+    bench.start();
+    bench.up();
+    InboundMessage message;
+    message.topic = "t";
+    message.user_properties = {{config.id_property, "0000abcd-0000000800000001"}};
+    for (int i = 0; i < 2; ++i) bench.step(EngineMessage{bench.attempt(), message});
+    EXPECT_EQ(bench.count<GiveMessage>(), filter ? 1U : 2U);
+    EXPECT_EQ(bench.state().inbound, 2U);
+    EXPECT_EQ(bench.state().inbound_duplicates, filter ? 1U : 0U);
+  }
+}
+
 TEST(Core, AMissingSubackEndsTheConnection) {
   Bench bench;
   bench.start();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "base/limits.h"
 
@@ -30,8 +31,9 @@ bool Duplicates::repeats(const InboundMessage& message, std::string_view propert
   const auto stamp = std::find_if(properties.begin(), properties.end(),
                                   [&](const auto& pair) { return pair.first == property; });
   if (stamp == properties.end()) return false;
-  const std::optional<Id> id = id_of(stamp->second);
+  std::optional<Id> id = id_of(stamp->second);
   if (!id) return false;
+  id->topic = std::hash<std::string_view>{}(message.topic);
   if (!seen_.insert(*id).second) return true;
   order_.push_back(*id);
   if (order_.size() > limits::kInboundIds) {

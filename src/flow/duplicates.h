@@ -26,15 +26,17 @@ class Duplicates {
   [[nodiscard]] bool repeats(const InboundMessage& message, std::string_view property);
 
  private:
-  /// A store and a message of it.
+  /// A store, a message of it, and its topic: whoever copies a message to another topic, stamp and
+  /// all, makes a new one.
   struct Id {
     std::uint32_t store = 0;
     MessageId message = 0;
+    std::size_t topic = 0;  ///< Its hash.
     friend bool operator==(const Id&, const Id&) = default;
   };
   struct Hash {
     std::size_t operator()(const Id& id) const noexcept {
-      return static_cast<std::size_t>((id.message ^ id.store) * 0x9E3779B97F4A7C15U);
+      return static_cast<std::size_t>((id.message ^ id.store ^ id.topic) * 0x9E3779B97F4A7C15U);
     }
   };
   [[nodiscard]] static std::optional<Id> id_of(std::string_view text);

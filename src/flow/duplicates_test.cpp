@@ -33,6 +33,9 @@ TEST(Duplicates, ARepeatIsTheSameStoreAndTheSameMessage) {
   EXPECT_FALSE(duplicates.repeats(stamped(id(1, 0x8000000000000007)), "hf-id")) << "one from RAM";
   EXPECT_TRUE(duplicates.repeats(stamped(id(1, 7)), "hf-id"));
   EXPECT_TRUE(duplicates.repeats(stamped(id(1, 0x8000000000000007)), "hf-id"));
+  InboundMessage copy = stamped(id(1, 7));
+  copy.topic = "copies/t";
+  EXPECT_FALSE(duplicates.repeats(copy, "hf-id"));
 }
 
 TEST(Duplicates, WhatBearsNoStampOfOursIsNeverARepeat) {

@@ -251,6 +251,7 @@ constexpr std::array kKeys{
     row<&Config::bytes_per_second>("flow.bytes_per_second", K::size, 0, 1024 * kMiB),
     row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
     row<&Config::id_property>("flow.id_property", K::text, 0, 64),
+    row<&Config::filter_duplicates>("flow.filter_duplicates", K::boolean, 0, 0),
     row<&Config::response_topic>("flow.response_topic", K::text, 0, limits::kTopicMax),
 
     row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),

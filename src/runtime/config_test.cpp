@@ -130,6 +130,7 @@ constexpr std::string_view kEveryKey = R"(
     lanes = ["a", "normal"]
     id_property = "id"
     response_topic = "re"
+    filter_duplicates = false
     [lane.a]
     max_size = "256KiB"
     max_messages = 100

@@ -462,6 +462,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
   status["inbound_unmatched"] = state.inbound_unmatched;
+  status["inbound_duplicates"] = state.inbound_duplicates;
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
   const RequestCounts& requests = state.requests;

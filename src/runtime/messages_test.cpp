@@ -198,6 +198,28 @@ TEST_F(Messages, WhatASessionBringsFromAnEarlierRunGoesToTheDefaultHandler) {
   EXPECT_FALSE(device->unsubscribe(*id).ok());
 }
 
+TEST_F(Messages, OverlappingFiltersAndRepeatsGiveEachHandlerOneCopy) {
+  Heard<InboundMessage> exact;
+  Heard<InboundMessage> wild;
+  auto device = open(config("one"));
+  ASSERT_TRUE(device);
+  listen(*device, "o/x", exact);
+  listen(*device, "o/#", wild);
+  // As a sender that repeats itself would: the same stamp.
+  Config mute = config("speaker");
+  mute.id_property.clear();
+  auto speaker = open(mute);
+  ASSERT_TRUE(speaker);
+  Message message = make("o/x", "1");
+  message.user_properties = {{"hf-id", "0000abcd-0000000800000001"}};
+  ASSERT_TRUE(speaker->publish(message));
+  ASSERT_TRUE(speaker->publish(message));
+  ASSERT_TRUE(speaker->publish(make("o/x", "2")));
+  EXPECT_EQ(text(wild.wait_for(2)[1].payload), "2");
+  EXPECT_EQ(text(exact.wait_for(2)[1].payload), "2");
+  EXPECT_GE(device->state().inbound_duplicates, 1U);
+}
+
 /// Answers on `topic` with the question in capitals; twice if it is to repeat itself.
 void serve(Device& device, const std::string& topic, int answers) {
   ASSERT_TRUE(device
