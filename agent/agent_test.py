@@ -279,6 +279,46 @@ class MainJob(Lab):
             "correlation_data_base64": "Yy03"})
         self.one_line_error(self.cli("publish", "t", "x", "--user-property", "k"), 2, "NAME=VALUE")
 
+    def test_requests_are_asked_and_answered_also_with_other_clients(self):
+        self.broker()
+        self.agent()
+        path = self.subscribe_inside("ask/us", "--json")
+        granted = lambda: [f["filter"] for f in self.status()["filters"] if f.get("granted") == 1]
+        wait_until("the broker has the filter", lambda: granted() == ["ask/us"])
+
+        def answer(number, text):
+            def questions():
+                with open(path) as f:
+                    return f.read().splitlines()
+            wait_until("the question came", lambda: len(questions()) > number)
+            question = json.loads(questions()[number])
+            line = {"op": "publish", "topic": question["response_topic"], "payload": text,
+                    "correlation_data_base64": question["correlation_data_base64"]}
+            done = self.cli("publish", "--json", stdin=json.dumps(line) + "\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return question
+
+        ours = self.start(BIN + "/holdfast", "request", "ask/us", "how much?", "--timeout", "20s",
+                          "--socket", self.socket, stdout=subprocess.PIPE)
+        question = answer(0, "21")
+        self.assertEqual(question["payload"], "how much?")
+        self.assertEqual(question["response_topic"], "agent-test/responses")
+        self.assertEqual((ours.wait(), ours.stdout.read()), (0, "21\n"))
+        self.assertIn("agent-test/responses", granted())
+
+        tls = self.subscribe_outside("x", 1).args[1:11]
+        theirs = self.start("mosquitto_rr", *tls, "-t", "ask/us", "-e", "answers/rr", "-m", "and now?",
+                            "-q", "1", "-W", "20", "-D", "publish", "correlation-data", "c-7",
+                            stdout=subprocess.PIPE)
+        self.assertEqual(answer(1, "22")["payload"], "and now?")
+        self.assertEqual(theirs.stdout.read(), "22\n")
+
+        self.one_line_error(self.cli("request", "ask/nobody", "x", "--timeout", "300ms"), 4,
+                            "no answer in time")
+        words = self.cli("status").stdout
+        self.assertIn("requests   answered 1, timed_out 1\n", words)
+        self.assertIn("filter     ask/us: granted QoS 1", words)
+
     def subscribe_inside(self, *args):
         """A subscriber of the agent; gives the file that it prints to."""
         path = self.path("printed-%d" % len(self.children))

@@ -57,6 +57,7 @@ void put_connection(std::string& out, const json& status) {
   put_field(out, "verdict", verdict + ": " + text_of(status, "explanation"));
   put_field(out, "detail", status.value("detail", ""));
   put_field(out, "endpoint", text_of(status, "endpoint"));
+  put_field(out, "client id", status.value("client_id", ""));
   put_field(out, "connects",
             text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
   put_field(out, "verdicts", list_counts(status.value("verdicts", json::object())));
@@ -161,7 +162,8 @@ std::string render_status(const json& status) {
   put_field(out, "storage", text_of(status, "storage"));
   put_field(out, "inbound",
             text_of(status, "inbound") + " received, " + text_of(status, "inbound_unmatched") +
-                " without a subscription, " + text_of(status, "inbound_duplicates") + " repeats, " + text_of(status, "inbound_dropped") + " dropped");
+                " without a subscription, " + text_of(status, "inbound_duplicates") + " repeats, " +
+                text_of(status, "inbound_dropped") + " dropped");
   put_filters(out, status);
   put_field(out, "requests", list_counts(status.value("requests", json::object())));
   if (count_of(status, "slow_callbacks") > 0) {

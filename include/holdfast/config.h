@@ -40,6 +40,9 @@ struct StatusMessage {
   /// Of a will: how long the broker waits before it publishes it; not at all if we are back by
   /// then.
   Seconds delay{0};
+  /// Of a will: the broker publishes it also when we leave in order, so that a retained birth
+  /// message never outlives us.
+  bool on_stop = false;
 
   friend bool operator==(const StatusMessage&, const StatusMessage&) = default;
 };
@@ -120,13 +123,19 @@ struct Config {
   ProxyConfig proxy;
   SigV4Config sigv4;
   TlsConfig tls;
-  std::string client_id;                ///< 1…128 bytes; AWS: the thing name.
+  std::string client_id;  ///< 1…128 bytes; AWS: the thing name. Empty if the broker assigns it.
+  /// The broker chooses the client id (MQTT 5). It is used to the end of the process; the next one
+  /// gets another, and another session.
+  bool assigned_client_id = false;
   std::string username;                 ///< Empty: none.
   std::filesystem::path password_file;  ///< First line is the password. Empty: none.
   MqttVersion mqtt_version = MqttVersion::v5;
   Seconds keep_alive{30};        ///< Longest silence promised to the broker.
   Seconds session_expiry{3600};  ///< How long the broker keeps our session (AWS: 1 h default).
   bool clean_start = false;
+  /// So many topics are replaced by a number when they are sent again (MQTT 5 topic alias), as far
+  /// as the broker allows it; 0: none.
+  std::uint16_t topic_aliases = 8;
   std::optional<StatusMessage> will;
   std::optional<StatusMessage> birth;
 

@@ -140,8 +140,9 @@ class Device {
   virtual Status reload(Config config) = 0;
 
   /// Leaves in order: refuses new messages, waits for what is on its way to the disk, sends
-  /// DISCONNECT so that no will is published, ends the threads. Returns within the deadline in
-  /// every state. Calling it again does nothing. The backlog stays on disk.
+  /// DISCONNECT so that no will is published (unless StatusMessage::on_stop asks for it), ends the
+  /// threads. Returns within the deadline in every state. Calling it again does nothing. The
+  /// backlog stays on disk.
   virtual void stop(Milliseconds deadline) = 0;
 
  protected:

@@ -248,6 +248,7 @@ struct ConnectionState {
   std::uint32_t attempts = 0;              ///< Attempts since last connected.
   Milliseconds retry_in{0};                ///< While waiting: time to the next attempt.
   std::string endpoint;                    ///< "host:port".
+  std::string client_id;                   ///< Ours, or the one that the broker has assigned.
 };
 
 /// How one topic filter stands at the broker.
@@ -279,14 +280,14 @@ struct DeviceState {
   std::uint64_t connects = 0;                       ///< Successful connects in this run.
   std::uint64_t attempts_total = 0;                 ///< Connection attempts in this run.
   std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
-  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
-  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
-  std::uint64_t inbound = 0;            ///< Messages received.
-  std::uint64_t inbound_unmatched = 0;  ///< Of these, on topics that no subscription is for.
+  std::uint64_t sends_repeated = 0;      ///< Sends of a message sent before: possible duplicates.
+  std::uint64_t slow_callbacks = 0;      ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;             ///< Messages received.
+  std::uint64_t inbound_unmatched = 0;   ///< Of these, on topics that no subscription is for.
   std::uint64_t inbound_duplicates = 0;  ///< Of these, repeats by their sender's stamp: not given.
-  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
-  RequestCounts requests;               ///< See Device::request().
-  bool recovered_unclean = false;       ///< The last run did not end in order.
+  std::uint64_t inbound_dropped = 0;     ///< Received, but the executor's queue was full.
+  RequestCounts requests;                ///< See Device::request().
+  bool recovered_unclean = false;        ///< The last run did not end in order.
 };
 
 }  // namespace holdfast

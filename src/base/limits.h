@@ -45,9 +45,10 @@ inline constexpr std::size_t kReceiptsMax = 1'000'000;
 inline constexpr std::size_t kRequests = 256;            // that wait for their answers
 inline constexpr std::size_t kRequestsRemembered = 256;  // that have ended
 inline constexpr std::size_t kFiltersPerSubscribe = 8;   // AWS IoT Core quota
-inline constexpr std::size_t kClientIdMax = 128;         // AWS IoT Core quota
-inline constexpr std::size_t kLookupsAtOnce = 4;         // abandoned name look-ups still running
-inline constexpr std::size_t kErrorDetailMax = 512;      // a failure's own words
+inline constexpr std::uint16_t kTopicAliasesMax = 64;
+inline constexpr std::size_t kClientIdMax = 128;     // AWS IoT Core quota
+inline constexpr std::size_t kLookupsAtOnce = 4;     // abandoned name look-ups still running
+inline constexpr std::size_t kErrorDetailMax = 512;  // a failure's own words
 
 // Inbound: ids of messages that came, to know repeats by; about 60 bytes each.
 inline constexpr std::size_t kInboundIds = 4096;

@@ -197,7 +197,9 @@ TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
   bench.step(Subscribe{1, "a", Qos::at_least_once});
   const auto connect = [&] {
     while (bench.state().connection.state != LinkState::connecting) bench.run_for(seconds(1));
-    bench.up({.session_present = true});
+    env::UpInfo resumed;
+    resumed.session_present = true;
+    bench.up(resumed);
     const auto asked = bench.take_all<EngineSubscribe>();
     for (const auto& ask : asked) {
       bench.step(EngineSubscribed{bench.attempt(), ask.token, {1}});

@@ -62,6 +62,7 @@ class WithBroker : public ::testing::TestWithParam<Parameters> {
     result.transport = broker->transport();
     result.websocket_path = "/mqtt";
     result.session_expiry = Seconds(600);
+    result.topic_aliases = 8;
     return result;
   }
   void subscribe(env::Engine& who, RecordingSink& its, const std::string& filter,
@@ -177,6 +178,22 @@ TEST_P(WithBroker, TheWillIsPublishedOnAbortAndNotOnDisconnect) {
   // Only the second comes; the first would have come before it.
   ASSERT_TRUE(harness.run_until([&] { return watcher.sink.message_count == 1; }));
   EXPECT_EQ(watcher.sink.messages[0].topic, "will/second");
+  EXPECT_EQ(text(watcher.sink.messages[0].payload), "gone");
+}
+
+TEST_P(WithBroker, AWillThatAsksForItIsPublishedOnDisconnectToo) {
+  if (version() != MqttVersion::v5) GTEST_SKIP() << "MQTT 5 only";
+  Companion watcher(harness, make());
+  ASSERT_TRUE(watcher.connect(request()));
+  subscribe(*watcher.engine, watcher.sink, "will");
+  env::ConnectRequest willed = request();
+  willed.will = StatusMessage{"will", "gone", Qos::at_least_once, true};
+  willed.will->on_stop = true;
+  ASSERT_TRUE(harness.connect_up(willed));
+  engine().disconnect();
+  ASSERT_TRUE(harness.run_until_ended());
+  EXPECT_EQ(sink.failure.verdict, Verdict::none);
+  ASSERT_TRUE(harness.run_until([&] { return watcher.sink.message_count == 1; }));
   EXPECT_EQ(text(watcher.sink.messages[0].payload), "gone");
 }
 

@@ -112,6 +112,62 @@ TEST_P(MessageConformance, TheIdAndWhatIsLeftOfTheExpiryGoAlong) {
   EXPECT_EQ(seen->body[9] * 256 + seen->body[10], 300);
 }
 
+TEST_P(MessageConformance, ATopicIsReplacedByItsNumberAsFarAsTheBrokerAllows) {
+  std::promise<std::vector<Packet>> promise;
+  constexpr std::size_t kCount = 6;
+  ScriptedPeer broker{[&](PeerConnection& client) {
+    if (client.read(1)) client.send(connack_v5(0, {0x22, 0, 2}));  // Topic Alias Maximum 2
+    std::vector<Packet> packets;
+    while (packets.size() < kCount) {
+      auto publish = client.read(3);
+      if (!publish) break;
+      packets.push_back(*publish);
+    }
+    promise.set_value(std::move(packets));
+    harness.wake();
+    client.drain();
+  }};
+  env::ConnectRequest aliased = harness.request(broker.port());
+  aliased.topic_aliases = 8;
+  ASSERT_TRUE(harness.connect_up(aliased));
+  env::Token token = 0;
+  for (const char* topic : {"a", "b", "c", "a", "b", "c"}) {
+    ASSERT_TRUE(harness.engine->publish(++token, make_message(topic, "p", Qos::at_most_once)).ok());
+  }
+  auto future = promise.get_future();
+  ASSERT_TRUE(harness.run_until(
+      [&] { return future.wait_for(milliseconds(0)) == std::future_status::ready; }));
+  const std::vector<Packet> seen = future.get();
+  ASSERT_EQ(seen.size(), kCount);
+  EXPECT_EQ(seen[0].body, (Octets{0, 1, 'a', 3, 0x23, 0, 1, 'p'}));
+  EXPECT_EQ(seen[1].body, (Octets{0, 1, 'b', 3, 0x23, 0, 2, 'p'}));
+  EXPECT_EQ(seen[2].body, (Octets{0, 1, 'c', 0, 'p'})) << "the broker takes two";
+  EXPECT_EQ(seen[3].body, (Octets{0, 0, 3, 0x23, 0, 1, 'p'}));
+  EXPECT_EQ(seen[4].body, (Octets{0, 0, 3, 0x23, 0, 2, 'p'}));
+  EXPECT_EQ(seen[5].body, (Octets{0, 1, 'c', 0, 'p'}));
+}
+
+TEST_P(MessageConformance, AMessageThatJustFitsGoesWithoutATopicsFirstNumber) {
+  const StoredMessage message = make_message("t", std::string(50, 'x'));
+  std::promise<Packet> promise;
+  ScriptedPeer strict{[&](PeerConnection& client) {
+    // Maximum Packet Size: type, length, topic, packet id, no properties, payload.
+    const std::uint8_t most = 2 + 3 + 2 + 1 + 50;
+    if (client.read(1)) client.send(connack_v5(0, {0x22, 0, 2, 0x27, 0, 0, 0, most}));
+    if (auto publish = client.read(3)) promise.set_value(*publish);
+    harness.wake();
+    client.drain();
+  }};
+  env::ConnectRequest aliased = harness.request(strict.port());
+  aliased.topic_aliases = 8;
+  ASSERT_TRUE(harness.connect_up(aliased));
+  ASSERT_TRUE(harness.engine->publish(1, message).ok());
+  auto future = promise.get_future();
+  ASSERT_TRUE(harness.run_until(
+      [&] { return future.wait_for(milliseconds(0)) == std::future_status::ready; }));
+  EXPECT_EQ(future.get().body.size(), 3U + 2 + 1 + 50);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, MessageConformance, ::testing::ValuesIn(engines_under_test()),
                          [](const auto& tested) { return tested.param.name; });
 

@@ -48,7 +48,7 @@ struct ConnectRequest {
   ProxyConfig proxy;
   std::string proxy_password;
   TlsConfig tls;
-  std::string client_id;
+  std::string client_id;  ///< Empty: the broker assigns one (MQTT 5, with a clean start).
   std::string username;
   std::filesystem::path password_file;
   std::string password;
@@ -58,6 +58,7 @@ struct ConnectRequest {
   bool clean_start = false;
   std::optional<StatusMessage> will;
   std::string id_property;              ///< User property for message ids (MQTT 5); empty: none.
+  std::uint16_t topic_aliases = 0;      ///< For topics that we send, at most (MQTT 5).
   std::uint32_t id_prefix = 0;          ///< Tells the stores of different devices apart in it.
   std::uint16_t receive_maximum = 100;  ///< Unacknowledged QoS 1 messages we take at a time.
   Duration resolve_timeout{};
@@ -72,6 +73,7 @@ struct UpInfo {
   std::uint16_t receive_maximum = 65535;  ///< The server's; our window stays below it.
   std::uint32_t maximum_packet_size = 0;  ///< 0: no limit given.
   Seconds server_keep_alive{0};           ///< 0: ours is used.
+  std::string assigned_client_id;         ///< Empty: ours is used.
   bool retain_available = true;
   Qos maximum_qos = Qos::at_least_once;
 };
@@ -108,8 +110,9 @@ class Engine {
   [[nodiscard]] virtual Status publish(Token token, const StoredMessage& message) = 0;
   [[nodiscard]] virtual Status subscribe(Token token, std::span<const FilterRequest> filters) = 0;
   [[nodiscard]] virtual Status unsubscribe(Token token, std::span<const std::string> filters) = 0;
-  /// Sends DISCONNECT (no will) and ends with down(Verdict::none) when it is written, or when the
-  /// peer closes; the core bounds the wait with abort().
+  /// Sends DISCONNECT (no will, unless StatusMessage::on_stop asks for it) and ends with
+  /// down(Verdict::none) when it is written, or when the peer closes; the core bounds the wait with
+  /// abort().
   virtual void disconnect() = 0;
   /// Links, addresses or routes are no longer what they were. A connection whose own way is gone
   /// soon ends, with link_down or no_route; an attempt that has not reached its peer yet begins

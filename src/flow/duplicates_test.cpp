@@ -40,9 +40,9 @@ TEST(Duplicates, ARepeatIsTheSameStoreAndTheSameMessage) {
 
 TEST(Duplicates, WhatBearsNoStampOfOursIsNeverARepeat) {
   Duplicates duplicates;
-  for (const char* value :
-       {"", "7", "00000001-000000000000007", "00000001-00000000000000077", "0000000g-0000000000000007",
-        "00000001_0000000000000007", "00000001-000000000000000g", "-0000001-0000000000000007"}) {
+  for (const char* value : {"", "7", "00000001-000000000000007", "00000001-00000000000000077",
+                            "0000000g-0000000000000007", "00000001_0000000000000007",
+                            "00000001-000000000000000g", "-0000001-0000000000000007"}) {
     EXPECT_FALSE(duplicates.repeats(stamped(value), "hf-id")) << value;
     EXPECT_FALSE(duplicates.repeats(stamped(value), "hf-id")) << value;
   }

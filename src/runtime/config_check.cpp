@@ -32,7 +32,7 @@ void check_required(const Config& config, Problems& problems) {
     if (!given) problems.push_back({std::string(key), "is missing; give " + std::string(what)});
   };
   require(!config.host.empty(), "connection.host", "the broker's name or address");
-  require(!config.client_id.empty(), "connection.client_id",
+  require(!config.client_id.empty() || config.assigned_client_id, "connection.client_id",
           "a name that no other client of this broker has");
   require(!config.outbox.directory.empty(), "outbox.directory",
           "a directory of this device's own, such as \"/var/lib/holdfast\"");
@@ -108,6 +108,16 @@ void check_texts(const Config& config, Problems& problems) {
   if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
     problems.push_back({"log.level", "is " + in_quotes(config.log_level) +
                                          R"(; give "error", "warning", "info" or "debug")"});
+  }
+}
+
+void check_assigned_id(const Config& config, Problems& problems) {
+  if (!config.assigned_client_id) return;
+  const std::string key = "connection.assigned_client_id";
+  if (!config.client_id.empty()) {
+    problems.push_back({key, "stands beside connection.client_id; give one of the two"});
+  } else if (config.mqtt_version != MqttVersion::v5) {
+    problems.push_back({key, "needs MQTT 5; give connection.client_id"});
   }
 }
 
@@ -274,6 +284,7 @@ void check_status_properties(const Config& config, const StatusMessage& message,
   check("content_type", !message.content_type.empty(), flow::valid_utf8(message.content_type), 0,
         0);
   check("expiry", message.expiry.has_value(), true, 0, 0);
+  check("on_stop", message.on_stop, true, 0, 0);
   check("delay", message.delay.count() > 0, true, 0, 0);
 }
 
@@ -398,6 +409,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_required(config, problems);
   check_ranges(config, problems);
   check_texts(config, problems);
+  check_assigned_id(config, problems);
   check_relations(config, problems);
   check_tls_key(config.tls, problems);
   check_sigv4(config, problems);

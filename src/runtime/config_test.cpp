@@ -79,6 +79,7 @@ constexpr std::string_view kEveryKey = R"(
     password_file = "pw"
     transport = "websocket"
     websocket_path = "/ws"
+    topic_aliases = 3
     keep_alive = "1m"
     session_expiry = "2h"
     clean_start = true
@@ -91,6 +92,7 @@ constexpr std::string_view kEveryKey = R"(
     expiry = "1h"
     user_properties = ["site=north", "formula=a=b"]
     delay = "20s"
+    on_stop = true
     [connection.birth]
     topic = "b/t"
     payload = "here"
@@ -177,7 +179,10 @@ TEST(Config, EveryKeyArrives) {
   for (const ConfigKey& key : config_keys()) {
     const auto value = key.get(report.config);
     ASSERT_TRUE(value) << key.name;
-    if (key.name == "connection.mqtt_version") continue;  // OnlyMqtt5CanSayAllOfAWill has it
+    // Their other values forbid some of the rest: OnlyMqtt5CanSayAllOfAWill and
+    // TheBrokerAssignsAnIdOnlyWhereThereIsNone have them.
+    if (key.name == "connection.mqtt_version") continue;
+    if (key.name == "connection.assigned_client_id") continue;
     EXPECT_NE(value, key.get(defaults)) << key.name << " did not arrive";
   }
   const Config& config = report.config;
@@ -423,6 +428,20 @@ TEST(Config, OnlyMqtt5CanSayAllOfAWill) {
   expect_problem(basics + "[connection.will]\ntopic = \"t\"\nuser_properties = [\"ab\"]\n",
                  "/etc/h.toml:8: connection.will.user_properties: has \"ab\"; give a list of 0 to "
                  "64 texts such as [\"name=value\"]");
+}
+
+TEST(Config, TheBrokerAssignsAnIdOnlyWhereThereIsNone) {
+  const auto with = [](const std::string& lines) {
+    return "[connection]\nhost = \"h\"\n" + lines + "[outbox]\ndirectory = \"/o\"\n";
+  };
+  EXPECT_TRUE(problems_of(with("assigned_client_id = true\n")).empty());
+  expect_problem(with("assigned_client_id = true\nclient_id = \"c\"\n"),
+                 "/etc/h.toml:3: connection.assigned_client_id: stands beside "
+                 "connection.client_id; give one of the two");
+  expect_problem(with("assigned_client_id = true\nmqtt_version = \"3.1.1\"\n"),
+                 "/etc/h.toml:3: connection.assigned_client_id: needs MQTT 5; give "
+                 "connection.client_id");
+  EXPECT_EQ(problems_of(with("")).size(), 1U) << "nobody gets an assigned one by omission";
 }
 
 TEST(Config, BrokenTomlNamesTheLine) {

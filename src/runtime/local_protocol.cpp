@@ -326,6 +326,7 @@ ordered_json connection_json(const ConnectionState& connection) {
           {"explanation", explain(connection.verdict)},
           {"detail", connection.detail},
           {"endpoint", connection.endpoint},
+          {"client_id", connection.client_id},
           {"session_present", connection.session_present},
           {"attempts", connection.attempts},
           {"retry_in_ms", connection.retry_in.count()}};

@@ -213,7 +213,8 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
                       false,
                       3,
                       Milliseconds(1500),
-                      "h:8883"};
+                      "h:8883",
+                      "c-1"};
   state.ledger.accepted = 10;
   state.ledger.delivered = 6;
   state.ledger.pending = 3;

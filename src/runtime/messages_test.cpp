@@ -220,6 +220,28 @@ TEST_F(Messages, OverlappingFiltersAndRepeatsGiveEachHandlerOneCopy) {
   EXPECT_GE(device->state().inbound_duplicates, 1U);
 }
 
+TEST_F(Messages, AnAssignedClientIdKeepsItsSessionThroughAReconnect) {
+  Config nameless = config("nameless");
+  nameless.client_id.clear();
+  nameless.assigned_client_id = true;
+  nameless.timing.backoff_first = milliseconds(100);
+  auto device = open(nameless);
+  ASSERT_TRUE(device);
+  Heard<InboundMessage> heard;
+  listen(*device, "n/x", heard);
+  const std::string id = device->state().connection.client_id;
+  EXPECT_FALSE(id.empty());
+  // A change that needs a new connection.
+  nameless.keep_alive = Seconds(20);
+  ASSERT_TRUE(device->reload(nameless).ok());
+  ASSERT_TRUE(soon([&] { return device->state().connects == 2; }));
+  EXPECT_EQ(device->state().connection.client_id, id);
+  EXPECT_TRUE(device->state().connection.session_present);
+  Heard<Response> responses;
+  EXPECT_EQ(device->request(make("x", "x"), Seconds(1), responses.handler()).error().code,
+            Errc::invalid_argument);
+}
+
 /// Answers on `topic` with the question in capitals; twice if it is to repeat itself.
 void serve(Device& device, const std::string& topic, int answers) {
   ASSERT_TRUE(device

@@ -25,6 +25,10 @@ bool unfit(const std::string& text) {
 
 }  // namespace
 
+void Properties::add_u16(int id, std::uint16_t value) {
+  if (result_ == 0) result_ = mosquitto_property_add_int16(&list_, id, value);
+}
+
 void Properties::add_u32(int id, std::uint32_t value) {
   if (result_ == 0) result_ = mosquitto_property_add_int32(&list_, id, value);
 }
@@ -67,8 +71,8 @@ void Properties::add_message(const StoredMessage& message) {
 
 void Properties::add_will(const StatusMessage& will) {
   const auto seconds = [](Seconds time) {
-    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-        time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
   };
   if (will.delay.count() > 0) add_u32(MQTT_PROP_WILL_DELAY_INTERVAL, seconds(will.delay));
   if (will.expiry) add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, seconds(*will.expiry));

@@ -22,6 +22,7 @@ class Properties {
   Properties(const Properties&) = delete;
   Properties& operator=(const Properties&) = delete;
 
+  void add_u16(int id, std::uint16_t value);
   void add_u32(int id, std::uint32_t value);
   void add_string(int id, const std::string& value);
   void add_binary(int id, const Bytes& value);

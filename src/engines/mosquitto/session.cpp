@@ -59,12 +59,14 @@ std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
 }
 
-std::size_t packet_size(const StoredMessage& message, MqttVersion version,
-                        std::size_t id_property) {
-  std::size_t body = 2 + message.topic.size() + message.payload.size();
+/// `topic` and `extra`: bytes of the topic as it is sent, and of properties that are not the
+/// message's own.
+std::size_t packet_size(const StoredMessage& message, MqttVersion version, std::size_t topic,
+                        std::size_t extra) {
+  std::size_t body = 2 + topic + message.payload.size();
   if (message.qos != Qos::at_most_once) body += 2;
   if (version == MqttVersion::v5) {
-    std::size_t properties = id_property;
+    std::size_t properties = extra;
     if (message.expiry_seconds) properties += 1 + 4;
     for (const std::size_t text : {message.content_type.size(), message.response_topic.size(),
                                    message.correlation_data.size()}) {
@@ -100,6 +102,7 @@ env::UpInfo up_info(int flags, const mosquitto_property* properties) {
   info.receive_maximum = read_u16(properties, MQTT_PROP_RECEIVE_MAXIMUM).value_or(65535);
   info.maximum_packet_size = read_u32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE).value_or(0);
   info.server_keep_alive = Seconds(read_u16(properties, MQTT_PROP_SERVER_KEEP_ALIVE).value_or(0));
+  info.assigned_client_id = read_string(properties, MQTT_PROP_ASSIGNED_CLIENT_IDENTIFIER);
   info.retain_available = read_u8(properties, MQTT_PROP_RETAIN_AVAILABLE).value_or(1) != 0;
   if (read_u8(properties, MQTT_PROP_MAXIMUM_QOS).value_or(2) == 0) {
     info.maximum_qos = Qos::at_most_once;
@@ -136,6 +139,8 @@ struct Session::Callbacks {
       return;
     }
     session.info_ = up_info(flags, properties);
+    const std::uint16_t most = read_u16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM).value_or(0);
+    session.aliases_most_ = std::min(session.aliases_most_, most);
     session.events_.emplace_back(Accepted{session.info_});
   }
 
@@ -206,6 +211,9 @@ Result<std::unique_ptr<Session>> Session::open(const env::ConnectRequest& reques
   session->version_ = request.version;
   session->id_property_ = request.id_property;
   session->id_prefix_ = request.id_prefix;
+  session->will_on_stop_ =
+      request.version == MqttVersion::v5 && request.will && request.will->on_stop;
+  session->aliases_most_ = request.version == MqttVersion::v5 ? request.topic_aliases : 0;
   if (Status status = session->configure(request); !status.ok()) return status.error();
   if (Status status = session->dial(request, path); !status.ok()) return status.error();
   return session;
@@ -216,11 +224,12 @@ Session::~Session() {
 }
 
 Status Session::configure(const env::ConnectRequest& request) {
-  if (has_nul(request.client_id) || request.client_id.empty() || has_nul(request.username) ||
-      has_nul(request.password)) {
+  if (has_nul(request.client_id) || has_nul(request.username) || has_nul(request.password)) {
     return Error{Errc::invalid_argument, "client id, user name or password is unfit for MQTT", 0};
   }
-  client_ = mosquitto_new(request.client_id.c_str(), request.clean_start, this);
+  const bool assigned = request.client_id.empty();
+  client_ = mosquitto_new(assigned ? nullptr : request.client_id.c_str(),
+                          request.clean_start || assigned, this);
   if (client_ == nullptr) return Error{Errc::invalid_argument, "client id is unfit for MQTT", 0};
   const bool v5 = request.version == MqttVersion::v5;
   int rc = mosquitto_int_option(client_, MOSQ_OPT_PROTOCOL_VERSION,
@@ -287,7 +296,15 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
   return {};
 }
 
-Status Session::check(const StoredMessage& message) const {
+Session::Alias Session::alias_of(const StoredMessage& message) const {
+  const auto known = aliases_.find(message.topic);
+  if (known != aliases_.end()) return {known->second, true};
+  // The first ones keep their numbers: were the oldest replaced, one topic too many would cost all.
+  const bool free = aliases_.size() < aliases_most_;
+  return {static_cast<std::uint16_t>(free ? aliases_.size() + 1 : 0), false};
+}
+
+Status Session::check(const StoredMessage& message, Alias alias) const {
   if (has_nul(message.topic) || message.topic.empty() ||
       message.topic.size() > limits::kMqttString) {
     return Error{Errc::protocol, "the topic is unfit for MQTT", 0};
@@ -298,8 +315,10 @@ Status Session::check(const StoredMessage& message) const {
   if (message.qos > info_.maximum_qos) {
     return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
   }
-  const std::size_t id = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
-  const std::size_t size = packet_size(message, version_, id);
+  std::size_t extra = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
+  if (alias.number != 0) extra += 1 + 2;
+  const std::size_t topic = alias.known ? 0 : message.topic.size();
+  const std::size_t size = packet_size(message, version_, topic, extra);
   if (info_.maximum_packet_size != 0 && size > info_.maximum_packet_size) {
     return Error{Errc::too_large,
                  "the message is a packet of " + std::to_string(size) +
@@ -322,7 +341,10 @@ bool Session::sends_id(const StoredMessage& message) const {
 
 Status Session::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  if (Status status = check(message); !status.ok()) return status;
+  Alias alias = alias_of(message);
+  // A topic's first number makes its packet larger: a large one goes without.
+  if (alias.number != 0 && !alias.known && !check(message, alias).ok()) alias = {};
+  if (Status status = check(message, alias); !status.ok()) return status;
   if (next_id_in_use()) {
     close(false, true, "a request has had no answer while 65,535 later ones had");
     return {};
@@ -332,6 +354,7 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
     if (message.expiry_seconds) {
       properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
     }
+    if (alias.number != 0) properties.add_u16(MQTT_PROP_TOPIC_ALIAS, alias.number);
     properties.add_message(message);
     if (sends_id(message)) {
       properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
@@ -342,15 +365,17 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
   int id = 0;
   publishing_ = true;
   written_meanwhile_ = false;
-  const int rc = mosquitto_publish_v5(
-      client_, &id, message.topic.c_str(), static_cast<int>(message.payload.size()),
-      message.payload.data(), static_cast<int>(message.qos), message.retain, properties.get());
+  const int rc =
+      mosquitto_publish_v5(client_, &id, alias.known ? nullptr : message.topic.c_str(),
+                           static_cast<int>(message.payload.size()), message.payload.data(),
+                           static_cast<int>(message.qos), message.retain, properties.get());
   publishing_ = false;
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
     return {};
   }
+  if (alias.number != 0 && !alias.known) aliases_.emplace(message.topic, alias.number);
   last_id_ = id;
   if (written_meanwhile_) {
     events_.emplace_back(HandedOver{token});
@@ -437,7 +462,9 @@ Status Session::unsubscribe(env::Token token, std::span<const std::string> filte
 void Session::disconnect() {
   if (closed_ || leaving_) return;
   leaving_ = true;
-  const int rc = mosquitto_disconnect_v5(client_, 0, nullptr);
+  const int reason =
+      will_on_stop_ ? MQTT_RC_DISCONNECT_WITH_WILL_MSG : MQTT_RC_NORMAL_DISCONNECTION;
+  const int rc = mosquitto_disconnect_v5(client_, reason, nullptr);
   if (rc != 0) close(true, false, std::string("libmosquitto: ") + mosquitto_strerror(rc));
 }
 
