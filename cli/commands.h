@@ -72,6 +72,9 @@ void put_field(std::string& out, std::string_view name, const std::string& value
 /// Prints the payload's bytes as they are, or all of the message as an object; a newline after, and
 /// flushed, so that a pipe sees each at once. False: it cannot be written.
 [[nodiscard]] bool print_message(const nlohmann::json& message, bool as_json, bool topic_prefix);
+/// One request to the agent with these fields, one answer; prints what went wrong.
+[[nodiscard]] ExitCode ask(const std::filesystem::path& socket, const char* op,
+                           nlohmann::json& answer, const nlohmann::json& fields);
 
 /// Prints "holdfast: WHAT".
 ExitCode fail(ExitCode code, const std::string& what);

@@ -75,11 +75,17 @@ struct FateRequest {
   MessageId message_id = 0;
 };
 
+/// Outages and starts, the newest.
+struct HistoryRequest {
+  std::size_t limit = kLocalListMax;
+};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
                UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
-               OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest>
+               OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
+               HistoryRequest>
       what;
 };
 
