@@ -157,7 +157,7 @@ TEST(Status, IsReadableByPeople) {
                 "\n"
                 "detail     127.0.0.1 port 8883: refused\n"
                 "endpoint   h:8883\n"
-            "client id  c-1\n"
+                "client id  c-1\n"
                 "connects   1 of 4 attempts\n"
                 "verdicts   tcp_refused 3\n"
                 "backlog    3 waiting, 0 in flight\n"

@@ -457,9 +457,8 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 void DeviceWorld::act(device::GiveMessage& action) {
   const InboundMessage& message = action.message;
   if (action.to.empty()) {  // asked for once, and meanwhile not any more
-    const bool wanted = std::any_of(wanted_.begin(), wanted_.end(), [&](const auto& wish) {
-      return wish.second == message.topic;
-    });
+    const bool wanted = std::any_of(wanted_.begin(), wanted_.end(),
+                                    [&](const auto& wish) { return wish.second == message.topic; });
     sim_.checks.expect(Check::no_forgery, !wanted, [] {
       return std::string("a message reached nobody, and somebody wants it");
     });

@@ -49,9 +49,8 @@ struct StoredMessage {
 
   /// Bytes of RAM it stands for in every budget.
   [[nodiscard]] std::size_t cost() const noexcept {
-    std::size_t sum = sizeof(StoredMessage) + topic.size() + payload.size() +
-                      content_type.size() + key.size() + response_topic.size() +
-                      correlation_data.size();
+    std::size_t sum = sizeof(StoredMessage) + topic.size() + payload.size() + content_type.size() +
+                      key.size() + response_topic.size() + correlation_data.size();
     for (const auto& [name, value] : user_properties) sum += name.size() + value.size();
     return sum;
   }

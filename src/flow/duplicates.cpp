@@ -20,8 +20,8 @@ std::optional<Duplicates::Id> Duplicates::id_of(std::string_view text) {
     const auto [stop, failure] = std::from_chars(digits.data(), end, into, 16);
     return failure == std::errc{} && stop == end;
   };
-  const bool good = read(text.substr(0, kStore), id.store) && read(text.substr(kStore + 1),
-                                                                   id.message);
+  const bool good =
+      read(text.substr(0, kStore), id.store) && read(text.substr(kStore + 1), id.message);
   return good ? std::optional(id) : std::nullopt;
 }
 

@@ -161,8 +161,8 @@ std::optional<std::uint32_t> put_size(const StoredMessage& message) {
   }
   std::size_t size = kPutFixed + message.topic.size() + message.content_type.size();
   if (message.alias != 0) size += 8;
-  for (const std::size_t optional : {message.key.size(), message.response_topic.size(),
-                                     message.correlation_data.size()}) {
+  for (const std::size_t optional :
+       {message.key.size(), message.response_topic.size(), message.correlation_data.size()}) {
     if (optional != 0) size += 2 + optional;
   }
   for (const auto& [name, value] : message.user_properties) {
@@ -187,10 +187,9 @@ void append_put(std::vector<std::byte>& out, const StoredMessage& message, Messa
   auto properties = static_cast<std::uint16_t>(message.user_properties.size());
   if (!message.response_topic.empty()) properties |= kMoreResponse;
   if (!message.correlation_data.empty()) properties |= kMoreCorrelation;
-  const std::uint64_t detail = std::uint64_t{lane} | std::uint64_t{flags} << 8 |
-                               std::uint64_t{message.topic.size()} << 16 |
-                               std::uint64_t{message.content_type.size()} << 32 |
-                               std::uint64_t{properties} << 48;
+  const std::uint64_t detail =
+      std::uint64_t{lane} | std::uint64_t{flags} << 8 | std::uint64_t{message.topic.size()} << 16 |
+      std::uint64_t{message.content_type.size()} << 32 | std::uint64_t{properties} << 48;
   const std::size_t start = out.size();
   begin_record(out, RecordType::put, id, detail);
   ByteWriter w(out);
