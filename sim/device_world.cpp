@@ -480,6 +480,14 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 
 void DeviceWorld::act(device::GiveMessage& action) {
   const InboundMessage& message = action.message;
+  if (action.to.empty()) {  // asked for once, and meanwhile not any more
+    const bool wanted = std::any_of(wanted_.begin(), wanted_.end(),
+                                    [&](const auto& wish) { return wish.second == message.topic; });
+    sim_.checks.expect(Check::no_forgery, !wanted, [] {
+      return std::string("a message reached nobody, and somebody wants it");
+    });
+    return;
+  }
   ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
   if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
   if (message.retain) got_retained_[message.topic] = command.number;

@@ -59,14 +59,19 @@ std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
 }
 
-std::size_t packet_size(const StoredMessage& message, MqttVersion version,
-                        std::size_t id_property) {
-  std::size_t body = 2 + message.topic.size() + message.payload.size();
+/// `topic` and `extra`: bytes of the topic as it is sent, and of properties that are not the
+/// message's own.
+std::size_t packet_size(const StoredMessage& message, MqttVersion version, std::size_t topic,
+                        std::size_t extra) {
+  std::size_t body = 2 + topic + message.payload.size();
   if (message.qos != Qos::at_most_once) body += 2;
   if (version == MqttVersion::v5) {
-    std::size_t properties = id_property;
+    std::size_t properties = extra;
     if (message.expiry_seconds) properties += 1 + 4;
-    if (!message.content_type.empty()) properties += 1 + 2 + message.content_type.size();
+    for (const std::size_t text : {message.content_type.size(), message.response_topic.size(),
+                                   message.correlation_data.size()}) {
+      if (text != 0) properties += 1 + 2 + text;
+    }
     for (const auto& [name, value] : message.user_properties) {
       properties += 1 + 2 + name.size() + 2 + value.size();
     }
@@ -97,6 +102,7 @@ env::UpInfo up_info(int flags, const mosquitto_property* properties) {
   info.receive_maximum = read_u16(properties, MQTT_PROP_RECEIVE_MAXIMUM).value_or(65535);
   info.maximum_packet_size = read_u32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE).value_or(0);
   info.server_keep_alive = Seconds(read_u16(properties, MQTT_PROP_SERVER_KEEP_ALIVE).value_or(0));
+  info.assigned_client_id = read_string(properties, MQTT_PROP_ASSIGNED_CLIENT_IDENTIFIER);
   info.retain_available = read_u8(properties, MQTT_PROP_RETAIN_AVAILABLE).value_or(1) != 0;
   if (read_u8(properties, MQTT_PROP_MAXIMUM_QOS).value_or(2) == 0) {
     info.maximum_qos = Qos::at_most_once;
@@ -133,6 +139,8 @@ struct Session::Callbacks {
       return;
     }
     session.info_ = up_info(flags, properties);
+    const std::uint16_t most = read_u16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM).value_or(0);
+    session.aliases_most_ = std::min(session.aliases_most_, most);
     session.events_.emplace_back(Accepted{session.info_});
   }
 
@@ -203,6 +211,9 @@ Result<std::unique_ptr<Session>> Session::open(const env::ConnectRequest& reques
   session->version_ = request.version;
   session->id_property_ = request.id_property;
   session->id_prefix_ = request.id_prefix;
+  session->will_on_stop_ =
+      request.version == MqttVersion::v5 && request.will && request.will->on_stop;
+  session->aliases_most_ = request.version == MqttVersion::v5 ? request.topic_aliases : 0;
   if (Status status = session->configure(request); !status.ok()) return status.error();
   if (Status status = session->dial(request, path); !status.ok()) return status.error();
   return session;
@@ -213,11 +224,12 @@ Session::~Session() {
 }
 
 Status Session::configure(const env::ConnectRequest& request) {
-  if (has_nul(request.client_id) || request.client_id.empty() || has_nul(request.username) ||
-      has_nul(request.password)) {
+  if (has_nul(request.client_id) || has_nul(request.username) || has_nul(request.password)) {
     return Error{Errc::invalid_argument, "client id, user name or password is unfit for MQTT", 0};
   }
-  client_ = mosquitto_new(request.client_id.c_str(), request.clean_start, this);
+  const bool assigned = request.client_id.empty();
+  client_ = mosquitto_new(assigned ? nullptr : request.client_id.c_str(),
+                          request.clean_start || assigned, this);
   if (client_ == nullptr) return Error{Errc::invalid_argument, "client id is unfit for MQTT", 0};
   const bool v5 = request.version == MqttVersion::v5;
   int rc = mosquitto_int_option(client_, MOSQ_OPT_PROTOCOL_VERSION,
@@ -233,15 +245,10 @@ Status Session::configure(const env::ConnectRequest& request) {
                                    request.username.empty() ? nullptr : request.username.c_str(),
                                    request.password.empty() ? nullptr : request.password.c_str());
   }
-  if (rc == 0 && request.will) {
-    const StatusMessage& will = *request.will;
-    if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
-      return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
-    }
-    rc = mosquitto_will_set(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
-                            will.payload.data(), static_cast<int>(will.qos), will.retain);
-  }
   if (rc != 0) return library_error(rc);
+  if (request.will) {
+    if (Status status = set_will(*request.will); !status.ok()) return status;
+  }
   mosquitto_connect_v5_callback_set(client_, &Callbacks::connected);
   mosquitto_disconnect_v5_callback_set(client_, &Callbacks::disconnected);
   mosquitto_publish_v5_callback_set(client_, &Callbacks::published);
@@ -249,6 +256,22 @@ Status Session::configure(const env::ConnectRequest& request) {
   mosquitto_unsubscribe_v5_callback_set(client_, &Callbacks::unsubscribed);
   mosquitto_message_v5_callback_set(client_, &Callbacks::message);
   return {};
+}
+
+Status Session::set_will(const StatusMessage& will) {
+  if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
+    return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
+  }
+  Properties properties;
+  if (version_ == MqttVersion::v5) properties.add_will(will);
+  if (properties.result() != 0) return library_error(properties.result());
+  mosquitto_property* list = properties.release();
+  const int rc =
+      mosquitto_will_set_v5(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
+                            will.payload.data(), static_cast<int>(will.qos), will.retain, list);
+  if (rc == 0) return {};
+  mosquitto_property_free_all(&list);  // the library takes it over only when it says yes
+  return library_error(rc);
 }
 
 Status Session::dial(const env::ConnectRequest& request, const std::string& path) {
@@ -273,7 +296,15 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
   return {};
 }
 
-Status Session::check(const StoredMessage& message) const {
+Session::Alias Session::alias_of(const StoredMessage& message) const {
+  const auto known = aliases_.find(message.topic);
+  if (known != aliases_.end()) return {known->second, true};
+  // The first ones keep their numbers: were the oldest replaced, one topic too many would cost all.
+  const bool free = aliases_.size() < aliases_most_;
+  return {static_cast<std::uint16_t>(free ? aliases_.size() + 1 : 0), false};
+}
+
+Status Session::check(const StoredMessage& message, Alias alias) const {
   if (has_nul(message.topic) || message.topic.empty() ||
       message.topic.size() > limits::kMqttString) {
     return Error{Errc::protocol, "the topic is unfit for MQTT", 0};
@@ -284,8 +315,10 @@ Status Session::check(const StoredMessage& message) const {
   if (message.qos > info_.maximum_qos) {
     return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
   }
-  const std::size_t id = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
-  const std::size_t size = packet_size(message, version_, id);
+  std::size_t extra = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
+  if (alias.number != 0) extra += 1 + 2;
+  const std::size_t topic = alias.known ? 0 : message.topic.size();
+  const std::size_t size = packet_size(message, version_, topic, extra);
   if (info_.maximum_packet_size != 0 && size > info_.maximum_packet_size) {
     return Error{Errc::too_large,
                  "the message is a packet of " + std::to_string(size) +
@@ -308,7 +341,10 @@ bool Session::sends_id(const StoredMessage& message) const {
 
 Status Session::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  if (Status status = check(message); !status.ok()) return status;
+  Alias alias = alias_of(message);
+  // A topic's first number makes its packet larger: a large one goes without.
+  if (alias.number != 0 && !alias.known && !check(message, alias).ok()) alias = {};
+  if (Status status = check(message, alias); !status.ok()) return status;
   if (next_id_in_use()) {
     close(false, true, "a request has had no answer while 65,535 later ones had");
     return {};
@@ -318,6 +354,7 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
     if (message.expiry_seconds) {
       properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
     }
+    if (alias.number != 0) properties.add_u16(MQTT_PROP_TOPIC_ALIAS, alias.number);
     properties.add_message(message);
     if (sends_id(message)) {
       properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
@@ -328,15 +365,17 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
   int id = 0;
   publishing_ = true;
   written_meanwhile_ = false;
-  const int rc = mosquitto_publish_v5(
-      client_, &id, message.topic.c_str(), static_cast<int>(message.payload.size()),
-      message.payload.data(), static_cast<int>(message.qos), message.retain, properties.get());
+  const int rc =
+      mosquitto_publish_v5(client_, &id, alias.known ? nullptr : message.topic.c_str(),
+                           static_cast<int>(message.payload.size()), message.payload.data(),
+                           static_cast<int>(message.qos), message.retain, properties.get());
   publishing_ = false;
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
     return {};
   }
+  if (alias.number != 0 && !alias.known) aliases_.emplace(message.topic, alias.number);
   last_id_ = id;
   if (written_meanwhile_) {
     events_.emplace_back(HandedOver{token});
@@ -383,8 +422,10 @@ Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
   int id = 0;
+  const bool verify = version_ == MqttVersion::v5 && filters.front().verify;
   const int rc = mosquitto_subscribe_multiple(client_, &id, static_cast<int>(pointers.size()),
-                                              pointers.data(), static_cast<int>(qos), 0, nullptr);
+                                              pointers.data(), static_cast<int>(qos),
+                                              verify ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0, nullptr);
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
@@ -421,7 +462,9 @@ Status Session::unsubscribe(env::Token token, std::span<const std::string> filte
 void Session::disconnect() {
   if (closed_ || leaving_) return;
   leaving_ = true;
-  const int rc = mosquitto_disconnect_v5(client_, 0, nullptr);
+  const int reason =
+      will_on_stop_ ? MQTT_RC_DISCONNECT_WITH_WILL_MSG : MQTT_RC_NORMAL_DISCONNECTION;
+  const int rc = mosquitto_disconnect_v5(client_, reason, nullptr);
   if (rc != 0) close(true, false, std::string("libmosquitto: ") + mosquitto_strerror(rc));
 }
 

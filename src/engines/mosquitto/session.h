@@ -118,8 +118,15 @@ class Session {
 
   Session() = default;
   [[nodiscard]] Status configure(const env::ConnectRequest& request);
+  [[nodiscard]] Status set_will(const StatusMessage& will);
   [[nodiscard]] Status dial(const env::ConnectRequest& request, const std::string& path);
-  [[nodiscard]] Status check(const StoredMessage& message) const;
+  /// The number that goes instead of a topic, or with it for the first time; 0: none.
+  struct Alias {
+    std::uint16_t number = 0;
+    bool known = false;  ///< To the broker: the topic itself is left out.
+  };
+  [[nodiscard]] Alias alias_of(const StoredMessage& message) const;
+  [[nodiscard]] Status check(const StoredMessage& message, Alias alias) const;
   [[nodiscard]] bool sends_id(const StoredMessage& message) const;
   [[nodiscard]] Status check_filter(const std::string& filter) const;
   [[nodiscard]] Status send_part(const std::shared_ptr<Group>& group, Qos qos,
@@ -137,6 +144,9 @@ class Session {
   std::unordered_map<int, Pending> publishes_;
   std::unordered_map<int, Part> subscribes_;
   std::unordered_map<int, Unsubscribed> unsubscribes_;
+  std::unordered_map<std::string, std::uint16_t> aliases_;  ///< As the broker knows them.
+  std::uint16_t aliases_most_ = 0;
+  bool will_on_stop_ = false;
   int last_id_ = 0;
   bool publishing_ = false;         ///< mosquitto_publish_v5() is on the stack.
   bool written_meanwhile_ = false;  ///< Its QoS 0 message has already been written.
