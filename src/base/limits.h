@@ -38,6 +38,7 @@ inline constexpr std::uint64_t kOutboxMax = 2048 * std::uint64_t{kMiB};  // 64 x
 // Connection.
 inline constexpr std::uint16_t kInFlightMax = 1000;
 inline constexpr std::size_t kSubscriptionsMax = 500;
+inline constexpr std::size_t kQuarantineMax = 32;  // operations set aside; the oldest makes room
 inline constexpr std::size_t kReceiptsMax = 1'000'000;
 inline constexpr std::size_t kFiltersPerSubscribe = 8;  // AWS IoT Core quota
 inline constexpr std::size_t kClientIdMax = 128;        // AWS IoT Core quota

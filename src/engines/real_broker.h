@@ -2,12 +2,11 @@
 // own CA. Test code only.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "engines/real_process.h"
 #include "holdfast/config.h"
 
 namespace holdfast::engines::test {
@@ -30,10 +29,10 @@ class RealBroker {
   RealBroker(const RealBroker&) = delete;
   RealBroker& operator=(const RealBroker&) = delete;
 
-  void kill();
+  void kill() { process_.kill(); }
   /// Again after kill(), on the same port; it has forgotten all sessions.
   void start();
-  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] pid_t pid() const { return process_.pid(); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] TlsConfig tls() const;
   [[nodiscard]] Transport transport() const;
@@ -42,7 +41,7 @@ class RealBroker {
   std::filesystem::path directory_;
   Way way_ = Way::plain;
   std::uint16_t port_ = 0;
-  pid_t pid_ = -1;
+  RealProcess process_;
 };
 
 }  // namespace holdfast::engines::test

@@ -77,6 +77,9 @@ class Driver final : public env::EngineSink {
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreFetch& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreFetchParked& action) { to_storage_.emplace_back(std::move(action)); }
+  void act(device::StorePark& action) { to_storage_.emplace_back(std::move(action)); }
+  void act(device::StoreGiveBack& action) { to_storage_.emplace_back(action); }
   void act(device::StoreEvict& action) { to_storage_.emplace_back(action); }
   void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
   void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
