@@ -129,6 +129,7 @@ constexpr std::string_view kEveryKey = R"(
     bytes_per_second = "10KiB"
     lanes = ["a", "normal"]
     id_property = "id"
+    denied_for = "2h"
     [lane.a]
     max_size = "256KiB"
     max_messages = 100
