@@ -185,6 +185,7 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.will->payload, "gone");
   EXPECT_EQ(config.birth->qos, Qos::at_most_once);
   EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
+  EXPECT_EQ(config.denied_for, Seconds(7200));
   EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
   EXPECT_EQ(config.outbox.key_file, "/etc/hf/seal.key");
   EXPECT_EQ(config.outbox.previous_key_file, "/etc/hf/old.key");
