@@ -41,6 +41,7 @@ TEST(DeviceWorld, TheSameSeedIsTheSameRunEverywhere) {
   }
 }
 
+// Field lesson 8.
 TEST(DeviceWorld, TenYearsPassEveryPlaceWhereACounterOfTimeCouldWrap) {
   DeviceWorld world(scenario_of("ten-years"), 1, 0, false);
   const DeviceResult result = world.run();
@@ -53,6 +54,7 @@ TEST(DeviceWorld, TenYearsPassEveryPlaceWhereACounterOfTimeCouldWrap) {
   EXPECT_GT(result.faults.at(static_cast<std::size_t>(Fault::disk_full)), 10U);
 }
 
+// Field lesson 5.
 TEST(DeviceWorld, TheWillOfADeviceThatSleptIsHeardInTime) {
   // The broker had ended the connection of a device that slept when its power was
   // to be cut, and its will had been heard before anybody listened for it.

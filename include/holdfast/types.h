@@ -213,11 +213,13 @@ enum class LinkState : std::uint8_t {
 struct ConnectionState {
   LinkState state = LinkState::idle;
   Verdict verdict = Verdict::not_started;  ///< Why not connected; `none` while connected.
-  std::string detail;                      ///< The failure's own words; never a secret.
-  bool session_present = false;            ///< The broker remembered our session.
-  std::uint32_t attempts = 0;              ///< Attempts since last connected.
-  Milliseconds retry_in{0};                ///< While waiting: time to the next attempt.
-  std::string endpoint;                    ///< "host:port".
+  /// The failure's own words; never a secret. While connected: empty, or how the name service had
+  /// failed, so that an address that was good before was used.
+  std::string detail;
+  bool session_present = false;  ///< The broker remembered our session.
+  std::uint32_t attempts = 0;    ///< Attempts since last connected.
+  Milliseconds retry_in{0};      ///< While waiting: time to the next attempt.
+  std::string endpoint;          ///< "host:port".
 };
 
 /// How the storage is.
@@ -246,10 +248,11 @@ struct DeviceState {
   ConnectionState connection;
   Ledger ledger;
   StorageHealth storage = StorageHealth::ok;
-  std::uint64_t in_flight = 0;                      ///< Sent, not yet PUBACKed.
-  std::uint64_t connects = 0;                       ///< Successful connects in this run.
-  std::uint64_t attempts_total = 0;                 ///< Connection attempts in this run.
-  std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
+  std::uint64_t in_flight = 0;       ///< Sent, not yet PUBACKed.
+  std::uint64_t connects = 0;        ///< Successful connects in this run.
+  std::uint64_t attempts_total = 0;  ///< Connection attempts in this run.
+  /// How often each verdict was given; dns_failed and dns_timeout also where it did no harm.
+  std::array<std::uint64_t, kVerdicts> verdicts{};
   std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
   std::vector<Quarantined> quarantine;  ///< What the broker denies, or is suspected to.
   std::uint64_t parked = 0;             ///< Of the pending: waiting for its topic's next trial.

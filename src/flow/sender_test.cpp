@@ -308,6 +308,7 @@ TEST(Sender, NoTimerWhenNothingWaits) {
   EXPECT_EQ(bench.sender.next_wake(), kNever);
 }
 
+// Field lesson 26.
 TEST(Sender, VolatileMessagesAreBoundedAndExpire) {
   Config config = make_config();
   config.limits.memory = 64 * 1024;
@@ -362,6 +363,7 @@ TEST(Sender, WhatMayHaveArrivedIsNeverCalledExpired) {
   EXPECT_TRUE(bench.settled.empty());
 }
 
+// Field lesson 26.
 TEST(Sender, ReadAheadStaysWithinItsMemoryWhateverTheSizes) {
   for (const std::size_t payload : {10U, 1000U, 20000U, 131072U}) {
     Config config = make_config();

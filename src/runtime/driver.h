@@ -24,6 +24,7 @@
 #include "posix/event_loop.h"
 #include "posix/file_watch.h"
 #include "posix/network.h"
+#include "runtime/address_file.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -108,6 +109,7 @@ class Driver final : public env::EngineSink {
   BootTime armed_for_ = kNever;
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
+  AddressFile addresses_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   posix::ClockWatch clock_watch_;

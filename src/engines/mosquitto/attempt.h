@@ -62,6 +62,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   void dispatch();
   void collect();
   void watch_peer();
+  void probe_way();
   [[nodiscard]] std::string peer() const;
   void end(env::Failure failure);
   void release();
