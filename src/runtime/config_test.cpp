@@ -142,6 +142,7 @@ constexpr std::string_view kEveryKey = R"(
     id_property = "id"
     response_topic = "re"
     filter_duplicates = false
+    denied_for = "2h"
     [lane.a]
     max_size = "256KiB"
     max_messages = 100
@@ -205,6 +206,7 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.will->user_properties, properties);
   EXPECT_EQ(config.birth->qos, Qos::at_most_once);
   EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
+  EXPECT_EQ(config.denied_for, Seconds(7200));
   EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
   EXPECT_EQ(config.outbox.key_file, "/etc/hf/seal.key");
   EXPECT_EQ(config.outbox.previous_key_file, "/etc/hf/old.key");

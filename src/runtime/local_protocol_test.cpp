@@ -222,6 +222,9 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.ledger.rejected[static_cast<std::size_t>(RejectReason::too_large)] = 2;
   state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
   state.storage = StorageHealth::full;
+  state.parked = 2;
+  state.quarantine.push_back({Verdict::publish_denied, "t/secret", true, 0x87, 4,
+                              Milliseconds(90000), Milliseconds(300000)});
   const json line = json::parse(status_line("5", state, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
@@ -240,6 +243,16 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   EXPECT_EQ(status["verdicts"]["tcp_refused"], 3);
   EXPECT_EQ(status["verdicts"]["server_gone"], 0);
   EXPECT_EQ(status["storage"], "full");
+  EXPECT_EQ(status["parked"], 2);
+  ASSERT_EQ(status["quarantine"].size(), 1U);
+  const json& aside = status["quarantine"][0];
+  EXPECT_EQ(aside["reason"], "publish_denied");
+  EXPECT_EQ(aside["name"], "t/secret");
+  EXPECT_EQ(aside["confirmed"], true);
+  EXPECT_EQ(aside["reason_code"], 0x87);
+  EXPECT_EQ(aside["hang_ups"], 4);
+  EXPECT_EQ(aside["since_ms"], 90000);
+  EXPECT_EQ(aside["next_trial_in_ms"], 300000);
 }
 
 TEST(LocalProtocol, MessagesAreTextWhenTheyCanBe) {
