@@ -143,7 +143,9 @@ class Policed : public testing::Test {
     attempt_ = a.request->attempt;
     ++connects_;
     up_ = true;
-    events_.push_back(EngineUp{attempt_, {.session_present = true}});
+    env::UpInfo info;
+    info.session_present = true;
+    events_.push_back(EngineUp{attempt_, info});
   }
   void hang_up() {
     up_ = false;
