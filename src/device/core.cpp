@@ -63,8 +63,8 @@ std::string hex(std::uint8_t code) {
 constexpr Duration kSlowDisk = std::chrono::seconds(2);
 /// Messages that could not be moved to disk are tried again after this.
 constexpr Duration kSpillRetry = std::chrono::seconds(5);
-/// ... while the device stops, after this.
-constexpr Duration kSpillRetryStopping = milliseconds(500);
+/// ... while the device stops, or once the disk is well again, after this.
+constexpr Duration kSpillRetrySoon = milliseconds(500);
 
 /// A run of the process counts its volatile ids from the number of its opening, as the store does;
 /// without one from a random place.
@@ -212,7 +212,7 @@ struct Core::Impl {
       }
     }
     if (!returned) return;
-    spill_retry = now + (stopping ? kSpillRetryStopping : kSpillRetry);
+    spill_retry = now + (stopping ? kSpillRetrySoon : kSpillRetry);
     sender.return_spill(now);
     if (closing) sender.drop_volatile(work);  // it was the last chance
   }
@@ -292,7 +292,7 @@ struct Core::Impl {
     if (report.health == storage) return;
     storage = report.health;
     const bool well = storage == StorageHealth::ok;
-    if (well) spill_retry = BootTime::min();
+    if (well) spill_retry = std::min(spill_retry, now + kSpillRetrySoon);
     const bool in_memory = config.outbox.on_fault == OnFault::memory;
     log(well ? LogLevel::info : LogLevel::warning,
         "storage: " + std::string(to_string(storage)) +
@@ -440,7 +440,7 @@ struct Core::Impl {
     filters_aside = std::move(filters);
     if (topics == topics_aside) return;
     emit(StorePark{{topics.begin(), topics.end()}});
-    sender.park(topics);
+    sender.park(topics, work);
     topics_aside = std::move(topics);
   }
 
