@@ -680,7 +680,7 @@ struct Core::Impl {
     if (supervisor.up()) {
       at = std::min(at, sender.next_wake());
       if (may_ask()) at = std::min(at, subscriptions.next_wake());
-      if (!stopping) at = std::min(at, suspicion.next_wake());
+      if (!stopping && !sender.trying()) at = std::min(at, suspicion.next_wake());
       if (!stopping && !suspicion.idle()) at = std::min(at, sender.next_survival());
     }
     if (!stopping) return at;
