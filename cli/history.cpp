@@ -2,11 +2,11 @@
 #include "history.h"
 
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/calendar.h"
 #include "commands.h"
 #include "runtime/history.h"
 
@@ -17,18 +17,10 @@ using nlohmann::json;
 
 /// "2026-11-27 08:15:30", in UTC.
 std::string time_text(std::int64_t ms) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> at{milliseconds(ms)};
-  const auto day = floor<days>(at);
-  const year_month_day date(day);
-  const hh_mm_ss clock(floor<seconds>(at - day));
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u %02d:%02d:%02d",
-                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()));
-  return text.data();
+  std::string text = iso_time(WallTime{ms});
+  text.at(text.find('T')) = ' ';
+  text.pop_back();  // the Z
+  return text;
 }
 
 /// "2 d 3 h", "4 min 5 s", "0.3 s": two units at most.

@@ -101,12 +101,6 @@ void check_texts(const Config& config, Problems& problems) {
          "is " + in_quotes(config.websocket_path) +
              "; give a path that begins with / and has no blanks, such as \"/mqtt\""});
   }
-  if (const Status topic = flow::check_topic(config.history_topic,
-                                             {config.limits.topic, config.limits.topic_levels});
-      !config.history_topic.empty() && !topic) {
-    problems.push_back({"history.topic", "is " + in_quotes(config.history_topic) + ": " +
-                                             topic.error().message + "; give another topic"});
-  }
   check_text("sigv4.profile", config.sigv4.profile);
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);
@@ -256,6 +250,7 @@ void check_lanes(const Config& config, Problems& problems) {
 
 void check_topic(const Config& config, const std::string& topic, const std::string& key,
                  Problems& problems) {
+  if (topic.empty()) return;  // where one must be given, check_required() says so
   const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
   if (const Status good = flow::check_topic(topic, topic_limits); !good) {
     problems.push_back(
@@ -420,9 +415,8 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_tls_key(config.tls, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
-  if (!config.response_topic.empty()) {
-    check_topic(config, config.response_topic, "flow.response_topic", problems);
-  }
+  check_topic(config, config.response_topic, "flow.response_topic", problems);
+  check_topic(config, config.history_topic, "history.topic", problems);
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;

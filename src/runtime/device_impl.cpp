@@ -303,8 +303,9 @@ void DeviceImpl::append_to_history(std::string line) {
 
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
   const std::optional<std::string> outage = history_.look(now, clock_->wall(), state);
+  if (!outage) return;
   const std::shared_ptr<const Config> config = this->config();
-  if (!outage || config->history_topic.empty()) return;
+  if (config->history_topic.empty()) return;
   Message message;
   message.topic = config->history_topic;
   message.lane = config->lanes.back();
