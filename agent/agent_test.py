@@ -502,6 +502,21 @@ class MainJob(Lab):
         self.assertEqual(again[1], entry)
         self.assertEqual((again[2]["event"], again[2]["unclean"]), ("started", True))
 
+    def test_a_history_that_cannot_be_written_is_said_and_harms_nothing_else(self):
+        os.makedirs(self.path("outbox/history"))  # where the file should be
+        broker = self.broker()
+        self.agent()
+        self.until_state("connected")
+        broker.kill()
+        broker.wait()
+        wait_until("the outage is noticed", lambda: self.status()["state"] != "connected")
+        self.broker()
+        self.until_state("connected")
+        wait_until("it is said", lambda: "the history of outages was not written: cannot open "
+                   + self.path("outbox/history") in self.agent_log())
+        self.assertEqual(self.cli("publish", "a/b", "x", "--wait", "delivered").returncode, 0)
+        self.one_line_error(self.cli("history"), 1, "history")
+
     def test_sighup_takes_over_a_changed_client_id_and_keeps_the_old_one_if_it_is_wrong(self):
         self.broker()
         agent = self.agent()

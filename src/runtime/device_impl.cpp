@@ -36,7 +36,10 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       recovered_unclean_(!report.created && !report.clean),
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
-      history_([this](std::string line) { append_to_history(std::move(line)); }),
+      history_([this](std::string line) {
+        history_writes_.post([directory = this->config()->outbox.directory,
+                              line = std::move(line)] { return append_history(directory, line); });
+      }),
       ingress_(config_->limits.memory),
       memory_ingress_(config_->limits.memory),
       executor_(
@@ -51,6 +54,8 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
                  auto shared = std::make_shared<std::vector<device::Event>>(std::move(events));
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
+      history_writes_(storage_, "the history of outages was not written",
+                      [this](LogLevel level, const std::string& line) { this->log(level, line); }),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
                                        storage_, *config_, report)) {
   // Until the loop's first turn this is what state() answers: not an empty ledger.
@@ -287,18 +292,6 @@ void DeviceImpl::on_connection(ConnectionHandler handler) {
 
 void DeviceImpl::log(LogLevel level, const std::string& line) {
   if (log_ && level <= log_level_.load()) log_(level, line);
-}
-
-/// By the storage thread, which may be left behind with a disk that hangs: nothing of this is its.
-void DeviceImpl::append_to_history(std::string line) {
-  if (history_trouble_->exchange(0) != 0) {
-    log(LogLevel::warning, "the history of outages could not be written; is the disk full?");
-  }
-  storage_.look([directory = config()->outbox.directory, line = std::move(line),
-                 trouble = history_trouble_](outbox::Outbox&) {
-    if (!append_history(directory, line)) ++*trouble;
-    return true;
-  });
 }
 
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {

@@ -27,6 +27,7 @@
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
 #include "runtime/requester.h"
+#include "runtime/side_writes.h"
 #include "runtime/storage.h"
 #include "runtime/subscribers.h"
 
@@ -73,7 +74,6 @@ class DeviceImpl final : public Device, private Outlet {
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
-  void append_to_history(std::string line);
   void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
@@ -103,9 +103,7 @@ class DeviceImpl final : public Device, private Outlet {
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
-  History history_;  // loop thread
-  /// Lines that could not be written since it was told.
-  const std::shared_ptr<std::atomic<int>> history_trouble_ = std::make_shared<std::atomic<int>>(0);
+  History history_;                    // loop thread
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
   Ingress ingress_;         // durable: until the storage has answered
@@ -114,6 +112,7 @@ class DeviceImpl final : public Device, private Outlet {
   Executor executor_;
   const std::shared_ptr<Requester> requester_;
   Storage storage_;
+  SideWrites history_writes_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
   std::thread loop_thread_;
