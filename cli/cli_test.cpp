@@ -27,6 +27,21 @@ std::string accepted(std::uint64_t id) {
   return "{\"id\":" + std::to_string(id) + ",\"ok\":true,\"receipt\":\"accepted\"}";
 }
 
+TEST(History, WhatAFileBringsHarmsNoTerminalAndEndsNoCommand) {
+  const json entries = json::parse(R"([
+    {"event":7}, {"event":"started","at_ms":"soon","unclean":1},
+    {"event":"outage","over":"yes","began_ms":"x","lasted_ms":[],"verdict":{},"detail":3,
+     "verdicts":5,"attempts":null},
+    {"event":"outage","over":true,"verdict":"\u001b[2J","detail":"clear\u001b[2J it"}])");
+  EXPECT_EQ(render_history(entries),
+            "1970-01-01 00:00:00  started\n"
+            "1970-01-01 00:00:00  away (not over) 0.0 s: \n"
+            "                     0 attempts, 0 messages accepted, 0 dropped, 0 waiting\n"
+            "1970-01-01 00:00:00  away 0.0 s: \\x1b[2J\n"
+            "                     0 attempts, 0 messages accepted, 0 dropped, 0 waiting\n"
+            "                     clear\\x1b[2J it\n");
+}
+
 TEST(History, IsShownForPeople) {
   const json entries = json::parse(R"([
     {"event":"started","at_ms":1795767330000,"unclean":true},

@@ -8,6 +8,7 @@
 
 #include "base/calendar.h"
 #include "commands.h"
+#include "outbox.h"
 #include "runtime/history.h"
 
 namespace holdfast::cli {
@@ -42,6 +43,17 @@ std::string span_text(std::uint64_t ms) {
   return std::to_string(ms / 1000) + " s";
 }
 
+/// Whatever stands in the file: what is no text is none.
+std::string text_of(const json& entry, const char* name) {
+  const auto found = entry.find(name);
+  return found != entry.end() && found->is_string() ? printable(found->get<std::string>()) : "";
+}
+
+bool is_set(const json& entry, const char* name) {
+  const auto found = entry.find(name);
+  return found != entry.end() && *found == true;
+}
+
 std::int64_t ms_of(const json& entry, const char* name) {
   const auto found = entry.find(name);
   return found != entry.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
@@ -49,7 +61,7 @@ std::int64_t ms_of(const json& entry, const char* name) {
 
 /// "silent_peer, tcp_timeout ×12": the one that it began with first.
 std::string why_text(const json& entry) {
-  const std::string first = entry.value("verdict", "");
+  const std::string first = text_of(entry, "verdict");
   const json verdicts = entry.value("verdicts", json::object());
   std::string text = first;
   const auto add = [&](const std::string& name, std::uint64_t count) {
@@ -65,13 +77,13 @@ std::string why_text(const json& entry) {
 
 std::string outage_text(const json& entry) {
   std::string text = time_text(ms_of(entry, "began_ms")) + "  " +
-                     (entry.value("over", false) ? "away " : "away (not over) ") +
+                     (is_set(entry, "over") ? "away " : "away (not over) ") +
                      span_text(count_of(entry, "lasted_ms")) + ": " + why_text(entry) + '\n';
   text += "                     " + std::to_string(count_of(entry, "attempts")) + " attempts, " +
           std::to_string(count_of(entry, "accepted")) + " messages accepted, " +
           std::to_string(count_of(entry, "dropped")) + " dropped, " +
           std::to_string(count_of(entry, "waiting")) + " waiting\n";
-  const std::string detail = entry.value("detail", "");
+  const std::string detail = text_of(entry, "detail");
   if (!detail.empty()) text += "                     " + detail + '\n';
   if (const std::uint64_t more = count_of(entry, "left_out"); more > 0) {
     text += "                     " + std::to_string(more) + " outages before it are left out\n";
@@ -84,12 +96,12 @@ std::string outage_text(const json& entry) {
 std::string render_history(const json& entries) {
   std::string text;
   for (const json& entry : entries) {
-    const std::string event = entry.value("event", "");
+    const std::string event = text_of(entry, "event");
     if (event == "outage") {
       text += outage_text(entry);
     } else if (event == "started") {
       text += time_text(ms_of(entry, "at_ms")) + "  started" +
-              (entry.value("unclean", false) ? "; the run before did not end in order" : "") + '\n';
+              (is_set(entry, "unclean") ? "; the run before did not end in order" : "") + '\n';
     }
   }
   return text.empty() ? "no outage yet\n" : text;
