@@ -497,6 +497,8 @@ class MainJob(Lab):
         agent.wait()
         self.assertEqual(self.history(self.path("outbox"))[1], entry)
         os.unlink(self.socket)
+        self.one_line_error(self.cli("history", self.path("elsewhere")), 3, "elsewhere",
+                            "outbox.directory")
         self.agent(config)
         again = self.history(self.path("outbox"))
         self.assertEqual(again[1], entry)

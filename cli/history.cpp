@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 
 #include "base/calendar.h"
 #include "commands.h"
@@ -117,6 +118,12 @@ ExitCode run_history(const std::filesystem::path& socket, const HistoryOptions& 
     }
     entries = answer.value("history", json::array());
   } else {
+    std::error_code failure;
+    if (!std::filesystem::is_directory(options.directory, failure)) {
+      return fail(kUnreachable, options.directory +
+                                    " is no directory; give the directory of an "
+                                    "outbox (outbox.directory)");
+    }
     auto read = runtime::read_history(options.directory, options.limit);
     if (!read) return fail(kFailed, read.error().message);
     entries = *read;
