@@ -88,6 +88,14 @@ TEST(DeviceWorld, ADiskThatIsWellAgainIsNotAskedAtOnce) {
   EXPECT_FALSE(result.failure) << result.failure->what;
 }
 
+// A kick that was planned before everything was healed ended the last connection after it, and the
+// backlog was to go during the wait for the next one, whatever that wait was.
+TEST(DeviceWorld, AKickThatWasPlannedDoesNotStrikeAfterTheHealing) {
+  DeviceWorld world(scenario_of("kick"), 36, 0, false);
+  const DeviceResult result = world.run();
+  EXPECT_FALSE(result.failure) << result.failure->what;
+}
+
 TEST(DeviceWorld, AnotherSeedIsAnotherRun) {
   DeviceWorld one(scenario_of("field"), 1, 1, false);
   DeviceWorld other(scenario_of("field"), 2, 1, false);
