@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "transport/certificate_look.h"
 #include "transport/socket_bio.h"
 #include "transport/tls_errors.h"
 
@@ -32,17 +33,6 @@ std::string name_to_verify(std::string host) {
   if (const std::size_t zone = host.find('%'); zone != std::string::npos) host.resize(zone);
   if (host.size() > 1 && host.back() == '.') host.pop_back();
   return host;
-}
-
-// RFC 2253 form; control characters and everything beyond ASCII come out escaped.
-std::string printable(const X509_NAME* name) {
-  const BioPtr memory(::BIO_new(::BIO_s_mem()));
-  if (!memory || name == nullptr) return "?";
-  ::X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_RFC2253);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(memory.get(), &text);
-  constexpr long kEnough = 120;
-  return std::string(text, static_cast<std::size_t>(std::clamp(size, 0L, kEnough)));
 }
 
 int to_int(std::size_t size) {
@@ -129,8 +119,8 @@ class TlsLayer final : public Layer {
     const X509* bad = ::X509_STORE_CTX_get_current_cert(store);
     if (ssl != nullptr && bad != nullptr) {
       of(static_cast<const SSL*>(ssl)).certificate_ =
-          "certificate of " + printable(::X509_get_subject_name(bad)) + ", issued by " +
-          printable(::X509_get_issuer_name(bad));
+          "certificate of " + name_text(::X509_get_subject_name(bad)) + ", issued by " +
+          name_text(::X509_get_issuer_name(bad));
     }
     return fine;
   }
