@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "doctor.h"
 #include "history.h"
 #include "lab.h"
 #include "outbox.h"
@@ -31,6 +32,7 @@ struct Arguments {
   SubscribeOptions subscribe;
   OutboxOptions outbox;
   HistoryOptions history;
+  DoctorOptions doctor;
   MessageId message_id = 0;
 };
 
@@ -155,6 +157,36 @@ CLI::App* add_history(CLI::App& app, HistoryOptions& o) {
   return command;
 }
 
+CLI::App* add_doctor(CLI::App& app, Arguments& a) {
+  DoctorOptions& o = a.doctor;
+  CLI::App* const command =
+      app.add_subcommand("doctor", "What is wrong on the way to the broker, and how to mend it");
+  a.config = "/etc/holdfast/holdfast.toml";
+  command->add_option("FILE", a.config,
+                      "the agent's configuration file (default " + a.config + ")");
+  command->add_option("--only", o.only, "these checks, and what they rest on");
+  command->add_flag("--list", o.list, "print the checks and make none");
+  command->add_flag("--json", o.json, "for programs");
+  command->add_option("--client-id", o.wish.client_id,
+                      "connect as (default: the configured one and -doctor)");
+  command->add_option("--topic", o.wish.topics, "publish a test message there; may be repeated");
+  command->add_option("--filter", o.wish.filters, "subscribe to it; may be repeated");
+  command->add_option("--unit", o.wish.unit,
+                      "the agent's systemd unit (default holdfastd.service)");
+  command->add_option("--timeout", a.timeout, "longest wait for each stage (default: [timing])")
+      ->check(duration_validator);
+  return command;
+}
+
+ExitCode doctor(Arguments& a, bool socket_given) {
+  runtime::DoctorWish& wish = a.doctor.wish;
+  wish.config_file = a.config;
+  wish.environment = runtime::process_environment();
+  if (socket_given) wish.socket = a.socket;
+  if (!a.timeout.empty()) wish.timeout = duration_of(a.timeout);
+  return run_doctor(std::move(a.doctor));
+}
+
 /// The subcommands of `outbox`.
 struct OutboxCommands {
   CLI::App* all = nullptr;
@@ -248,8 +280,9 @@ int run(int argc, char** argv) {
                "holdfast");
   app.require_subcommand(1)->fallthrough();
   app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
-  app.add_option("--socket", a.socket, "the agent's socket (or HOLDFAST_SOCKET)")
-      ->envname("HOLDFAST_SOCKET");
+  const CLI::Option* const socket =
+      app.add_option("--socket", a.socket, "the agent's socket (or HOLDFAST_SOCKET)")
+          ->envname("HOLDFAST_SOCKET");
   CLI::App* const publishing = add_publish(app, a);
   CLI::App* const requesting = add_request(app, a);
   CLI::App* const subscribing = add_subscribe(app, a);
@@ -264,6 +297,7 @@ int run(int argc, char** argv) {
   receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   CLI::App* const history = add_history(app, a.history);
+  const CLI::App* const examining = add_doctor(app, a);
   const OutboxCommands looking = add_outbox(app, a.outbox);
   // Only for --help: main() has seen it before.
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
@@ -283,6 +317,7 @@ int run(int argc, char** argv) {
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
   if (*looking.all) return outbox(looking, a);
+  if (*examining) return doctor(a, !socket->empty());
   if (*history) return run_history(a.socket, a.history);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);

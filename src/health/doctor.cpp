@@ -30,7 +30,7 @@ constexpr std::array<CheckInfo, kChecks> kInfo{{
     {"mqtt", "the broker lets us in", {Check::websocket}},
     {"subscribe", "the broker lets us subscribe", {Check::mqtt}},
     {"publish", "the broker lets us publish", {Check::mqtt}},
-    {"retain", "the broker keeps a retained message for us", {Check::publish}},
+    {"retain", "the broker keeps a retained message for us", {Check::mqtt}},
     {"quotas", "the pace and the limits fit the broker's", {Check::configuration}},
     {"disk",
      "the outbox has a place, room and a file system that keeps it",

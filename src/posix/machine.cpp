@@ -15,6 +15,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <sstream>
 #include <utility>
 
 #include "posix/os_error.h"
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kBlock = 4096;
 constexpr std::size_t kWordMax = 4096;
 constexpr std::size_t kOutputMax = 65536;
+constexpr std::size_t kLocksMax = std::size_t{4} * 1024 * 1024;
 
 using Steady = std::chrono::steady_clock;
 
@@ -196,6 +198,24 @@ std::vector<std::string> running(std::span<const std::string_view> programs) {
     if (seen[i]) list.emplace_back(programs[i]);
   }
   return list;
+}
+
+bool is_locked(const fs::path& file) {
+  struct stat about {};
+  if (::stat(file.c_str(), &about) != 0) return false;
+  const Result<std::string> locks = read_file("/proc/locks", kLocksMax);
+  if (!locks) return false;
+  // "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF". The device is left out of the comparison:
+  // some file systems show another one here than stat(2) does.
+  std::istringstream lines(*locks);
+  const std::string inode = ":" + std::to_string(about.st_ino);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string number, kind, strictness, access, pid, place;
+    words >> number >> kind >> strictness >> access >> pid >> place;
+    if (kind == "FLOCK" && place.ends_with(inode)) return true;
+  }
+  return false;
 }
 
 bool in_container() {

@@ -34,6 +34,10 @@ struct Written {
 /// Which of these programs run (/proc/PID/comm, 15 bytes at most), each once, in the order given.
 [[nodiscard]] std::vector<std::string> running(std::span<const std::string_view> programs);
 
+/// Whether a process of this machine has locked the file (flock(2)), as far as /proc/locks tells;
+/// does not touch the lock.
+[[nodiscard]] bool is_locked(const std::filesystem::path& file);
+
 /// Whether this process is in a container, as far as such places say it.
 [[nodiscard]] bool in_container();
 

@@ -2,7 +2,9 @@
 // Method: real files, this process itself, real small programs, the loopback interface.
 #include "posix/machine.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <fstream>
 
 #include "posix/route.h"
+#include "posix/unique_fd.h"
 
 namespace holdfast::posix {
 
@@ -71,6 +74,16 @@ TEST_F(MachineTest, TellsOfADirectoryAndOfOneThatIsNotThereYet) {
   EXPECT_NE(below_a_file.problem.find("is not a directory"), std::string::npos);
   ASSERT_EQ(::chmod(directory_.c_str(), 0777), 0);
   EXPECT_EQ(look_at_directory(directory_).problem, "others may write to it");
+}
+
+TEST_F(MachineTest, SeesALockWithoutTakingIt) {
+  const fs::path file = directory_ / "LOCK";
+  std::ofstream(file) << "x";
+  EXPECT_FALSE(is_locked(file));
+  EXPECT_FALSE(is_locked(directory_ / "none"));
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(fd.get(), LOCK_EX | LOCK_NB), 0);
+  EXPECT_TRUE(is_locked(file));
 }
 
 TEST_F(MachineTest, SyncedWritesAreTimedAndLeaveNothing) {

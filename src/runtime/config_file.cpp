@@ -102,7 +102,7 @@ class Reader {
         for (const ConfigProblem& problem : check_surroundings(config_)) found(problem);
       }
     }
-    return {std::move(config_), in_order()};
+    return {std::move(config_), in_order(), std::move(profile_)};
   }
 
  private:
@@ -159,7 +159,7 @@ class Reader {
   }
 
   void take_profile(const toml::table& root) {
-    std::string profile = "aws-iot-core";
+    std::string& profile = profile_;
     Origin origin;
     if (const toml::node* node = root.get("profile")) {
       origin.line = line_of(*node);
@@ -450,6 +450,7 @@ class Reader {
   const std::filesystem::path& file_;
   const Environment& environment_;
   Config config_;
+  std::string profile_ = ConfigReport().profile;
   std::map<std::string, Origin> origins_;
   std::vector<Problem> problems_;
 };
@@ -503,7 +504,7 @@ ConfigReport parse_config(std::string_view text, const std::filesystem::path& fi
 ConfigReport read_config(const std::filesystem::path& file, const Environment& environment,
                          CheckDepth depth) {
   Result<std::string> text = slurp(file);
-  if (!text) return {{}, {text.error()}};
+  if (!text) return {.config = {}, .problems = {text.error()}};
   return parse_config(*text, file, environment, depth);
 }
 

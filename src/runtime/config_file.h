@@ -29,6 +29,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 struct ConfigReport {
   Config config;
   std::vector<Error> problems;
+  std::string profile = "aws-iot-core";  ///< Whose rules the values began with.
 };
 
 /// How far to look for problems.

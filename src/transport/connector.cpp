@@ -326,6 +326,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
 
   void succeed() {
     deadline_.cancel();
+    if (Secured agreed; target_.secured && layer_->look(agreed)) target_.secured(agreed);
     std::string description = address_ + " " + layer_->name();
     auto stream = make_stream(std::move(*socket_), std::move(layer_), std::move(description));
     if (target_.websocket_target.empty()) {

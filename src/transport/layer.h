@@ -12,6 +12,8 @@
 
 namespace holdfast::transport {
 
+struct Secured;  // transport.h
+
 struct Step {
   enum class Kind : std::uint8_t {
     done,        ///< `bytes` were transferred; or the handshake, or the end, is complete.
@@ -37,6 +39,8 @@ class Layer {
   [[nodiscard]] virtual Step farewell() = 0;
   /// "TLSv1.3", or "plain".
   [[nodiscard]] virtual std::string name() const = 0;
+  /// What was agreed; false where there is nothing to agree.
+  [[nodiscard]] virtual bool look(Secured&) const { return false; }
 };
 
 /// Plain TCP on a socket owned by the caller.

@@ -13,6 +13,7 @@
 #include "transport/certificate_look.h"
 #include "transport/socket_bio.h"
 #include "transport/tls_errors.h"
+#include "transport/transport.h"
 
 namespace holdfast::transport {
 
@@ -106,6 +107,19 @@ class TlsLayer final : public Layer {
   }
 
   std::string name() const override { return ::SSL_get_version(ssl_.get()); }
+
+  bool look(Secured& secured) const override {
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    ::SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
+    secured.version = name();
+    secured.suite = ::SSL_get_cipher_name(ssl_.get());
+    secured.alpn.assign(protocol, protocol + size);
+    if (const X509* peer = ::SSL_get0_peer_certificate(ssl_.get()); peer != nullptr) {
+      secured.peer = look_at(peer);
+    }
+    return true;
+  }
 
  private:
   static TlsLayer& of(const SSL* ssl) {

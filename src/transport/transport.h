@@ -20,8 +20,17 @@
 #include "holdfast/config.h"
 #include "posix/event_loop.h"
 #include "posix/network.h"
+#include "transport/certificate_look.h"
 
 namespace holdfast::transport {
+
+/// What was agreed in a TLS handshake, for people.
+struct Secured {
+  std::string version;  ///< "TLSv1.3".
+  std::string suite;
+  std::string alpn;  ///< The protocol that the server chose; empty: none.
+  CertificateLook peer;
+};
 
 struct Target {
   std::string host;
@@ -34,6 +43,8 @@ struct Target {
   Duration connect_timeout{};  ///< TCP over all addresses; again for each later stage.
   Duration silent_after{};     ///< TCP_USER_TIMEOUT and keep-alive probes are derived from it.
   env::AddressBook* addresses = nullptr;  ///< Outlives the Connector; or none.
+  /// Told when TLS is agreed, before what comes after it. Must not end the attempt. May be empty.
+  std::function<void(const Secured&)> secured = nullptr;
 };
 
 /// An established stream. Destroying it closes the socket at once; no callback follows.
