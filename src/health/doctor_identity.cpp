@@ -50,6 +50,11 @@ Finding judge_configuration(const ConfigurationFacts& facts) {
     finding.figures = {{"profile", facts.profile}, {"endpoint", facts.endpoint}};
     return finding;
   }
+  if (facts.unreadable) {
+    return fail(facts.problems.front(),
+                "name the agent's configuration: holdfast doctor FILE; run it as the agent's user, "
+                "or as root");
+  }
   std::string found = facts.problems.front();
   if (facts.problems.size() > 1) {
     found += " (and " + counted(facts.problems.size() - 1, "more problem", "more problems") + ")";

@@ -16,8 +16,9 @@ namespace holdfast::health {
 struct ConfigurationFacts {
   std::string file;
   std::vector<std::string> problems;  ///< "FILE:LINE: KEY: what is wrong; what to do".
-  std::string profile;
-  std::string endpoint;  ///< "host:port".
+  bool unreadable = false;            ///< The file itself is the problem.
+  std::string profile = {};
+  std::string endpoint = {};  ///< "host:port".
 };
 [[nodiscard]] Finding judge_configuration(const ConfigurationFacts& facts);
 

@@ -34,12 +34,14 @@ CredentialFacts credentials(std::int64_t from, std::int64_t to) {
 }
 
 TEST(JudgeConfiguration, TheFirstProblemIsShownAndTheOthersCounted) {
-  expect_finding(judge_configuration({"h.toml", {}, "generic", "b:8883"}), kOk,
+  expect_finding(judge_configuration({"h.toml", {}, false, "generic", "b:8883"}), kOk,
                  "h.toml: profile generic, endpoint b:8883");
-  expect_finding(judge_configuration({"h.toml", {"h.toml:3: connection.port: is 0"}, "", ""}),
-                 kFailed, "h.toml:3: connection.port: is 0", "holdfast check-config h.toml");
-  expect_finding(judge_configuration({"h.toml", {"a", "b", "c"}, "", ""}), kFailed,
+  expect_finding(judge_configuration({"h.toml", {"h.toml:3: connection.port: is 0"}}), kFailed,
+                 "h.toml:3: connection.port: is 0", "holdfast check-config h.toml");
+  expect_finding(judge_configuration({"h.toml", {"a", "b", "c"}}), kFailed,
                  "a (and 2 more problems)");
+  expect_finding(judge_configuration({"h.toml", {"h.toml: cannot be read"}, true}), kFailed,
+                 "cannot be read", "holdfast doctor FILE");
 }
 
 TEST(JudgeFiles, MissingComesBeforeTooOpen) {

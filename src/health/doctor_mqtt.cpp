@@ -140,13 +140,16 @@ void against_broker(const Config& config, const env::UpInfo& up, std::vector<Mis
 
 std::string id_advice(const LoginFacts& facts) {
   std::string advice = allow("iot:Connect", "client", facts.client_id);
+  if (facts.password) {
+    advice = "check connection.username and connection.password_file; if they are right, " + advice;
+  }
   if (facts.agent_runs) {
     return advice + ", or give one that it allows with --client-id; the agent's own, " +
            facts.agent_id + ", is in use";
   }
   if (facts.client_id == facts.agent_id) return advice;
-  return advice + "; or try the device's own id, as long as nobody uses it: --client-id " +
-         facts.agent_id;
+  return advice + "; or try the device's own id, --client-id " + facts.agent_id +
+         ", if what waits for it at the broker may be lost";
 }
 
 }  // namespace
@@ -222,7 +225,8 @@ Finding judge_login(const LoginFacts& facts) {
     finding = warn(found, id_advice(facts) + "; topics were not tried");
   } else if (about_id) {
     finding = fail(found, id_advice(facts) +
-                              ". If no id is let in, the certificate is inactive or has no policy");
+                              ". If no id is let in, look whether the certificate (or login) is "
+                              "active and has a policy");
   } else {
     finding = fail(found, advice_for(verdict));
   }

@@ -41,6 +41,7 @@ struct LoginFacts {
   bool agent_runs = false;       ///< A program holds the outbox, or answers at the socket.
   bool agent_connected = false;  ///< And says so.
   bool taken = false;            ///< Not tried: it is the id of the agent that runs.
+  bool password = false;         ///< A user name or password was given.
   double ms = 0;
   std::optional<env::UpInfo> up;
   std::optional<env::Failure> failure;  ///< One of both, if it was tried.

@@ -132,6 +132,8 @@ class Examination {
     configured_ = report.problems.empty();
     health::ConfigurationFacts facts;
     facts.file = wish_.config_file.string();
+    facts.unreadable =
+        !report.problems.empty() && report.problems.front().code != Errc::invalid_config;
     for (Error& problem : report.problems) facts.problems.push_back(std::move(problem.message));
     facts.profile = profile_;
     facts.endpoint = config_.host + ':' + std::to_string(config_.port);
@@ -199,6 +201,7 @@ class Examination {
     facts.agent_runs = answers || agent().outbox_in_use;
     facts.agent_connected = answers && agent().connected();
     facts.taken = facts.agent_runs && facts.client_id == facts.agent_id && !facts.client_id.empty();
+    facts.password = !config_.username.empty() || !config_.password_file.empty();
     facts.version = config_.mqtt_version == MqttVersion::v5 ? "5" : "3.1.1";
     Result<env::ConnectRequest> asked = request();
     if (!asked) {

@@ -69,6 +69,7 @@ class MqttProbe final : public env::EngineSink {
   std::optional<std::uint8_t> answer_;   ///< Of the operation under way.
   env::Token token_ = 0;
   bool connected_before_ = false;
+  BootTime begun_{};                     ///< The last attempt.
   std::unique_ptr<env::Engine> engine_;  // last: destroyed first
 };
 

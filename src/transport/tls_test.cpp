@@ -112,6 +112,21 @@ TEST_F(TlsTest, SendsTheNameAndTheProtocol) {
   EXPECT_EQ(named.get_future().get(), "localhost");
 }
 
+TEST_F(TlsTest, TellsWhatWasAgreed) {
+  const TlsServerContext context({&server_, nullptr, 0, "x-amzn-mqtt-ca"});
+  const TestServer server([&](int fd) { context.serve(fd, echo); });
+  Target target = secure(server.port());
+  target.tls.alpn = "x-amzn-mqtt-ca";
+  Secured agreed;
+  target.secured = [&](const Secured& told) { agreed = told; };
+  ASSERT_NE(stream_to(target), nullptr);
+  EXPECT_EQ(agreed.version, "TLSv1.3");
+  EXPECT_EQ(agreed.suite, "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(agreed.alpn, "x-amzn-mqtt-ca");
+  EXPECT_EQ(agreed.peer.subject, "CN=server");
+  EXPECT_NE(agreed.peer.issuer, agreed.peer.subject);
+}
+
 TEST_F(TlsTest, AProtocolTheServerDoesNotTakeFails) {
   const TlsServerContext context({&server_, nullptr, 0, "other"});
   const TestServer server([&](int fd) { context.serve(fd, echo); });
