@@ -7,6 +7,7 @@ the check that it belongs to, with advice; what works is ok; a live agent is not
 import contextlib
 import json
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -149,6 +150,14 @@ class DoctorTest(RegionTest):
         self.assert_found(found, "agent", "ok", "connected as alone")
         self.assert_found(found, "mqtt", "warning", "not_authorized", "client/alone-doctor")
         self.assertEqual(found["publish"]["result"], "skipped")
+
+    def test_each_check_is_documented(self):
+        said = subprocess.run([self.bin / "holdfast", "doctor", "--list"], capture_output=True,
+                              text=True, timeout=30, check=True)
+        page = pathlib.Path(__file__).parent.parent / "docs" / "doctor.md"
+        documented = re.findall(r"^\| `(\w+)` \| .* \| .* \| .* \|$",
+                                page.read_text(encoding="utf-8"), re.M)
+        self.assertEqual([line.split()[0] for line in said.stdout.splitlines()], documented)
 
     # --- configuration and files ---
 
