@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "flow/topic.h"
 
 namespace holdfast::device {
@@ -17,10 +18,10 @@ bool valid_fields(const Message& message) {
                          message.expiry->count() > std::numeric_limits<std::uint32_t>::max())) {
     return false;
   }
-  if (!flow::valid_utf8(message.content_type) || !flow::valid_utf8(message.key)) return false;
+  if (!valid_utf8(message.content_type) || !valid_utf8(message.key)) return false;
   return std::all_of(message.user_properties.begin(), message.user_properties.end(),
                      [](const auto& property) {
-                       return flow::valid_utf8(property.first) && flow::valid_utf8(property.second);
+                       return valid_utf8(property.first) && valid_utf8(property.second);
                      });
 }
 

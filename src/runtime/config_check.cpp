@@ -8,6 +8,8 @@
 #include <system_error>
 
 #include "base/limits.h"
+#include "base/utf8.h"
+#include "engines/engine_list.h"
 #include "flow/topic.h"
 #include "posix/os_error.h"
 #include "runtime/config_file.h"
@@ -83,7 +85,7 @@ void check_texts(const Config& config, Problems& problems) {
   };
   check_host("connection.host", config.host, "connection.port");
   const auto check_text = [&](std::string_view key, const std::string& text) {
-    if (flow::valid_utf8(text) && !has_control(text)) return;
+    if (valid_utf8(text) && !has_control(text)) return;
     problems.push_back({std::string(key), "has bytes that are no UTF-8 text; remove them"});
   };
   check_text("connection.client_id", config.client_id);
@@ -137,6 +139,21 @@ void check_relations(const Config& config, Problems& problems) {
     problems.push_back({key_missing ? "tls.key_file" : "tls.cert_file",
                         key_missing ? "is missing; tls.cert_file needs its private key"
                                     : "is missing; tls.key_file needs its certificate"});
+  }
+}
+
+/// What this build has, and what the engine can.
+void check_engine(const Config& config, Problems& problems) {
+  const engines::EngineKind& kind = engines::kind_of(config.engine);
+  const std::string name = "is " + in_quotes(kind.name);
+  if (kind.make == nullptr) {
+    problems.push_back({"connection.engine", name + ", which this build does not have; give " +
+                                                 in_quotes(engine_names()) + ", or build with " +
+                                                 std::string(kind.library)});
+  } else if (config.mqtt_version == MqttVersion::v311 && !kind.can.mqtt311) {
+    problems.push_back({"connection.engine", name +
+                                                 ", which cannot speak MQTT 3.1.1; give another, "
+                                                 "or connection.mqtt_version \"5\""});
   }
 }
 
@@ -296,12 +313,23 @@ Error as_error(const ConfigProblem& problem) {
   return {problem.code, problem.key + ": " + problem.text};
 }
 
+std::string engine_names() {
+  std::string names;
+  for (const engines::EngineKind& kind : engines::known_engines()) {
+    if (kind.make == nullptr) continue;
+    if (!names.empty()) names += ", ";
+    names += kind.name;
+  }
+  return names;
+}
+
 std::vector<ConfigProblem> check_values(const Config& config) {
   Problems problems;
   check_required(config, problems);
   check_ranges(config, problems);
   check_texts(config, problems);
   check_relations(config, problems);
+  check_engine(config, problems);
   check_lanes(config, problems);
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);

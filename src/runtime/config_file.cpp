@@ -273,7 +273,7 @@ class Reader {
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
           key.kind != KeyKind::boolean && key.kind != KeyKind::names &&
           key.kind != KeyKind::when_full && key.kind != KeyKind::on_fault &&
-          key.kind != KeyKind::transport) {
+          key.kind != KeyKind::transport && key.kind != KeyKind::engine) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {

@@ -95,6 +95,7 @@ class Driver final : public env::EngineSink {
   env::Clock& clock_;
   Outlet& outlet_;
   Storage& storage_;
+  const MqttEngine engine_kind_;  ///< A change needs a restart.
   std::filesystem::path password_file_;
   std::uint32_t id_prefix_ = 0;
 

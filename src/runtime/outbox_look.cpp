@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/base64.h"
-#include "flow/topic.h"
+#include "base/utf8.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -103,7 +103,7 @@ void put_rest(ordered_json& out, const outbox::ListedMessage& one) {
     out["user_properties"] = std::move(list);
   }
   const std::string_view text(reinterpret_cast<const char*>(m.payload.data()), m.payload.size());
-  if (flow::valid_utf8(text)) {
+  if (valid_utf8(text)) {
     out["payload"] = text;
   } else {
     out["payload_base64"] = to_base64(m.payload);

@@ -1,4 +1,4 @@
-#include "engines/mosquitto/session.h"
+#include "engines/mosquitto/mosquitto_session.h"
 
 #include <fcntl.h>
 #include <mosquitto.h>
@@ -6,9 +6,6 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cinttypes>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -17,14 +14,13 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "engines/mosquitto/properties.h"
-#include "engines/mosquitto/verdicts.h"
+#include "engines/verdicts.h"
 
 namespace holdfast::engines {
 namespace {
 
 constexpr int kPacketIdMax = 65535;
-// libmosquitto refuses 1 to 4 s.
-constexpr std::int64_t kKeepAliveMin = 5;
+constexpr std::size_t kUnsubacksKept = 64;
 
 void init_library() {
   // Once per process and never undone: the library's clean-up is not safe beside other users.
@@ -33,47 +29,6 @@ void init_library() {
 }
 
 bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
-
-/// Bytes of the length field for `length` (MQTT 5.0 section 1.5.5).
-std::size_t varint_size(std::size_t length) {
-  return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4;
-}
-
-/// "5c0291aa-0000000800000001": store and message, of a fixed size.
-constexpr std::size_t kIdTextSize = 8 + 1 + 16;
-
-std::string id_text(std::uint32_t store, MessageId id) {
-  char text[kIdTextSize + 1];
-  std::snprintf(text, sizeof text, "%08" PRIx32 "-%016" PRIx64, store, id);
-  return text;
-}
-
-/// The broker counts from when it takes the message over, so what has passed here is taken off;
-/// never to nothing, which would mean something else (MQTT 5.0 section 3.3.2.3.3).
-std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
-  const std::uint32_t whole = message.expiry_seconds.value_or(0);
-  if (message.expires == kNever || message.expires >= now + std::chrono::seconds(whole)) {
-    return whole;
-  }
-  const auto left = std::chrono::ceil<std::chrono::seconds>(message.expires - now).count();
-  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
-}
-
-std::size_t packet_size(const StoredMessage& message, MqttVersion version,
-                        std::size_t id_property) {
-  std::size_t body = 2 + message.topic.size() + message.payload.size();
-  if (message.qos != Qos::at_most_once) body += 2;
-  if (version == MqttVersion::v5) {
-    std::size_t properties = id_property;
-    if (message.expiry_seconds) properties += 1 + 4;
-    if (!message.content_type.empty()) properties += 1 + 2 + message.content_type.size();
-    for (const auto& [name, value] : message.user_properties) {
-      properties += 1 + 2 + name.size() + 2 + value.size();
-    }
-    body += varint_size(properties) + properties;
-  }
-  return 1 + varint_size(body) + body;
-}
 
 Error library_error(int code) {
   const Errc kind =
@@ -121,12 +76,12 @@ InboundMessage inbound(const mosquitto_message& message, const mosquitto_propert
 }  // namespace
 
 // The library calls these with its locks held: they note what happened and return.
-struct Session::Callbacks {
-  static Session& of(void* self) { return *static_cast<Session*>(self); }
+struct MosquittoSession::Callbacks {
+  static MosquittoSession& of(void* self) { return *static_cast<MosquittoSession*>(self); }
 
   static void connected(mosquitto*, void* self, int code, int flags,
                         const mosquitto_property* properties) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     if (code != 0) {
       session.events_.emplace_back(Refused{static_cast<std::uint8_t>(code),
                                            read_string(properties, MQTT_PROP_REASON_STRING)});
@@ -137,17 +92,17 @@ struct Session::Callbacks {
   }
 
   static void disconnected(mosquitto*, void* self, int code, const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     // Protocol and malformed packet are the peer's; the rest cannot happen over a local socket.
     const bool peers_fault = code == MOSQ_ERR_PROTOCOL || code == MOSQ_ERR_MALFORMED_PACKET ||
                              code == MOSQ_ERR_MALFORMED_UTF8 ||
                              code == MOSQ_ERR_DUPLICATE_PROPERTY || code == MOSQ_ERR_CONN_REFUSED;
-    session.close(session.leaving_, peers_fault,
+    session.close(session.leaving_, peers_fault ? Verdict::protocol_error : Verdict::engine_failed,
                   std::string("libmosquitto: ") + mosquitto_strerror(code));
   }
 
   static void published(mosquitto*, void* self, int id, int code, const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     const auto found = session.publishes_.find(id);
     if (found == session.publishes_.end()) {
       // Written before its id is known to us; the ids of others are known.
@@ -165,13 +120,13 @@ struct Session::Callbacks {
 
   static void subscribed(mosquitto*, void* self, int id, int count, const int* codes,
                          const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     const auto found = session.subscribes_.find(id);
     if (found == session.subscribes_.end()) return;
     const Part part = std::move(found->second);
     session.subscribes_.erase(found);
     if (static_cast<std::size_t>(count) != part.positions.size()) {
-      session.close(false, true, "SUBACK with a wrong number of reason codes");
+      session.close(false, Verdict::protocol_error, "SUBACK with a wrong number of reason codes");
       return;
     }
     for (std::size_t i = 0; i < part.positions.size(); ++i) {
@@ -183,11 +138,7 @@ struct Session::Callbacks {
   }
 
   static void unsubscribed(mosquitto*, void* self, int id, const mosquitto_property*) {
-    Session& session = of(self);
-    const auto found = session.unsubscribes_.find(id);
-    if (found == session.unsubscribes_.end()) return;
-    session.events_.emplace_back(found->second);
-    session.unsubscribes_.erase(found);
+    of(self).unsubscribed(id);
   }
 
   static void message(mosquitto*, void* self, const mosquitto_message* message,
@@ -196,27 +147,24 @@ struct Session::Callbacks {
   }
 };
 
-Result<std::unique_ptr<Session>> Session::open(const env::ConnectRequest& request,
-                                               const std::string& path) {
+Result<std::unique_ptr<Session>> MosquittoSession::open(const SessionRequest& request) {
   init_library();
-  std::unique_ptr<Session> session(new Session);  // private constructor
-  session->version_ = request.version;
-  session->id_property_ = request.id_property;
-  session->id_prefix_ = request.id_prefix;
-  if (Status status = session->configure(request); !status.ok()) return status.error();
-  if (Status status = session->dial(request, path); !status.ok()) return status.error();
-  return session;
+  std::unique_ptr<MosquittoSession> session(new MosquittoSession);  // private constructor
+  session->version_ = request.connect.version;
+  session->id_property_ = {request.connect.id_property, request.connect.id_prefix};
+  if (Status status = session->configure(request.connect); !status.ok()) return status.error();
+  if (Status status = session->dial(request.connect, request.path); !status.ok()) {
+    return status.error();
+  }
+  return std::unique_ptr<Session>(std::move(session));
 }
 
-Session::~Session() {
+MosquittoSession::~MosquittoSession() {
   if (client_ != nullptr) mosquitto_destroy(client_);
 }
 
-Status Session::configure(const env::ConnectRequest& request) {
-  if (has_nul(request.client_id) || request.client_id.empty() || has_nul(request.username) ||
-      has_nul(request.password)) {
-    return Error{Errc::invalid_argument, "client id, user name or password is unfit for MQTT", 0};
-  }
+Status MosquittoSession::configure(const env::ConnectRequest& request) {
+  if (Status status = check_connect(request); !status.ok()) return status;
   client_ = mosquitto_new(request.client_id.c_str(), request.clean_start, this);
   if (client_ == nullptr) return Error{Errc::invalid_argument, "client id is unfit for MQTT", 0};
   const bool v5 = request.version == MqttVersion::v5;
@@ -235,9 +183,6 @@ Status Session::configure(const env::ConnectRequest& request) {
   }
   if (rc == 0 && request.will) {
     const StatusMessage& will = *request.will;
-    if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
-      return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
-    }
     rc = mosquitto_will_set(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
                             will.payload.data(), static_cast<int>(will.qos), will.retain);
   }
@@ -251,7 +196,7 @@ Status Session::configure(const env::ConnectRequest& request) {
   return {};
 }
 
-Status Session::dial(const env::ConnectRequest& request, const std::string& path) {
+Status MosquittoSession::dial(const env::ConnectRequest& request, const std::string& path) {
   Properties properties;
   if (version_ == MqttVersion::v5) {
     const auto expiry = std::clamp<std::int64_t>(request.session_expiry.count(), 0,
@@ -262,10 +207,7 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
     properties.add_u32(MQTT_PROP_MAXIMUM_PACKET_SIZE, kInboundPacketMax);
     if (properties.result() != 0) return library_error(properties.result());
   }
-  const std::int64_t wanted = request.keep_alive.count();
-  const std::int64_t keep_alive =
-      wanted <= 0 ? 0 : std::clamp<std::int64_t>(wanted, kKeepAliveMin, 65535);
-  const int rc = mosquitto_connect_bind_v5(client_, path.c_str(), 0, static_cast<int>(keep_alive),
+  const int rc = mosquitto_connect_bind_v5(client_, path.c_str(), 0, keep_alive_seconds(request),
                                            nullptr, properties.get());
   if (rc != 0) return library_error(rc);
   // The library's descriptor would outlive an exec(); ours have the flag from birth.
@@ -273,44 +215,18 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
   return {};
 }
 
-Status Session::check(const StoredMessage& message) const {
-  if (has_nul(message.topic) || message.topic.empty() ||
-      message.topic.size() > limits::kMqttString) {
-    return Error{Errc::protocol, "the topic is unfit for MQTT", 0};
-  }
-  if (message.retain && !info_.retain_available) {
-    return Error{Errc::unsupported, "the broker does not retain messages", 0};
-  }
-  if (message.qos > info_.maximum_qos) {
-    return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
-  }
-  const std::size_t id = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
-  const std::size_t size = packet_size(message, version_, id);
-  if (info_.maximum_packet_size != 0 && size > info_.maximum_packet_size) {
-    return Error{Errc::too_large,
-                 "the message is a packet of " + std::to_string(size) +
-                     " bytes, the broker takes " + std::to_string(info_.maximum_packet_size),
-                 0};
-  }
-  return {};
-}
-
-bool Session::next_id_in_use() const {
+bool MosquittoSession::next_id_in_use() const {
   const int next = last_id_ == kPacketIdMax ? 1 : last_id_ + 1;
   return publishes_.contains(next) || subscribes_.contains(next) || unsubscribes_.contains(next);
 }
 
-bool Session::sends_id(const StoredMessage& message) const {
-  // The birth message has no id of its own.
-  return version_ == MqttVersion::v5 && !id_property_.empty() &&
-         (is_volatile(message.id) || message.id < kDurableIdEnd);
-}
-
-Status Session::publish(env::Token token, const StoredMessage& message, BootTime now) {
+Status MosquittoSession::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  if (Status status = check(message); !status.ok()) return status;
+  Status fit = check_message(message, version_, info_, id_property_);
+  if (!fit.ok()) return fit;
   if (next_id_in_use()) {
-    close(false, true, "a request has had no answer while 65,535 later ones had");
+    close(false, Verdict::protocol_error,
+          "a request has had no answer while 65,535 later ones had");
     return {};
   }
   Properties properties;
@@ -319,9 +235,8 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
       properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
     }
     properties.add_message(message);
-    if (sends_id(message)) {
-      properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
-                          id_text(id_prefix_, message.known_id()));
+    if (const std::string id = id_text(id_property_, message); !id.empty()) {
+      properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_.name, id);
     }
     if (properties.result() != 0) return library_error(properties.result());
   }
@@ -346,7 +261,7 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
   return {};
 }
 
-Status Session::check_filter(const std::string& filter) const {
+Status MosquittoSession::check_filter(const std::string& filter) const {
   if (has_nul(filter) || filter.size() > limits::kMqttString ||
       mosquitto_sub_topic_check(filter.c_str()) != 0 ||
       mosquitto_validate_utf8(filter.c_str(), static_cast<int>(filter.size())) != 0) {
@@ -355,7 +270,7 @@ Status Session::check_filter(const std::string& filter) const {
   return {};
 }
 
-Status Session::subscribe(env::Token token, std::span<const env::FilterRequest> filters) {
+Status MosquittoSession::subscribe(env::Token token, std::span<const env::FilterRequest> filters) {
   if (closed_ || leaving_) return {};
   if (filters.empty()) return Error{Errc::protocol, "no filter", 0};
   for (const env::FilterRequest& filter : filters) {
@@ -370,8 +285,8 @@ Status Session::subscribe(env::Token token, std::span<const env::FilterRequest> 
   return {};
 }
 
-Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
-                          std::span<const env::FilterRequest> filters) {
+Status MosquittoSession::send_part(const std::shared_ptr<Group>& group, Qos qos,
+                                   std::span<const env::FilterRequest> filters) {
   Part part{group, {}};
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < filters.size(); ++i) {
@@ -396,7 +311,7 @@ Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
   return {};
 }
 
-Status Session::unsubscribe(env::Token token, std::span<const std::string> filters) {
+Status MosquittoSession::unsubscribe(env::Token token, std::span<const std::string> filters) {
   if (closed_ || leaving_) return {};
   if (filters.empty()) return Error{Errc::protocol, "no filter", 0};
   std::vector<std::string> texts(filters.begin(), filters.end());
@@ -414,18 +329,19 @@ Status Session::unsubscribe(env::Token token, std::span<const std::string> filte
     return {};
   }
   last_id_ = id;
-  unsubscribes_.insert_or_assign(id, Unsubscribed{token, id, filters.size()});
+  unsubscribes_.insert_or_assign(id, Unsubscribe{token, filters.size()});
   return {};
 }
 
-void Session::disconnect() {
+void MosquittoSession::disconnect() {
   if (closed_ || leaving_) return;
   leaving_ = true;
   const int rc = mosquitto_disconnect_v5(client_, 0, nullptr);
-  if (rc != 0) close(true, false, std::string("libmosquitto: ") + mosquitto_strerror(rc));
+  if (rc != 0)
+    close(true, Verdict::engine_failed, std::string("libmosquitto: ") + mosquitto_strerror(rc));
 }
 
-void Session::read_all() {
+void MosquittoSession::read_all() {
   int waiting = 1;  // the owner calls because there is something
   while (!closed_ && waiting > 0) {
     // Each call takes at least one byte or fails, and failing closes.
@@ -436,24 +352,50 @@ void Session::read_all() {
   }
 }
 
-void Session::write_all() {
-  if (closed_ || !wants_write()) return;
+void MosquittoSession::write_all() {
+  if (closed_ || !mosquitto_want_write(client_)) return;
   const int rc = mosquitto_loop_write(client_, 1);
   if (rc != 0) library_failed(rc);
 }
 
-bool Session::wants_write() const { return !closed_ && mosquitto_want_write(client_); }
-
-std::vector<SessionEvent> Session::take_events() { return std::exchange(events_, {}); }
-
-void Session::library_failed(int code) {
-  close(leaving_, false, std::string("libmosquitto: ") + mosquitto_strerror(code));
+void MosquittoSession::packet_comes(const Framing& packet) {
+  if (packet.type() != PacketType::unsuback || version_ != MqttVersion::v5) return;
+  if (auto codes = parse_unsuback(packet.body())) {
+    unsubacks_.push_back(std::move(*codes));
+    if (unsubacks_.size() > kUnsubacksKept) unsubacks_.pop_front();
+  }
 }
 
-void Session::close(bool own, bool peers_fault, std::string words) {
+/// The library doesn't tell the codes of UNSUBACK.
+void MosquittoSession::unsubscribed(int id) {
+  const auto pending = unsubscribes_.find(id);
+  if (pending == unsubscribes_.end()) return;
+  const Unsubscribe request = pending->second;
+  unsubscribes_.erase(pending);
+  std::vector<std::uint8_t> codes(request.filters, 0);
+  if (version_ == MqttVersion::v5) {
+    const auto seen = std::find_if(unsubacks_.begin(), unsubacks_.end(),
+                                   [&](const auto& ack) { return ack.packet_id == id; });
+    if (seen == unsubacks_.end() || seen->codes.size() != request.filters) {
+      close(false, Verdict::protocol_error, "UNSUBACK with a wrong number of reason codes");
+      return;
+    }
+    codes = std::move(seen->codes);
+    unsubacks_.erase(seen);
+  }
+  events_.emplace_back(Subscribed{request.token, std::move(codes)});
+}
+
+std::vector<SessionEvent> MosquittoSession::take_events() { return std::exchange(events_, {}); }
+
+void MosquittoSession::library_failed(int code) {
+  close(leaving_, Verdict::engine_failed, std::string("libmosquitto: ") + mosquitto_strerror(code));
+}
+
+void MosquittoSession::close(bool own, Verdict verdict, std::string words) {
   if (closed_) return;
   closed_ = true;
-  events_.emplace_back(Closed{own, peers_fault, std::move(words)});
+  events_.emplace_back(Closed{own, verdict, std::move(words)});
 }
 
 }  // namespace holdfast::engines
