@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "engines/aws_crt/crt_thread.h"
-#include "engines/aws_crt/mailbox.h"
+#include "engines/mailbox.h"
 #include "engines/outgoing.h"
 #include "engines/session.h"
 
