@@ -210,9 +210,10 @@ void DeviceWorld::strike_process(Fault kind) {
 /// hold-off stays what it is.
 void DeviceWorld::network_changed() {
   const auto before = core_->state(clock_.now()).connection;
-  const bool helps = before.state == LinkState::waiting && link::policy_of(before.verdict).network;
+  const bool helps = before.state == LinkState::waiting &&
+                     link::policy_of(before.verdict).mended_by(link::Mend::network);
   if (helps) attempt_asked_for();
-  deliver(device::NetworkChanged{});
+  deliver(device::Changed{link::Mend::network});
   if (!helps || stopping_ || !core_) return;
   const auto after = core_->state(clock_.now()).connection;
   sim_.checks.expect(Check::reconnect_bound,

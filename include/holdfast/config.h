@@ -40,9 +40,13 @@ struct TlsConfig {
   bool enabled = true;
   std::filesystem::path ca_file;    ///< CAs we trust. Empty: the system's store.
   std::filesystem::path cert_file;  ///< Our certificate (chain). Empty: no client certificate.
-  std::filesystem::path key_file;   ///< Its private key.
-  std::string server_name;          ///< SNI and name to verify. Empty: the endpoint's host.
-  std::string alpn;                 ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
+  std::filesystem::path key_file;   ///< Its private key, if that is a file.
+  /// The private key, if it is in a PKCS#11 token: "pkcs11:token=…;object=…" (RFC 7512).
+  std::string key_uri;
+  std::filesystem::path pin_file;       ///< Its first line is the token's PIN. Empty: none.
+  std::filesystem::path pkcs11_module;  ///< The token's library. Empty: p11-kit's choice.
+  std::string server_name;              ///< SNI and name to verify. Empty: the endpoint's host.
+  std::string alpn;                     ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
 };
 
 /// The library that speaks MQTT. A build may be without the second one.
@@ -65,6 +69,18 @@ struct ProxyConfig {
   std::filesystem::path password_file;  ///< First line is the password. Empty: none.
 
   friend bool operator==(const ProxyConfig&, const ProxyConfig&) = default;
+};
+
+/// Login by keys of AWS (IAM), for WebSocket: each request for it carries an AWS Signature
+/// Version 4. Without a file there is none.
+struct SigV4Config {
+  /// The keys, as the AWS command line keeps them ("[default]", "aws_access_key_id = …") or as JSON
+  /// of the credential provider or of a `credential_process`. Read at each connect.
+  std::filesystem::path credentials_file;
+  std::string profile = "default";  ///< The section of a file of the first kind.
+  std::string region;  ///< Empty: the one in the host's name, as AWS IoT Core's endpoints have it.
+
+  friend bool operator==(const SigV4Config&, const SigV4Config&) = default;
 };
 
 /// What becomes of a message for which its lane, or the outbox, has no room.
@@ -98,6 +114,7 @@ struct Config {
   Transport transport = Transport::mqtt;
   std::string websocket_path = "/mqtt";  ///< With its query, if any.
   ProxyConfig proxy;
+  SigV4Config sigv4;
   TlsConfig tls;
   std::string client_id;                ///< 1…128 bytes; AWS: the thing name.
   std::string username;                 ///< Empty: none.

@@ -359,7 +359,7 @@ struct Core::Impl {
   void on(Subscribe& wish) { subscriptions.add(wish.id, std::move(wish.filter), wish.qos); }
   void on(const Unsubscribe& wish) { subscriptions.remove(wish.id); }
   void on(const ReconnectNow&) { supervisor.reconnect_now(now); }
-  void on(const NetworkChanged&) { supervisor.network_changed(now); }
+  void on(const Changed& change) { supervisor.changed(now, change.what); }
 
   void on(const Reload& reload) {
     if (stopping) return;

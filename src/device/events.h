@@ -16,6 +16,7 @@
 #include "holdfast/config.h"
 #include "holdfast/device.h"
 #include "holdfast/types.h"
+#include "link/policy.h"
 
 namespace holdfast::device {
 
@@ -120,8 +121,10 @@ struct EngineMessage {
 
 /// Somebody asks for an attempt now: the application, or whoever changed the credentials.
 struct ReconnectNow {};
-/// A carrier, an address or a default route has come.
-struct NetworkChanged {};
+/// Something has changed around the device that may end what keeps it from connecting.
+struct Changed {
+  link::Mend what = link::Mend::network;
+};
 struct Reload {
   std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
@@ -131,10 +134,10 @@ struct Stop {
 /// Everything handed to the storage thread is on disk and the store is closed.
 struct StoreClosed {};
 
-using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
-                           StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
-                           EnginePublished, EngineRefused, EngineSubscribed, EngineMessage,
-                           ReconnectNow, NetworkChanged, Reload, Stop, StoreClosed>;
+using Event =
+    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreNews,
+                 StoreReport, EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
+                 EngineSubscribed, EngineMessage, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 

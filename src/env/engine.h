@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,18 +36,21 @@ struct Failure {
   std::string detail;            ///< The cause's own words; no secrets.
 };
 
-/// Everything one attempt needs. Credentials are read from their files by the engine, each time.
+/// Everything one attempt needs. Certificates and keys are read from their files by the engine,
+/// each time; what the files of logins say stands in it already.
 struct ConnectRequest {
   AttemptId attempt = 0;
   std::string host;
   std::uint16_t port = 0;
   Transport transport = Transport::mqtt;
-  std::string websocket_path;
+  std::string websocket_path;  ///< With its query; signed by now, if `sigv4` asks for it.
+  SigV4Config sigv4;
   ProxyConfig proxy;
   std::string proxy_password;
   TlsConfig tls;
   std::string client_id;
   std::string username;
+  std::filesystem::path password_file;
   std::string password;
   MqttVersion version = MqttVersion::v5;
   Seconds keep_alive{30};

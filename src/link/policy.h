@@ -7,6 +7,8 @@
 // Source:   DESIGN section 3; MQTT 5.0 section 4.13 for the reason codes behind the verdicts.
 #pragma once
 
+#include <cstdint>
+
 #include "base/time.h"
 #include "holdfast/types.h"
 
@@ -24,11 +26,22 @@ enum class Retry : std::uint8_t {
   paced,
 };
 
+/// What may mend a failure before its wait is over: then no wait is worth its time.
+enum class Mend : std::uint8_t {
+  network = 1,      ///< A carrier, an address or a default route has come.
+  credentials = 2,  ///< A file of certificates, keys or passwords has changed.
+  clock = 4,        ///< The wall clock was set.
+};
+
 struct Policy {
   Verdict verdict = Verdict::none;
   Retry retry = Retry::ordinary;
   Duration at_least{};
-  bool network = false;  ///< A change of the network may mend it: then no wait is worth its time.
+  std::uint8_t mends = 0;  ///< Bits of Mend.
+
+  [[nodiscard]] constexpr bool mended_by(Mend what) const noexcept {
+    return (mends & static_cast<std::uint8_t>(what)) != 0;
+  }
 };
 
 /// The row of a verdict.

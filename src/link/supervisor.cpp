@@ -24,8 +24,10 @@ bool same_status(const std::optional<StatusMessage>& a, const std::optional<Stat
 }
 
 bool same_tls(const TlsConfig& a, const TlsConfig& b) {
-  return std::tie(a.enabled, a.ca_file, a.cert_file, a.key_file, a.server_name, a.alpn) ==
-         std::tie(b.enabled, b.ca_file, b.cert_file, b.key_file, b.server_name, b.alpn);
+  return std::tie(a.enabled, a.ca_file, a.cert_file, a.key_file, a.key_uri, a.pin_file,
+                  a.pkcs11_module, a.server_name,
+                  a.alpn) == std::tie(b.enabled, b.ca_file, b.cert_file, b.key_file, b.key_uri,
+                                      b.pin_file, b.pkcs11_module, b.server_name, b.alpn);
 }
 
 std::int64_t in_ms(Duration duration) {
@@ -50,10 +52,12 @@ env::ConnectRequest request_from(const Config& config) {
   request.port = config.port;
   request.transport = config.transport;
   request.websocket_path = config.websocket_path;
+  request.sigv4 = config.sigv4;
   request.proxy = config.proxy;
   request.tls = config.tls;
   request.client_id = config.client_id;
   request.username = config.username;
+  request.password_file = config.password_file;
   request.version = config.mqtt_version;
   request.keep_alive = config.keep_alive;
   request.session_expiry = config.session_expiry;
@@ -69,10 +73,10 @@ env::ConnectRequest request_from(const Config& config) {
 }
 
 bool same_connection(const Config& a, const Config& b) {
-  return std::tie(a.host, a.port, a.transport, a.websocket_path, a.proxy, a.client_id, a.username,
-                  a.password_file, a.mqtt_version, a.keep_alive, a.session_expiry, a.clean_start,
-                  a.timing.silent_after) ==
-             std::tie(b.host, b.port, b.transport, b.websocket_path, b.proxy, b.client_id,
+  return std::tie(a.host, a.port, a.transport, a.websocket_path, a.sigv4, a.proxy, a.client_id,
+                  a.username, a.password_file, a.mqtt_version, a.keep_alive, a.session_expiry,
+                  a.clean_start, a.timing.silent_after) ==
+             std::tie(b.host, b.port, b.transport, b.websocket_path, b.sigv4, b.proxy, b.client_id,
                       b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
                       b.clean_start, b.timing.silent_after) &&
          same_tls(a.tls, b.tls) && same_status(a.will, b.will) && same_status(a.birth, b.birth);
@@ -109,8 +113,8 @@ void Supervisor::reconnect_now(BootTime now) {
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
 }
 
-void Supervisor::network_changed(BootTime now) {
-  if (policy_of(verdict_).network) reconnect_now(now);
+void Supervisor::changed(BootTime now, Mend what) {
+  if (policy_of(verdict_).mended_by(what)) reconnect_now(now);
 }
 
 void Supervisor::reconfigure(BootTime now, const Config& config) {

@@ -23,6 +23,7 @@
 #include "holdfast/config.h"
 #include "holdfast/types.h"
 #include "link/backoff.h"
+#include "link/policy.h"
 
 namespace holdfast::link {
 
@@ -74,9 +75,8 @@ class Supervisor {
   void leave(BootTime now, BootTime by);
   /// The next attempt as soon as one a second allows. No effect while connecting or connected.
   void reconnect_now(BootTime now);
-  /// A carrier, an address or a default route has come: the same, if the network may have been the
-  /// trouble.
-  void network_changed(BootTime now);
+  /// Something has changed around the device: the same, if that may have been the trouble.
+  void changed(BootTime now, Mend what);
   /// New settings. If the connection depends on a changed one, it is renewed at once.
   void reconfigure(BootTime now, const Config& config);
 
@@ -138,7 +138,7 @@ class Supervisor {
     /// Next: waiting (down, overdue), leaving (told to leave, changed settings).
     connected,
     /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost.
-    /// Interrupted by: reconnect_now(), network_changed(), changed settings (all bring retry_at_
+    /// Interrupted by: reconnect_now(), changed(), changed settings (all bring retry_at_
     /// forward), drain(), leave(). Next: connecting (time has come), stopped.
     waiting,
     /// Waits for: down after our DISCONNECT, at most kLeaveTime (or the time given to leave()).

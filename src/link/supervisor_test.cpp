@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 
 #include "link/policy.h"
 #include "sim/seeded_random.h"
@@ -326,25 +327,31 @@ TEST(Supervisor, LetInAndThrownOutItComesBackNoSoonerThanWhenRefused) {
   EXPECT_LE(bench.view().retry_in, seconds(120) + slack) << "another trouble has its own delay";
 }
 
-TEST(Supervisor, AChangeOfTheNetworkEndsTheWaitsThatTheNetworkCaused) {
+TEST(Supervisor, AChangeEndsTheWaitsThatItMayMend) {
+  std::map<Mend, int> ended;
   for (std::size_t i = 0; i < kVerdicts; ++i) {
     const auto verdict = static_cast<Verdict>(i);
     if (verdict == Verdict::none || verdict == Verdict::not_started) continue;
-    Bench bench;
-    bench.start();
-    for (int attempt = 0; attempt < 8; ++attempt) {  // until the delays are long
-      bench.fail(verdict);
-      if (attempt < 7) bench.run_until_attempt();
-    }
-    const Milliseconds before = bench.view().retry_in;
-    bench.sup.network_changed(bench.now);
-    const Milliseconds after = bench.view().retry_in;
-    if (policy_of(verdict).network) {
-      EXPECT_LE(after, seconds(1)) << to_string(verdict);
-    } else {
-      EXPECT_EQ(after, before) << to_string(verdict);
+    for (const Mend what : {Mend::network, Mend::credentials, Mend::clock}) {
+      Bench bench;
+      bench.start();
+      for (int attempt = 0; attempt < 8; ++attempt) {  // until the delays are long
+        bench.fail(verdict);
+        if (attempt < 7) bench.run_until_attempt();
+      }
+      const Milliseconds before = bench.view().retry_in;
+      bench.sup.changed(bench.now, what);
+      const Milliseconds after = bench.view().retry_in;
+      if (policy_of(verdict).mended_by(what)) {
+        EXPECT_LE(after, seconds(1)) << to_string(verdict);
+        ++ended[what];
+      } else {
+        EXPECT_EQ(after, before) << to_string(verdict);
+      }
     }
   }
+  EXPECT_EQ(ended,
+            (std::map<Mend, int>{{Mend::network, 9}, {Mend::credentials, 6}, {Mend::clock, 4}}));
 }
 
 TEST(Supervisor, ReconnectNowEndsAWaitAndNothingElse) {

@@ -14,7 +14,9 @@
 #include "posix/os_error.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
+#include "runtime/logins.h"
 #include "runtime/outbox_keys.h"
+#include "transport/sigv4.h"
 #include "transport/transport.h"
 
 namespace holdfast::runtime {
@@ -98,6 +100,7 @@ void check_texts(const Config& config, Problems& problems) {
          "is " + in_quotes(config.websocket_path) +
              "; give a path that begins with / and has no blanks, such as \"/mqtt\""});
   }
+  check_text("sigv4.profile", config.sigv4.profile);
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);
   constexpr std::array<std::string_view, 4> kLevels{"error", "warning", "info", "debug"};
@@ -134,11 +137,57 @@ void check_relations(const Config& config, Problems& problems) {
     problems.push_back(
         {"outbox.key_file", "is missing; outbox.encrypt needs it where there is no tls.key_file"});
   }
-  if (config.tls.cert_file.empty() != config.tls.key_file.empty()) {
-    const bool key_missing = config.tls.key_file.empty();
-    problems.push_back({key_missing ? "tls.key_file" : "tls.cert_file",
-                        key_missing ? "is missing; tls.cert_file needs its private key"
-                                    : "is missing; tls.key_file needs its certificate"});
+}
+
+bool has_key(const TlsConfig& tls) { return !tls.key_file.empty() || !tls.key_uri.empty(); }
+
+void check_tls_key(const TlsConfig& tls, Problems& problems) {
+  if (tls.cert_file.empty() && has_key(tls)) {
+    problems.push_back({"tls.cert_file", "is missing; the private key needs its certificate"});
+  } else if (!tls.cert_file.empty() && !has_key(tls)) {
+    problems.push_back({"tls.key_file", "is missing; tls.cert_file needs its private key"});
+  }
+  if (tls.key_uri.empty()) {
+    if (!tls.pin_file.empty()) problems.push_back({"tls.pin_file", "needs tls.key_uri"});
+    return;
+  }
+  if (!tls.key_file.empty()) {
+    problems.push_back({"tls.key_uri", "stands beside tls.key_file; the key is in one place only"});
+  }
+  if (!tls.key_uri.starts_with("pkcs11:")) {
+    problems.push_back({"tls.key_uri",
+                        "does not begin with pkcs11: (RFC 7512); give such as "
+                        "\"pkcs11:token=device;object=key\""});
+  }
+  if (tls.key_uri.find("pin-") != std::string::npos) {
+    problems.push_back({"tls.key_uri", "has a PIN, or its place; put the PIN into tls.pin_file"});
+  }
+}
+
+void check_sigv4(const Config& config, Problems& problems) {
+  const SigV4Config& sigv4 = config.sigv4;
+  if (!sigv4.region.empty() && !std::all_of(sigv4.region.begin(), sigv4.region.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      })) {
+    problems.push_back({"sigv4.region", "is " + in_quotes(sigv4.region) +
+                                            "; give the name of a Region, such as \"eu-west-1\""});
+  }
+  if (sigv4.credentials_file.empty()) return;
+  if (config.transport != Transport::websocket) {
+    problems.push_back({"sigv4.credentials_file",
+                        "needs connection.transport = \"websocket\"; AWS IoT Core takes a "
+                        "signature there only"});
+  }
+  if (!transport::plain_path(config.websocket_path)) {
+    problems.push_back(
+        {"connection.websocket_path",
+         "is " + in_quotes(config.websocket_path) +
+             "; with sigv4.credentials_file give a path without a query, of letters, "
+             "digits and -._~/ only, such as \"/mqtt\""});
+  }
+  if (signing_region(sigv4, config.host).empty()) {
+    problems.push_back({"sigv4.region", "is missing; connection.host, " + in_quotes(config.host) +
+                                            ", does not have it"});
   }
 }
 
@@ -237,11 +286,15 @@ bool check_readable(const fs::path& file, std::string_view key, Problems& proble
 void check_credentials(const Config& config, Problems& problems) {
   static_cast<void>(check_readable(config.password_file, "connection.password_file", problems));
   static_cast<void>(check_readable(config.proxy.password_file, "proxy.password_file", problems));
+  static_cast<void>(
+      check_readable(config.sigv4.credentials_file, "sigv4.credentials_file", problems));
   if (!config.tls.enabled) return;
   const bool ca = check_readable(config.tls.ca_file, "tls.ca_file", problems);
   const bool cert = check_readable(config.tls.cert_file, "tls.cert_file", problems);
-  const bool key = check_readable(config.tls.key_file, "tls.key_file", problems);
-  if (!ca || !cert || !key || config.tls.cert_file.empty() != config.tls.key_file.empty()) return;
+  const bool key = check_readable(config.tls.key_file, "tls.key_file", problems) &&
+                   check_readable(config.tls.pin_file, "tls.pin_file", problems) &&
+                   check_readable(config.tls.pkcs11_module, "tls.pkcs11_module", problems);
+  if (!ca || !cert || !key || config.tls.cert_file.empty() == has_key(config.tls)) return;
   if (const Status status = transport::check_credentials(config.tls); !status) {
     const Errc code = status.error().code;
     problems.push_back({"tls", status.error().message + "; mend the files of this section",
@@ -330,6 +383,8 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_texts(config, problems);
   check_relations(config, problems);
   check_engine(config, problems);
+  check_tls_key(config.tls, problems);
+  check_sigv4(config, problems);
   check_lanes(config, problems);
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);

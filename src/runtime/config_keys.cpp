@@ -145,6 +145,7 @@ using Timing = Config::Timing;
 using Limits = Config::Limits;
 using Outbox = Config::Outbox;
 constexpr auto kProxy = &Config::proxy;
+constexpr auto kSigV4 = &Config::sigv4;
 constexpr auto kTls = &Config::tls;
 constexpr auto kTiming = &Config::timing;
 constexpr auto kLimits = &Config::limits;
@@ -181,10 +182,17 @@ constexpr std::array kKeys{
     row<kProxy, &ProxyConfig::username>("proxy.username", K::text, 0, 255),
     row<kProxy, &ProxyConfig::password_file>("proxy.password_file", K::path, 0, kPathMax),
 
+    row<kSigV4, &SigV4Config::credentials_file>("sigv4.credentials_file", K::path, 0, kPathMax),
+    row<kSigV4, &SigV4Config::profile>("sigv4.profile", K::text, 1, 255),
+    row<kSigV4, &SigV4Config::region>("sigv4.region", K::text, 0, 63),
+
     row<kTls, &TlsConfig::enabled>("tls.enabled", K::boolean, 0, 0),
     row<kTls, &TlsConfig::ca_file>("tls.ca_file", K::path, 0, kPathMax),
     row<kTls, &TlsConfig::cert_file>("tls.cert_file", K::path, 0, kPathMax),
     row<kTls, &TlsConfig::key_file>("tls.key_file", K::path, 0, kPathMax),
+    row<kTls, &TlsConfig::key_uri>("tls.key_uri", K::text, 0, kPathMax),
+    row<kTls, &TlsConfig::pin_file>("tls.pin_file", K::path, 0, kPathMax),
+    row<kTls, &TlsConfig::pkcs11_module>("tls.pkcs11_module", K::path, 0, kPathMax),
     row<kTls, &TlsConfig::server_name>("tls.server_name", K::text, 0, 253),
     row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
 

@@ -79,7 +79,7 @@ constexpr std::string_view kEveryKey = R"(
     username = "u"
     password_file = "pw"
     transport = "websocket"
-    websocket_path = "/ws?who=pump"
+    websocket_path = "/ws"
     mqtt_version = "3.1.1"
     keep_alive = "1m"
     session_expiry = "2h"
@@ -99,11 +99,18 @@ constexpr std::string_view kEveryKey = R"(
     port = 8080
     username = "pu"
     password_file = "ppw"
+    [sigv4]
+    credentials_file = "aws.keys"
+    profile = "pump"
+    region = "eu-west-1"
     [tls]
     enabled = false
     ca_file = "/ca"
     cert_file = "crt/d.pem"
     key_file = "../d.key"
+    key_uri = "pkcs11:token=t;object=k"
+    pin_file = "pin"
+    pkcs11_module = "/m.so"
     server_name = "s"
     alpn = "x-amzn-mqtt-ca"
     [timing]
@@ -155,7 +162,9 @@ constexpr std::string_view kEveryKey = R"(
 
 TEST(Config, EveryKeyArrives) {
   const ConfigReport report = parse_config(kEveryKey, "/etc/hf/h.toml", {});
-  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  ASSERT_EQ(report.problems.size(), 1U) << "two keys exclude each other";
+  EXPECT_TRUE(report.problems[0].message.ends_with(
+      "tls.key_uri: stands beside tls.key_file; the key is in one place only"));
   const Config defaults;
   for (const ConfigKey& key : config_keys()) {
     const auto value = key.get(report.config);
@@ -350,6 +359,43 @@ TEST(Config, HostsThatAreUrlsAreExplained) {
                  "/etc/h.toml:2: connection.host: is \"h:8883\"; give the port in connection.port "
                  "instead");
   EXPECT_TRUE(problems_of(with_host("2001:db8::1")).empty());
+}
+
+TEST(Config, SignaturesNeedWebSocketAPlainPathAndARegion) {
+  const auto signing = [](const std::string& connection, const std::string& sigv4 = "") {
+    return "[connection]\nhost = \"h\"\nclient_id = \"c\"\n" + connection +
+           "[outbox]\ndirectory = \"/x\"\n[sigv4]\ncredentials_file = \"k\"\n" + sigv4;
+  };
+  const std::string socket = "transport = \"websocket\"\n";
+  EXPECT_TRUE(problems_of(signing(socket, "region = \"r-1\"\n")).empty());
+  expect_problem(signing("", "region = \"r-1\"\n"),
+                 "/etc/h.toml:7: sigv4.credentials_file: needs connection.transport = "
+                 "\"websocket\"; AWS IoT Core takes a signature there only");
+  expect_problem(signing(socket),
+                 "/etc/h.toml:7: sigv4.region: is missing; connection.host, "
+                 "\"h\", does not have it");
+  expect_problem(signing(socket, "region = \"Ireland\"\n"),
+                 "/etc/h.toml:9: sigv4.region: is \"Ireland\"; give the name of a Region, such as "
+                 "\"eu-west-1\"");
+  expect_problem(signing(socket + "websocket_path = \"/ws?who=pump\"\n", "region = \"r-1\"\n"),
+                 "/etc/h.toml:5: connection.websocket_path: is \"/ws?who=pump\"; with "
+                 "sigv4.credentials_file give a path without a query, of letters, digits and "
+                 "-._~/ only, such as \"/mqtt\"");
+}
+
+TEST(Config, AKeyInATokenIsExplained) {
+  const std::string tls = basics + "[tls]\ncert_file = \"c.pem\"\n";
+  EXPECT_TRUE(problems_of(tls + "key_uri = \"pkcs11:object=k\"\n").empty());
+  expect_problem(tls + "key_uri = \"k.pem\"\n",
+                 "/etc/h.toml:8: tls.key_uri: does not begin with pkcs11: (RFC 7512); give such as "
+                 "\"pkcs11:token=device;object=key\"");
+  expect_problem(tls + "key_uri = \"pkcs11:object=k;pin-value=1\"\n",
+                 "/etc/h.toml:8: tls.key_uri: has a PIN, or its place; put the PIN into "
+                 "tls.pin_file");
+  expect_problem(basics + "[tls]\npin_file = \"p\"\n",
+                 "/etc/h.toml:7: tls.pin_file: needs tls.key_uri");
+  expect_problem(basics + "[tls]\nkey_uri = \"pkcs11:object=k\"\n",
+                 "/etc/h.toml:6: tls.cert_file: is missing; the private key needs its certificate");
 }
 
 TEST(Config, WaysToTheBrokerThatCannotWorkAreExplained) {

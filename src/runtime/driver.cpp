@@ -6,37 +6,29 @@
 #include "base/check.h"
 #include "engines/engine_list.h"
 #include "posix/system.h"
+#include "runtime/logins.h"
 
 namespace holdfast::runtime {
 
-namespace {
-
-constexpr std::size_t kPasswordFileMax = 4096;
-
-/// The first line of a password file.
-Result<std::string> read_password(const std::filesystem::path& file) {
-  Result<std::string> text = posix::read_file(file, kPasswordFileMax);
-  if (!text.ok()) return text;
-  return text->substr(0, text->find_first_of("\r\n"));
-}
-
-}  // namespace
-
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-               Storage& storage, Config config, const outbox::RecoveryReport& store)
+               Storage& storage, const Config& config, const outbox::RecoveryReport& store)
     : loop_(loop),
       clock_(clock),
       outlet_(outlet),
       storage_(storage),
       engine_kind_(config.engine),
-      password_file_(config.password_file),
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
-      core_(std::move(config), random, device::opening_of(store)),
+      core_(config, random, device::opening_of(store)),
+      clock_watch_(loop, [this] { enqueue(device::Changed{link::Mend::clock}); }),
+      file_watch_(loop, [this] { enqueue(device::Changed{link::Mend::credentials}); }),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
-  if (!network_.problem().empty()) outlet_.log(LogLevel::warning, network_.problem());
+  file_watch_.watch(login_files(config));
+  for (const std::string& problem : {network_.problem(), file_watch_.problem()}) {
+    if (!problem.empty()) outlet_.log(LogLevel::warning, problem);
+  }
 }
 
 Driver::~Driver() = default;
@@ -75,7 +67,7 @@ void Driver::turn() {
   }
   for (device::Event& event : events) {
     if (const auto* reload = std::get_if<device::Reload>(&event)) {
-      password_file_ = reload->config->password_file;
+      file_watch_.watch(login_files(*reload->config));
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -111,33 +103,18 @@ void Driver::carry_out(device::Actions actions) {
 
 void Driver::network_changed(bool gained) {
   if (engine_) engine_->network_changed(gained);
-  if (gained) enqueue(device::NetworkChanged{});
+  if (gained) enqueue(device::Changed{link::Mend::network});
 }
 
 void Driver::act(device::EngineConnect& action) {
   env::ConnectRequest& request = *action.request;
-  if (!fill_in(request.password, password_file_, request.attempt, "connection.password_file") ||
-      !fill_in(request.proxy_password, request.proxy.password_file, request.attempt,
-               "proxy.password_file")) {
+  if (Status filled = fill_in_logins(request, clock_.wall()); !filled) {
+    enqueue(device::EngineFailed{request.attempt,
+                                 {Verdict::no_credentials, 0, std::move(filled).error().message}});
     return;
   }
   request.id_prefix = id_prefix_;
   engine_->connect(request);
-}
-
-/// False when the attempt has failed for want of the password.
-bool Driver::fill_in(std::string& password, const std::filesystem::path& file,
-                     env::AttemptId attempt, std::string_view key) {
-  if (file.empty()) return true;
-  Result<std::string> read = read_password(file);
-  if (!read) {
-    enqueue(device::EngineFailed{
-        attempt,
-        {Verdict::no_credentials, 0, read.error().message + "; check " + std::string(key)}});
-    return false;
-  }
-  password = std::move(read).value();
-  return true;
 }
 
 void Driver::act(device::EnginePublish& action) {

@@ -20,7 +20,9 @@
 #include "env/random.h"
 #include "env/resolver.h"
 #include "holdfast/device.h"
+#include "posix/clock_watch.h"
 #include "posix/event_loop.h"
+#include "posix/file_watch.h"
 #include "posix/network.h"
 #include "runtime/storage.h"
 
@@ -42,7 +44,7 @@ class Outlet {
 class Driver final : public env::EngineSink {
  public:
   Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-         Storage& storage, Config config, const outbox::RecoveryReport& store);
+         Storage& storage, const Config& config, const outbox::RecoveryReport& store);
   ~Driver() override;
 
   /// Makes the first attempt. Call once, on the loop thread.
@@ -70,8 +72,6 @@ class Driver final : public env::EngineSink {
   void make_engine();
   void network_changed(bool gained);
   /// Tells the core that the engine would not take this request.
-  [[nodiscard]] bool fill_in(std::string& password, const std::filesystem::path& file,
-                             env::AttemptId attempt, std::string_view key);
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
@@ -96,7 +96,6 @@ class Driver final : public env::EngineSink {
   Outlet& outlet_;
   Storage& storage_;
   const MqttEngine engine_kind_;  ///< A change needs a restart.
-  std::filesystem::path password_file_;
   std::uint32_t id_prefix_ = 0;
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_
@@ -109,6 +108,8 @@ class Driver final : public env::EngineSink {
   std::unique_ptr<env::Resolver> resolver_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
+  posix::ClockWatch clock_watch_;
+  posix::FileWatch file_watch_;
   posix::NetworkWatch network_;  // last: destroyed first
 };
 

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "transport/credentials.h"
+#include "transport/http_words.h"
 #include "transport/layer.h"
 #include "transport/socket_options.h"
 #include "transport/stream.h"
@@ -234,20 +235,13 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void upgrade(std::unique_ptr<Stream> stream) {
     stage_ = Stage::upgrading;
     fail_after_connect_timeout(Verdict::mqtt_timeout, "the server did not answer for WebSocket");
-    upgrade_ = std::make_unique<Upgrade>(loop_, std::move(stream),
-                                         UpgradeRequest{host_header(), target_.websocket_target},
+    const UpgradeRequest request{host_header(target_.host, target_.port, target_.tls.enabled),
+                                 target_.websocket_target};
+    upgrade_ = std::make_unique<Upgrade>(loop_, std::move(stream), request,
                                          [this](Connector::Outcome outcome) {
                                            const auto self = shared_from_this();
                                            upgraded(std::move(outcome));
                                          });
-  }
-
-  /// The port stands in it where it is not the scheme's own (RFC 9110 section 7.2).
-  [[nodiscard]] std::string host_header() const {
-    const bool usual = target_.port == (target_.tls.enabled ? 443 : 80);
-    const std::string host =
-        target_.host.find(':') == std::string::npos ? target_.host : '[' + target_.host + ']';
-    return usual ? host : host + ':' + std::to_string(target_.port);
   }
 
   void upgraded(Connector::Outcome outcome) {

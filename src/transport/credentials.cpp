@@ -10,6 +10,7 @@
 #include "posix/os_error.h"
 #include "posix/system.h"
 #include "transport/tls_errors.h"
+#include "transport/token_key.h"
 #include "transport/transport.h"
 
 namespace holdfast::transport {
@@ -118,28 +119,33 @@ Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
   return own;
 }
 
+Result<KeyPtr> read_key(const fs::path& file) {
+  auto pem = read("key", file, kKeyFileMax);
+  if (!pem) return std::move(pem).error();
+  return parse_private_key(std::move(pem).value(), file);
+}
+
 Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
-  if (tls.cert_file.empty() && tls.key_file.empty()) return {};
-  if (tls.cert_file.empty() || tls.key_file.empty()) {
+  const fs::path key_name = tls.key_uri.empty() ? tls.key_file : fs::path(tls.key_uri);
+  if (tls.cert_file.empty() && key_name.empty()) return {};
+  if (tls.cert_file.empty() || key_name.empty()) {
     return Error{Errc::invalid_argument,
-                 tls.key_file.empty() ? "a certificate is given without its key; set tls.key_file"
-                                      : "a key is given without its certificate; set tls.cert_file",
+                 key_name.empty() ? "a certificate is given without its key; set tls.key_file"
+                                  : "a key is given without its certificate; set tls.cert_file",
                  0};
   }
   auto certificate = load_certificates(context, tls.cert_file);
   if (!certificate) return std::move(certificate).error();
-  auto pem = read("key", tls.key_file, kKeyFileMax);
-  if (!pem) return std::move(pem).error();
-  auto key = parse_private_key(std::move(pem).value(), tls.key_file);
+  auto key = tls.key_uri.empty() ? read_key(tls.key_file) : load_token_key(tls);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();
   if (::X509_check_private_key(certificate->get(), key->get()) != 1) {
-    return unfit(Errc::invalid_argument, "key", tls.key_file,
+    return unfit(Errc::invalid_argument, "key", key_name,
                  "does not fit the certificate " + tls.cert_file.string() +
                      "; install the two that were made together");
   }
   if (::SSL_CTX_use_PrivateKey(context, key->get()) != 1) {
-    return unfit(Errc::invalid_argument, "key", tls.key_file, openssl_words());
+    return unfit(Errc::invalid_argument, "key", key_name, openssl_words());
   }
   return {};
 }

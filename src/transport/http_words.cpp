@@ -13,4 +13,10 @@ std::string status_words(const boost::beast::http::response_header<>& answer) {
   return words;
 }
 
+std::string host_header(const std::string& host, std::uint16_t port, bool tls) {
+  const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
+  const bool usual = port == (tls ? 443 : 80);
+  return usual ? name : name + ':' + std::to_string(port);
+}
+
 }  // namespace holdfast::transport

@@ -33,7 +33,7 @@ void extend(X509* certificate, X509* issuer, int what, const std::string& value)
 
 Identity begin(const CertificateWish& wish) {
   Identity made;
-  made.key.reset(::EVP_EC_gen("P-256"));
+  made.key.reset(wish.kind == KeyKind::ec ? ::EVP_EC_gen("P-256") : ::EVP_RSA_gen(2048));
   made.certificate.reset(::X509_new());
   require(made.key && made.certificate, "key");
   X509* certificate = made.certificate.get();

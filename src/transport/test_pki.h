@@ -1,6 +1,7 @@
-// A certificate authority for tests: makes CAs, certificates and keys (EC P-256) as PEM files.
+// A certificate authority for tests: makes CAs, certificates and keys as PEM files.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -29,11 +30,14 @@ struct Identity {
   [[nodiscard]] std::string key_pem(const char* password = nullptr) const;
 };
 
+enum class KeyKind : std::uint8_t { ec, rsa };  ///< P-256, and 2048 bits.
+
 struct CertificateWish {
   std::string common_name = "server";
   std::string alt_names = "DNS:localhost,IP:127.0.0.1";  ///< Empty: none.
   long valid_from_s = -3600;                             ///< Relative to now.
   long valid_for_s = 7200;
+  KeyKind kind = KeyKind::ec;
 };
 
 /// A self-signed CA.

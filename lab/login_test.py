@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""The agent logs in to a local IoT Core in each way that AWS IoT Core offers, and notices at once
+when what kept it out has been mended.
+
+    login_test.py --bin DIR      DIR: the programs of a build
+"""
+import json
+import os
+import subprocess
+
+from region_fixture import RegionTest, run
+from tool.programs import wait_for
+
+CONFIGURATION = """
+[connection]
+host = "localhost"
+port = {port}
+client_id = "{name}"
+{connection}
+[tls]
+ca_file = "ca.pem"
+{tls}
+[timing]
+# Longer than any test waits: who recovers has seen its files change.
+backoff_first = "2m"
+backoff_cap = "5m"
+[outbox]
+directory = "outbox"
+[local]
+socket = "agent.sock"
+{more}
+"""
+EVERYTHING = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+SIGNED = '[sigv4]\ncredentials_file = "keys"\nregion = "eu-west-1"\n'
+
+
+class LoginTest(RegionTest):
+    def agent(self, name, port, connection="", tls="", more="", **environment):
+        """A running agent with the files of device `name`."""
+        folder = self.devices[name]
+        (folder / "device.toml").write_text(CONFIGURATION.format(
+            name=name, port=self.region.endpoint()[port], connection=connection, tls=tls, more=more),
+            encoding="utf-8")
+        with open(folder / "agent.log", "wb") as log:
+            process = subprocess.Popen(
+                [self.bin / "holdfastd", "--config", folder / "device.toml"], stderr=log,
+                stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+        self.addCleanup(process.wait, 20)
+        self.addCleanup(process.terminate)
+        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+
+    def cli(self, name, *words):
+        return subprocess.run([self.bin / "holdfast", *words, "--socket",
+                               self.devices[name] / "agent.sock"], capture_output=True, text=True,
+                              timeout=30, check=False)
+
+    def connection(self, name):
+        return json.loads(self.cli(name, "status", "--json").stdout)
+
+    def assert_delivers(self, name, topic=None):
+        """A message is delivered, in reasonable time."""
+        said = self.cli(name, "publish", topic or f"{name}/x", "hello", "--wait", "delivered",
+                        "--timeout", "20s")
+        self.assertEqual(said.returncode, 0, said.stdout + said.stderr + self.log(name))
+
+    def assert_verdict(self, name, verdict, words):
+        """The agent is away for this reason; these words are its detail."""
+        def seen():
+            now = self.connection(name)
+            return now["verdict"] == verdict and words in now["detail"]
+        wait_for(seen, 15, f"{verdict}: {words}; the agent: {self.connection(name)}")
+
+    def log(self, name):
+        return (self.devices[name] / "agent.log").read_text(encoding="utf-8", errors="replace")
+
+    def write_keys(self, name, keys):
+        """Replaces the file of AWS keys as a renewing program does."""
+        file = self.devices[name] / "keys"
+        file.with_suffix(".new").write_text(json.dumps(keys), encoding="utf-8")
+        file.with_suffix(".new").rename(file)
+
+    def test_keys_of_a_user_sign_the_request_for_websocket(self):
+        self.make("signing")
+        key = self.make_user("signing", EVERYTHING)
+        file = self.devices["signing"] / "keys"
+        file.write_text(f"[default]\naws_access_key_id = {key['accessKeyId']}\n"
+                        f"aws_secret_access_key = {key['secretAccessKey']}\n", encoding="utf-8")
+        self.agent("signing", "mixed", 'transport = "websocket"', more=SIGNED)
+        self.assert_delivers("signing")
+        self.assertNotIn(key["secretAccessKey"], self.log("signing"))
+        self.assertNotIn("X-Amz-Signature", self.log("signing"))
+
+    def test_what_is_wrong_with_keys_is_named_and_new_ones_are_taken(self):
+        self.make("renewing")
+        key = self.make_user("renewing", EVERYTHING)
+        wrong = {"AccessKeyId": key["accessKeyId"], "SecretAccessKey": "wrong"}
+        self.write_keys("renewing", wrong)
+        self.agent("renewing", "mixed", 'transport = "websocket"', more=SIGNED)
+        self.assert_verdict("renewing", "not_authorized", "403")
+        self.write_keys("renewing", {**wrong, "Expiration": "2020-01-01T00:00:00Z"})
+        self.assert_verdict("renewing", "no_credentials", "have expired by this device's clock")
+        self.write_keys("renewing", {"AccessKeyId": key["accessKeyId"]})
+        self.assert_verdict("renewing", "no_credentials", "its field SecretAccessKey is missing")
+        self.write_keys("renewing", {"AccessKeyId": key["accessKeyId"],
+                                     "SecretAccessKey": key["secretAccessKey"]})
+        self.assert_delivers("renewing")
+
+    def test_credentials_of_the_provider_have_a_session_token(self):
+        certificate = self.make("assuming")
+        alias = self.make_role("assuming", EVERYTHING)
+        self.region.call("CreatePolicy", policyName="assuming", policyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "iot:AssumeRoleWithCertificate", "Resource": alias}}))
+        self.region.call("AttachPolicy", policyName="assuming", target=self.region.call(
+            "DescribeCertificate", certificateId=certificate)["certificateDescription"][
+                "certificateArn"])
+        status, body = self.https("mixed", "GET", "/role-aliases/assuming/credentials",
+                                  device_name="assuming",
+                                  headers={"x-amzn-iot-thingname": "assuming"})
+        self.assertEqual(status, 200, body)
+        self.write_keys("assuming", json.loads(body))
+        self.agent("assuming", "mixed", 'transport = "websocket"', more=SIGNED)
+        self.assert_delivers("assuming")
+
+    def softhsm(self, folder, *words):
+        subprocess.run(["softhsm2-util", *map(str, words)], check=True, capture_output=True,
+                       env={**os.environ, "SOFTHSM2_CONF": str(folder / "softhsm2.conf")})
+
+    def test_a_key_in_a_token_makes_the_connection(self):
+        self.make("secured")
+        folder = self.devices["secured"]
+        (folder / "tokens").mkdir()
+        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\n",
+                                              encoding="utf-8")
+        self.softhsm(folder, "--init-token", "--free", "--label", "device", "--pin", "12345",
+                     "--so-pin", "4321")
+        self.openssl("pkcs8", "-topk8", "-nocrypt", "-in", folder / "device.key", "-out",
+                     folder / "device.p8")
+        self.softhsm(folder, "--import", folder / "device.p8", "--token", "device", "--label",
+                     "identity", "--id", "01", "--pin", "12345")
+        for file in ("device.key", "device.p8"):
+            (folder / file).unlink()
+        (folder / "pin").write_text("wrong\n", encoding="utf-8")
+        self.agent("secured", "mqtt", tls='cert_file = "device.pem"\npin_file = "pin"\n'
+                   'key_uri = "pkcs11:token=device;object=identity"\n'
+                   'pkcs11_module = "/usr/lib/softhsm/libsofthsm2.so"\n',
+                   SOFTHSM2_CONF=str(folder / "softhsm2.conf"))
+        self.assert_verdict("secured", "no_credentials", "the token refuses the PIN")
+        (folder / "pin").touch()
+        self.assert_verdict("secured", "no_credentials", "which is not tried again")
+        (folder / "pin").write_text("12345\n", encoding="utf-8")
+        self.assert_delivers("secured")
+
+
+if __name__ == "__main__":
+    run(__doc__)

@@ -1,0 +1,137 @@
+"""Tests with a local IoT Core: one Region for a class of tests, and what they ask of it."""
+import argparse
+import contextlib
+import http.client
+import json
+import pathlib
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from tool import device
+from tool.place import ApiFailure, Place
+from tool.programs import Programs, wait_for
+
+
+class Client:
+    """A mosquitto client with a device's files; what it printed."""
+
+    def __init__(self, lab, name, kind, *words, identity=None, version="5"):
+        endpoint = lab.region.endpoint()
+        files = lab.devices[identity or name]
+        self.process = subprocess.Popen(
+            [Programs.system(f"mosquitto_{kind}"), "-h", "localhost", "-p", str(endpoint["mqtt"]),
+             "-V", version, "-i", name, "--cafile", str(files / "ca.pem"), "--cert",
+             str(files / "device.pem"), "--key", str(files / "device.key"), *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def output(self, seconds=15):
+        try:
+            return self.process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.communicate()[0]
+
+
+class RegionTest(unittest.TestCase):
+    """One lab with one Region for all tests of a class; each test has devices of its own."""
+
+    bin = None  # the programs of a build; run() sets it
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-region-"))
+        cls.place = Place(cls.folder / "lab")
+        cls.command = [str(cls.bin / "holdfast-lab"), "--directory", str(cls.place.root)]
+        cls.devices = {}
+        cls.up()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.down()
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def up(cls):
+        subprocess.run([*cls.command, "up", "--detach", "--region", "eu-west-1"], check=True,
+                       stdout=subprocess.DEVNULL)
+        cls.region = cls.place.choose()
+
+    @classmethod
+    def down(cls):
+        subprocess.run([*cls.command, "down"], check=True)
+
+    def make(self, name, policy=None):
+        self.devices[name] = self.folder / name
+        return device.create(self.region, name, self.devices[name], policy)
+
+    def client(self, *words, **options):
+        client = Client(self, *words, **options)
+        self.addCleanup(client.end)
+        return client
+
+    def connected(self, name):
+        wait_for(lambda: any(c["clientId"] == name
+                             for c in self.region.call("ListConnections")["connections"]), 10, name)
+
+    def subscribed(self, name, *words, **options):
+        """A subscriber whose subscription is granted."""
+        client = self.client(name, "sub", "-q", "1", *words, **options)
+
+        def granted():
+            with contextlib.suppress(ApiFailure):
+                return self.region.call("GetConnection", clientId=name)["subscriptions"]
+        wait_for(granted, 10, f"the subscription of {name}")
+        return client
+
+    def openssl(self, *words):
+        subprocess.run([Programs.system("openssl"), *map(str, words)], check=True,
+                       capture_output=True)
+
+    def https(self, port, method, target, body=None, device_name=None, headers=None):
+        """Status and body of one request."""
+        files = self.devices[device_name or self.any_device]
+        context = ssl.create_default_context(cafile=files / "ca.pem")
+        if device_name:
+            context.load_cert_chain(files / "device.pem", files / "device.key")
+        connection = http.client.HTTPSConnection("localhost", self.region.endpoint()[port],
+                                                 context=context, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, target, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def make_role(self, name, *statements):
+        """A role that the credential provider may assume, under an alias of the same name."""
+        self.region.call("CreateRole", RoleName=name, AssumeRolePolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"Service": "credentials.iot.amazonaws.com"}}}))
+        self.region.call("PutRolePolicy", RoleName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+        return self.region.call("CreateRoleAlias", roleAlias=name, credentialDurationSeconds=900,
+                                roleArn=f"arn:aws:iam::123456789012:role/{name}")["roleAliasArn"]
+
+    def make_user(self, name, *statements):
+        """A user with these policies; the key of it."""
+        self.region.call("CreateUser", UserName=name)
+        self.region.call("PutUserPolicy", UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+        made = self.region.call("CreateAccessKey", UserName=name)["AccessKey"]
+        return {"accessKeyId": made["AccessKeyId"], "secretAccessKey": made["SecretAccessKey"]}
+
+
+def run(about):
+    """The main program of such a test: --bin DIR, then unittest's own words."""
+    arguments = argparse.ArgumentParser(description=about.splitlines()[0])
+    arguments.add_argument("--bin", type=pathlib.Path, required=True)
+    known, rest = arguments.parse_known_args()
+    RegionTest.bin = known.bin.resolve()
+    unittest.main(argv=[sys.argv[0], *rest])
