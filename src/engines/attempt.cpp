@@ -86,8 +86,6 @@ Status Attempt::open_session() {
   Result<Rendezvous> meeting = Rendezvous::open();
   if (!meeting) return meeting.error();
   meeting_.emplace(std::move(*meeting));
-  knocks_.emplace(loop_, meeting_->listener());
-  if (!knocks_->valid()) return Error{Errc::io, "no descriptor is left", 0};
   Result<std::unique_ptr<Session>> session =
       open_({request_, meeting_->path(), loop_, [weak = weak_from_this()] {
                if (const auto self = weak.lock()) self->dispatch();
@@ -98,6 +96,11 @@ Status Attempt::open_session() {
 }
 
 void Attempt::await_library() {
+  knocks_.emplace(loop_, meeting_->listener());
+  if (!knocks_->valid()) {
+    end({Verdict::engine_failed, 0, "no descriptor is left"});
+    return;
+  }
   knocks_->want(true, false, [this](bool, bool) {
     const auto self = shared_from_this();
     meet();
