@@ -269,6 +269,43 @@ class MainJob(Lab):
         self.assertGreaterEqual(status["verdicts"]["server_gone"], 1)
         self.assertEqual(status["verdict"], "none")
 
+    def history(self, *args):
+        done = self.cli("history", "--json", *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_an_outage_is_in_the_history_and_told_to_the_cloud_once_it_is_over(self):
+        broker = self.broker()
+        config = self.config(extra='[history]\ntopic = "fleet/outages"\n')
+        agent = self.agent(config)
+        self.until_state("connected")
+        self.assertEqual([entry["event"] for entry in self.history()], ["started"])
+        listener = self.start(BIN + "/holdfast", "subscribe", "fleet/#", "-n", "1", "--socket",
+                              self.socket, stdout=subprocess.PIPE)
+        time.sleep(0.5)
+        broker.kill()
+        broker.wait()
+        wait_until("the outage is noticed", lambda: self.status()["verdicts"].get("tcp_refused"))
+        self.assertEqual(self.cli("publish", "a/b", "x").returncode, 0)
+        self.broker()
+        self.until_state("connected")
+        entry = wait_until("the history has it", lambda: self.history()[1:])[0]
+        self.assertTrue(entry["over"])
+        self.assertEqual(entry["verdict"], "server_gone")
+        self.assertGreaterEqual(entry["verdicts"]["tcp_refused"], 1)
+        self.assertEqual((entry["accepted"], entry["dropped"]), (1, 0))
+        self.assertEqual(json.loads(listener.communicate(timeout=WAIT)[0]), entry)
+        shown = self.cli("history").stdout
+        self.assertIn("server_gone, tcp_refused", shown)
+        agent.kill()
+        agent.wait()
+        self.assertEqual(self.history(self.path("outbox"))[1], entry)
+        os.unlink(self.socket)
+        self.agent(config)
+        again = self.history(self.path("outbox"))
+        self.assertEqual(again[1], entry)
+        self.assertEqual((again[2]["event"], again[2]["unclean"]), ("started", True))
+
     def test_sighup_takes_over_a_changed_client_id_and_keeps_the_old_one_if_it_is_wrong(self):
         self.broker()
         agent = self.agent()

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "commands.h"
+#include "history.h"
 #include "outbox.h"
 #include "publish_session.h"
 
@@ -24,6 +25,28 @@ Message to_topic() {
 
 std::string accepted(std::uint64_t id) {
   return "{\"id\":" + std::to_string(id) + ",\"ok\":true,\"receipt\":\"accepted\"}";
+}
+
+TEST(History, IsShownForPeople) {
+  const json entries = json::parse(R"([
+    {"event":"started","at_ms":1795767330000,"unclean":true},
+    {"event":"outage","over":true,"began_ms":1795767390000,"lasted_ms":187000,
+     "verdict":"silent_peer","detail":"nothing came for 30 s",
+     "verdicts":{"silent_peer":1,"tcp_timeout":12},
+     "attempts":13,"accepted":1200,"dropped":3,"waiting":1201,"left_out":2},
+    {"event":"outage","over":false,"began_ms":1795853790000,"lasted_ms":10300,
+     "verdict":"tcp_refused","detail":"","verdicts":{"tcp_refused":2},
+     "attempts":2,"accepted":0,"dropped":0,"waiting":0},
+    {"event":"from the future"}])");
+  EXPECT_EQ(render_history(entries),
+            "2026-11-27 08:15:30  started; the run before did not end in order\n"
+            "2026-11-27 08:16:30  away 3 min 7 s: silent_peer, tcp_timeout ×12\n"
+            "                     13 attempts, 1200 messages accepted, 3 dropped, 1201 waiting\n"
+            "                     nothing came for 30 s\n"
+            "                     2 outages before it are left out\n"
+            "2026-11-28 08:16:30  away (not over) 10 s: tcp_refused ×2\n"
+            "                     2 attempts, 0 messages accepted, 0 dropped, 0 waiting\n");
+  EXPECT_EQ(render_history(json::array()), "no outage yet\n");
 }
 
 TEST(PublishSession, TheWindowBoundsMessages) {

@@ -16,20 +16,6 @@ namespace {
 using nlohmann::json;
 constexpr Milliseconds kAnswerTime{10000};  // status and the like are answered at once
 
-/// One request, one answer; prints what went wrong.
-ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer,
-             const json& fields = json::object()) {
-  Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
-  if (!client) return fail(kUnreachable, client.error().message);
-  client->send(runtime::op_line(1, op, fields.dump()));
-  const Result<std::string> line = client->receive(kAnswerTime);
-  if (!line) return fail(exit_code_of(line.error()), line.error().message);
-  answer = json::parse(*line, nullptr, false);
-  if (!answer.is_object()) return fail(kFailed, "the agent's answer is not JSON; is it holdfastd?");
-  if (answer.value("ok", false)) return kOk;
-  return fail(kFailed, "the agent refuses: " + answer.value("error", "no reason given"));
-}
-
 std::string text_of(const json& status, const char* name) {
   const auto found = status.find(name);
   if (found == status.end() || found->is_null()) return "?";
@@ -81,6 +67,19 @@ void put_ledger(std::string& out, const json& status) {
 }
 
 }  // namespace
+
+ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer,
+             const json& fields) {
+  Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
+  if (!client) return fail(kUnreachable, client.error().message);
+  client->send(runtime::op_line(1, op, fields.dump()));
+  const Result<std::string> line = client->receive(kAnswerTime);
+  if (!line) return fail(exit_code_of(line.error()), line.error().message);
+  answer = json::parse(*line, nullptr, false);
+  if (!answer.is_object()) return fail(kFailed, "the agent's answer is not JSON; is it holdfastd?");
+  if (answer.value("ok", false)) return kOk;
+  return fail(kFailed, "the agent refuses: " + answer.value("error", "no reason given"));
+}
 
 void put_field(std::string& out, std::string_view name, const std::string& value) {
   constexpr std::size_t kColumn = 11;
@@ -146,7 +145,7 @@ std::string render_status(const json& status) {
 
 ExitCode run_status(const std::filesystem::path& socket, bool as_json) {
   json answer;
-  if (const ExitCode code = ask(socket, "status", answer); code != kOk) return code;
+  if (const ExitCode code = ask(socket, "status", answer, json::object()); code != kOk) return code;
   const json status = answer.value("status", json::object());
   const std::string text = as_json ? status.dump() + "\n" : render_status(status);
   return std::fputs(text.c_str(), stdout) < 0 ? kFailed : kOk;
@@ -171,7 +170,7 @@ ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool as_
 
 ExitCode run_reconnect(const std::filesystem::path& socket) {
   json answer;
-  return ask(socket, "reconnect", answer);
+  return ask(socket, "reconnect", answer, json::object());
 }
 
 ExitCode run_check_config(const std::filesystem::path& file) {

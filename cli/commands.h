@@ -55,6 +55,10 @@ void put_field(std::string& out, std::string_view name, const std::string& value
 /// A count of an answer; 0 if it has none of this name.
 [[nodiscard]] std::uint64_t count_of(const nlohmann::json& object, const char* name);
 
+/// One request to the agent with these fields, one answer; prints what went wrong.
+[[nodiscard]] ExitCode ask(const std::filesystem::path& socket, const char* op,
+                           nlohmann::json& answer, const nlohmann::json& fields);
+
 /// Prints "holdfast: WHAT".
 ExitCode fail(ExitCode code, const std::string& what);
 /// The exit code of a failed conversation with the agent.

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "commands.h"
+#include "history.h"
 #include "lab.h"
 #include "outbox.h"
 #include "runtime/config_keys.h"
+#include "runtime/local_protocol.h"
 
 namespace {
 
@@ -24,6 +26,7 @@ struct Arguments {
   PublishOptions publish;
   SubscribeOptions subscribe;
   OutboxOptions outbox;
+  HistoryOptions history;
   MessageId message_id = 0;
 };
 
@@ -82,6 +85,16 @@ CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
       ->check(duration_validator);
+  return command;
+}
+
+CLI::App* add_history(CLI::App& app, HistoryOptions& o) {
+  CLI::App* const command =
+      app.add_subcommand("history", "When the device was away, why, and what it cost");
+  command->add_option("DIR", o.directory, "the directory of the outbox; without it: ask the agent");
+  command->add_option("--limit", o.limit, "the newest so many (default 20)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{runtime::kLocalListMax}));
+  command->add_flag("--json", o.json, "for programs: an entry a line");
   return command;
 }
 
@@ -191,6 +204,7 @@ int run(int argc, char** argv) {
   receipt->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
   receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
+  CLI::App* const history = add_history(app, a.history);
   const OutboxCommands looking = add_outbox(app, a.outbox);
   // Only for --help: main() has seen it before.
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
@@ -209,6 +223,7 @@ int run(int argc, char** argv) {
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
   if (*looking.all) return outbox(looking, a);
+  if (*history) return run_history(a.socket, a.history);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);
   return run_reconnect(a.socket);

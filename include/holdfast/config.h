@@ -152,6 +152,10 @@ struct Config {
   // --- [lane.NAME] ----------------------------------------------------------------------------
   std::map<std::string, LaneRules, std::less<>> lane_rules;  ///< By lane; one without has none.
 
+  // --- [history] ------------------------------------------------------------------------------
+  /// Where outages are published to, as JSON, once they are over; in the last lane. Empty: nowhere.
+  std::string history_topic;
+
   struct Limits {
     std::size_t payload = 128 * 1024;
     std::size_t topic = 256;

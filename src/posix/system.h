@@ -53,6 +53,13 @@ namespace holdfast::posix {
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,
                                             std::size_t max_bytes);
 
+/// Appends `line` and a newline to a file, which is made (mode 0600) if need be and renamed to
+/// `older` first if it has `max_bytes` already. Not synced: a power cut may take the last lines.
+/// Errors name the path.
+[[nodiscard]] Status append_line(const std::filesystem::path& path,
+                                 const std::filesystem::path& older, std::string_view line,
+                                 std::size_t max_bytes);
+
 /// Replaces a small file whole: after a power cut there is the old content or the new one. Nobody
 /// else may be writing it. Errors name the path; the old content then stays.
 [[nodiscard]] Status replace_file(const std::filesystem::path& path, std::string_view content,

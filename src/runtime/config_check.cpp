@@ -100,6 +100,12 @@ void check_texts(const Config& config, Problems& problems) {
          "is " + in_quotes(config.websocket_path) +
              "; give a path that begins with / and has no blanks, such as \"/mqtt\""});
   }
+  if (const Status topic = flow::check_topic(config.history_topic,
+                                             {config.limits.topic, config.limits.topic_levels});
+      !config.history_topic.empty() && !topic) {
+    problems.push_back({"history.topic", "is " + in_quotes(config.history_topic) + ": " +
+                                             topic.error().message + "; give another topic"});
+  }
   check_text("sigv4.profile", config.sigv4.profile);
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);

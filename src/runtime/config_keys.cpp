@@ -196,6 +196,8 @@ constexpr std::array kKeys{
     row<kTls, &TlsConfig::server_name>("tls.server_name", K::text, 0, 253),
     row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
 
+    row<&Config::history_topic>("history.topic", K::text, 0, limits::kTopicMax),
+
     row<kTiming, &Timing::resolve>("timing.resolve", K::duration, 100, 10 * kMinute),
     row<kTiming, &Timing::connect>("timing.connect", K::duration, 100, 10 * kMinute),
     row<kTiming, &Timing::connack>("timing.connack", K::duration, 100, 10 * kMinute),

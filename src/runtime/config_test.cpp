@@ -113,6 +113,8 @@ constexpr std::string_view kEveryKey = R"(
     pkcs11_module = "/m.so"
     server_name = "s"
     alpn = "x-amzn-mqtt-ca"
+    [history]
+    topic = "h/outages"
     [timing]
     resolve = "1s"
     connect = "2s"

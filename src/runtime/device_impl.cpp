@@ -36,6 +36,7 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       recovered_unclean_(!report.created && !report.clean),
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
+      history_([this](std::string line) { append_to_history(std::move(line)); }),
       ingress_(config_->limits.memory),
       memory_ingress_(config_->limits.memory),
       executor_(
@@ -59,13 +60,17 @@ DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 Status DeviceImpl::begin() {
   if (!config_->local_socket.empty()) {
     auto server = LocalServer::open(
-        loop_, *this, config_->local_socket,
-        [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); },
-        [this](Look look) { storage_.look(std::move(look)); });
+        loop_, *this,
+        {config_->local_socket, config_->outbox.directory,
+         [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); },
+         [this](Look look) { storage_.look(std::move(look)); }});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
-  loop_.post([this] { driver_->start(); });
+  loop_.post([this] {
+    history_.started(clock_->wall(), recovered_unclean_);
+    driver_->start();
+  });
   loop_thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "hf-loop");
     loop_.run();
@@ -269,7 +274,33 @@ void DeviceImpl::log(LogLevel level, const std::string& line) {
   if (log_ && level <= log_level_.load()) log_(level, line);
 }
 
+/// By the storage thread, which may be left behind with a disk that hangs: nothing of this is its.
+void DeviceImpl::append_to_history(std::string line) {
+  if (history_trouble_->exchange(0) != 0) {
+    log(LogLevel::warning, "the history of outages could not be written; is the disk full?");
+  }
+  storage_.look([directory = config()->outbox.directory, line = std::move(line),
+                 trouble = history_trouble_](outbox::Outbox&) {
+    if (!append_history(directory, line)) ++*trouble;
+    return true;
+  });
+}
+
+void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
+  const std::optional<std::string> outage = history_.look(now, clock_->wall(), state);
+  const std::shared_ptr<const Config> config = this->config();
+  if (!outage || config->history_topic.empty()) return;
+  Message message;
+  message.topic = config->history_topic;
+  message.lane = config->lanes.back();
+  message.content_type = "application/json";
+  for (const char c : *outage) message.payload.push_back(static_cast<std::byte>(c));
+  static_cast<void>(publish(std::move(message), {},
+                            ReceiptScope::settled));  // refused, it is counted as any other
+}
+
 void DeviceImpl::turn_done(DeviceState state, BootTime now) {
+  look_at_outages(state, now);
   {
     const std::lock_guard lock(mutex_);
     state_ = std::move(state);

@@ -23,6 +23,7 @@
 #include "posix/event_loop.h"
 #include "runtime/driver.h"
 #include "runtime/executor.h"
+#include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
 #include "runtime/storage.h"
@@ -65,6 +66,8 @@ class DeviceImpl final : public Device, private Outlet {
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
+  void append_to_history(std::string line);
+  void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
   std::shared_ptr<env::Clock> clock_;
@@ -91,6 +94,9 @@ class DeviceImpl final : public Device, private Outlet {
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
+  History history_;  // loop thread
+  /// Lines that could not be written since it was told.
+  const std::shared_ptr<std::atomic<int>> history_trouble_ = std::make_shared<std::atomic<int>>(0);
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
   Ingress ingress_;         // durable: until the storage has answered

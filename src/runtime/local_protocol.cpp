@@ -214,6 +214,9 @@ bool take_outbox(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = take_outbox_list(fields);
   } else if (op == "outbox_message") {
     request.what = take_outbox_message(fields);
+  } else if (op == "history") {
+    fields.only({"limit"});
+    request.what = HistoryRequest{fields.number("limit", 1, kLocalListMax).value_or(kLocalListMax)};
   } else if (op == "receipt") {
     fields.only({"message_id"});
     constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
@@ -244,7 +247,7 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     return fields.wrong("op", in_quotes(op) +
                                   " is none of publish, subscribe, unsubscribe, "
                                   "status, events, reconnect, ping, outbox_stat, outbox_list, "
-                                  "outbox_message, receipt");
+                                  "outbox_message, receipt, history");
   }
   if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
 }

@@ -67,11 +67,16 @@ struct FateRequest {
   MessageId message_id = 0;
 };
 
+/// Outages and starts, the newest.
+struct HistoryRequest {
+  std::size_t limit = kLocalListMax;
+};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
                ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
-               OutboxMessageRequest, FateRequest>
+               OutboxMessageRequest, FateRequest, HistoryRequest>
       what;
 };
 

@@ -109,7 +109,7 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
   EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
             "field \"op\": \"fly\" is none of publish, subscribe, unsubscribe, status, events, "
-            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt");
+            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");

@@ -54,7 +54,7 @@ struct Mail {
 /// The loop-thread half of the server.
 class LocalServer::Hub {
  public:
-  Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket, LogHandler log, Looks looks);
+  Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket, Options options);
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
@@ -79,6 +79,7 @@ class LocalServer::Hub {
   posix::EventLoop& loop_;
   Device& device_;
   ListeningSocket file_;
+  std::filesystem::path history_;
   LogHandler log_;
   Looks looks_;
   Acceptor acceptor_;
@@ -158,6 +159,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
   void answer(FateRequest& request, std::string& id) { look(request, id); }
+  void answer(HistoryRequest& request, std::string& id) {
+    look(HistoryLook{hub_->history_, request.limit}, id);
+  }
   template <class Request>
   void look(const Request& request, std::string& id);
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
@@ -437,12 +441,13 @@ void LocalServer::Hub::Client::close() {
 // ---- the hub ------------------------------------------------------------------------------------
 
 LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket socket,
-                      LogHandler log, Looks looks)
+                      Options options)
     : loop_(loop),
       device_(device),
       file_(std::move(socket)),
-      log_(std::move(log)),
-      looks_(std::move(looks)),
+      history_(std::move(options.history)),
+      log_(std::move(options.log)),
+      looks_(std::move(options.looks)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
@@ -541,12 +546,10 @@ LocalServer::LocalServer(std::unique_ptr<Hub> hub) : hub_(std::move(hub)) {}
 LocalServer::~LocalServer() = default;
 
 Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, Device& device,
-                                                       const std::filesystem::path& path,
-                                                       LogHandler log, Looks looks) {
-  Result<ListeningSocket> socket = listen_at(path);
+                                                       Options options) {
+  Result<ListeningSocket> socket = listen_at(options.socket);
   if (!socket) return std::move(socket).error().with("local.socket");
-  auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(log),
-                                   std::move(looks));
+  auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(options));
   if (Status started = hub->start(); !started) {
     return std::move(started).error().with("local.socket");
   }

@@ -32,10 +32,14 @@ class LocalServer {
   /// Has a look done by the thread that owns the outbox.
   using Looks = std::function<void(Look)>;
 
+  struct Options {
+    std::filesystem::path socket;
+    std::filesystem::path history;  ///< The directory with the history of outages.
+    LogHandler log;
+    Looks looks;
+  };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
-                                                                 Device& device,
-                                                                 const std::filesystem::path& path,
-                                                                 LogHandler log, Looks looks);
+                                                                 Device& device, Options options);
   ~LocalServer();
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;

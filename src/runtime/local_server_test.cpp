@@ -125,16 +125,16 @@ class LocalServerTest : public testing::Test {
     std::string name = (std::filesystem::temp_directory_path() / "hf-local-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
     path_ = folder_ / "run" / "h.sock";
-    auto server = LocalServer::open(
-        loop_, device_, path_,
-        [this](LogLevel, std::string_view line) {
-          const std::lock_guard lock(log_mutex_);
-          log_ += std::string(line) + "\n";
-        },
-        [this](Look look) {
-          const std::lock_guard lock(log_mutex_);
-          looks_.push_back(std::move(look));
-        });
+    auto server = LocalServer::open(loop_, device_,
+                                    {path_, folder_,
+                                     [this](LogLevel, std::string_view line) {
+                                       const std::lock_guard lock(log_mutex_);
+                                       log_ += std::string(line) + "\n";
+                                     },
+                                     [this](Look look) {
+                                       const std::lock_guard lock(log_mutex_);
+                                       looks_.push_back(std::move(look));
+                                     }});
     EXPECT_TRUE(server) << server.error().message;
     if (server) server_ = std::move(server).value();
     thread_ = std::thread([this] { loop_.run(); });
@@ -423,7 +423,7 @@ TEST_F(LocalServerTest, AHalfClosedClientStillGetsItsReceipts) {
 }
 
 TEST_F(LocalServerTest, ALivingServersSocketIsInUse) {
-  const auto second = LocalServer::open(loop_, device_, path_, {}, {});
+  const auto second = LocalServer::open(loop_, device_, {path_, {}, {}, {}});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::in_use);
   EXPECT_EQ(second.error().message, "local.socket: " + path_.string() + " is in use by process " +
@@ -439,12 +439,12 @@ TEST_F(LocalServerTest, ADeadServersSocketIsReplacedAndAnotherFileIsNot) {
   }  // closed, but the file stays: as after kill -9
   ASSERT_TRUE(std::filesystem::exists(stale));
   {
-    const auto server = LocalServer::open(loop_, device_, stale, {}, {});
+    const auto server = LocalServer::open(loop_, device_, {stale, {}, {}, {}});
     ASSERT_TRUE(server) << server.error().message;
   }
   EXPECT_FALSE(std::filesystem::exists(stale));  // removed in order
   std::ofstream(stale) << "precious";
-  const auto refused = LocalServer::open(loop_, device_, stale, {}, {});
+  const auto refused = LocalServer::open(loop_, device_, {stale, {}, {}, {}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
             "local.socket: " + stale.string() +

@@ -9,6 +9,7 @@
 
 #include "base/base64.h"
 #include "base/utf8.h"
+#include "runtime/history.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -248,6 +249,18 @@ Look make_look(const OutboxMessageRequest& request, std::string id, LookAnswer a
     } else {
       answer(answer_line(id, "message",
                          message_json(page.messages.front(), outbox.view().session.lanes)));
+    }
+    return true;
+  };
+}
+
+Look make_look(const HistoryLook& request, std::string id, LookAnswer answer) {
+  return [request, id = std::move(id), answer = std::move(answer)](outbox::Outbox&) {
+    auto entries = read_history(request.directory, request.limit);
+    if (entries) {
+      answer(answer_line(id, "history", std::move(entries).value()));
+    } else {
+      answer(error_line(id, entries.error().message));
     }
     return true;
   };

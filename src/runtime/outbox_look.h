@@ -8,6 +8,7 @@
 // Errors:   answers say {"ok":false,"error":…}; nothing is thrown.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -33,6 +34,14 @@ using LookAnswer = std::function<void(std::string line)>;
 [[nodiscard]] Look make_look(const OutboxMessageRequest& request, std::string id,
                              LookAnswer answer);
 [[nodiscard]] Look make_look(const FateRequest& request, std::string id, LookAnswer answer);
+
+/// A HistoryRequest, and the directory that has the answer. Asked of the outbox's thread because it
+/// is the one that may wait for the disk.
+struct HistoryLook {
+  std::filesystem::path directory;
+  std::size_t limit = 0;
+};
+[[nodiscard]] Look make_look(const HistoryLook& request, std::string id, LookAnswer answer);
 
 // --- the parts of answers ---
 
