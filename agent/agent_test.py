@@ -205,6 +205,7 @@ class MainJob(Lab):
         self.assertEqual((ledger["accepted"], ledger["delivered"], ledger["pending"]),
                          (10000, 10000, 0))
 
+    # Field lesson 29.
     def test_messages_accepted_offline_survive_kill_and_arrive_after_the_restart(self):
         agent = self.agent()
         lines = "".join("%d\n" % i for i in range(500))
@@ -255,6 +256,97 @@ class MainJob(Lab):
         wait_until("two messages came", both)
         self.assertEqual(inside.stdout.read(), "go\ngo\n")
         self.assertEqual(inside.returncode, 0)
+
+    # Field lesson 30.
+    def test_subscribe_survives_an_agent_that_is_started_anew(self):
+        self.broker()
+        agent = self.agent()
+        self.until_state("connected")
+        inside = self.start(BIN + "/holdfast", "subscribe", "cmd/+", "--count", "1", "--socket",
+                            self.socket, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until("it is subscribed", lambda: self.open_clients(agent) == 1)
+        agent.terminate()
+        self.assertEqual(agent.wait(timeout=WAIT), 0)
+        self.assertIn("waiting for it", inside.stderr.readline())
+        self.agent()
+        self.until_state("connected")
+        def arrived():
+            self.cli("publish", "cmd/a", "go", "--wait", "delivered")
+            return inside.poll() is not None
+        wait_until("a message came", arrived)
+        self.assertEqual((inside.stdout.read(), inside.returncode), ("go\n", 0))
+
+    # Field lesson 31.
+    def test_a_broker_that_forgot_the_session_is_asked_for_the_subscriptions_again(self):
+        broker = self.broker()
+        self.agent()
+        self.until_state("connected")
+        inside = self.start(BIN + "/holdfast", "subscribe", "cmd/+", "--count", "1", "--socket",
+                            self.socket, stdout=subprocess.PIPE)
+        broker.kill()
+        broker.wait()
+        wait_until("the loss is seen", lambda: self.status()["state"] != "connected")
+        self.broker()
+        self.until_state("connected")
+        self.assertFalse(self.status()["session_present"])
+        def arrived():
+            self.cli("publish", "cmd/a", "go", "--wait", "delivered")
+            return inside.poll() is not None
+        wait_until("a message came", arrived)
+        self.assertEqual(inside.stdout.read(), "go\n")
+
+    # Field lesson 5. To the process a suspend is what SIGSTOP is: time goes on, it does not.
+    def test_a_device_that_slept_keeps_a_connection_that_lives_and_soon_sees_that_one_is_dead(self):
+        broker = self.broker()
+        with open(self.config()) as f:
+            text = f.read().replace("[timing]", '[timing]\nsilent_after = "4s"')
+        agent = self.agent(self.write("device.toml", text))
+        self.until_state("connected")
+        def sleep():
+            agent.send_signal(signal.SIGSTOP)
+            time.sleep(5)
+            agent.send_signal(signal.SIGCONT)
+        sleep()
+        time.sleep(3)  # longer than the half of silent_after after which a dead one is given up
+        self.assertEqual(self.status()["connects"], 1)
+        broker.send_signal(signal.SIGSTOP)  # nothing comes from it any more, no reset either
+        sleep()
+        woke = time.monotonic()
+        wait_until("the dead one is noticed", lambda: self.status()["state"] != "connected")
+        self.assertLess(time.monotonic() - woke, WAIT)
+        self.assertEqual(self.status()["verdicts"].get("silent_peer"), 1)
+        broker.send_signal(signal.SIGCONT)
+        self.until_state("connected")
+
+    # Field lesson 54.
+    def test_nothing_to_do_costs_nothing(self):
+        broker = self.broker()
+        agent = self.agent()
+        self.until_state("connected")
+        self.assertLess(self.wake_ups(agent, 5), 100)
+        broker.kill()
+        broker.wait()
+        wait_until("the loss is seen", lambda: self.status()["state"] != "connected")
+        # A look at a closed port each second (backoff_cap), and nothing in between.
+        self.assertLess(self.wake_ups(agent, 5), 300)
+
+    @staticmethod
+    def wake_ups(agent, seconds):
+        """How often a thread of the agent begins to run."""
+        def count():
+            total = 0
+            for task in os.listdir("/proc/%d/task" % agent.pid):
+                with open("/proc/%d/task/%s/status" % (agent.pid, task)) as f:
+                    total += sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
+            return total
+        before = count()
+        time.sleep(seconds)
+        return count() - before
+
+    def open_clients(self, agent):
+        """Connections that the local API has open."""
+        with open("/proc/net/unix") as f:
+            return sum(line.endswith(" " + self.socket + "\n") for line in f) - 1
 
     def test_a_broker_killed_and_restarted_is_found_again_with_its_verdicts(self):
         broker = self.broker()
@@ -492,6 +584,7 @@ class Leaving(Lab):
     def test_broker_down(self):
         self.leaves_in_order(self.agent())
 
+    # Field lesson 57.
     def test_broker_silent(self):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", self.port))

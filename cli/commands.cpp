@@ -47,6 +47,16 @@ void put_connection(std::string& out, const json& status) {
   put_field(out, "verdicts", list_counts(status.value("verdicts", json::object())));
 }
 
+void put_quarantine(std::string& out, const json& status) {
+  for (const json& q : status.value("quarantine", json::array())) {
+    std::string text = text_of(q, "name") + ", " + text_of(q, "reason");
+    if (!q.value("confirmed", false)) text += " (suspected)";
+    text += ", next trial in " + std::to_string((count_of(q, "next_trial_in_ms") + 999) / 1000);
+    put_field(out, "set aside", text + " s");
+  }
+  if (count_of(status, "parked") > 0) put_field(out, "parked", text_of(status, "parked"));
+}
+
 void put_ledger(std::string& out, const json& status) {
   const json ledger = status.value("ledger", json::object());
   const json dropped = ledger.value("dropped", json::object());
@@ -129,6 +139,7 @@ std::string advice(const std::string& refusal) {
 std::string render_status(const json& status) {
   std::string out;
   put_connection(out, status);
+  put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));
   put_field(

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/base64.h"
 #include "commands.h"
@@ -13,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 constexpr Milliseconds kForEver{-1};
+constexpr Milliseconds kAgentLooked{500};  // how often an agent that has gone is looked for
 
 /// The payload's bytes as they are, a newline after; flushed, so that a pipe sees each at once.
 bool print(const json& event, bool topic_prefix) {
@@ -29,16 +31,41 @@ bool print(const json& event, bool topic_prefix) {
   return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
 }
 
-}  // namespace
-
-ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
+Result<runtime::LocalClient> subscribed(const std::filesystem::path& socket,
+                                        const SubscribeOptions& options) {
   Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);
-  if (!client) return fail(kUnreachable, client.error().message);
+  if (!client) return client;
   for (std::size_t i = 0; i < options.filters.size(); ++i) {
     client->send(runtime::subscribe_line(i + 1, options.filters[i], options.qos));
   }
+  return client;
+}
+
+/// Subscriptions end with their agent; the next one is asked for them anew.
+Result<runtime::LocalClient> subscribed_again(const std::filesystem::path& socket,
+                                              const SubscribeOptions& options) {
+  std::fputs("holdfast: the agent has gone; waiting for it\n", stderr);
+  const auto begin = std::chrono::steady_clock::now();
+  while (true) {
+    std::this_thread::sleep_for(kAgentLooked);
+    Result<runtime::LocalClient> client = subscribed(socket, options);
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (client || (options.timeout && waited >= *options.timeout)) return client;
+  }
+}
+
+}  // namespace
+
+ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
+  Result<runtime::LocalClient> client = subscribed(socket, options);
+  if (!client) return fail(kUnreachable, client.error().message);
   for (std::uint64_t seen = 0; options.count == 0 || seen < options.count;) {
     const Result<std::string> line = client->receive(options.timeout.value_or(kForEver));
+    if (!line && line.error().code == Errc::closed) {
+      client = subscribed_again(socket, options);
+      if (!client) return fail(kUnreachable, client.error().message);
+      continue;
+    }
     if (!line) {
       const bool late = line.error().code == Errc::timeout;
       return fail(exit_code_of(line.error()),

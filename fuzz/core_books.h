@@ -11,6 +11,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -62,9 +64,13 @@ class CoreBooks {
             "sent, but it does not wait");
     if (!sent_.insert(token).second) return;
     const int kind = !is_volatile(token) ? 0 : publish.message->spill ? 1 : 2;
-    MessageId& last = last_sent_[{publish.message->lane, kind}];
-    require(token > last, "first sends out of order");
-    last = token;
+    // Where a topic has been parked, others of its lane overtake it.
+    const std::string& topic = publish.message->topic;
+    for (const std::string& of : {topic, std::string()}) {
+      MessageId& last = last_sent_[{publish.message->lane, kind, of}];
+      require(token > last || (of.empty() && parted_), "first sends out of order");
+      last = std::max(last, token);
+    }
   }
 
   void settles(const device::StoreSettle& settle) {
@@ -77,6 +83,14 @@ class CoreBooks {
     held_bytes_ -= found->second;
     held_.erase(found);
     count(settle.delivered, settle.reason);
+  }
+
+  void parks(const device::StorePark& park) { parted_ = parted_ || !park.topics.empty(); }
+  void gives_back(const device::StoreGiveBack& back) {
+    const auto found = held_.find(back.id);
+    require(found != held_.end(), "given back, but not held");
+    held_bytes_ -= found->second;
+    held_.erase(found);
   }
 
   void appends(const device::StoreAppend& append) {
@@ -166,7 +180,9 @@ class CoreBooks {
       require(own && cause_.code && meaning == flow::AckMeaning::delivered,
               "delivered without its PUBACK");
     } else if (reason == DropReason::refused || reason == DropReason::too_large) {
-      require(own && (cause_.refused || meaning == flow::AckMeaning::refused), "refused by nobody");
+      const bool denied = meaning == flow::AckMeaning::denied || parted_;
+      require(denied || (own && (cause_.refused || meaning == flow::AckMeaning::refused)),
+              "refused by nobody");
     } else if (reason == DropReason::volatile_lost) {
       require(is_volatile(id) && stopping_, "lost from RAM without a stop");
     } else {
@@ -207,6 +223,11 @@ class CoreBooks {
       held_bytes_ += message->cost();
     }
   }
+  void sees_what(const device::StoreFetchedParked& fetched) {
+    if (!fetched.message) return;
+    held_.emplace(fetched.message->id, fetched.message->cost());
+    held_bytes_ += fetched.message->cost();
+  }
   void sees_what(const device::StoreNews& news) {
     for (const auto& [id, reason] : news.dropped) count(false, reason);
     superseded_.insert(news.superseded.begin(), news.superseded.end());
@@ -234,7 +255,9 @@ class CoreBooks {
   std::uint16_t server_window_ = 65535;
   std::set<env::Token> flight_;
   std::unordered_set<env::Token> sent_;
-  std::map<std::pair<LaneIndex, int>, MessageId> last_sent_;
+  /// By lane, kind and topic; without a topic: of all.
+  std::map<std::tuple<LaneIndex, int, std::string>, MessageId> last_sent_;
+  bool parted_ = false;  ///< A topic was parked.
 };
 
 }  // namespace holdfast::fuzz

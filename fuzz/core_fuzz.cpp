@@ -366,6 +366,15 @@ class World {
     require(fetch.max_count > 0 && fetch.max_bytes > 0, "a fetch of nothing");
     to_store(fetch);
   }
+  void on(StoreFetchParked& fetch) { to_store(std::move(fetch)); }
+  void on(StorePark& park) {
+    books_.parks(park);
+    to_store(std::move(park));
+  }
+  void on(StoreGiveBack& back) {
+    books_.gives_back(back);
+    to_store(back);
+  }
   void on(StoreEvict& evict) { to_store(evict); }
   void on(StoreClose& close) {
     require(stopping_, "closed without a stop");

@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -74,6 +75,7 @@ class FuzzStore {
     appended_ = {};
     news_ = {};
     fetches_.clear();
+    trials_.clear();
     bool close = false;
     const std::size_t luck = healed_ ? 0 : in.below(6);
     mood_ = luck < 4 ? Mood::well : luck == 4 ? Mood::varies : Mood::refuses;
@@ -83,6 +85,7 @@ class FuzzStore {
     }
     if (!appended_.items.empty()) inbox.emplace_back(std::move(appended_));
     if (!close) {
+      for (const device::StoreFetchParked& trial : trials_) inbox.emplace_back(answer(trial, in));
       for (const device::StoreFetch& fetch : fetches_) inbox.emplace_back(answer(fetch, in));
     }
     decide(in);
@@ -97,6 +100,7 @@ class FuzzStore {
     report.unfetched.resize(config_.lanes.size());
     unreadable_ = !healed_ && in.one_in(8);
     for (const auto& [id, record] : records_) {
+      if (parked_.contains(record.message->topic)) continue;
       if (!record.fetched && !unreadable_) ++report.unfetched[record.message->lane];
     }
     return report;
@@ -150,6 +154,15 @@ class FuzzStore {
     end(found, settle.delivered, settle.reason);
   }
   void take(const device::StoreFetch& fetch, Choices&, BootTime) { fetches_.push_back(fetch); }
+  void take(const device::StoreFetchParked& fetch, Choices&, BootTime) { trials_.push_back(fetch); }
+  void take(const device::StorePark& park, Choices&, BootTime) {
+    parked_ = {park.topics.begin(), park.topics.end()};
+  }
+  void take(const device::StoreGiveBack& back, Choices&, BootTime) {
+    const auto found = records_.find(back.id);
+    require(found != records_.end() && found->second.fetched, "given back, but not held");
+    found->second.fetched = false;
+  }
   void take(const device::StoreEvict& evict, Choices&, BootTime) {
     give_up(evict.lane, evict.count, DropReason::evicted);
   }
@@ -180,6 +193,7 @@ class FuzzStore {
     std::size_t bytes = 0;
     for (auto& [id, record] : records_) {
       if (record.message->lane != fetch.lane || record.fetched) continue;
+      if (parked_.contains(record.message->topic)) continue;
       if (answer.messages.size() >= std::min(most, fetch.max_count) || bytes >= fetch.max_bytes) {
         answer.more = true;
         break;
@@ -189,6 +203,16 @@ class FuzzStore {
       answer.messages.push_back(record.message);
     }
     return answer;
+  }
+
+  device::StoreFetchedParked answer(const device::StoreFetchParked& fetch, Choices& in) {
+    if (unreadable_ && !healed_ && in.one_in(2)) return {fetch.topic, nullptr};
+    for (auto& [id, record] : records_) {
+      if (record.message->topic != fetch.topic || record.fetched) continue;
+      record.fetched = true;
+      return {fetch.topic, record.message};
+    }
+    return {fetch.topic, nullptr};
   }
 
   /// What a store gives up by itself, and what it would like to see given up.
@@ -225,6 +249,8 @@ class FuzzStore {
   device::StoreAppended appended_;
   device::StoreNews news_;
   std::vector<device::StoreFetch> fetches_;
+  std::vector<device::StoreFetchParked> trials_;
+  std::set<std::string> parked_;
 };
 
 }  // namespace holdfast::fuzz

@@ -25,6 +25,8 @@ constexpr std::array<std::string_view, kDeviceChecks> kNames{"no-loss",
                                                              "retained-last",
                                                              "verdict-named",
                                                              "hold-off",
+                                                             "blame",
+                                                             "denied-alone",
                                                              "secrets"};
 static_assert(!kNames.back().empty());
 

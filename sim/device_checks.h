@@ -38,9 +38,11 @@ enum class Check : std::uint8_t {
   retained_last,        ///< Retained is the newest one delivered, and comes with a subscription.
   verdict_named,        ///< Whatever ends an attempt or a connection is shown by its own verdict.
   hold_off,             ///< Nobody who took our id over is thrown out again at once.
+  blame,                ///< What is shown as denied was; what was, again and again, is shown.
+  denied_alone,         ///< Policy: what is allowed goes on beside what is denied.
   secrets,              ///< No log line and no detail of the state shows a payload.
 };
-inline constexpr std::size_t kDeviceChecks = 23;
+inline constexpr std::size_t kDeviceChecks = 25;
 
 [[nodiscard]] std::string_view to_string(Check check) noexcept;
 

@@ -46,7 +46,9 @@ enum class Fault : std::uint8_t {
   puback_late,       ///< One PUBACK comes after up to 25 s.
   puback_reordered,  ///< PUBACKs overtake each other.
   puback_quota,      ///< A PUBACK says later: quota exceeded.
-  puback_denied,     ///< A PUBACK says never: not authorized.
+  puback_denied,     ///< A PUBACK says not authorized; in MQTT 3.1.1 it hangs up. Only once.
+  policy_hangs_up,   ///< The policy forbids one topic or filter: it hangs up on each, for a while.
+  policy_answers,    ///< The same, said in MQTT 5 by each PUBACK or SUBACK.
   rate_drop,         ///< Over 100 messages a second, the rest is dropped without a word.
   suback_refused,    ///< A SUBACK refuses a filter.
   redelivered,       ///< A message to us comes again.
@@ -75,7 +77,7 @@ enum class Fault : std::uint8_t {
   region_lost,          ///< The endpoint is gone for hours, in changing ways, with all sessions.
   quota_refused,        ///< Back again, it refuses most of its devices: there are too many.
 };
-inline constexpr std::size_t kDeviceFaults = 50;
+inline constexpr std::size_t kDeviceFaults = static_cast<std::size_t>(Fault::quota_refused) + 1;
 /// The first so many keep an attempt from becoming a connection.
 inline constexpr std::size_t kAttemptFaults = static_cast<std::size_t>(Fault::engine_hangs) + 1;
 

@@ -25,6 +25,7 @@ constexpr std::array kIncidents{
     // What happens to a connection.
     Fault::black_hole, Fault::black_hole_up, Fault::black_hole_down, Fault::half_open, Fault::reset,
     Fault::stall, Fault::slow_link, Fault::jitter, Fault::server_leaves, Fault::take_over,
+    Fault::policy_hangs_up, Fault::policy_answers,
     // Process, machine, disk.
     Fault::kill, Fault::power_cut, Fault::cut_in_turn, Fault::clean_restart, Fault::reload,
     Fault::network_changed, Fault::reconnect_now, Fault::suspend, Fault::wall_step,
@@ -177,9 +178,28 @@ void DeviceWorld::incident() {
     return link_.strike(kEnds.at(sim_.random.below(kEnds.size())));
   }
   if (kind <= Fault::take_over) return link_.strike(kind);
+  if (kind <= Fault::policy_answers) return change_policy(kind);
   if (kind <= Fault::reconnect_now) return strike_process(kind);
   if (kind <= Fault::wall_step) return strike_machine(kind);
   strike_disk(kind);
+}
+
+/// One thing is denied for a while: a topic of a lane, that of the status, or a filter.
+void DeviceWorld::change_policy(Fault kind) {
+  if (!sim_.strikes(kind, 1)) return;
+  const std::uint64_t what = sim_.random.below(8);
+  std::string name;
+  if (what < 5) {
+    const auto lane = static_cast<LaneIndex>(sim_.random.below(config_.lanes.size()));
+    name = topic_of(lane, sim_.random.below(3) == 0);
+  } else if (what < 6) {
+    name = kStatusTopic;
+  } else {
+    name = "c/" + std::to_string(sim_.random.below(kTopics));
+  }
+  const nanoseconds length = sim_.scattered(minutes(1), scenario_.longest_denial);
+  sim_.trace.line(sim_.now, "the policy denies " + name);
+  broker_.deny(name, kind == Fault::policy_answers, sim_.now + length);
 }
 
 void DeviceWorld::strike_process(Fault kind) {

@@ -4,6 +4,7 @@
 
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
+#include "flow/suspicion.h"
 #include "link/policy.h"
 #include "link/supervisor.h"
 #include "sim/device_world.h"
@@ -45,9 +46,21 @@ nanoseconds DeviceWorld::longest_end() const {
   return 2 * nanoseconds(config_.timing.silent_after) + nanoseconds(config_.timing.health_interval);
 }
 
+nanoseconds DeviceWorld::longest_trial() const {
+  if (!core_) return {};
+  nanoseconds most{};
+  for (const Quarantined& q : core_->state(clock_.now()).quarantine) {
+    const nanoseconds first = std::max<nanoseconds>(q.next_trial_in, flow::kControl);
+    most = std::max(most, first) + flow::kSoon + kAnswer + 2 * ModelLink::kLatencyMost;
+  }
+  // What was sent one at a time until now may need as long again.
+  return most + flow::kControl;
+}
+
 void DeviceWorld::heal() {
   sim_.trace.line(sim_.now, "everything is healed");
   sim_.faults.heal();
+  broker_.deny_nothing();
   link_.heal();
   clock_.synchronize();
   link_.set_wall_error(Seconds(0));
@@ -93,6 +106,7 @@ void DeviceWorld::demand_drain() {
   const auto pending = static_cast<double>(book_.ledger().pending);
   nanoseconds takes = seconds(static_cast<std::int64_t>(pending / (0.8 * rate))) + kMargin;
   takes += kRetries;  // of messages that were told to come later
+  takes += longest_trial();
   if (unanswered) takes += longest_end() + longest_delay() + longest_attempt();
   const SimTime by = sim_.now + takes;
   while (!sim_.checks.failed() && book_.ledger().pending > 0 && sim_.now < by) {
@@ -111,7 +125,7 @@ void DeviceWorld::demand_subscriptions() {
       return broker_.filters().contains(wish.second);
     });
   };
-  const SimTime by = sim_.now + kFilterRetries;
+  const SimTime by = sim_.now + kFilterRetries + longest_trial();
   while (!sim_.checks.failed() && !all_there() && sim_.now < by) {
     run_until(std::min(by, sim_.now + seconds(1)));
   }

@@ -137,12 +137,28 @@ DeviceScenario region_loss() {
   return s;
 }
 
+DeviceScenario policy() {
+  DeviceScenario s = field();
+  s.name = "policy";
+  s.what = "a policy that denies one topic or filter after the other, for hours";
+  s.duration = hours(36);
+  s.incident_gap = minutes(20);
+  s.longest_outage = minutes(2);
+  s.longest_denial = hours(12);
+  s.longest_disk_trouble = minutes(2);
+  s.policy = true;
+  s.link.attempt_fails = 50;
+  s.broker.per_message = 30000;
+  s.always = {Fault::policy_hangs_up, Fault::policy_answers};
+  return s;
+}
+
 }  // namespace
 
 const std::vector<DeviceScenario>& device_scenarios() {
-  static const std::vector<DeviceScenario> all{field(),      flapping(),     kick(),
-                                               never_acks(), session_lost(), offline_weeks(),
-                                               take_over(),  ten_years(),    region_loss()};
+  static const std::vector<DeviceScenario> all{
+      field(),         flapping(),  kick(),      never_acks(),  session_lost(),
+      offline_weeks(), take_over(), ten_years(), region_loss(), policy()};
   return all;
 }
 

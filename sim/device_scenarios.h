@@ -34,6 +34,10 @@ struct DeviceScenario {
   std::chrono::hours certificate_life{0};
   /// Mean time between two losses of the whole endpoint; 0: there are none.
   std::chrono::hours region_gap{0};
+  /// The policy denies one thing for up to so long.
+  std::chrono::nanoseconds longest_denial = std::chrono::hours(2);
+  /// Little else goes wrong: what is denied must be found, and must not hold up the rest.
+  bool policy = false;
   LinkRates link;
   BrokerRates broker;
   std::vector<Fault> always;  ///< Enabled in every run, besides the random half.

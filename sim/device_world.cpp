@@ -16,10 +16,11 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",         "> subscribe",    "> unsubscribe", "> stored",
-    "> fetched",       "> store-news",      "> store-report", "> engine-up",   "> engine-failed",
-    "> engine-down",   "> published",       "> refused",      "> subscribed",  "> message",
-    "> reconnect-now", "> network-changed", "> reload",       "> stop",        "> store-closed"};
+    "> tick",          "> publish",       "> subscribe",       "> unsubscribe",  "> stored",
+    "> fetched",       "> parked-one",    "> store-news",      "> store-report", "> engine-up",
+    "> engine-failed", "> engine-down",   "> published",       "> refused",      "> subscribed",
+    "> message",       "> reconnect-now", "> network-changed", "> reload",       "> stop",
+    "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -37,6 +38,8 @@ constexpr std::uint64_t kTicksPerMinute = 30'000;
 constexpr std::size_t kAttemptsPerMinute = 30;
 /// Whoever took our id over has it for so long. Said here again, not taken from the product.
 constexpr seconds kHoldOff(15);
+/// What has hung up so often in one run of the process, with few other faults, must be known.
+constexpr std::uint64_t kHangUpsMost = 40;
 /// Connections that did not last, one behind the other, until their pace is judged.
 constexpr std::uint64_t kSeries = 30;
 
@@ -119,6 +122,8 @@ void DeviceWorld::draw_config() {
   config_.outbox.preallocate = random.below(4) == 0;
   if (random.below(3) == 0) config_.outbox.on_fault = OnFault::memory;
   if (random.below(3) == 0) config_.mqtt_version = MqttVersion::v311;
+  constexpr std::array kPatience{0, 1, 24, 24};
+  config_.denied_for = std::chrono::hours(kPatience.at(random.below(kPatience.size())));
   draw_status();
   if (random.below(2) == 0) draw_rules();
   segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
@@ -127,7 +132,7 @@ void DeviceWorld::draw_config() {
 /// Birth and will, on one topic.
 void DeviceWorld::draw_status() {
   SeededRandom& random = sim_.random;
-  StatusMessage status{"s/device-1", "online", Qos::at_least_once, true};
+  StatusMessage status{kStatusTopic, "online", Qos::at_least_once, true};
   status.retain = random.below(4) != 0;
   if (random.below(4) != 0) config_.birth = status;
   status.payload = "offline";
@@ -164,6 +169,7 @@ DeviceResult DeviceWorld::run() {
   plan_certificate();
   plan_region_loss();
   plan_incident();
+  if (scenario_.policy) check_allowed();
   run_until(duration_);
   if (!sim_.checks.failed()) judge();
   result.wall_end = clock_.wall();
@@ -283,6 +289,7 @@ void DeviceWorld::end_process(End end) {
   attempt_at_.reset();
   taken_over_at_.reset();
   ups_.clear();
+  broker_.count_anew();
   up_at_.reset();
   too_many_since_.reset();
   too_many_for_ = nanoseconds::zero();
@@ -345,7 +352,12 @@ void DeviceWorld::deliver(device::Event event) {
 
 void DeviceWorld::check_verdict(const env::Failure& failure) {
   const Verdict shown = core_->state(clock_.now()).connection.verdict;
-  sim_.checks.expect(Check::verdict_named, shown == failure.verdict, [&] {
+  // A connection that ended because of what is denied says so.
+  const bool ended =
+      failure.verdict == Verdict::server_gone || failure.verdict == Verdict::not_authorized;
+  const bool denied =
+      ended && (shown == Verdict::publish_denied || shown == Verdict::subscribe_denied);
+  sim_.checks.expect(Check::verdict_named, shown == failure.verdict || denied, [&] {
     return "the connection ended as " + std::string(to_string(failure.verdict)) + ", and " +
            std::string(to_string(shown)) + " is shown";
   });
@@ -353,7 +365,7 @@ void DeviceWorld::check_verdict(const env::Failure& failure) {
 
 void DeviceWorld::connection_up(const device::EngineUp& up) {
   book_.connected(up.attempt, up.info.receive_maximum);
-  observer_.connected();
+  observer_.connected(aside(kStatusTopic));
   demand_birth(up.attempt);
   ups_.push_back(sim_.now);
   if (ups_.size() > link::kConnectsPerMinute) ups_.pop_front();
@@ -403,6 +415,18 @@ void DeviceWorld::check_attempts() {
   sim_.checks.expect(Check::no_hot_loop, sim_.now - attempts_.front() >= link::kMinute,
                      [] { return std::string("more than 30 attempts in a minute"); });
   attempts_.pop_front();
+}
+
+void DeviceWorld::act(device::StorePark& action) {
+  sim_.note("park topics", {action.topics.size()});
+  book_.parks(action.topics);
+  to_store(std::move(action));
+}
+
+void DeviceWorld::act(device::StoreGiveBack& action) {
+  sim_.note("give-back id", {action.id});
+  book_.gives_back(action.id);
+  to_store(action);
 }
 
 void DeviceWorld::act(device::EngineConnect& action) {
@@ -561,6 +585,47 @@ void DeviceWorld::after_step(bool tick) {
   book_.compare(state);
   check_pace(tick);
   check_state(state);
+  check_blame(state);
+}
+
+bool DeviceWorld::aside(const std::string& name) const {
+  const DeviceState state = core_->state(clock_.now());
+  return std::any_of(state.quarantine.begin(), state.quarantine.end(),
+                     [&](const Quarantined& q) { return q.name == name; });
+}
+
+/// Nothing is blamed that was not denied in this very way; and what hangs up again and again is
+/// found, if there are connections that last without it.
+void DeviceWorld::check_blame(const DeviceState& state) {
+  for (const Quarantined& q : state.quarantine) {
+    if (!q.confirmed) continue;
+    const bool guilty = broker_.has_denied(q.name, q.reason_code != 0);
+    sim_.checks.expect(Check::blame, guilty, [&] {
+      return q.name + " is said to be denied (" + std::to_string(q.hang_ups) +
+             " ends), and never was";
+    });
+  }
+  if (!scenario_.policy) return;
+  for (const auto& [name, count] : broker_.hang_ups()) {
+    if (count <= kHangUpsMost) continue;
+    const bool shown =
+        std::any_of(state.quarantine.begin(), state.quarantine.end(),
+                    [&, n = name](const Quarantined& q) { return q.name == n && q.confirmed; });
+    sim_.checks.expect(Check::blame, shown, [&, n = name, c = count] {
+      return n + " has ended " + std::to_string(c) + " connections, and is not named";
+    });
+  }
+}
+
+/// Once a minute: what is allowed is not held up for long by what is denied.
+void DeviceWorld::check_allowed() {
+  sim_.after(minutes(1), Side::world, [this] {
+    if (sim_.faults.healed()) return;
+    const bool works = core_ && !stopping_ && sim_.now >= suspended_until_;
+    book_.check_allowed(
+        [&](const std::string& topic) { return !works || broker_.denies(topic) || aside(topic); });
+    check_allowed();
+  });
 }
 
 void DeviceWorld::check_pace(bool tick) {

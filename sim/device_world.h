@@ -107,9 +107,15 @@ class DeviceWorld {
   void check_pace(bool tick);
   void check_state(const DeviceState& state);
   void check_twin();
+  void check_blame(const DeviceState& state);
+  void check_allowed();
+  [[nodiscard]] bool aside(const std::string& name) const;
 
   void act(device::StoreAppend& action) { to_store(std::move(action)); }
   void act(device::StoreFetch& action) { to_store(action); }
+  void act(device::StoreFetchParked& action) { to_store(std::move(action)); }
+  void act(device::StorePark& action);
+  void act(device::StoreGiveBack& action);
   void act(device::StoreEvict& action) { to_store(action); }
   void act(device::StoreSettle& action);
   void act(device::StoreClose& action) { to_store(action); }
@@ -127,6 +133,7 @@ class DeviceWorld {
   void act(device::Stopped& action);
   void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }
 
+  static constexpr const char* kStatusTopic = "s/device-1";
   /// On a slow disk, and on any other.
   static constexpr std::chrono::seconds kSlowestTurn{20};
   static constexpr std::chrono::milliseconds kLongestTurn{40};
@@ -147,6 +154,7 @@ class DeviceWorld {
   void plan_region_loss();
   void plan_incident();
   void incident();
+  void change_policy(Fault kind);
   void strike_process(Fault kind);
   void strike_machine(Fault kind);
   void strike_disk(Fault kind);
@@ -170,6 +178,8 @@ class DeviceWorld {
   [[nodiscard]] std::chrono::nanoseconds longest_delay() const;
   [[nodiscard]] std::chrono::nanoseconds longest_attempt() const;
   [[nodiscard]] std::chrono::nanoseconds longest_end() const;
+  /// Until everything that is set aside has had its trial.
+  [[nodiscard]] std::chrono::nanoseconds longest_trial() const;
 
   const DeviceScenario& scenario_;
   DeviceContext sim_;

@@ -116,7 +116,8 @@ void MessageBook::sees(const device::Event& event) {
     Record* r = by_id(published->token);
     if (r == nullptr || !r->in_flight) return;
     land(*r);
-    r->may_repeat = flow::meaning_of(published->reason_code) == flow::AckMeaning::retry;
+    const flow::AckMeaning meaning = flow::meaning_of(published->reason_code);
+    r->may_repeat = meaning == flow::AckMeaning::retry || meaning == flow::AckMeaning::denied;
     return;
   }
   if (const auto* refused = std::get_if<device::EngineRefused>(&event)) {
@@ -164,21 +165,75 @@ void MessageBook::sees_what(const device::StoreAppended& appended) {
 
 void MessageBook::sees_what(const device::StoreFetched& fetched) {
   for (const MessagePtr& message : fetched.messages) {
-    if (!same_bytes(*message)) return;
-    Record& r = *record(serial_in(*message));
-    const bool fits = r.state == State::accepted && r.on_disk && r.id == message->id && !r.fetched;
-    if (!sim_.checks.expect(Check::no_forgery, fits,
-                            [&] { return name(r) + " was fetched, but does not wait"; })) {
-      return;
-    }
-    r.fetched = true;
-    durable_bytes_ += r.cost;
+    if (!hold(*message)) return;
   }
   const std::size_t most = config_.limits.memory / 2 + config_.lanes.size() * largest_;
   sim_.checks.expect(Check::bounded_memory, durable_bytes_ <= most, [&] {
     return std::to_string(durable_bytes_) + " bytes are read ahead, " + std::to_string(most) +
            " are allowed";
   });
+}
+
+void MessageBook::sees_what(const device::StoreFetchedParked& fetched) {
+  if (fetched.message) hold(*fetched.message);
+}
+
+bool MessageBook::hold(const StoredMessage& message) {
+  if (!same_bytes(message)) return false;
+  Record& r = *record(serial_in(message));
+  const bool fits = r.state == State::accepted && r.on_disk && r.id == message.id && !r.fetched;
+  if (!sim_.checks.expect(Check::no_forgery, fits,
+                          [&] { return name(r) + " was fetched, but does not wait"; })) {
+    return false;
+  }
+  r.fetched = true;
+  durable_bytes_ += r.cost;
+  return true;
+}
+
+void MessageBook::gives_back(MessageId id) {
+  Record* r = by_id(id);
+  const bool fits = r != nullptr && r->state == State::accepted && r->fetched && !r->in_flight;
+  if (!sim_.checks.expect(Check::no_forgery, fits, [&] {
+        return "message " + std::to_string(id) + " is given back, but was not held";
+      })) {
+    return;
+  }
+  r->fetched = false;
+  durable_bytes_ -= r->cost;
+}
+
+void MessageBook::parks(const std::vector<std::string>& topics) {
+  for (const std::string& topic : topics) {
+    parked_since_.emplace(topic, sim_.now);
+    for (std::size_t i = 0; i < config_.lanes.size(); ++i) {
+      const auto lane = static_cast<LaneIndex>(i);
+      if (topic != topic_of(lane, true) && topic != topic_of(lane, false)) continue;
+      parted_.insert(lane);
+      ever_parted_.insert(lane);
+    }
+  }
+}
+
+void MessageBook::check_allowed(const std::function<bool(const std::string& topic)>& excused) {
+  constexpr std::chrono::minutes kMost(20);
+  for (std::size_t i = 0; i < config_.lanes.size(); ++i) {
+    for (const bool retain : {false, true}) {
+      const std::string topic = topic_of(static_cast<LaneIndex>(i), retain);
+      if (excused(topic)) excused_at_[topic] = sim_.now;
+    }
+  }
+  const auto over = [](const Record& r) {
+    return r.state != State::accepted && r.state != State::published;
+  };
+  while (first_waiting_ < records_.size() && over(records_[first_waiting_])) ++first_waiting_;
+  for (std::size_t i = first_waiting_; i < records_.size(); ++i) {
+    const Record& r = records_[i];
+    if (r.state != State::accepted) continue;
+    const SimTime since = std::max(r.published_at, excused_at_[topic_of(r.lane, r.retain)]);
+    sim_.checks.expect(Check::denied_alone, sim_.now - since < kMost,
+                       [&] { return name(r) + " is allowed, and waits beside what is denied"; });
+  }
 }
 
 void MessageBook::sees_what(const device::StoreNews& news) {
@@ -273,6 +328,12 @@ void MessageBook::check_end(const Record& r, bool delivered, DropReason reason) 
   switch (reason) {
     case DropReason::refused:
       good = own && ((cause_.code && *cause_.code >= 0x80) || cause_.refused);
+      // Or the policy has denied its topic for longer than it is kept, or nothing is kept.
+      if (const auto since = parked_since_.find(topic_of(r.lane, r.retain));
+          !good && since != parked_since_.end()) {
+        good = sim_.now - since->second >= config_.denied_for &&
+               sim_.now - r.published_at >= config_.denied_for;
+      }
       break;
     case DropReason::too_large:
       good = own && cause_.refused == Errc::too_large;
@@ -344,18 +405,35 @@ void MessageBook::sends(const device::EnginePublish& publish) {
   if (r.turn == 0) r.turn = ++last_turn_;
   check_retain(r, *publish.message);
   if (!r.sent) {
-    Progress& p = progress(r);
-    const bool late = r.on_disk && r.overtaken;
-    sim_.checks.expect(Check::order, r.accepted > p.sent || late, [&] {
-      return name(r) + " is sent behind a later one of its lane, " + std::to_string(p.last_sent);
-    });
-    if (r.accepted > p.sent) {
-      p.sent = r.accepted;
-      p.last_sent = r.serial;
-    }
+    check_first_send(r);
   }
   r.sent = true;
   r.may_repeat = false;
+}
+
+void MessageBook::check_first_send(const Record& r) {
+  const bool late = r.on_disk && r.overtaken;
+  for (Progress* p : {&topic_progress(r), &progress(r)}) {
+    const bool parted = p == &progress(r) && parted_.contains(r.lane);
+    sim_.checks.expect(Check::order, r.accepted > p->sent || late || parted, [&] {
+      return name(r) + " is sent behind a later one of its lane, " + std::to_string(p->last_sent);
+    });
+    if (r.accepted <= p->sent) continue;
+    p->sent = r.accepted;
+    p->last_sent = r.serial;
+  }
+}
+
+void MessageBook::check_first_arrival(const Record& r) {
+  const bool late = r.engine_kept || r.revived || (r.on_disk && r.overtaken);
+  for (Progress* p : {&topic_progress(r), &progress(r)}) {
+    const bool parted = p == &progress(r) && ever_parted_.contains(r.lane);
+    sim_.checks.expect(Check::order, r.accepted > p->arrived || late || parted, [&] {
+      return name(r) + " arrives behind a later one of its lane, " +
+             std::to_string(p->last_arrived);
+    });
+    if (r.accepted > p->arrived) *p = {p->sent, r.accepted, p->last_sent, r.serial};
+  }
 }
 
 bool MessageBook::gives_way(Record& r) {
@@ -442,17 +520,14 @@ void MessageBook::arrived(const StoredMessage& message, std::optional<std::uint8
   Record& r = *record(serial_in(message));
   ++arrivals_;
   if (r.arrivals++ == 0) {
-    Progress& p = progress(r);
-    const bool late = r.engine_kept || r.revived || (r.on_disk && r.overtaken);
-    sim_.checks.expect(Check::order, r.accepted > p.arrived || late, [&] {
-      return name(r) + " arrives behind a later one of its lane, " + std::to_string(p.last_arrived);
-    });
-    if (r.accepted > p.arrived) p = {p.sent, r.accepted, p.last_sent, r.serial};
+    check_first_arrival(r);
   } else {
     ++duplicates_;
   }
   if (code && *code < 0x80) r.received = true;
-  if (code && flow::meaning_of(*code) == flow::AckMeaning::refused) r.denied = true;
+  const auto meaning = flow::meaning_of(code.value_or(0));
+  r.denied =
+      r.denied || meaning == flow::AckMeaning::refused || meaning == flow::AckMeaning::denied;
 }
 
 // ---- the process --------------------------------------------------------------------------------
@@ -479,6 +554,8 @@ void MessageBook::ended(bool in_order) {
     if (r.state != State::delivered) r.turn = 0;
   }
   for (auto& [lane, p] : progress_) p.sent = 0;
+  for (auto& [topic, p] : topic_progress_) p.sent = 0;
+  parted_.clear();
   volatile_bytes_ = durable_bytes_ = 0;
   server_window_ = 65535;
 }
@@ -538,6 +615,7 @@ void MessageBook::opened(outbox::Outbox& box, bool lenient) {
       });
   ledger_ = found;
   ledger_.rejected = {};
+  parked_since_.clear();
 }
 
 /// What became of a message on disk, by the store that has just been opened.
@@ -589,8 +667,8 @@ void MessageBook::judge() {
     if (r.state == State::rejected || r.state == State::vanished) continue;
     const bool over = r.state == State::delivered || r.state == State::dropped;
     const bool there = r.state != State::delivered || r.received || r.qos == Qos::at_most_once;
-    const bool refused =
-        r.state != State::dropped || r.reason != DropReason::refused || r.denied || r.engine_kept;
+    const bool refused = r.state != State::dropped || r.reason != DropReason::refused || r.denied ||
+                         r.engine_kept || ever_parted_.contains(r.lane);
     sim_.checks.expect(Check::no_loss, over && there && refused,
                        [&] { return name(r) + " has no end, or one that did not happen"; });
   }

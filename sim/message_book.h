@@ -11,11 +11,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -59,6 +61,12 @@ class MessageBook {
   void gives(const device::GiveReceipt& give);
   void settles(const device::StoreSettle& settle);
   void sends(const device::EnginePublish& publish);
+  /// These topics are parked from now on: others of their lanes may overtake them.
+  void parks(const std::vector<std::string>& topics);
+  /// A fetched message of a parked topic waits in the store again.
+  void gives_back(MessageId id);
+  /// What waits, and has been allowed for so long, waits for nothing. `excused`: not now.
+  void check_allowed(const std::function<bool(const std::string& topic)>& excused);
   /// The connection is over: what was in flight has an unknown fate.
   void disconnected();
   void connected(env::AttemptId attempt, std::size_t server_window) {
@@ -174,6 +182,7 @@ class MessageBook {
   void land(Record& record);
   void sees_what(const device::StoreAppended& appended);
   void sees_what(const device::StoreFetched& fetched);
+  void sees_what(const device::StoreFetchedParked& fetched);
   void sees_what(const device::StoreNews& news);
   void sees_what(const device::StoreReport&) {}
   template <typename Other>
@@ -183,6 +192,13 @@ class MessageBook {
   void count_end(Record& record, bool delivered, DropReason reason);
   void check_end(const Record& record, bool delivered, DropReason reason);
   Progress& progress(const Record& record) { return progress_[{record.lane, record.kept}]; }
+  /// Of its topic: it keeps its order also where topics of its lane overtake each other.
+  Progress& topic_progress(const Record& record) {
+    return topic_progress_[{record.lane, record.kept, record.retain}];
+  }
+  void check_first_send(const Record& record);
+  void check_first_arrival(const Record& record);
+  bool hold(const StoredMessage& message);
   void end_doubts();
   std::set<Serial> list(outbox::Outbox& box);
   void recover(Record& record, bool waits, const outbox::Outbox& box, bool lenient);
@@ -193,6 +209,12 @@ class MessageBook {
   std::deque<Record> records_;
   std::unordered_map<MessageId, Serial> by_id_;
   std::map<std::pair<LaneIndex, Durability>, Progress> progress_;
+  std::map<std::tuple<LaneIndex, Durability, bool>, Progress> topic_progress_;
+  std::set<LaneIndex> parted_;       ///< A topic of these lanes was parked in this process ...
+  std::set<LaneIndex> ever_parted_;  ///< ... or ever.
+  std::map<std::string, SimTime> parked_since_;  ///< In this process, the first time.
+  std::map<std::string, SimTime> excused_at_;    ///< The last time.
+  std::size_t first_waiting_ = 0;                ///< All before it are over.
   std::map<std::string, Retention> retained_;
   std::uint64_t last_turn_ = 0;
   Ledger ledger_;

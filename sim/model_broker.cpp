@@ -110,7 +110,41 @@ void ModelBroker::take(env::Token token, const StoredMessage& message,
   if (code) observer_.put_off();
 }
 
+// ---- its policy ---------------------------------------------------------------------------------
+
+void ModelBroker::deny(const std::string& name, bool answers, SimTime until) {
+  denials_[name] = {answers, until};
+  hang_ups_.erase(name);
+}
+
+const ModelBroker::Denial* ModelBroker::denial_of(const std::string& name) const {
+  const auto found = denials_.find(name);
+  return found == denials_.end() || sim_.now >= found->second.until ? nullptr : &found->second;
+}
+
+bool ModelBroker::denies(const std::string& name) const { return denial_of(name) != nullptr; }
+
+bool ModelBroker::hangs_up_on(const std::string& name, std::uint8_t& farewell) {
+  const Denial* denial = denial_of(name);
+  if (denial == nullptr) {
+    hang_ups_.erase(name);
+    return false;
+  }
+  if (v5() && denial->answers) return false;
+  farewell = v5() && sim_.random.below(2) == 0 ? kDenied : 0;
+  hung_up_.insert(name);
+  ++hang_ups_[name];
+  return true;
+}
+
+// ---- packets ------------------------------------------------------------------------------------
+
 ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& message) {
+  Ack denied{std::nullopt, {}, true};
+  if (hangs_up_on(message.topic, denied.farewell)) {
+    take(token, message, std::nullopt);
+    return denied;
+  }
   if (message.qos == Qos::at_most_once) {
     take(token, message, over_rate() ? std::nullopt : std::optional{std::uint8_t{0}});
     return {};
@@ -126,10 +160,17 @@ ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& mes
     return {};
   }
   Ack ack{std::uint8_t{0}, sim_.between(milliseconds(1), milliseconds(20))};
+  if (denies(message.topic)) {
+    said_no_.insert(message.topic);
+    ack.code = kDenied;
+    take(token, message, ack.code);
+    return ack;
+  }
   if (v5() && sim_.strikes(Fault::puback_quota, rates_.per_message)) ack.code = kQuota;
   if (sim_.strikes(Fault::puback_denied, rates_.per_message)) {
     ack.code = kDenied;
     ack.hang_up = !v5();
+    if (v5()) said_no_.insert(message.topic);
   }
   take(token, message, ack.hang_up ? std::nullopt : ack.code);
   if (ack.hang_up) return ack;
@@ -147,10 +188,15 @@ ModelBroker::Ack ModelBroker::publish(env::Token token, const StoredMessage& mes
   return ack;
 }
 
-std::vector<std::uint8_t> ModelBroker::subscribe(const std::vector<env::FilterRequest>& filters) {
+std::optional<std::vector<std::uint8_t>> ModelBroker::subscribe(
+    const std::vector<env::FilterRequest>& filters, std::uint8_t& farewell) {
+  for (const env::FilterRequest& filter : filters) {
+    if (hangs_up_on(filter.filter, farewell)) return std::nullopt;
+  }
   std::vector<std::uint8_t> codes;
   for (const env::FilterRequest& filter : filters) {
-    if (sim_.strikes(Fault::suback_refused, 10)) {
+    if (denies(filter.filter) || sim_.strikes(Fault::suback_refused, 10)) {
+      said_no_.insert(filter.filter);
       codes.push_back(v5() ? kDenied : kFailureV311);
       continue;
     }

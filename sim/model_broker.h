@@ -40,7 +40,8 @@ class ModelBroker {
   struct Ack {
     std::optional<std::uint8_t> code;  ///< None: it never comes.
     std::chrono::nanoseconds after{};
-    bool hang_up = false;  ///< The connection is closed instead: MQTT 3.1.1 knows no refusal.
+    bool hang_up = false;  ///< The connection is closed instead: MQTT 3.1.1 knows no refusal ...
+    std::uint8_t farewell = 0;  ///< ... with a DISCONNECT of this code; 0: without.
   };
 
   ModelBroker(DeviceContext& context, MessageBook& book, Observer& observer,
@@ -63,13 +64,30 @@ class ModelBroker {
   /// PUBLISH. The caller calls answered() when it sends the PUBACK.
   Ack publish(env::Token token, const StoredMessage& message);
   void answered() { --unanswered_; }
-  std::vector<std::uint8_t> subscribe(const std::vector<env::FilterRequest>& filters);
+  /// None: it hangs up, with this farewell.
+  std::optional<std::vector<std::uint8_t>> subscribe(const std::vector<env::FilterRequest>& filters,
+                                                     std::uint8_t& farewell);
   std::vector<std::uint8_t> unsubscribe(const std::vector<std::string>& filters);
   /// Somebody publishes to a topic that the device may have subscribed to; retained or not.
   void command(const std::string& topic);
   /// The same, retained; answers its number.
   std::uint64_t command_retained(const std::string& topic, bool empty);
   void command_taken(std::uint64_t number);
+
+  // ---- its policy ------------------------------------------------------------------------------
+
+  /// Publishing to this topic, or subscribing to this filter, is denied until then: by hanging up,
+  /// or by an answer where the version has one.
+  void deny(const std::string& name, bool answers, SimTime until);
+  void deny_nothing() { denials_.clear(); }
+  [[nodiscard]] bool denies(const std::string& name) const;
+  /// Whether it has ever denied this, in this way.
+  [[nodiscard]] bool has_denied(const std::string& name, bool answers) const {
+    return (answers ? said_no_ : hung_up_).contains(name);
+  }
+  /// How often it has hung up because of it since count_anew(), while it was denied.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& hang_ups() const { return hang_ups_; }
+  void count_anew() { hang_ups_.clear(); }
 
   [[nodiscard]] const std::set<std::string>& filters() const { return filters_; }
   /// Messages of this connection that will never be answered.
@@ -82,6 +100,13 @@ class ModelBroker {
   [[nodiscard]] bool knows(const Command& command) const;
 
  private:
+  struct Denial {
+    bool answers = false;
+    SimTime until{};
+  };
+  [[nodiscard]] const Denial* denial_of(const std::string& name) const;
+  /// Whether it hangs up on this now.
+  bool hangs_up_on(const std::string& name, std::uint8_t& farewell);
   void issue(const Command& command);
   void send_retained(const std::string& filter);
   void retain(const std::string& topic, const Bytes& payload);
@@ -108,6 +133,10 @@ class ModelBroker {
   };
   std::vector<Issued> issued_;             ///< Every command, by number.
   std::map<std::string, Bytes> retained_;  ///< By topic.
+  std::map<std::string, Denial> denials_;
+  std::set<std::string> said_no_;
+  std::set<std::string> hung_up_;
+  std::map<std::string, std::uint64_t> hang_ups_;
   bool connected_ = false;
   bool resumed_ = false;
   std::uint16_t receive_maximum_ = 0;

@@ -263,7 +263,7 @@ void ModelLink::publish(env::AttemptId attempt, env::Token token, MessagePtr mes
 
 void ModelLink::arrive(const WirePtr& wire, env::Token token, const MessagePtr& message) {
   const ModelBroker::Ack ack = broker_.publish(token, *message);
-  if (ack.hang_up) return server_ends(wire, 0);
+  if (ack.hang_up) return server_ends(wire, ack.farewell);
   if (!ack.code) return;
   sim_.after(ack.after, Side::world, [this, wire, token, code = *ack.code] {
     if (!wire->server) return;
@@ -278,8 +278,10 @@ void ModelLink::subscribe(const device::EngineSubscribe& ask) {
   if (!up()) return;
   wire_->said = sim_.now;
   up(wire_, kSmallPacket, [this, wire = wire_, ask] {
-    std::vector<std::uint8_t> codes = broker_.subscribe(ask.filters);
-    down(wire, kSmallPacket, [this, wire, token = ask.token, codes = std::move(codes)] {
+    std::uint8_t farewell = 0;
+    auto answer = broker_.subscribe(ask.filters, farewell);
+    if (!answer) return server_ends(wire, farewell);
+    down(wire, kSmallPacket, [this, wire, token = ask.token, codes = std::move(*answer)] {
       deliver_(device::EngineSubscribed{wire->request.attempt, token, codes});
     });
   });

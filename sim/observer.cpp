@@ -21,9 +21,10 @@ void Observer::asks(const env::ConnectRequest& request) {
                      [] { return "CONNECT carries another will than the settings"; });
 }
 
-void Observer::connected() {
+void Observer::connected(bool aside) {
   birth_ = config_.birth;
-  sent_any_ = sent_birth_ = may_repeat_ = born_ = false;
+  sent_birth_ = may_repeat_ = false;
+  sent_any_ = born_ = aside;
 }
 
 void Observer::sends(env::Token token) {

@@ -24,8 +24,8 @@ class Observer {
 
   /// CONNECT leaves: it carries the will of the settings in force.
   void asks(const env::ConnectRequest& request);
-  /// The device knows that it is connected: the birth message is due.
-  void connected();
+  /// The device knows that it is connected: the birth message is due, unless its topic is `aside`.
+  void connected(bool aside);
   /// What it sends first is the birth message; it goes again only if it was put off.
   void sends(env::Token token);
   /// The birth message was not taken: by the library, or by the broker for now.
@@ -36,8 +36,8 @@ class Observer {
   // ---- the broker hands out --------------------------------------------------------------------
 
   void sees_birth(const StoredMessage& message);
-  /// The birth message was refused for good: nobody sees it.
-  void birth_denied() { born_ = true; }
+  /// The birth message was refused: nobody sees it, unless it is tried again.
+  void birth_denied() { born_ = may_repeat_ = true; }
   /// A connection is over. `politely`: with a DISCONNECT, and so without its will.
   void sees_end(const std::optional<StatusMessage>& will, bool politely);
 

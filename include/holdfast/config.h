@@ -145,6 +145,9 @@ struct Config {
   std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.
   std::uint32_t bytes_per_second = 400 * 1024;  ///< 0: unlimited. AWS allows 512 KiB.
   std::vector<std::string> lanes{"urgent", "normal", "bulk"};  ///< First goes first; 1…8.
+  /// Messages on a topic that the broker's policy denies are kept so long, in case it is mended.
+  /// 0: one that the broker denies is given up at once.
+  Seconds denied_for{24 * 3600};
   /// Name of the MQTT 5 user property that carries the message's id, the same in every repeat of
   /// it, for de-duplication downstream. Empty: none is sent.
   std::string id_property = "hf-id";

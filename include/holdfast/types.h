@@ -89,7 +89,8 @@ inline constexpr std::size_t kRejectReasons = 10;
 /// Why an accepted message was given up. Each one is counted; none happens silently.
 enum class DropReason : std::uint8_t {
   expired,        ///< Its expiry passed before it could be sent.
-  refused,        ///< The broker refused it for good (not authorized, topic invalid, …).
+  refused,        ///< The broker refused it for good (topic invalid, …), or by its policy for
+                  ///< longer than Config::denied_for.
   too_large,      ///< The broker takes only smaller packets than this one.
   evicted,        ///< Made room for newer ones, by the lane's policy.
   corrupt,        ///< Its bytes on disk failed their checksum; quarantined.
@@ -178,17 +179,19 @@ enum class Verdict : std::uint8_t {
   tls_failed,            ///< The handshake failed in another way, or it is not a TLS server.
   tls_timeout,           ///< The handshake was not finished in time.
   mqtt_timeout,          ///< Connected, but no CONNACK in time: not a broker, or an overloaded one.
-  not_authorized,   ///< The broker knows us and says no (0x87): policy missing or not yet active.
-  bad_credentials,  ///< The broker refuses user name, password or client id (0x85, 0x86).
-  id_taken_over,    ///< Another connection uses our client id (0x8E).
-  throttled,        ///< The broker asks for fewer connections or messages (0x96, 0x9F).
-  quota_exceeded,   ///< A quota is used up (0x97).
-  server_gone,      ///< The broker closed the connection, is shutting down or busy.
-  protocol_error,   ///< The peer does not speak MQTT, or not this version.
-  silent_peer,      ///< The connection stands but nothing comes through any more.
-  engine_failed,    ///< The MQTT library failed inside.
+  not_authorized,    ///< The broker knows us and says no (0x87): policy missing or not yet active.
+  publish_denied,    ///< The broker's policy forbids a publish to this topic; see `detail`.
+  subscribe_denied,  ///< The broker's policy forbids this subscription; see `detail`.
+  bad_credentials,   ///< The broker refuses user name, password or client id (0x85, 0x86).
+  id_taken_over,     ///< Another connection uses our client id (0x8E).
+  throttled,         ///< The broker asks for fewer connections or messages (0x96, 0x9F).
+  quota_exceeded,    ///< A quota is used up (0x97).
+  server_gone,       ///< The broker closed the connection, is shutting down or busy.
+  protocol_error,    ///< The peer does not speak MQTT, or not this version.
+  silent_peer,       ///< The connection stands but nothing comes through any more.
+  engine_failed,     ///< The MQTT library failed inside.
 };
-inline constexpr std::size_t kVerdicts = 27;
+inline constexpr std::size_t kVerdicts = 29;
 
 [[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
 
@@ -210,11 +213,13 @@ enum class LinkState : std::uint8_t {
 struct ConnectionState {
   LinkState state = LinkState::idle;
   Verdict verdict = Verdict::not_started;  ///< Why not connected; `none` while connected.
-  std::string detail;                      ///< The failure's own words; never a secret.
-  bool session_present = false;            ///< The broker remembered our session.
-  std::uint32_t attempts = 0;              ///< Attempts since last connected.
-  Milliseconds retry_in{0};                ///< While waiting: time to the next attempt.
-  std::string endpoint;                    ///< "host:port".
+  /// The failure's own words; never a secret. While connected: empty, or how the name service had
+  /// failed, so that an address that was good before was used.
+  std::string detail;
+  bool session_present = false;  ///< The broker remembered our session.
+  std::uint32_t attempts = 0;    ///< Attempts since last connected.
+  Milliseconds retry_in{0};      ///< While waiting: time to the next attempt.
+  std::string endpoint;          ///< "host:port".
 };
 
 /// How the storage is.
@@ -227,20 +232,34 @@ enum class StorageHealth : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(StorageHealth health) noexcept;
 
+/// A topic whose messages, or a filter whose subscription, is set aside so that the rest goes on.
+struct Quarantined {
+  Verdict reason = Verdict::publish_denied;  ///< Or subscribe_denied.
+  std::string name;                          ///< The topic, or the filter.
+  bool confirmed = false;                    ///< False: only suspected, and tried alone next.
+  std::uint8_t reason_code = 0;   ///< Of the broker's answer; 0: it ended the connection instead.
+  std::uint32_t hang_ups = 0;     ///< Connections that ended right after it, in a row.
+  Milliseconds since{0};          ///< For so long.
+  Milliseconds next_trial_in{0};  ///< Given a connection then; 0: when there is one.
+};
+
 /// Everything there is to see, at one instant.
 struct DeviceState {
   ConnectionState connection;
   Ledger ledger;
   StorageHealth storage = StorageHealth::ok;
-  std::uint64_t in_flight = 0;                      ///< Sent, not yet PUBACKed.
-  std::uint64_t connects = 0;                       ///< Successful connects in this run.
-  std::uint64_t attempts_total = 0;                 ///< Connection attempts in this run.
-  std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each verdict was given.
-  std::uint64_t sends_repeated = 0;   ///< Sends of a message sent before: possible duplicates.
-  std::uint64_t slow_callbacks = 0;   ///< Application callbacks over the alarm time.
-  std::uint64_t inbound = 0;          ///< Messages received on subscriptions.
-  std::uint64_t inbound_dropped = 0;  ///< Received, but the executor's queue was full.
-  bool recovered_unclean = false;     ///< The last run did not end in order.
+  std::uint64_t in_flight = 0;       ///< Sent, not yet PUBACKed.
+  std::uint64_t connects = 0;        ///< Successful connects in this run.
+  std::uint64_t attempts_total = 0;  ///< Connection attempts in this run.
+  /// How often each verdict was given; dns_failed and dns_timeout also where it did no harm.
+  std::array<std::uint64_t, kVerdicts> verdicts{};
+  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
+  std::vector<Quarantined> quarantine;  ///< What the broker denies, or is suspected to.
+  std::uint64_t parked = 0;             ///< Of the pending: waiting for its topic's next trial.
+  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;            ///< Messages received on subscriptions.
+  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
+  bool recovered_unclean = false;       ///< The last run did not end in order.
 };
 
 }  // namespace holdfast

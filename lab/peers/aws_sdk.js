@@ -2,8 +2,9 @@
 // is joined again, operations queued while disconnected, reconnection with full jitter.
 //
 //   node aws_sdk.js --endpoint HOST --port N --ca FILE --cert FILE --key FILE --client-id ID
-//     --dir DIR
+//     --dir DIR [--rate N] [--backoff-cap SECONDS]
 //
+// --rate: messages a second, 10 by default; 0: none.
 // The SDK is found as node finds modules; tools/peers installs it and starts a copy beside it.
 'use strict';
 const crypto = require('node:crypto');
@@ -15,12 +16,13 @@ const {iot, mqtt5} = require('aws-iot-device-sdk-v2');
 
 // As in peer.h.
 const BACKOFF_FIRST_MS = 1000;
-const BACKOFF_CAP_MS = 8000;
+const BACKOFF_CAP_S = 8;
 const KEEP_ALIVE_S = 30;
 const SESSION_S = 3600;
 const DRAIN_MS = 5000;
 const BACKLOG = 10000;
-const TICK_MS = 100;
+const RATE = 10;
+const TICK_MS = 100; // of the wait at the end
 // The SDK's own figures, written out.
 const CONNACK_MS = 20000;
 const PING_MS = 10000;
@@ -30,7 +32,11 @@ const ACK_S = 20;
 
 const names = ['endpoint', 'port', 'ca', 'cert', 'key', 'client-id', 'dir'];
 const {values: asked} = parseArgs({
-  options: Object.fromEntries(names.map((name) => [name, {type: 'string'}])),
+  options: {
+    ...Object.fromEntries(names.map((name) => [name, {type: 'string'}])),
+    rate: {type: 'string', default: String(RATE)},
+    'backoff-cap': {type: 'string', default: String(BACKOFF_CAP_S)},
+  },
 });
 for (const name of names) {
   if (asked[name] === undefined) {
@@ -56,7 +62,7 @@ function createClient() {
   builder.withOfflineQueueBehavior(mqtt5.ClientOperationQueueBehavior.FailQos0PublishOnDisconnect);
   builder.withRetryJitterMode(mqtt5.RetryJitterType.Full);
   builder.withMinReconnectDelayMs(BACKOFF_FIRST_MS);
-  builder.withMaxReconnectDelayMs(BACKOFF_CAP_MS);
+  builder.withMaxReconnectDelayMs(1000 * Number(asked['backoff-cap']));
   builder.withMinConnectedTimeToResetReconnectDelayMs(STABLE_MS);
   builder.withConnackTimeoutMs(CONNACK_MS);
   builder.withPingTimeoutMs(PING_MS);
@@ -109,13 +115,14 @@ function send(payload) {
 }
 
 let ending = false;
-const timer = setInterval(() => {
+const rate = Number(asked.rate);
+const timer = rate > 0 && setInterval(() => {
   if (waiting >= BACKLOG) return;
   waiting += 1;
   send(JSON.stringify({run, seq}));
   note(seq);
   seq += 1;
-}, TICK_MS);
+}, 1000 / rate);
 
 async function end() {
   if (ending) return;

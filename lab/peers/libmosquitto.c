@@ -3,7 +3,7 @@
 // store.
 //
 //   libmosquitto --endpoint HOST --port N --ca FILE --cert FILE --key FILE --client-id ID --dir DIR
-//     [--again]
+//     [--rate N] [--backoff-cap SECONDS] [--again]
 //
 // --again: the program runs mosquitto_loop_forever in a thread of its own, and calls it again
 // whenever it returns: the library's thread ends for good after what it takes for fatal, such as a
@@ -79,7 +79,7 @@ static struct mosquitto* create(void) {
   if (!client) exit(1);
   mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
   mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, kInFlight);
-  mosquitto_reconnect_delay_set(client, kPeerBackoffFirstSeconds, kPeerBackoffCapSeconds, true);
+  mosquitto_reconnect_delay_set(client, kPeerBackoffFirstSeconds, peer.backoff_cap_seconds, true);
   mosquitto_connect_with_flags_callback_set(client, on_connect);
   mosquitto_subscribe_callback_set(client, on_subscribe);
   mosquitto_disconnect_callback_set(client, on_disconnect);
@@ -100,9 +100,9 @@ static _Bool connect_first(struct mosquitto* client) {
          MOSQ_ERR_SUCCESS) {
     peer_say("connect", mosquitto_strerror(status));
     for (int waited = 0; waited < delay; waited += kPeerTickMs) {
-      if (!peer_tick()) return false;
+      if (!peer_wait(kPeerTickMs)) return false;
     }
-    if (delay < kPeerBackoffCapSeconds * 1000) delay *= 2;
+    if (delay < peer.backoff_cap_seconds * 1000) delay *= 2;
   }
   mosquitto_property_free_all(&session);
   return true;
@@ -153,7 +153,9 @@ int main(int argc, char** argv) {
   } else if (mosquitto_loop_start(client) != MOSQ_ERR_SUCCESS) {
     return 1;
   }
-  while (peer_tick()) publish(client);
+  while (peer_tick(&peer)) {
+    if (peer.rate > 0) publish(client);
+  }
   drain();
   atomic_store(&ending, true);
   mosquitto_disconnect(client);

@@ -3,6 +3,7 @@
 // after a restart.
 //
 //   paho --endpoint HOST --port N --ca FILE --cert FILE --key FILE --client-id ID --dir DIR
+//     [--rate N] [--backoff-cap SECONDS]
 #include <MQTTAsync.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -97,7 +98,7 @@ static void begin_connection(MQTTAsync client) {
   options.cleanstart = 0;
   options.automaticReconnect = 1;
   options.minRetryInterval = kPeerBackoffFirstSeconds;
-  options.maxRetryInterval = kPeerBackoffCapSeconds;
+  options.maxRetryInterval = peer.backoff_cap_seconds;
   options.connectProperties = &properties;
   options.ssl = &tls;
   options.onFailure5 = on_connect_failed;
@@ -114,10 +115,10 @@ static void begin_connection(MQTTAsync client) {
 // double.
 static void connect_again(MQTTAsync client, long* delay_ms, long* waited_ms) {
   if (!atomic_load(&first_failed)) return;
-  *waited_ms += kPeerTickMs;
+  *waited_ms += peer_tick_ms(&peer);
   if (*waited_ms < *delay_ms) return;
   *waited_ms = 0;
-  if (*delay_ms < kPeerBackoffCapSeconds * 1000) *delay_ms *= 2;
+  if (*delay_ms < peer.backoff_cap_seconds * 1000) *delay_ms *= 2;
   atomic_store(&first_failed, false);
   begin_connection(client);
 }
@@ -153,9 +154,9 @@ int main(int argc, char** argv) {
   begin_connection(client);
   long delay_ms = kPeerBackoffFirstSeconds * 1000;
   long waited_ms = 0;
-  while (peer_tick()) {
+  while (peer_tick(&peer)) {
     connect_again(client, &delay_ms, &waited_ms);
-    publish(client);
+    if (peer.rate > 0) publish(client);
   }
   disconnect(client);
   MQTTAsync_destroy(&client);

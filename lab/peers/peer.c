@@ -25,6 +25,8 @@ static void read_options(struct Peer* peer, int argc, char** argv) {
                                            {"key", required_argument, NULL, 'k'},
                                            {"client-id", required_argument, NULL, 'i'},
                                            {"dir", required_argument, NULL, 'd'},
+                                           {"rate", required_argument, NULL, 'r'},
+                                           {"backoff-cap", required_argument, NULL, 'b'},
                                            {"again", no_argument, NULL, 'g'},
                                            {NULL, 0, NULL, 0}};
   int option;
@@ -51,6 +53,12 @@ static void read_options(struct Peer* peer, int argc, char** argv) {
       case 'd':
         peer->dir = optarg;
         break;
+      case 'r':
+        peer->rate = atoi(optarg);
+        break;
+      case 'b':
+        peer->backoff_cap_seconds = atoi(optarg);
+        break;
       case 'g':
         peer->again = 1;
         break;
@@ -61,6 +69,8 @@ static void read_options(struct Peer* peer, int argc, char** argv) {
   if (!peer->endpoint || !peer->client_id || !peer->dir) {
     fail("--endpoint, --client-id and --dir must be given");
   }
+  if (peer->rate < 0 || peer->rate > kPeerRateMost) fail("--rate must be 0 to 1000");
+  if (peer->backoff_cap_seconds < kPeerBackoffFirstSeconds) fail("--backoff-cap must be 1 or more");
 }
 
 static void write_payload(struct Peer* peer) {
@@ -70,6 +80,8 @@ static void write_payload(struct Peer* peer) {
 
 void peer_start(struct Peer* peer, int argc, char** argv) {
   memset(peer, 0, sizeof(*peer));
+  peer->rate = kPeerRate;
+  peer->backoff_cap_seconds = kPeerBackoffCapSeconds;
   read_options(peer, argc, argv);
   snprintf(peer->topic, sizeof(peer->topic), "%s/data", peer->client_id);
   snprintf(peer->filter, sizeof(peer->filter), "%s/cmd/#", peer->client_id);
@@ -90,14 +102,18 @@ void peer_start(struct Peer* peer, int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
 }
 
-_Bool peer_tick(void) {
+_Bool peer_wait(int ms) {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
-  const struct timespec tick = {0, kPeerTickMs * 1000000L};
-  return sigtimedwait(&ends, NULL, &tick) < 0;
+  const struct timespec wait = {ms / 1000, ms % 1000 * 1000000L};
+  return sigtimedwait(&ends, NULL, &wait) < 0;
 }
+
+int peer_tick_ms(const struct Peer* peer) { return peer->rate > 0 ? 1000 / peer->rate : 1000; }
+
+_Bool peer_tick(const struct Peer* peer) { return peer_wait(peer_tick_ms(peer)); }
 
 void peer_note(const struct Peer* peer, unsigned long seq) {
   char line[64];

@@ -38,11 +38,18 @@ inline constexpr std::uint64_t kOutboxMax = 2048 * std::uint64_t{kMiB};  // 64 x
 // Connection.
 inline constexpr std::uint16_t kInFlightMax = 1000;
 inline constexpr std::size_t kSubscriptionsMax = 500;
+inline constexpr std::size_t kQuarantineMax = 32;  // operations set aside; the oldest makes room
 inline constexpr std::size_t kReceiptsMax = 1'000'000;
 inline constexpr std::size_t kFiltersPerSubscribe = 8;  // AWS IoT Core quota
 inline constexpr std::size_t kClientIdMax = 128;        // AWS IoT Core quota
 inline constexpr std::size_t kLookupsAtOnce = 4;        // abandoned name look-ups still running
 inline constexpr std::size_t kErrorDetailMax = 512;     // a failure's own words
+
+// Addresses remembered (transport/address_book.h).
+inline constexpr std::size_t kGoodAddresses = 4;           // of one name and port
+inline constexpr std::size_t kPlaces = 4;                  // names with their port
+inline constexpr std::size_t kFailedAddresses = 64;        // those to be tried last
+inline constexpr std::size_t kAddressFileMax = 16 * kKiB;  // the file that keeps the good ones
 
 // Threads and queues.
 inline constexpr std::size_t kExecutorQueue = 4096;
@@ -63,5 +70,7 @@ static_assert(kSegmentsWanted * std::uint64_t{kSegmentMax} >= kOutboxMax,
 static_assert(kLocalLine >= kPayloadMax / 3 * 4 + kUserPropertiesMax + kTopicMax,
               "the largest payload fits a local line in base64");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
+static_assert(kAddressFileMax >= kPlaces * kGoodAddresses * 400,
+              "a line has a name (253 bytes), a port, an address and a stamp");
 
 }  // namespace holdfast::limits

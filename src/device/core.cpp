@@ -6,15 +6,18 @@
 #include <array>
 #include <cstdio>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
 #include "device/accounts.h"
+#include "device/quarantine.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
+#include "flow/suspicion.h"
 #include "link/supervisor.h"
 
 namespace holdfast::device {
@@ -98,7 +101,7 @@ struct Core::Impl {
   void publish_spill(Publish::Item& item, StoreAppend& append) {
     const LaneIndex lane = item.message.lane;
     const bool movable = on_the_way[lane] == 0;
-    const bool later = movable && sender.may_spill_later(lane);
+    const bool later = movable && sender.may_spill_later(lane, item.message.topic);
     if (later && hold(item.ticket, item.message, true)) return;
     const std::size_t cost = item.message.cost();
     const bool disk = !slow && storage == StorageHealth::ok;
@@ -252,6 +255,12 @@ struct Core::Impl {
     sender.fetched(now, fetched.lane, std::move(fetched.messages), fetched.more);
   }
 
+  void on(StoreFetchedParked& fetched) {
+    const bool found = sender.fetched_parked(now, fetched.topic, std::move(fetched.message));
+    const bool tried = suspicion.trial() && suspicion.trial()->name == fetched.topic;
+    if (!found && tried) suspicion.give_up_trial(now, true);
+  }
+
   void on(const StoreNews& news) {
     for (const auto& [id, reason] : news.dropped) settle(id, false, reason, 0);
     for (const MessageId id : news.superseded) sender.supersede(id);
@@ -268,6 +277,7 @@ struct Core::Impl {
     for (std::size_t i = 0; i < std::min(report.unfetched.size(), config.lanes.size()); ++i) {
       sender.set_stored(static_cast<LaneIndex>(i), report.unfetched[i] > 0);
     }
+    parked_in_store = report.parked;
     if (report.health == storage) return;
     storage = report.health;
     const bool well = storage == StorageHealth::ok;
@@ -301,7 +311,8 @@ struct Core::Impl {
   void on(const EngineFailed& failed) { supervisor.on_failed(now, failed.attempt, failed.failure); }
   void on(const EngineDown& down) {
     if (down.failure.verdict == Verdict::id_taken_over) subscriptions.distrust_sessions();
-    supervisor.on_down(now, down.attempt, down.failure);
+    const bool current = attached && supervisor.is_current(down.attempt);
+    supervisor.on_down(now, down.attempt, current ? blame(down.failure) : down.failure);
   }
 
   void on(const EnginePublished& published) {
@@ -310,6 +321,7 @@ struct Core::Impl {
     if (birth && flow::meaning_of(published.reason_code) == flow::AckMeaning::refused) {
       log(LogLevel::warning, "birth message refused (" + hex(published.reason_code) + ")");
     }
+    hear(published);
     sender.published(now, published.token, published.reason_code, work);
   }
 
@@ -317,14 +329,21 @@ struct Core::Impl {
     if (!answer_of(refused.attempt)) return;
     if (!is_volatile(refused.token) && refused.token > flow::kBirthToken) {
       tell(subscriptions.refused(now, refused.token));
+      if (!subscriptions.outstanding() && trial_of_filter()) suspicion.give_up_trial(now, false);
     } else {
+      const bool tried = sender.trying() && sender.in_flight(refused.token);
+      if (tried) suspicion.give_up_trial(now, false);
       sender.refused(now, refused.token, refused.code, work);
     }
   }
 
   void on(const EngineSubscribed& subscribed) {
     if (!answer_of(subscribed.attempt)) return;
+    const std::vector<flow::OpenOperation> asked = subscriptions.open();
     tell(subscriptions.answered(now, subscribed.token, subscribed.reason_codes));
+    if (suspicion.idle() || subscriptions.outstanding()) return;
+    // Whatever it said, it did not hang up.
+    for (const flow::OpenOperation& o : asked) suspicion.answered(o.operation);
   }
 
   void on(EngineMessage& arrived) {
@@ -349,23 +368,139 @@ struct Core::Impl {
   void tell(const std::vector<flow::Subscriptions::Notice>& notices) {
     for (const auto& notice : notices) {
       const auto delay = std::chrono::duration_cast<Seconds>(notice.retry_in).count();
+      if (is_denial(notice.code, config.mqtt_version)) supervisor.note(Verdict::subscribe_denied);
       log(LogLevel::warning, "subscription '" + notice.filter + "' refused (" + hex(notice.code) +
                                  "); asked for again in " + std::to_string(delay) + " s");
     }
+  }
+
+  // ---- what the server denies ------------------------------------------------------------------
+
+  [[nodiscard]] bool trial_of_filter() const {
+    return suspicion.trial() && suspicion.trial()->kind == flow::Operation::Kind::subscribe;
+  }
+
+  /// The end of the connection as it is shown: something that the server denies, if that is proven.
+  env::Failure blame(env::Failure failure) {
+    std::vector<flow::OpenOperation> open = sender.open(now);
+    for (flow::OpenOperation& o : subscriptions.open()) open.push_back(std::move(o));
+    const auto end = supervisor.up() ? end_of(failure) : flow::Suspicion::End::elsewhere;
+    const auto proven = suspicion.ended(now, end, open);
+    if (!proven) return failure;
+    failure.verdict = proven->verdict();
+    failure.detail = "'" + proven->name + "': the server has hung up on it " +
+                     std::to_string(suspicion.find(*proven)->strikes) + " times";
+    const bool publish = proven->kind == flow::Operation::Kind::publish;
+    if (publish && config.denied_for == Seconds::zero()) sender.refuse_open(work);
+    return failure;
+  }
+
+  /// A PUBACK, for what is suspected or denied.
+  void hear(const EnginePublished& published) {
+    const bool denied = flow::meaning_of(published.reason_code) == flow::AckMeaning::denied;
+    if (suspicion.idle() && !denied) return;
+    const MessagePtr message = sender.in_flight(published.token);
+    if (!message) return;
+    const flow::Operation operation{flow::Operation::Kind::publish, message->topic};
+    if (!denied && message->qos == Qos::at_most_once) return;  // written is not answered
+    if (denied) supervisor.note(operation.verdict());
+    if (!denied || config.denied_for == Seconds::zero()) return suspicion.answered(operation);
+    const bool news = suspicion.denied(now, operation, published.reason_code);
+    if (news) {
+      log(LogLevel::warning, std::string(to_string(operation.verdict())) + ": " +
+                                 std::string(explain(operation.verdict())) + " ('" +
+                                 operation.name + "', reason " + hex(published.reason_code) + ")");
+    }
+    follow_suspicion();
+  }
+
+  /// What is set aside has changed: whoever holds or sends it must know.
+  void follow_suspicion() {
+    if (suspicion.version() == suspicion_seen) return;
+    suspicion_seen = suspicion.version();
+    flow::Names topics = suspicion.names(flow::Operation::Kind::publish);
+    flow::Names filters = suspicion.names(flow::Operation::Kind::subscribe);
+    for (auto& line : changes(filters_aside, filters, "subscription")) {
+      log(LogLevel::info, std::move(line));
+    }
+    for (auto& line : changes(topics_aside, topics, "topic")) log(LogLevel::info, std::move(line));
+    if (filters != filters_aside) subscriptions.set_aside(filters);
+    filters_aside = std::move(filters);
+    if (topics == topics_aside) return;
+    emit(StorePark{{topics.begin(), topics.end()}});
+    sender.park(topics);
+    topics_aside = std::move(topics);
+  }
+
+  void begin_trial() {
+    suspicion.service(now);
+    for (std::string& topic : sender.survived(now)) {
+      const flow::Operation operation{flow::Operation::Kind::publish, std::move(topic)};
+      if (!suspicion.idle()) suspicion.answered(operation);
+    }
+    while (!sender.trying()) {
+      const auto operation = suspicion.next_trial(now);
+      if (!operation) break;
+      if (operation->kind == flow::Operation::Kind::publish) {
+        sender.begin_trial(now, operation->name, patience(*suspicion.find(*operation)), work);
+      } else if (!subscriptions.wants(operation->name)) {
+        suspicion.forget(*operation);
+      }
+    }
+    follow_suspicion();
+  }
+
+  /// How long messages of this topic are kept, if it has been denied for so long.
+  [[nodiscard]] std::optional<Duration> patience(const flow::Suspicion::Case& found) const {
+    const Seconds most = config.denied_for;
+    if (!found.denied || most == Seconds::zero() || now - found.since < most) return std::nullopt;
+    return most;
+  }
+
+  /// SUBSCRIBE or UNSUBSCRIBE: not while something else must be alone.
+  [[nodiscard]] bool may_ask() const {
+    const bool alone = suspicion.careful() || trial_of_filter();
+    const bool busy = sender.in_flight() > 0 || sender.next_survival() != kNever;
+    return !stopping && !(alone && busy) && !sender.trying();
+  }
+
+  std::optional<flow::Subscriptions::Request> next_request() {
+    if (!trial_of_filter()) {
+      return subscriptions.next(now, suspicion.careful() ? 1 : limits::kFiltersPerSubscribe);
+    }
+    if (subscriptions.outstanding()) return std::nullopt;
+    auto request = subscriptions.next_trial(now, suspicion.trial()->name);
+    if (!request) suspicion.give_up_trial(now, true);
+    return request;
+  }
+
+  [[nodiscard]] std::size_t may_send() const {
+    if (stopping) return limits::kInFlightMax;
+    if (trial_of_filter()) return 0;
+    if (!suspicion.careful()) return limits::kInFlightMax;
+    const bool busy = subscriptions.outstanding() || sender.next_survival() != kNever;
+    return busy ? 0 : 1;
   }
 
   // ---- wishes ----------------------------------------------------------------------------------
 
   void on(Subscribe& wish) { subscriptions.add(wish.id, std::move(wish.filter), wish.qos); }
   void on(const Unsubscribe& wish) { subscriptions.remove(wish.id); }
-  void on(const ReconnectNow&) { supervisor.reconnect_now(now); }
-  void on(const Changed& change) { supervisor.changed(now, change.what); }
+  void on(const ReconnectNow&) {
+    suspicion.try_now(now);
+    supervisor.reconnect_now(now);
+  }
+  void on(const Changed& change) {
+    if (change.what == link::Mend::credentials) suspicion.try_now(now);
+    supervisor.changed(now, change.what);
+  }
 
   void on(const Reload& reload) {
     if (stopping) return;
     Config next = *reload.config;
     next.lanes = config.lanes;  // fixed for the life of the process
     config = std::move(next);
+    suspicion.try_now(now);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);
   }
@@ -385,6 +520,7 @@ struct Core::Impl {
   // ---- after every event -----------------------------------------------------------------------
 
   void run() {
+    follow_suspicion();
     apply(work);
     watch_disk();
     decide_leaving();
@@ -406,6 +542,9 @@ struct Core::Impl {
     if (orders.abort) emit(EngineAbort{});
     if (attached && !supervisor.attached()) {
       attached = false;
+      if (suspicion.up()) {
+        static_cast<void>(suspicion.ended(now, flow::Suspicion::End::elsewhere, {}));
+      }
       sender.disconnected();
       subscriptions.disconnected();
     }
@@ -421,10 +560,12 @@ struct Core::Impl {
   void flow_on() {
     if (supervisor.up()) {
       if (!attached) begin_session();
-      if (!stopping) {
-        if (auto request = subscriptions.next(now)) send(*request);
+      if (!stopping) begin_trial();
+      if (may_ask()) {
+        if (auto request = next_request()) send(*request);
       }
-      sender.send(now, work);
+      sender.hold_to(may_send());
+      sender.send(now, work, !subscriptions.outstanding());
     }
     if (supervisor.near() && !stopping) sender.fetch(work);
     apply(work);
@@ -435,6 +576,8 @@ struct Core::Impl {
     last_answer = now;
     sender.connected(up_info.receive_maximum);
     subscriptions.connected(up_info.session_present);
+    suspicion.connected(now);
+    follow_suspicion();
     if (config.birth && !stopping) sender.send_birth(now, birth_message(*config.birth), work);
     apply(work);  // the birth message goes ahead of everything
   }
@@ -462,12 +605,18 @@ struct Core::Impl {
     for (flow::Work::Send& item : done.sends) {
       emit(EnginePublish{supervisor.attempt(), item.token, std::move(item.message)});
     }
+    for (const MessageId id : done.given_back) emit(StoreGiveBack{id});
+    if (done.fetch_parked) {
+      emit(StoreFetchParked{std::move(done.fetch_parked->topic), done.fetch_parked->patience});
+    }
     for (const flow::Work::Fetch& item : done.fetches) {
       emit(StoreFetch{item.lane, item.max_count, item.max_bytes});
     }
     done.settled.clear();
     done.sends.clear();
     done.fetches.clear();
+    done.given_back.clear();
+    done.fetch_parked.reset();
   }
 
   /// When the broker must have answered something: nothing at all heard for two thirds of
@@ -517,7 +666,9 @@ struct Core::Impl {
     if (!slow && !appends_since.empty()) at = std::min(at, appends_since.front().first + kSlowDisk);
     if (supervisor.up()) {
       at = std::min(at, sender.next_wake());
-      if (!stopping) at = std::min(at, subscriptions.next_wake());
+      if (may_ask()) at = std::min(at, subscriptions.next_wake());
+      if (!stopping) at = std::min(at, suspicion.next_wake());
+      if (!stopping && !suspicion.idle()) at = std::min(at, sender.next_survival());
     }
     if (!stopping) return at;
     if (!left) at = std::min(at, drain_until);
@@ -537,6 +688,7 @@ struct Core::Impl {
   link::Supervisor supervisor;
   flow::Sender sender;
   flow::Subscriptions subscriptions;
+  flow::Suspicion suspicion;
   Accounts accounts;
   MessageId last_volatile;
 
@@ -548,6 +700,10 @@ struct Core::Impl {
   BootTime last_answer{};
   std::uint64_t version_given = 0;
   std::uint64_t inbound = 0;
+  std::uint64_t suspicion_seen = 0;
+  flow::Names topics_aside;
+  flow::Names filters_aside;
+  std::uint64_t parked_in_store = 0;
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
   std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
@@ -608,6 +764,9 @@ DeviceState Core::state(BootTime now) const {
   state.verdicts = core.supervisor.verdicts();
   state.sends_repeated = core.sender.sends_repeated();
   state.inbound = core.inbound;
+  state.quarantine =
+      quarantine_of(core.suspicion, core.subscriptions, core.config.mqtt_version, now);
+  state.parked = core.parked_in_store + core.sender.parked();
   HF_CHECK(state.ledger.balanced());
   return state;
 }

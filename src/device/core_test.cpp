@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "device/test_bench.h"
 #include "flow/sender.h"
@@ -191,6 +193,7 @@ TEST(Core, BirthGoesFirstAndIsNotInTheLedger) {
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken) << "at each connect";
 }
 
+// Field lesson 33.
 TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
   Bench bench;
   bench.start();
@@ -224,12 +227,13 @@ TEST(Core, ABirthMessageThatIsPutOffGoesAgainAndARefusedOneIsSaid) {
   bench.run_for(seconds(2));
   EXPECT_EQ(bench.take_all<EnginePublish>().at(0).token, flow::kBirthToken);
   bench.lines();
-  bench.published(flow::kBirthToken, 0x87);
-  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x87)"});
+  bench.published(flow::kBirthToken, 0x90);
+  EXPECT_EQ(bench.lines(), std::vector<std::string>{"birth message refused (0x90)"});
   bench.run_for(seconds(5));
   EXPECT_EQ(bench.count<EnginePublish>(), 0U);
 }
 
+// Field lesson 3.
 TEST(Core, AnUnansweredMessageEndsTheConnectionInTime) {
   Bench bench;
   bench.start();
@@ -347,6 +351,7 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(bench.state().connection.state, LinkState::connected);
 }
 
+// Field lesson 32.
 TEST(Core, AMissingSubackEndsTheConnection) {
   Bench bench;
   bench.start();
@@ -357,6 +362,7 @@ TEST(Core, AMissingSubackEndsTheConnection) {
   EXPECT_EQ(bench.state().connection.verdict, Verdict::silent_peer);
 }
 
+// Field lesson 34.
 TEST(Core, EveryChangeOfTheConnectionIsGiven) {
   Bench bench;
   bench.start();
@@ -460,6 +466,48 @@ Duration stop(Bench& bench, Duration deadline, Duration store_takes, Duration en
   return bench.now - began;
 }
 
+// Whatever the reason, and however many reasons there are: the broker is away for a whole day, a
+// message is published each minute, and half way the outbox is full.
+TEST(Core, ADayWithoutABrokerLogsAtMost200Lines) {
+  std::vector<std::vector<Verdict>> days{{Verdict::tcp_refused}, {Verdict::tcp_timeout}, {}};
+  for (std::size_t i = 0; i < kVerdicts; ++i) days[2].push_back(static_cast<Verdict>(i));
+  for (const std::vector<Verdict>& reasons : days) {
+    Bench bench;
+    SeededRandom random(7);
+    bench.start();
+    bench.up();
+    bench.run_for(minutes(1));
+    std::ignore = bench.lines();
+    bench.down(Verdict::server_gone);
+    std::size_t lines = 0;
+    std::size_t attempts = 0;
+    for (Ticket minute = 1; minute <= 24 * 60; ++minute) {
+      if (minute == 12 * 60) bench.step(StoreReport{bench.state().ledger, StorageHealth::full, {}});
+      for (int second = 0; second < 60; ++second) {
+        bench.run_for(seconds(1));
+        for (const auto& connect : bench.take_all<EngineConnect>()) {
+          ++attempts;
+          const auto reason = static_cast<std::size_t>(random.below(reasons.size()));
+          bench.step(EngineFailed{connect.request->attempt, {reasons[reason], 0, "scripted"}});
+        }
+      }
+      bench.publish(minute);
+      if (minute < 12 * 60) {
+        bench.store(minute, minute);
+      } else {
+        bench.step(StoreAppended{{{minute, 0, 1, RejectReason::outbox_full, true, share(make())}}});
+      }
+      for (const auto& log : bench.take_all<Log>()) lines += log.level <= LogLevel::info ? 1U : 0U;
+      bench.actions.clear();
+      if (HasFatalFailure()) return;
+    }
+    EXPECT_GT(attempts, 100U);
+    EXPECT_GT(lines, 24U) << "it says now and then that it is still offline";
+    EXPECT_LE(lines, 200U) << reasons.size() << " reasons";
+  }
+}
+
+// Field lesson 54.
 TEST(CoreStop, InEveryStateWithinTheDeadline) {
   using Prepare = void (*)(Bench&);
   const std::pair<const char*, Prepare> states[] = {

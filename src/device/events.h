@@ -72,6 +72,12 @@ struct StoreFetched {
   bool more = false;
 };
 
+/// The answer to one StoreFetchParked: null when no message of the topic waits.
+struct StoreFetchedParked {
+  std::string topic;
+  MessagePtr message;
+};
+
 /// What the store decided by itself in a turn; comes behind the turn's other events.
 struct StoreNews {
   std::vector<std::pair<MessageId, DropReason>> dropped;  ///< Settled in the store already.
@@ -84,6 +90,7 @@ struct StoreReport {
   Ledger ledger;
   StorageHealth health = StorageHealth::ok;
   std::vector<std::uint64_t> unfetched;  ///< Per lane.
+  std::uint64_t parked = 0;              ///< As far as they were looked at.
 };
 
 struct EngineUp {
@@ -134,10 +141,10 @@ struct Stop {
 /// Everything handed to the storage thread is on disk and the store is closed.
 struct StoreClosed {};
 
-using Event =
-    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched, StoreNews,
-                 StoreReport, EngineUp, EngineFailed, EngineDown, EnginePublished, EngineRefused,
-                 EngineSubscribed, EngineMessage, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
+using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
+                           StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
+                           EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
+                           EngineMessage, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -158,6 +165,19 @@ struct StoreFetch {
   LaneIndex lane = 0;
   std::size_t max_count = 0;
   std::size_t max_bytes = 0;
+};
+/// Of a topic that is parked, wanted for a trial. What has waited for `patience` is given up.
+struct StoreFetchParked {
+  std::string topic;
+  std::optional<Duration> patience;
+};
+/// From now on these topics, and no others, are parked.
+struct StorePark {
+  std::vector<std::string> topics;
+};
+/// A fetched message of a topic that is parked waits there again.
+struct StoreGiveBack {
+  MessageId id = 0;
 };
 struct StoreSettle {
   MessageId id = 0;
@@ -209,10 +229,10 @@ struct Log {
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
-using Action =
-    std::variant<StoreAppend, StoreFetch, StoreEvict, StoreSettle, StoreClose, EngineConnect,
-                 EnginePublish, EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
-                 GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+using Action = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack,
+                            StoreEvict, StoreSettle, StoreClose, EngineConnect, EnginePublish,
+                            EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
+                            GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

@@ -18,6 +18,7 @@
 
 #include "device/core.h"
 #include "flow/sender.h"
+#include "flow/suspicion.h"
 #include "sim/seeded_random.h"
 
 namespace holdfast::device {
@@ -51,6 +52,20 @@ class ModelStore {
     bool fetched = false;
     bool settled = false;
   };
+  void park(const std::vector<std::string>& topics) { parked_ = {topics.begin(), topics.end()}; }
+  void give_back(MessageId id) {
+    Record& record = records_.at(id);
+    ASSERT_TRUE(record.fetched && !record.settled) << "given back, but not held";
+    record.fetched = false;
+  }
+  StoreFetchedParked fetch_parked(const StoreFetchParked& ask) {
+    for (auto& [id, record] : records_) {
+      if (record.message->topic != ask.topic || record.fetched || record.settled) continue;
+      record.fetched = true;
+      return {ask.topic, record.message};
+    }
+    return {ask.topic, nullptr};
+  }
   MessageId put(StoredMessage message) {
     message.id = ++last_id_;
     const auto shared = std::make_shared<const StoredMessage>(std::move(message));
@@ -77,12 +92,14 @@ class ModelStore {
     }
     soft_.clear();
     for (auto& [id, record] : records_) record.fetched = record.settled = false;
+    parked_.clear();
   }
   StoreFetched fetch(const StoreFetch& ask) {
     StoreFetched answer{ask.lane, {}, false};
     std::size_t bytes = 0;
     for (auto& [id, record] : records_) {
       if (record.message->lane != ask.lane || record.fetched || record.settled) continue;
+      if (parked_.contains(record.message->topic)) continue;
       if (answer.messages.size() == ask.max_count || bytes >= ask.max_bytes) {
         answer.more = true;
         break;
@@ -96,6 +113,7 @@ class ModelStore {
   StoreReport report() const {
     StoreReport report{ledger_, StorageHealth::ok, {0, 0, 0}};
     for (const auto& [id, record] : records_) {
+      if (parked_.contains(record.message->topic)) continue;
       if (!record.fetched && !record.settled) ++report.unfetched.at(record.message->lane);
     }
     return report;
@@ -112,6 +130,7 @@ class ModelStore {
   MessageId last_id_ = 0;
   std::map<MessageId, Record> records_;
   std::vector<StoreSettle> soft_;
+  std::set<std::string> parked_;
   Ledger ledger_;
 };
 
@@ -138,7 +157,8 @@ class World {
       if (random_.below(700) == 0) stop_and_start();
     }
     healed_ = true;
-    advance(minutes(12));  // the longest: a message told to wait, behind a capped back-off
+    // The longest: a topic that waits for its trial, behind a capped back-off.
+    advance(flow::kTrialCap + minutes(12));
     judge();
   }
 
@@ -313,6 +333,9 @@ class World {
   void act(StoreAppend& a) { to_store(std::move(a)); }
   void act(StoreFetch& a) { to_store(a); }
   void act(StoreSettle& a) { to_store(a); }
+  void act(StoreFetchParked& a) { to_store(std::move(a)); }
+  void act(StorePark& a) { to_store(std::move(a)); }
+  void act(StoreGiveBack& a) { to_store(a); }
   void act(StoreEvict&) { FAIL() << "no lane of this world has limits"; }
   void act(StoreClose& a) { to_store(a); }
 
@@ -320,6 +343,7 @@ class World {
     turn_due_ = false;
     StoreAppended appended;
     std::vector<StoreFetch> fetches;
+    std::vector<StoreFetchParked> trials;
     bool close = false;
     for (auto& command : std::exchange(commands_, {})) {
       if (auto* append = std::get_if<StoreAppend>(&command)) {
@@ -334,6 +358,12 @@ class World {
         store_.settle(*settle);
       } else if (const auto* fetch = std::get_if<StoreFetch>(&command)) {
         fetches.push_back(*fetch);
+      } else if (const auto* trial = std::get_if<StoreFetchParked>(&command)) {
+        trials.push_back(*trial);
+      } else if (const auto* park = std::get_if<StorePark>(&command)) {
+        store_.park(park->topics);
+      } else if (const auto* back = std::get_if<StoreGiveBack>(&command)) {
+        store_.give_back(back->id);
       } else {
         close = true;
       }
@@ -341,6 +371,9 @@ class World {
     if (close || !appended.items.empty()) store_.commit();
     const std::uint64_t run = run_;
     if (!appended.items.empty()) deliver(std::move(appended));
+    for (const StoreFetchParked& trial : trials) {
+      if (run == run_ && !close) deliver(store_.fetch_parked(trial));
+    }
     for (const StoreFetch& fetch : fetches) {
       if (run == run_ && !close) deliver(store_.fetch(fetch));
     }
@@ -503,7 +536,9 @@ class World {
   std::map<std::pair<LaneIndex, bool>, std::pair<MessageId, std::set<MessageId>>> first_sent_;
 
   ModelStore store_;
-  std::vector<std::variant<StoreAppend, StoreFetch, StoreSettle, StoreClose>> commands_;
+  std::vector<std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack,
+                           StoreSettle, StoreClose>>
+      commands_;
   bool turn_due_ = false;
 
   env::AttemptId attempt_ = 0;

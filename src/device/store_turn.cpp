@@ -27,6 +27,7 @@ class Turn {
     }
     if (!appended_.items.empty()) commit();
     outbox_.tick();
+    for (StoreFetchParked& fetch : trials_) carry_out(fetch);
     for (const StoreFetch& fetch : fetches_) carry_out(fetch);
     tell_news();
     report();
@@ -53,6 +54,9 @@ class Turn {
     }
   }
   void take(const StoreFetch& fetch) { fetches_.push_back(fetch); }
+  void take(StoreFetchParked& fetch) { trials_.push_back(std::move(fetch)); }
+  void take(StorePark& park) { outbox_.park(std::move(park.topics)); }
+  void take(const StoreGiveBack& back) { outbox_.give_back(back.id); }
   void take(const StoreEvict& evict) { outbox_.evict(evict.lane, evict.count); }
   void take(const StoreClose&) { close_ = true; }
 
@@ -84,9 +88,15 @@ class Turn {
     events_.emplace_back(StoreFetched{fetch.lane, std::move(found.messages), found.more});
   }
 
+  void carry_out(StoreFetchParked& fetch) {
+    MessagePtr found = outbox_.fetch_parked(fetch.topic, fetch.patience);
+    events_.emplace_back(StoreFetchedParked{std::move(fetch.topic), std::move(found)});
+  }
+
   outbox::Outbox& outbox_;
   std::size_t lanes_;
   StoreAppended appended_;
+  std::vector<StoreFetchParked> trials_;
   std::vector<StoreFetch> fetches_;
   bool close_ = false;
   std::vector<Event> events_;
@@ -132,7 +142,7 @@ Opening opening_of(const outbox::RecoveryReport& report) {
 }
 
 StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes) {
-  StoreReport report{outbox.ledger(), outbox.health(), {}};
+  StoreReport report{outbox.ledger(), outbox.health(), {}, outbox.parked()};
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     report.unfetched.push_back(outbox.unfetched(static_cast<LaneIndex>(lane)));
   }

@@ -14,6 +14,8 @@ namespace {
 constexpr Duration kSettle = std::chrono::seconds(2);
 /// A way that was gone is often back at once: an address renewed, a plug put in again.
 constexpr Duration kWayGrace = std::chrono::seconds(1);
+/// Longest wait for a sign of life once the route has moved: a slow mobile network's round trip.
+constexpr Duration kWayProbe = std::chrono::seconds(5);
 
 transport::Target target_of(const env::ConnectRequest& request) {
   return {request.host,
@@ -24,7 +26,8 @@ transport::Target target_of(const env::ConnectRequest& request) {
           request.tls,
           request.resolve_timeout,
           request.connect_timeout,
-          request.silent_after};
+          request.silent_after,
+          request.addresses};
 }
 
 std::string not_mqtt(std::uint8_t first_byte) {
@@ -172,16 +175,35 @@ void Attempt::disconnect() {
 void Attempt::network_changed(env::Resolver& resolver, bool gained) {
   if (state_ == State::opening) {
     if (gained && !connector_->reached()) start(resolver);
+  } else if (bridge_ && bridge_->way() == posix::Way::elsewhere) {
+    probe_way();
   } else if (bridge_ && bridge_->way() != posix::Way::stands) {
     way_timer_.arm_after(kWayGrace, [this] {
       const auto self = shared_from_this();
       const posix::Way way = bridge_->way();
       if (way == posix::Way::stands) return;
+      if (way == posix::Way::elsewhere) return probe_way();
       const bool link = way == posix::Way::link_down;
       end({link ? Verdict::link_down : Verdict::no_route, 0,
            std::string(posix::words_of(way)) + " (" + peer() + ")"});
     });
   }
+}
+
+/// Where a route has moved, what we send may be dropped without a word, by a NAT or a filter that
+/// does not know us there. Whether it is, the peer's answer tells; the usual wait is too long.
+void Attempt::probe_way() {
+  if (state_ != State::up) return;
+  const BootTime asked = clock_.now();
+  bridge_->ping();
+  if (state_ != State::up) return;
+  way_timer_.arm_after(kWayProbe, [this, asked] {
+    const auto self = shared_from_this();
+    if (state_ != State::up || bridge_->last_inbound() > asked) return;
+    end({Verdict::silent_peer, 0,
+         std::string(posix::words_of(posix::Way::elsewhere)) + ", and nothing comes from " +
+             peer() + " any more"});
+  });
 }
 
 void Attempt::abort() {
@@ -233,7 +255,14 @@ void Attempt::on(const Accepted& event) {
   const Seconds server = event.info.server_keep_alive;
   ping_every_ = Duration(server.count() > 0 ? server : request_.keep_alive) * 9 / 10;
   watch_peer();
-  sink_.engine_up(request_.attempt, event.info);
+  connector_->let_in();
+  env::UpInfo info = event.info;
+  if (const env::Failure* why = connector_->unresolved()) {
+    info.despite = env::Failure{
+        why->verdict, 0,
+        "name service failed (" + why->detail + "); used last good address " + description_};
+  }
+  sink_.engine_up(request_.attempt, info);
 }
 
 void Attempt::on(const Refused& event) {
@@ -420,6 +449,7 @@ void Attempt::end(env::Failure failure) {
   if (state_ == State::ended) return;
   const auto self = shared_from_this();
   const bool was_up = state_ == State::up || state_ == State::leaving;
+  if (bridge_) connector_->ended(failure.verdict);
   state_ = State::ended;
   release();
   if (failure.detail.size() > limits::kErrorDetailMax) {

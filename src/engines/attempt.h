@@ -66,6 +66,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   void dispatch();
   void collect();
   void watch_peer();
+  void probe_way();
   [[nodiscard]] std::string peer() const;
   void finish(env::Failure failure);
   void end(env::Failure failure);

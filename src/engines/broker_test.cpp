@@ -226,6 +226,7 @@ TEST_P(WithBroker, TheSecondOfTheSameIdTakesOver) {
 }
 
 // The network is a part of this machine: the same for all versions and ways.
+// Field lessons 6 and 12.
 TEST(NetworkOfTheEngine, AConnectionWhoseLinkGoesDownSoonEndsAndTheNextOneComesUp) {
   if (!RealBroker::available()) GTEST_SKIP() << "mosquitto is not installed";
   const EngineUnderTest tested = engines_under_test().front();

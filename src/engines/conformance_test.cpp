@@ -550,6 +550,7 @@ TEST_P(Conformance, DisconnectFromAPeerThatDoesNotReadIsCutByAbort) {
   harness.run_for(milliseconds(50));
 }
 
+// Field lessons 2 and 6.
 TEST_P(Conformance, ASilentPeerIsNoticedInTimeWhenIdle) {
   ScriptedPeer peer([](PeerConnection& client) {
     welcome(client);
@@ -625,6 +626,7 @@ TEST_P(Conformance, PingsFitBetweenPacketsUnderLoad) {
   sink.on_event = nullptr;
 }
 
+// Field lesson 27.
 TEST_P(Conformance, APeerThatStopsReadingIsFoundAndCostsBoundedMemory) {
   ScriptedPeer peer([](PeerConnection& client) {
     welcome(client);

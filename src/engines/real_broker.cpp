@@ -1,26 +1,15 @@
 #include "engines/real_broker.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <chrono>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <vector>
-
-#include "posix/unique_fd.h"
 
 namespace holdfast::engines::test {
 namespace {
@@ -75,30 +64,6 @@ void write_pem(const std::filesystem::path& path, X509* certificate, EVP_PKEY* k
   require(done == 1, "PEM_write");
 }
 
-std::uint16_t free_port() {
-  const posix::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  require(bind(fd.get(), generic, size) == 0 && getsockname(fd.get(), generic, &size) == 0,
-          "free port");
-  return ntohs(address.sin_port);
-}
-
-std::string find_mosquitto() {
-  std::string path = "/usr/sbin:/usr/local/sbin";
-  if (const char* value = std::getenv("PATH")) path += std::string(":") + value;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find(':', at), path.size());
-    std::string candidate = path.substr(at, end - at) + "/mosquitto";
-    if (access(candidate.c_str(), X_OK) == 0) return candidate;
-    at = end + 1;
-  }
-  return {};
-}
-
 }  // namespace
 
 void make_pki(const std::filesystem::path& directory) {
@@ -114,12 +79,10 @@ void make_pki(const std::filesystem::path& directory) {
   }
 }
 
-bool RealBroker::available() { return !find_mosquitto().empty(); }
+bool RealBroker::available() { return !find_program("mosquitto").empty(); }
 
-RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
-  std::string name = (std::filesystem::temp_directory_path() / "broker-XXXXXX").string();
-  require(mkdtemp(name.data()) != nullptr, "mkdtemp");
-  directory_ = name;
+RealBroker::RealBroker(Way way, const std::string& address)
+    : directory_(make_directory()), way_(way), port_(free_port()) {
   std::ofstream conf(directory_ / "mosquitto.conf");
   // Started as root it would change to a user that cannot read the directory.
   if (geteuid() == 0) conf << "user root\n";
@@ -127,9 +90,9 @@ RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
     // Version 2.0.11 does not start without a listener of the other kind, and knows addresses of
     // its libwebsockets in this domain only.
     conf << "listener 0 " << (directory_ / "broker.sock").string() << "\n";
-    conf << "listener " << port_ << " 127.0.0.1\nsocket_domain ipv4\nprotocol websockets\n";
+    conf << "listener " << port_ << ' ' << address << "\nsocket_domain ipv4\nprotocol websockets\n";
   } else {
-    conf << "listener " << port_ << " 127.0.0.1\n";
+    conf << "listener " << port_ << ' ' << address << "\n";
   }
   conf << "allow_anonymous true\npersistence false\nlog_dest stderr\nset_tcp_nodelay true\n"
        << "max_inflight_messages 1000\nmax_queued_messages 0\n";
@@ -145,36 +108,9 @@ RealBroker::RealBroker(Way way) : way_(way), port_(free_port()) {
 }
 
 void RealBroker::start() {
-  std::array<int, 2> ends{};
-  require(pipe2(ends.data(), O_CLOEXEC) == 0, "pipe2");
-  const posix::UniqueFd output(ends[0]);
-  posix::UniqueFd input(ends[1]);
-  std::string program = find_mosquitto();
-  std::string option = "-c";
-  std::string conf = (directory_ / "mosquitto.conf").string();
-  std::array<char*, 4> arguments{program.data(), option.data(), conf.data(), nullptr};
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
-  const int failed =
-      posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  require(failed == 0, "posix_spawn");
-  input.reset();
-  std::string log;
-  std::array<char, 512> chunk{};
-  while (log.find(" running") == std::string::npos) {
-    const ssize_t count = read(output.get(), chunk.data(), chunk.size());
-    if (count <= 0) throw std::runtime_error("mosquitto: " + log);
-    log.append(chunk.data(), static_cast<std::size_t>(count));
-  }
-}
-
-void RealBroker::kill() {
-  if (pid_ <= 0) return;
-  ::kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  process_.start({find_program("mosquitto"), "-c", (directory_ / "mosquitto.conf").string()}, {},
+                 directory_ / "output");
+  process_.wait_for(" running", std::chrono::seconds(20));
 }
 
 RealBroker::~RealBroker() {

@@ -1,12 +1,12 @@
-// A real mosquitto on 127.0.0.1 with its own directory and, if asked, its own CA. Test code only.
+// A real mosquitto, on 127.0.0.1 if not told otherwise, with its own directory and, if asked, its
+// own CA. Test code only.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "engines/real_process.h"
 #include "holdfast/config.h"
 
 namespace holdfast::engines::test {
@@ -24,22 +24,24 @@ class RealBroker {
   [[nodiscard]] static bool available();
 
   /// Starts it and waits until it says that it runs. With TLS it demands client certificates.
-  explicit RealBroker(Way way);
+  explicit RealBroker(Way way, const std::string& address = "127.0.0.1");
   ~RealBroker();
   RealBroker(const RealBroker&) = delete;
   RealBroker& operator=(const RealBroker&) = delete;
 
-  void kill();
+  void kill() { process_.kill(); }
+  /// Again after kill(), on the same port; it has forgotten all sessions.
+  void start();
+  [[nodiscard]] pid_t pid() const { return process_.pid(); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] TlsConfig tls() const;
   [[nodiscard]] Transport transport() const;
 
  private:
-  void start();
   std::filesystem::path directory_;
   Way way_ = Way::plain;
   std::uint16_t port_ = 0;
-  pid_t pid_ = -1;
+  RealProcess process_;
 };
 
 }  // namespace holdfast::engines::test

@@ -18,6 +18,7 @@
 
 #include "base/message.h"
 #include "base/time.h"
+#include "env/address_book.h"
 #include "holdfast/config.h"
 #include "holdfast/types.h"
 
@@ -64,6 +65,7 @@ struct ConnectRequest {
   Duration connect_timeout{};  ///< TCP, and again TLS.
   Duration connack_timeout{};
   Duration silent_after{};  ///< End a connection with `silent_peer` when nothing came so long.
+  AddressBook* addresses = nullptr;  ///< Told what becomes of each address, and asked; or none.
 };
 
 /// What the broker granted.
@@ -74,6 +76,8 @@ struct UpInfo {
   Seconds server_keep_alive{0};           ///< 0: ours is used.
   bool retain_available = true;
   Qos maximum_qos = Qos::at_least_once;
+  /// The name service failed so, and an address that had been good before was used instead.
+  std::optional<Failure> despite = std::nullopt;
 };
 
 struct FilterRequest {
@@ -109,8 +113,9 @@ class Engine {
   /// peer closes; the core bounds the wait with abort().
   virtual void disconnect() = 0;
   /// Links, addresses or routes are no longer what they were. A connection whose own way is gone
-  /// soon ends, with link_down or no_route; an attempt that has not reached its peer yet begins
-  /// anew if a way may have been `gained`.
+  /// soon ends, with link_down or no_route; one whose route has moved asks its peer for a sign of
+  /// life and ends with silent_peer without one; an attempt that has not reached its peer yet
+  /// begins anew if a way may have been `gained`.
   virtual void network_changed(bool gained) = 0;
   /// Ends everything at once without a report. Never blocks. Harmless when nothing runs.
   virtual void abort() = 0;

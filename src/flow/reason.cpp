@@ -11,7 +11,9 @@ AckMeaning meaning_of(std::uint8_t puback_code) noexcept {
     case 0x91:  // packet identifier in use
     case 0x97:  // quota exceeded
       return AckMeaning::retry;
-    default:  // 0x87 not authorized, 0x90 topic invalid, 0x99 payload invalid, 0x9B QoS, unknown
+    case 0x87:  // not authorized
+      return AckMeaning::denied;
+    default:  // 0x90 topic invalid, 0x99 payload invalid, 0x9B QoS, unknown
       return AckMeaning::refused;
   }
 }

@@ -10,6 +10,7 @@ namespace holdfast::flow {
 enum class AckMeaning : std::uint8_t {
   delivered,  ///< The broker has it (0x10: and nobody was listening).
   retry,      ///< Not now: a quota, or a trouble of the broker's own. It stays ours.
+  denied,     ///< Not by this policy, which may change.
   refused,    ///< Never: repeating this message as it is cannot help.
 };
 

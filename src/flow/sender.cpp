@@ -37,6 +37,7 @@ void Sender::reconfigure(const Config& config) {
   messages_.set_rate(config.messages_per_second);
   bytes_.set_rate(config.bytes_per_second);
   window_ = std::max<std::size_t>(std::min(max_in_flight_, server_window_), 1);
+  keep_denied_ = config.denied_for > Seconds::zero();
 }
 
 // ---- messages in --------------------------------------------------------------------------------
@@ -52,13 +53,21 @@ bool Sender::add_volatile(BootTime now, MessagePtr message, Work& work) {
   // One message is always taken, so that a small limit cannot make a lane unusable.
   const std::size_t taken = volatile_bytes_ + leaving_bytes_;
   if (taken > 0 && taken + cost > limit) return false;
+  Entry entry{std::move(message), now};
+  // Nobody knows when a parked topic is released: it must leave room for the others.
+  const bool parked = !entry.message->spill && is_parked(entry);
+  if (parked && parked_bytes_ > 0 && parked_bytes_ + cost > limit / 4) return false;
   volatile_bytes_ += cost;
   ++volatile_held_;
-  Entry entry{std::move(message), now};
   Lane& lane = lanes_[entry.message->lane];
   if (entry.message->spill) {
     ++lane.spill_held;
     entry.after = last_stored_;
+  }
+  if (parked) {
+    parked_bytes_ += cost;
+    lane.parked_memory.push_back(std::move(entry));
+    return true;
   }
   queue_of(lane, *entry.message).push_back(std::move(entry));
   return true;
@@ -69,9 +78,10 @@ std::deque<Sender::Entry>& Sender::queue_of(Lane& lane, const StoredMessage& mes
   return message.spill ? lane.spill : lane.memory;
 }
 
-bool Sender::may_spill_later(LaneIndex index) const {
+bool Sender::may_spill_later(LaneIndex index, const std::string& topic) const {
   HF_CHECK(index < lane_count_);
   const Lane& lane = lanes_[index];
+  if (lane.spill_held == 0 && parked_topics_.contains(topic)) return false;
   return lane.spill_held > 0 || (!lane.stored && !lane.fetching && lane.durable_bytes == 0);
 }
 
@@ -80,7 +90,11 @@ std::vector<MessagePtr> Sender::take_spill(BootTime since) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     Lane& lane = lanes_[i];
     // The first decides: what came later has waited less, but would be written soon after.
-    if (lane.spill.empty() || lane.spill.front().since > since) continue;
+    const auto due = [&](const std::deque<Entry>& queue) {
+      return !queue.empty() && queue.front().since <= since;
+    };
+    if (!due(lane.spill) && !due(lane.parked_spill)) continue;
+    for (Entry& entry : std::exchange(lane.parked_spill, {})) take_back(entry);
     if (lane.leaving == 0) lane.moved = 0;
     lane.leaving += lane.spill.size();
     for (Entry& entry : std::exchange(lane.spill, {})) {
@@ -131,7 +145,9 @@ void Sender::return_spill(BootTime now) {
 BootTime Sender::oldest_spill() const {
   BootTime oldest = kNever;
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    if (!lanes_[i].spill.empty()) oldest = std::min(oldest, lanes_[i].spill.front().since);
+    for (const auto* queue : {&lanes_[i].spill, &lanes_[i].parked_spill}) {
+      if (!queue->empty()) oldest = std::min(oldest, queue->front().since);
+    }
   }
   return oldest;
 }
@@ -157,13 +173,8 @@ void Sender::fetched(BootTime now, LaneIndex index, std::vector<MessagePtr> mess
   lane.asked_bytes = 0;
   lane.stored = more;
   for (MessagePtr& message : messages) {
-    // In pairs with the outbox: each message once, in the order of acceptance.
     HF_CHECK(message && !is_volatile(message->id) && message->lane == index);
-    HF_CHECK(message->id > lane.last_fetched);
-    lane.last_fetched = message->id;
-    lane.durable_bytes += message->cost();
-    ++durable_held_;
-    lane.durable.push_back({std::move(message), now});
+    insert({std::move(message), now});
   }
 }
 
@@ -205,6 +216,12 @@ void Sender::disconnected() {
   flight_.clear();
   by_token_.clear();
   birth_.reset();
+  written_.clear();
+  trial_topic_.clear();
+  trial_token_ = 0;
+  trial_written_ = false;
+  if (trial_ && trial_->message->id != kBirthToken) entries.push_back(std::move(*trial_));
+  trial_.reset();
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a.message->id > b.message->id; });
   for (Entry& entry : entries) put_back(std::move(entry));
@@ -212,7 +229,10 @@ void Sender::disconnected() {
 
 void Sender::send_birth(BootTime now, MessagePtr message, Work& work) {
   HF_CHECK(connected_ && !by_token_.contains(kBirthToken));
-  transmit(now, kBirthToken, {std::move(message), now}, work);
+  Entry birth{std::move(message), now};
+  if (!is_parked(birth)) return transmit(now, kBirthToken, std::move(birth), work);
+  birth_ = std::move(birth);
+  birth_at_ = now;
 }
 
 std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
@@ -221,6 +241,11 @@ std::optional<Sender::Entry> Sender::take_answered(env::Token token) {
   Entry entry = std::move(found->second->entry);
   flight_.erase(found->second);
   by_token_.erase(found);
+  if (token == trial_token_) {
+    trial_token_ = 0;
+    trial_written_ = entry.message->qos == Qos::at_most_once;
+    if (!trial_written_) trial_topic_.clear();
+  }
   return entry;
 }
 
@@ -235,6 +260,9 @@ void Sender::published(BootTime now, env::Token token, std::uint8_t code, Work& 
       return settle(*entry, true, DropReason::refused, code, work);
     case AckMeaning::retry:
       return delay(now, std::move(*entry));
+    case AckMeaning::denied:
+      if (keep_denied_ && is_parked(*entry)) return set_aside(std::move(*entry), work);
+      [[fallthrough]];
     case AckMeaning::refused:
       return settle(*entry, false, DropReason::refused, code, work);
   }
@@ -257,10 +285,17 @@ void Sender::refused(BootTime now, env::Token token, Errc code, Work& work) {
 
 // ---- what next ----------------------------------------------------------------------------------
 
-void Sender::send(BootTime now, Work& work) {
+void Sender::send(BootTime now, Work& work, bool alone) {
   release_delayed(now);
-  while (connected_ && flight_.size() < window_ && pace_at() <= now) {
-    if (birth_ && birth_at_ <= now && !volatile_only_) {
+  if (trial_ && alone && connected_ && flight_.empty() && written_.empty() && !volatile_only_) {
+    trial_token_ = trial_->message->id;
+    Entry entry = std::move(*trial_);
+    trial_.reset();
+    transmit(now, trial_token_, std::move(entry), work);
+  }
+  if (trying()) return;
+  while (connected_ && flight_.size() < room() && pace_at() <= now) {
+    if (birth_ && birth_at_ <= now && !volatile_only_ && !is_parked(*birth_)) {
       Entry birth = std::move(*birth_);
       birth_.reset();
       transmit(now, kBirthToken, std::move(birth), work);
@@ -285,6 +320,10 @@ void Sender::transmit(BootTime now, env::Token token, Entry entry, Work& work) {
   messages_.sent(now, 1);
   bytes_.sent(now, wire_bytes(*entry.message));
   work.sends.push_back({token, entry.message});
+  if (entry.message->qos == Qos::at_most_once) {
+    if (written_.size() == kWrittenMost) written_.pop_front();
+    written_.push_back({{Operation::Kind::publish, entry.message->topic}, now});
+  }
   flight_.push_back({token, now, std::move(entry)});
   const bool added = by_token_.emplace(token, std::prev(flight_.end())).second;
   HF_CHECK(added && by_token_.size() == flight_.size());
@@ -321,8 +360,14 @@ void Sender::overtake(Flight::iterator delivered) {
   };
   for (auto it = flight_.begin(); it != delivered; ++it) pass(it->entry);
   for (auto& [at, entry] : delayed_) pass(entry);
+  for (auto& [id, before] : sent_before_) {
+    const bool passed = before.retained == later.message->topic && later.turn > before.turn;
+    before.gave_way = before.gave_way || passed;
+  }
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    for (auto* queue : {&lanes_[i].durable, &lanes_[i].memory, &lanes_[i].spill}) {
+    Lane& lane = lanes_[i];
+    for (auto* queue :
+         {&lane.durable, &lane.memory, &lane.spill, &lane.parked_memory, &lane.parked_spill}) {
       for (Entry& entry : *queue) {
         if (entry.turn == 0) break;
         pass(entry);
@@ -336,6 +381,12 @@ std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     while (std::deque<Entry>* queue = pick_from(lanes_[i])) {
       const auto reason = useless(queue->front(), now);
+      if (!reason && is_parked(queue->front())) {
+        Entry entry = std::move(queue->front());
+        queue->pop_front();
+        set_aside(std::move(entry), work);
+        continue;
+      }
       if (!reason) {
         lanes_[i].memory_next = queue != &lanes_[i].memory;
         return queue;
@@ -398,7 +449,8 @@ void Sender::fetch(Work& work) {
 void Sender::drop_volatile(Work& work) {
   HF_CHECK(!connected_ && flight_.empty());
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    for (auto* queue : {&lanes_[i].memory, &lanes_[i].spill}) {
+    Lane& lane = lanes_[i];
+    for (auto* queue : {&lane.memory, &lane.spill, &lane.parked_memory, &lane.parked_spill}) {
       for (const Entry& entry : *queue) settle(entry, false, DropReason::volatile_lost, 0, work);
       queue->clear();
     }
@@ -411,14 +463,16 @@ void Sender::drop_volatile(Work& work) {
       ++it;
     }
   }
+  parked_bytes_ = 0;
   HF_CHECK(volatile_held_ == 0 && volatile_bytes_ == 0);
 }
 
 BootTime Sender::next_wake() const {
   if (!connected_) return kNever;
   BootTime at = delayed_.empty() ? kNever : delayed_.begin()->first;
-  if (flight_.size() >= window_) return at;
-  if (birth_ && !volatile_only_) at = std::min(at, std::max(birth_at_, pace_at()));
+  if (flight_.size() >= room() || trying()) return at;
+  if (birth_ && !volatile_only_ && !is_parked(*birth_))
+    at = std::min(at, std::max(birth_at_, pace_at()));
   if (sendable()) at = std::min(at, pace_at());
   return at;
 }
@@ -510,10 +564,12 @@ void Sender::settle(const Entry& entry, bool delivered, DropReason reason, std::
 
 void Sender::purge_expired(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
-    for (auto* queue : {&lanes_[i].memory, &lanes_[i].spill}) {
+    Lane& lane = lanes_[i];
+    for (auto* queue : {&lane.memory, &lane.spill, &lane.parked_memory, &lane.parked_spill}) {
       std::erase_if(*queue, [&](const Entry& entry) {
         if (entry.turn != 0 || now < entry.message->give_up) return false;
         settle(entry, false, DropReason::expired, 0, work);
+        if (queue == &lane.parked_memory) parked_bytes_ -= entry.message->cost();
         return true;
       });
     }

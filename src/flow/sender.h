@@ -9,6 +9,9 @@
 //           in RAM that may be moved to disk (spill) takes its place among the durable ones: behind
 //           those that were on disk when it came, before later ones. Only a device that stops sends
 //           it ahead of what is safe on disk.
+// Parked:   messages on some topics are not sent: durable ones go back to the outbox, which passes
+//           over them; volatile ones stand aside here. When the topic is released they go before
+//           all that is newer and was not sent. A trial sends one of them, alone.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
 // Retained: a repeat never takes the place of a later message of its topic that was delivered, or
@@ -27,6 +30,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -36,6 +40,7 @@
 #include "base/time.h"
 #include "env/engine.h"
 #include "flow/pacer.h"
+#include "flow/suspicion.h"
 #include "holdfast/config.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
@@ -51,6 +56,8 @@ inline constexpr std::size_t kReadyWindows = 4;
 inline constexpr std::size_t kReadyMin = 32;
 /// A read-ahead with less room than this waits, so that a full budget isn't refilled one by one.
 inline constexpr std::size_t kFetchMin = 4 * limits::kKiB;
+/// So many QoS 0 messages are remembered for kSoon, in case the server hangs up on one.
+inline constexpr std::size_t kWrittenMost = 64;
 /// Looking for expired volatile messages to make room costs a scan: not more often than this.
 inline constexpr Duration kPurgeGap = std::chrono::seconds(1);
 
@@ -78,8 +85,16 @@ struct Work {
     std::size_t max_count = 0;
     std::size_t max_bytes = 0;
   };
+  /// The oldest message of a topic that is parked is wanted, for a trial. Those that have waited
+  /// for `patience` are to be given up.
+  struct FetchParked {
+    std::string topic;
+    std::optional<Duration> patience;
+  };
   std::vector<Send> sends;
   std::vector<Fetch> fetches;
+  std::optional<FetchParked> fetch_parked;
+  std::vector<MessageId> given_back;  ///< Fetched, and parked in the outbox again.
   std::vector<Settlement> settled;
 };
 
@@ -97,7 +112,7 @@ class Sender {
   [[nodiscard]] bool add_volatile(BootTime now, MessagePtr message, Work& work);
   /// Whether a spill message of this lane may wait in RAM: not behind others on disk, unless an
   /// older one is still in RAM, which would reach the disk behind it.
-  [[nodiscard]] bool may_spill_later(LaneIndex index) const;
+  [[nodiscard]] bool may_spill_later(LaneIndex index, const std::string& topic) const;
   /// Takes back the spill messages that were given to flow before `since` and are not on the way,
   /// oldest first, by lane. They stand in RAM's budget until spill_left().
   [[nodiscard]] std::vector<MessagePtr> take_spill(BootTime since);
@@ -124,16 +139,47 @@ class Sender {
   /// A newer message has taken this one's place: it is given up unless it is on the way.
   void supersede(MessageId id);
 
+  // ---- parked topics ---------------------------------------------------------------------------
+
+  /// From now on these topics, and no others, are parked. The outbox must know before it gets back
+  /// what was fetched, and begins again with what is released.
+  void park(Names topics);
+  /// One message of this parked topic is to be sent, with nothing else unanswered. First the
+  /// outbox is asked. Parked ones in RAM that have waited for `patience` are given up.
+  void begin_trial(BootTime now, std::string topic, std::optional<Duration> patience, Work& work);
+  /// The outbox's answer. False: there is nothing that could be sent.
+  [[nodiscard]] bool fetched_parked(BootTime now, const std::string& topic, MessagePtr message);
+  /// A message for a trial is ready, on the way, or written and has not survived yet: nothing else
+  /// is sent meanwhile.
+  [[nodiscard]] bool trying() const {
+    return !volatile_only_ && (trial_.has_value() || trial_token_ != 0 || trial_written_);
+  }
+  /// Never more than so many unanswered from now on; 0: send nothing but what is tried.
+  void hold_to(std::size_t most) { most_ = most; }
+  /// Gives up all in flight as refused: the server has shown that it will not have it.
+  void refuse_open(Work& work);
+  /// All that a server could hang up on: in flight, or written lately without an answer to come.
+  [[nodiscard]] std::vector<OpenOperation> open(BootTime now) const;
+  /// The topics of what was written, with no answer to come, and has not ended the connection.
+  [[nodiscard]] std::vector<std::string> survived(BootTime now);
+  /// When the next one has survived; kNever without any.
+  [[nodiscard]] BootTime next_survival() const {
+    return written_.empty() ? kNever : written_.front().since + kSoon;
+  }
+  /// What has this token and is in flight; null for others.
+  [[nodiscard]] MessagePtr in_flight(env::Token token) const;
+
   // ---- the connection --------------------------------------------------------------------------
 
   void connected(std::uint16_t server_receive_maximum);
   /// Everything in flight goes back to the front of its lane. Harmless when not connected.
   void disconnected();
   /// Publishes the birth message ahead of everything; it is no message of the ledger. Put off by
-  /// the broker or the engine, it goes again as any other.
+  /// the broker or the engine, it goes again as any other; on a parked topic it waits.
   void send_birth(BootTime now, MessagePtr message, Work& work);
 
-  /// PUBACK, or written for QoS 0. Unknown tokens are ignored.
+  /// PUBACK, or written for QoS 0. Unknown tokens are ignored. What is denied is parked (its topic
+  /// is, by now), or dropped if denied messages are not kept at all.
   void published(BootTime now, env::Token token, std::uint8_t code, Work& work);
   /// The engine did not take it. If the code speaks of the message (too large, unsupported, …) it
   /// is dropped; if it speaks of the engine (closed, full, io, …) it is tried again later.
@@ -141,8 +187,9 @@ class Sender {
 
   // ---- what next -------------------------------------------------------------------------------
 
-  /// Sends what lanes, window and pacing allow.
-  void send(BootTime now, Work& work);
+  /// Sends what lanes, window and pacing allow. `alone`: nothing else is unanswered; only then does
+  /// a trial begin.
+  void send(BootTime now, Work& work, bool alone = true);
   /// Asks for what should be read ahead.
   void fetch(Work& work);
   /// Sends nothing but volatile messages from now on: the durable ones are safe where they are.
@@ -165,6 +212,8 @@ class Sender {
   [[nodiscard]] std::size_t volatile_bytes() const { return volatile_bytes_; }
   [[nodiscard]] std::size_t durable_bytes() const;
   [[nodiscard]] std::uint64_t sends_repeated() const { return sends_repeated_; }
+  /// Volatile messages on parked topics.
+  [[nodiscard]] std::uint64_t parked() const;
 
  private:
   struct Entry {
@@ -184,6 +233,8 @@ class Sender {
     std::deque<Entry> durable;
     std::deque<Entry> memory;
     std::deque<Entry> spill;
+    std::deque<Entry> parked_memory;  ///< Oldest first, as the others.
+    std::deque<Entry> parked_spill;
     bool memory_next = false;       ///< Whose turn it is.
     bool stored = false;            ///< The outbox has more.
     bool fetching = false;          ///< One question at a time.
@@ -199,6 +250,14 @@ class Sender {
   [[nodiscard]] std::deque<Entry>* pick(BootTime now, Work& work);
   [[nodiscard]] std::deque<Entry>* pick_from(Lane& lane);
   [[nodiscard]] bool spill_is_next(const Lane& lane) const;
+  [[nodiscard]] bool is_parked(const Entry& entry) const {
+    return !parked_topics_.empty() && parked_topics_.contains(entry.message->topic);
+  }
+  [[nodiscard]] std::size_t room() const { return std::min(window_, most_); }
+  void set_aside(Entry entry, Work& work);
+  void take_back(Entry& entry);
+  void insert(Entry entry);
+  [[nodiscard]] bool take_parked(const std::string& topic);
   [[nodiscard]] std::optional<DropReason> useless(const Entry& entry, BootTime now) const;
   [[nodiscard]] static std::deque<Entry>& queue_of(Lane& lane, const StoredMessage& message);
   [[nodiscard]] BootTime pace_at() const;
@@ -223,6 +282,7 @@ class Sender {
   std::size_t lane_count_;
   std::array<Lane, limits::kLanesMax> lanes_;
   std::uint16_t max_in_flight_ = 1;
+  bool keep_denied_ = true;
   std::size_t memory_ = 0;
   Pacer messages_{0};
   Pacer bytes_{0};
@@ -234,8 +294,23 @@ class Sender {
   Flight flight_;  ///< In the order of sending, so that the oldest is at the front.
   std::unordered_map<env::Token, Flight::iterator> by_token_;
   std::multimap<BootTime, Entry> delayed_;
-  std::optional<Entry> birth_;  ///< Put off until ...
-  BootTime birth_at_ = kNever;  ///< ... then.
+  Names parked_topics_;
+  std::size_t most_ = limits::kInFlightMax;
+  std::size_t parked_bytes_ = 0;  ///< Of parked memory messages.
+  std::string trial_topic_;       ///< Asked for; empty: no trial.
+  std::optional<Entry> trial_;    ///< Ready.
+  env::Token trial_token_ = 0;    ///< On the way.
+  bool trial_written_ = false;    ///< QoS 0.
+  /// Given back to the outbox after it was sent: its next send is a repeat.
+  struct SentBefore {
+    std::uint64_t turn = 0;
+    bool gave_way = false;
+    std::string retained;  ///< Its topic, if it is to be retained.
+  };
+  std::map<MessageId, SentBefore> sent_before_;
+  std::deque<OpenOperation> written_;  ///< QoS 0, by this connection; the last kWrittenMost.
+  std::optional<Entry> birth_;         ///< Put off until ...
+  BootTime birth_at_ = kNever;         ///< ... then.
   std::uint64_t last_turn_ = 0;
   std::unordered_set<MessageId> superseded_;  ///< Held here, durable.
   MessageId last_stored_ = 0;

@@ -191,6 +191,7 @@ TEST(Sender, MeaningOfEveryCode) {
   for (unsigned code = 0; code < 256; ++code) {
     const auto byte = static_cast<std::uint8_t>(code);
     AckMeaning expected = code < 0x80 ? AckMeaning::delivered : AckMeaning::refused;
+    if (code == 0x87) expected = AckMeaning::denied;
     if (code == 0x80 || code == 0x83 || code == 0x91 || code == 0x97) expected = AckMeaning::retry;
     EXPECT_EQ(meaning_of(byte), expected) << code;
   }
@@ -225,7 +226,7 @@ TEST(Sender, QuotaMeansLaterWithoutHoldingUpTheLane) {
 
 TEST(Sender, RefusalsEndAMessageAndAreNamed) {
   Bench bench;
-  const std::uint8_t codes[] = {0x87, 0x90, 0x99, 0x9B, 0xFF};
+  const std::uint8_t codes[] = {0x8F, 0x90, 0x99, 0x9B, 0xFF};
   for (MessageId id = 1; id <= 5; ++id) bench.store(id);
   bench.sender.connected(100);
   bench.pump();
@@ -307,6 +308,7 @@ TEST(Sender, NoTimerWhenNothingWaits) {
   EXPECT_EQ(bench.sender.next_wake(), kNever);
 }
 
+// Field lesson 26.
 TEST(Sender, VolatileMessagesAreBoundedAndExpire) {
   Config config = make_config();
   config.limits.memory = 64 * 1024;
@@ -361,6 +363,7 @@ TEST(Sender, WhatMayHaveArrivedIsNeverCalledExpired) {
   EXPECT_TRUE(bench.settled.empty());
 }
 
+// Field lesson 26.
 TEST(Sender, ReadAheadStaysWithinItsMemoryWhateverTheSizes) {
   for (const std::size_t payload : {10U, 1000U, 20000U, 131072U}) {
     Config config = make_config();

@@ -127,10 +127,13 @@ void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool
     filter.retry_delay = Duration::zero();
     return forget_if_gone(asked.filter);
   }
+  if (filter.retry_delay == Duration::zero()) filter.refused_since = now;
   filter.retry_delay = filter.retry_delay == Duration::zero()
                            ? kSubscribeRetryFirst
                            : std::min(filter.retry_delay * 2, kSubscribeRetryCap);
   filter.retry_at = now + filter.retry_delay;
+  filter.code = code;
+  any_refused_ = true;
   if (!filter.wanted.empty()) notices.push_back({asked.filter, code, filter.retry_delay});
   forget_if_gone(asked.filter);
 }
@@ -142,21 +145,23 @@ void Subscriptions::forget_if_gone(std::string_view name) {
   if (filter.wanted.empty() && !filter.asked && !needs_unsubscribe(filter)) filters_.erase(found);
 }
 
-std::optional<Subscriptions::Request> Subscriptions::next(BootTime now) {
+std::optional<Subscriptions::Request> Subscriptions::next(BootTime now, std::size_t most) {
   if (!connected_ || outstanding_ || (!dirty_ && now < retry_wake_)) return std::nullopt;
-  dirty_ = false;
+  dirty_ = any_refused_ = false;
   retry_wake_ = kNever;
   // Whatever is found first decides the kind of this request; the other kind goes next.
   Outstanding request{token_ + 1, true, now, {}};
   for (auto& [name, filter] : filters_) {
+    any_refused_ = any_refused_ || filter.retry_delay > Duration::zero();
     const bool subscribe = needs_subscribe(filter);
     if (!subscribe && !needs_unsubscribe(filter)) continue;
+    if (subscribe && aside_.contains(name)) continue;
     if (now < filter.retry_at) {
       retry_wake_ = std::min(retry_wake_, filter.retry_at);
       continue;
     }
     if (request.filters.empty()) request.subscribe = subscribe;
-    if (request.subscribe != subscribe || request.filters.size() == limits::kFiltersPerSubscribe) {
+    if (request.subscribe != subscribe || request.filters.size() == most) {
       dirty_ = true;
       continue;
     }
@@ -164,6 +169,19 @@ std::optional<Subscriptions::Request> Subscriptions::next(BootTime now) {
     request.filters.push_back({name, wanted_qos(filter)});
   }
   if (request.filters.empty()) return std::nullopt;
+  return ask(std::move(request));
+}
+
+std::optional<Subscriptions::Request> Subscriptions::next_trial(BootTime now,
+                                                                const std::string& filter) {
+  const auto found = filters_.find(filter);
+  if (!connected_ || outstanding_ || found == filters_.end()) return std::nullopt;
+  if (!needs_subscribe(found->second)) return std::nullopt;
+  found->second.asked = true;
+  return ask({token_ + 1, true, now, {{filter, wanted_qos(found->second)}}});
+}
+
+Subscriptions::Request Subscriptions::ask(Outstanding request) {
   token_ = request.token;
   Request out{request.token, {}, {}};
   if (request.subscribe) {
@@ -175,6 +193,35 @@ std::optional<Subscriptions::Request> Subscriptions::next(BootTime now) {
   }
   outstanding_ = std::move(request);
   return out;
+}
+
+void Subscriptions::set_aside(Names filters) {
+  aside_ = std::move(filters);
+  dirty_ = true;
+}
+
+std::vector<OpenOperation> Subscriptions::open() const {
+  std::vector<OpenOperation> open;
+  if (!outstanding_ || !outstanding_->subscribe) return open;
+  for (const env::FilterRequest& asked : outstanding_->filters) {
+    open.push_back({{Operation::Kind::subscribe, asked.filter}, outstanding_->since});
+  }
+  return open;
+}
+
+bool Subscriptions::wants(const std::string& filter) const {
+  const auto found = filters_.find(filter);
+  return found != filters_.end() && !found->second.wanted.empty();
+}
+
+std::vector<Subscriptions::Refusal> Subscriptions::refusals() const {
+  std::vector<Refusal> refused;
+  if (!any_refused_) return refused;
+  for (const auto& [name, filter] : filters_) {
+    if (filter.wanted.empty() || filter.retry_delay == Duration::zero()) continue;
+    refused.push_back({name, filter.code, filter.refused_since, filter.retry_at});
+  }
+  return refused;
 }
 
 BootTime Subscriptions::next_wake() const {

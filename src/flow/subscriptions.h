@@ -23,8 +23,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/time.h"
 #include "env/engine.h"
+#include "flow/suspicion.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
 
@@ -54,6 +56,14 @@ class Subscriptions {
     Duration retry_in{};
   };
 
+  /// A filter that it refuses: since when, and when it is asked for again.
+  struct Refusal {
+    std::string filter;
+    std::uint8_t code = 0;
+    BootTime since{};
+    BootTime retry_at{};
+  };
+
   /// Requests get the tokens after `first_token`.
   explicit Subscriptions(env::Token first_token) : token_(first_token) {}
 
@@ -75,8 +85,20 @@ class Subscriptions {
   /// The engine could not send the request; its filters are asked for again later.
   [[nodiscard]] std::vector<Notice> refused(BootTime now, env::Token token);
 
-  /// The next request, if one is due, none is outstanding and the connection is up.
-  [[nodiscard]] std::optional<Request> next(BootTime now);
+  /// The next request, if one is due, none is outstanding and the connection is up: of at most so
+  /// many filters.
+  [[nodiscard]] std::optional<Request> next(BootTime now,
+                                            std::size_t most = limits::kFiltersPerSubscribe);
+  /// From now on these filters, and no others, are not asked for.
+  void set_aside(Names filters);
+  /// Asks for one that is set aside. Nothing if that is not wanted, or one is outstanding.
+  [[nodiscard]] std::optional<Request> next_trial(BootTime now, const std::string& filter);
+  /// What was asked for and not answered; nothing while it is to be unsubscribed.
+  [[nodiscard]] std::vector<OpenOperation> open() const;
+  [[nodiscard]] bool outstanding() const { return outstanding_.has_value(); }
+  [[nodiscard]] bool wants(const std::string& filter) const;
+  /// The filters that the broker refuses.
+  [[nodiscard]] std::vector<Refusal> refusals() const;
 
   /// When next() could do more without any event; kNever if only an event helps.
   [[nodiscard]] BootTime next_wake() const;
@@ -99,6 +121,8 @@ class Subscriptions {
     bool asked = false;              ///< Part of the outstanding request.
     BootTime retry_at = BootTime::min();
     Duration retry_delay{};
+    std::uint8_t code = 0;     ///< Of the last refusal ...
+    BootTime refused_since{};  ///< ... in a row since then.
   };
   using Filters = std::map<std::string, Filter, std::less<>>;
   struct Outstanding {
@@ -111,17 +135,20 @@ class Subscriptions {
   [[nodiscard]] static Qos wanted_qos(const Filter& filter);
   [[nodiscard]] static bool needs_subscribe(const Filter& filter);
   [[nodiscard]] static bool needs_unsubscribe(const Filter& filter);
+  [[nodiscard]] Request ask(Outstanding request);
   void conclude(BootTime now, const env::FilterRequest& asked, bool subscribe, std::uint8_t code,
                 std::vector<Notice>& notices);
   void forget_if_gone(std::string_view name);
 
   Filters filters_;
   std::unordered_map<SubId, std::string> by_id_;
+  Names aside_;
   std::vector<std::string> wild_;  ///< Wanted filters with wildcards or a share; few.
   env::Token token_;
   std::optional<Outstanding> outstanding_;
   bool connected_ = false;
   bool shared_id_ = false;
+  bool any_refused_ = false;      ///< Possibly.
   bool dirty_ = false;            ///< Something may be due; look at all filters once.
   BootTime retry_wake_ = kNever;  ///< The earliest retry_at of those that wait.
 };

@@ -38,6 +38,7 @@ class Bench {
 
 using Names = std::vector<std::string>;
 
+// Field lesson 33.
 TEST(Subscriptions, SubscribedOncePerProcessThenTrustedWhileTheSessionLasts) {
   Bench bench;
   bench.subs.add(1, "a", Qos::at_least_once);
@@ -102,6 +103,7 @@ TEST(Subscriptions, OneFilterManySubscriptionsHighestQos) {
 }
 
 // Lesson C-5.32: the result of a re-subscribe was not checked.
+// Field lesson 32.
 TEST(Subscriptions, RefusedFiltersAreAskedForAgainSlowly) {
   Bench bench;
   bench.subs.add(1, "bad", Qos::at_least_once);
@@ -129,6 +131,7 @@ TEST(Subscriptions, RefusedFiltersAreAskedForAgainSlowly) {
   EXPECT_EQ(bench.subs.next_wake(), kNever);
 }
 
+// Field lesson 32.
 TEST(Subscriptions, AShortSubackCountsAsRefusedAShortUnsubackAsDone) {
   Bench bench;
   bench.subs.add(1, "a", Qos::at_least_once);

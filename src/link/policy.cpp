@@ -38,6 +38,8 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::tls_timeout,          Retry::ordinary, seconds(0), kNetwork},
     {Verdict::mqtt_timeout,         Retry::ordinary, seconds(0), kNetwork},
     {Verdict::not_authorized,       Retry::ordinary, seconds(0), kFiles | kClock},
+    {Verdict::publish_denied,       Retry::ordinary, seconds(0), kFiles},  // it stays behind
+    {Verdict::subscribe_denied,     Retry::ordinary, seconds(0), kFiles},
     {Verdict::bad_credentials,      Retry::ordinary, seconds(0), kFiles},
     {Verdict::id_taken_over,        Retry::hold_off, seconds(15)},  // else two devices fight
     {Verdict::throttled,            Retry::paced,    seconds(4)},

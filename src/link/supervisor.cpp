@@ -142,14 +142,20 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
   session_present_ = info.session_present;
   verdict_ = Verdict::none;
   detail_.clear();
+  if (info.despite) {
+    ++verdicts_[static_cast<std::size_t>(info.despite->verdict)];
+    detail_ = info.despite->detail;
+  }
   ++connects_;
   connect_times_.push_back(now);
   if (connect_times_.size() > kConnectsPerMinute) connect_times_.pop_front();
   if (!offline_said_) return;
   offline_said_ = false;
-  lines_.push_back({false, "connected to " + endpoint_of(config_) + " in " +
-                               std::to_string(in_ms(now - attempt_at_)) + " ms, session " +
-                               (info.session_present ? "present" : "new")});
+  std::string line = "connected to " + endpoint_of(config_) + " in " +
+                     std::to_string(in_ms(now - attempt_at_)) + " ms, session " +
+                     (info.session_present ? "present" : "new");
+  if (info.despite) line += "; " + detail_;
+  lines_.push_back({info.despite.has_value(), std::move(line)});
 }
 
 void Supervisor::on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure) {

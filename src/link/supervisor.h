@@ -86,6 +86,9 @@ class Supervisor {
   void on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure);
   void on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure);
 
+  /// A verdict that ends no connection.
+  void note(Verdict verdict) { ++verdicts_[static_cast<std::size_t>(verdict)]; }
+
   // ---- the one service function ----------------------------------------------------------------
 
   /// Reconciles current with desired state. `answer_due` is when the peer must have answered what

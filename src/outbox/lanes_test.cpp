@@ -44,6 +44,7 @@ class LanesTest : public StoreFixture {
 using Ids = std::vector<MessageId>;
 using Drops = std::vector<std::pair<MessageId, DropReason>>;
 
+// Field lesson 29.
 TEST_F(LanesTest, RejectRefusesAtTheLimitAndOnlyInThisLane) {
   rules(1).max_messages = 3;
   open();

@@ -126,6 +126,18 @@ class Outbox {
   [[nodiscard]] virtual Fetched fetch(LaneIndex lane, std::size_t max_count,
                                       std::size_t max_bytes) = 0;
 
+  /// Messages on these topics are parked: fetch() passes over them from now on. Those of a topic
+  /// that is named no more are fetched again, the oldest first. Whoever holds one gives it back.
+  virtual void park(std::vector<std::string> topics) = 0;
+  /// A fetched message of a parked topic waits here again.
+  virtual void give_back(MessageId id) = 0;
+  /// The oldest message on a parked topic, of the first lane that has one; null if none waits. With
+  /// `patience`, older ones are given up on the way, as `refused` (News).
+  [[nodiscard]] virtual MessagePtr fetch_parked(const std::string& topic,
+                                                std::optional<Duration> patience) = 0;
+  /// Messages known to be parked. What was not looked at yet is not among them.
+  [[nodiscard]] virtual std::uint64_t parked() const = 0;
+
   /// The end of a message: delivered, or dropped for a reason. Soft: made durable by the next
   /// commit(), or by tick() after ack_flush. Unknown or already settled ids are ignored.
   virtual void settle_delivered(MessageId id) = 0;
@@ -153,7 +165,7 @@ class Outbox {
   /// committed ones.
   [[nodiscard]] virtual Ledger ledger() const = 0;
   [[nodiscard]] virtual StorageHealth health() const = 0;
-  /// Pending messages of a lane that have not been fetched and can be now.
+  /// Pending messages of a lane that have not been fetched and can be now; parked ones cannot.
   [[nodiscard]] virtual std::uint64_t unfetched(LaneIndex lane) const = 0;
 
   /// What there is to see, and waiting messages page by page, fetched or not. Changes nothing.

@@ -139,6 +139,7 @@ void Store::map_lanes() {
     lane_map_.push_back(static_cast<StoreLane>(at - names.begin()));
   }
   cursors_.resize(names.size());
+  oldest_.resize(names.size());
   fetched_by_lane_.resize(names.size());
   rules_.resize(names.size());
   for (std::size_t i = 0; i < lane_map_.size(); ++i) {
@@ -312,6 +313,8 @@ bool Store::settle_one(MessageId id, Held held, bool delivered, DropReason reaso
     if (const auto known = fetched_.find(id); known != fetched_.end()) {
       --fetched_by_lane_[known->second.lane];
       fetched_.erase(known);
+    } else {
+      unpark(segment, id, charged);
     }
     if (delivered) {
       ++state_.counters.delivered;
@@ -382,7 +385,12 @@ void Store::prepare_slot() {
 // Only the oldest of each lane are looked at: one that expires behind them is found when they are
 // gone, or when its room is needed.
 void Store::sweep_expired() {
-  sweep_at_ = clock_.now() + kSweepEvery;
+  const BootTime now = clock_.now();
+  sweep_at_ = now + kSweepEvery;
+  if (parked() > 0 && now >= parked_sweep_at_) {
+    parked_sweep_at_ = now + kParkedSweepEvery;
+    rewind_all();
+  }
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
     const auto lane = static_cast<StoreLane>(i);
     std::size_t bytes = 0;
@@ -401,7 +409,9 @@ BootTime Store::next_due() const {
     due = std::min(due, settled_since_ + options_.ack_flush);
   }
   for (std::size_t i = 0; i < totals_.size(); ++i) {
-    if (totals_[i].count > fetched_by_lane_[i]) return std::min(due, sweep_at_);
+    const std::uint64_t parked = parked_in(static_cast<StoreLane>(i));
+    if (totals_[i].count > fetched_by_lane_[i] + parked) return std::min(due, sweep_at_);
+    if (parked > 0) due = std::min(due, std::max(sweep_at_, parked_sweep_at_));
   }
   return due;
 }
@@ -413,9 +423,11 @@ News Store::take_news() {
     over = 0;
     if (rules(lane).when_full != WhenFull::drop_oldest) continue;
     over = excess(lane);
-    if (over == 0 || fetched_by_lane_[lane] > 0) continue;
-    evict_from(lane, over, 0);  // nobody else can
-    over = 0;
+    if (over == 0) continue;
+    // Nobody else can: flow holds none, or has given back what is older.
+    const bool free = fetched_by_lane_[lane] == 0;
+    const std::uint64_t gone = evict_from(lane, free ? over : std::min(over, parked_in(lane)), 0);
+    over = free ? 0 : over - std::min(over, gone);
   }
   News out = std::move(news_);
   news_ = {};

@@ -2,14 +2,15 @@
 // slots it is written to.
 //
 // Parts:    store.cpp (opening, putting, settling, time), store_write.cpp (records onto the disk),
-//           store_fetch.cpp (messages back), store_space.cpp (limits: eviction, compaction),
-//           store_keys.cpp (conflation).
+//           store_fetch.cpp (messages back), store_parked.cpp (topics that are passed over),
+//           store_space.cpp (limits: eviction, compaction), store_keys.cpp (conflation).
 // Threads:  one thread at a time; blocks on the disk it is given.
 // Failure:  a write or sync that fails loses nothing: the segment is left alone for ever and the
 //           batch is written again into a fresh slot.
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -38,7 +39,8 @@ inline constexpr Duration kPrepareRetry = std::chrono::seconds(60);
 inline constexpr Duration kReadRetry = std::chrono::seconds(1);
 inline constexpr Duration kReadPatience = std::chrono::seconds(30);
 inline constexpr std::uint32_t kReadTries = 3;
-inline constexpr Duration kSweepEvery = std::chrono::seconds(10);  ///< Looking for expired ones.
+inline constexpr Duration kSweepEvery = std::chrono::seconds(10);  ///< Looking for expired ones ...
+inline constexpr Duration kParkedSweepEvery = std::chrono::minutes(10);  ///< ... that are parked.
 /// A wall clock before 2024-01-01 has never been set: no expiry is judged by it.
 inline constexpr std::int64_t kPlausibleWallMs = 1'704'067'200'000;
 
@@ -51,6 +53,10 @@ class Store final : public Outbox {
   PutResult put(const StoredMessage& message) override;
   Status commit(std::vector<MessageId>& lost) override;
   Fetched fetch(LaneIndex lane, std::size_t max_count, std::size_t max_bytes) override;
+  void park(std::vector<std::string> topics) override;
+  void give_back(MessageId id) override;
+  MessagePtr fetch_parked(const std::string& topic, std::optional<Duration> patience) override;
+  [[nodiscard]] std::uint64_t parked() const override;
   void settle_delivered(MessageId id) override;
   void settle_dropped(MessageId id, DropReason reason) override;
   void evict(LaneIndex lane, std::uint64_t count) override;
@@ -82,11 +88,31 @@ class Store final : public Outbox {
     bool kept = true;  // false: accepted and given up at once, there is no record
   };
 
-  // Where a lane stands: everything of it before this place was fetched.
+  // Where a lane stands: everything of it before this place was fetched, or is parked.
   struct Cursor {
     std::uint64_t place = 0;
     std::uint32_t offset = 0;
-    std::uint32_t index = 0;  // ids of the segment that were passed
+    std::uint32_t index = 0;        // ids of the segment that were passed
+    std::uint32_t parked_here = 0;  // of these, parked ...
+    std::uint64_t parked = 0;       // ... and in the segments before
+
+    // At the beginning of a segment: this one again, or the next.
+    [[nodiscard]] Cursor in(std::uint64_t its_place) const {
+      const std::uint32_t here = its_place == place ? 0 : parked_here;
+      return {its_place, kDataStart, 0, 0, parked + here};
+    }
+  };
+
+  // What a pass over a lane looks for.
+  struct Search {
+    enum class For : std::uint8_t {
+      next,    // what may be sent: it goes on where the last one ended, and counts what is parked
+      oldest,  // parked or not
+      parked,  // of one topic
+    };
+    For what = For::next;
+    const std::string* topic = nullptr;  // when `parked`
+    std::optional<Duration> patience{};  // older ones of it are given up
   };
 
   // What is known of a message whose record was read.
@@ -175,9 +201,19 @@ class Store final : public Outbox {
 
   // store_fetch.cpp
   bool fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std::size_t max_bytes,
-                  std::size_t& bytes, Fetched* out);
-  Step step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment, Fetched* out);
+                  std::size_t& bytes, Fetched* out) {
+    return search_lane({}, cursors_[lane], lane, as, max_count, max_bytes, bytes, out);
+  }
+  bool search_lane(const Search& search, Cursor& cursor, StoreLane lane, LaneIndex as,
+                   std::size_t max_count, std::size_t max_bytes, std::size_t& bytes, Fetched* out);
+  Step step(const Search& search, StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment,
+            Fetched* out);
   void hand_out(PutRecord put, StoreLane lane, LaneIndex as, std::uint32_t bytes, Fetched& out);
+  [[nodiscard]] MessagePtr search_parked(const Search& search, StoreLane lane, LaneIndex as);
+  [[nodiscard]] std::vector<StoreLane> orphans() const;
+  [[nodiscard]] std::uint64_t parked_in(StoreLane lane) const;
+  void unpark(const Segment& segment, MessageId id, StoreLane lane);
+  void rewind_all();
   [[nodiscard]] bool leave_segment(Cursor& cursor, Segment& segment);
   [[nodiscard]] env::Sealer* sealer(const Segment& segment) { return seals_.of(store_, segment); }
   [[nodiscard]] bool missed(const Segment& segment, std::uint32_t from, std::uint32_t until) const;
@@ -194,6 +230,7 @@ class Store final : public Outbox {
   [[nodiscard]] StoreLane clamp_lane(StoreLane lane) const;
   [[nodiscard]] std::optional<RecordView> find_put(Segment& segment, MessageId id);
   [[nodiscard]] std::uint64_t lane_pending(StoreLane lane) const;
+  [[nodiscard]] std::uint64_t lane_waiting(StoreLane lane) const;
   [[nodiscard]] std::uint64_t lane_unfetched(StoreLane lane) const;
 
   // store_space.cpp
@@ -259,6 +296,9 @@ class Store final : public Outbox {
   std::vector<StoreLane> lane_map_;  // configured lane to store lane
   std::vector<LaneRules> rules_;     // by store lane, as the next ones
   std::vector<Cursor> cursors_;
+  std::vector<Cursor> oldest_;  // everything before it was fetched: no parked message there either
+  std::set<std::string, std::less<>> parked_topics_;
+  BootTime parked_sweep_at_{};
   std::vector<Total> totals_;
   std::vector<std::uint64_t> fetched_by_lane_;
   std::unordered_map<MessageId, Held> fetched_;  // fetched, not settled

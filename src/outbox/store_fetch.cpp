@@ -13,7 +13,7 @@ std::uint64_t Store::lane_pending(StoreLane lane) const {
 }
 
 // Messages are fetched in order, so none from a segment that cannot be read, nor from behind it.
-std::uint64_t Store::lane_unfetched(StoreLane lane) const {
+std::uint64_t Store::lane_waiting(StoreLane lane) const {
   std::uint64_t pending = 0;
   for (const auto& [place, segment] : state_.segments) {
     if (seals_.locked(segment) || segment.lane_live(lane) == 0) continue;
@@ -23,17 +23,28 @@ std::uint64_t Store::lane_unfetched(StoreLane lane) const {
   return pending - std::min(pending, fetched_by_lane_[lane]);
 }
 
+std::uint64_t Store::lane_unfetched(StoreLane lane) const {
+  const std::uint64_t waiting = lane_waiting(lane);
+  return waiting - std::min(waiting, parked_in(lane));
+}
+
 std::uint64_t Store::unfetched(LaneIndex lane) const {
   if (lane >= lane_map_.size()) return 0;
   std::uint64_t sum = lane_unfetched(lane_map_[lane]);
   if (std::size_t{lane} + 1 < lane_map_.size()) return sum;
+  for (const StoreLane orphan : orphans()) sum += lane_unfetched(orphan);
+  return sum;
+}
+
+std::vector<StoreLane> Store::orphans() const {
+  std::vector<StoreLane> found;
   for (std::size_t i = 0; i < cursors_.size(); ++i) {
-    const auto orphan = static_cast<StoreLane>(i);
-    if (std::find(lane_map_.begin(), lane_map_.end(), orphan) == lane_map_.end()) {
-      sum += lane_unfetched(orphan);
+    const auto lane = static_cast<StoreLane>(i);
+    if (std::find(lane_map_.begin(), lane_map_.end(), lane) == lane_map_.end()) {
+      found.push_back(lane);
     }
   }
-  return sum;
+  return found;
 }
 
 StoreLane Store::clamp_lane(StoreLane lane) const {
@@ -49,9 +60,7 @@ Outbox::Fetched Store::fetch(LaneIndex lane, std::size_t max_count, std::size_t 
   out.more = fetch_lane(lane_map_[lane], lane, max_count, max_bytes, bytes, &out);
   if (std::size_t{lane} + 1 < lane_map_.size()) return out;
   // Lanes that are no longer configured go last of all.
-  for (std::size_t i = 0; i < cursors_.size(); ++i) {
-    const auto orphan = static_cast<StoreLane>(i);
-    if (std::find(lane_map_.begin(), lane_map_.end(), orphan) != lane_map_.end()) continue;
+  for (const StoreLane orphan : orphans()) {
     out.more = fetch_lane(orphan, lane, max_count, max_bytes, bytes, &out) || out.more;
   }
   return out;
@@ -59,16 +68,19 @@ Outbox::Fetched Store::fetch(LaneIndex lane, std::size_t max_count, std::size_t 
 
 // Returns whether the lane has more. Without `out` it only gives up expired ones, up to the first
 // that is not.
-bool Store::fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std::size_t max_bytes,
-                       std::size_t& bytes, Fetched* out) {
-  Cursor& cursor = cursors_[lane];
-  std::uint64_t left = lane_unfetched(lane);
+bool Store::search_lane(const Search& search, Cursor& cursor, StoreLane lane, LaneIndex as,
+                        std::size_t max_count, std::size_t max_bytes, std::size_t& bytes,
+                        Fetched* out) {
+  const auto wanted = [&] {
+    return search.what == Search::For::next ? lane_unfetched(lane) : lane_waiting(lane);
+  };
+  std::uint64_t left = wanted();
   while (left > 0) {
     if (out != nullptr && (out->messages.size() >= max_count || bytes >= max_bytes)) return true;
     const auto entry = state_.segments.lower_bound(cursor.place);
     if (entry == state_.segments.end()) return false;
     Segment& segment = entry->second;
-    if (segment.place != cursor.place) cursor = {segment.place, kDataStart, 0};
+    if (segment.place != cursor.place) cursor = cursor.in(segment.place);
     if (segment.lane_live(lane) == 0 || seals_.locked(segment)) {
       cursor.offset = segment.end;
       cursor.index = segment.size();
@@ -76,27 +88,27 @@ bool Store::fetch_lane(StoreLane lane, LaneIndex as, std::size_t max_count, std:
     if (segment.lane_live(lane) > 0 && unread(segment)) return false;
     if (cursor.offset < segment.end) {
       const std::size_t before = out == nullptr ? 0 : out->messages.size();
-      const Step done = step(lane, as, cursor, segment, out);
+      const Step done = step(search, lane, as, cursor, segment, out);
       if (done == Step::stopped) return true;
       if (done == Step::unread) return false;
       if (done == Step::passed) continue;
       const bool taken = out != nullptr && out->messages.size() > before;
       if (taken) bytes += out->messages.back()->cost();
-      left = taken ? left - 1 : lane_unfetched(lane);
+      left = taken ? left - 1 : wanted();
       continue;
     }
     if (!leave_segment(cursor, segment)) return false;
-    left = lane_unfetched(lane);
+    left = wanted();
     if (segment.place == active_) return false;
     if (active_ == 0 && std::next(entry) == state_.segments.end()) return false;
-    cursor = {segment.place + 1, kDataStart, 0};
+    cursor = cursor.in(segment.place + 1);
   }
   return false;
 }
 
 // One record forward.
-Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& segment,
-                        Fetched* out) {
+Store::Step Store::step(const Search& search, StoreLane lane, LaneIndex as, Cursor& cursor,
+                        Segment& segment, Fetched* out) {
   env::File* file = slots_.file(segment.slot);
   const auto record = file == nullptr ? std::nullopt
                                       : reader_.next(*file, segment.key, segment.sequence,
@@ -128,14 +140,31 @@ Store::Step Store::step(StoreLane lane, LaneIndex as, Cursor& cursor, Segment& s
   }
   const std::uint32_t bytes = stride(record->header.length);
   auto put = decode_put(record->bytes, cover);
-  if (!put || expired(*put, lane)) {
-    drop(id, {lane, bytes}, put ? DropReason::expired : DropReason::corrupt);
+  if (search.topic != nullptr && put && put->message.topic != *search.topic) return Step::passed;
+  std::optional<DropReason> useless;
+  if (!put) {
+    useless = DropReason::corrupt;
+  } else if (expired(*put, lane)) {
+    useless = DropReason::expired;
+  } else if (search.patience && age(*put) >= *search.patience) {
+    useless = DropReason::refused;
+  }
+  const bool next = search.what == Search::For::next;
+  if (useless) {
+    const Cursor behind = std::exchange(cursor, before);  // what ends ahead of it was never parked
+    drop(id, {lane, bytes}, *useless);
+    cursor = behind;
+    return Step::changed;
+  }
+  if (next && parked_topics_.contains(put->message.topic)) {
+    ++cursor.parked_here;
     return Step::changed;
   }
   if (out == nullptr) {
     cursor = before;
     return Step::stopped;
   }
+  if (!next) unpark(segment, id, lane);
   hand_out(std::move(*put), lane, as, bytes, *out);
   return Step::changed;
 }
@@ -182,7 +211,7 @@ bool Store::look_for_missed(Cursor& cursor, Segment& segment, std::uint32_t unti
   const bool whole = audit(segment, true);
   if (whole && !missed(segment, cursor.index, until)) return true;
   if (whole) note_unread(segment);
-  cursor = {segment.place, kDataStart, 0};
+  cursor = cursor.in(segment.place);
   return false;
 }
 

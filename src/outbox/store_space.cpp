@@ -49,8 +49,8 @@ bool Store::keep_limit(StoreLane lane, std::uint32_t bytes) {
   if (within()) return true;
   if (rule.when_full != WhenFull::drop_oldest) return false;
   if (rule.max_bytes > 0 && bytes > rule.max_bytes) return false;
-  if (fetched_by_lane_[lane] > 0) return true;
   while (!within()) {
+    if (fetched_by_lane_[lane] > 0 && parked_in(lane) == 0) return true;
     const std::uint64_t surplus =
         total.bytes + bytes - std::min(total.bytes + bytes, rule.max_bytes);
     if (evict_from(lane, 1, rule.max_bytes == 0 ? 0 : surplus) > 0) continue;
@@ -74,7 +74,12 @@ std::uint64_t Store::evict_from(StoreLane lane, std::uint64_t count, std::uint64
     Fetched oldest;
     std::size_t read = 0;
     const std::uint64_t before = totals_[lane].count;
-    fetch_lane(lane, 0, 1, limits::kMessageMax, read, &oldest);
+    if (parked_in(lane) == 0) {
+      fetch_lane(lane, 0, 1, limits::kMessageMax, read, &oldest);
+    } else {
+      search_lane({Search::For::oldest}, oldest_[lane], lane, 0, 1, limits::kMessageMax, read,
+                  &oldest);
+    }
     for (const MessagePtr& message : oldest.messages) {
       const Held held = fetched_.at(message->id);
       freed += held.bytes;
@@ -251,8 +256,12 @@ Status Store::write_carried(Segment& to, std::vector<std::byte>& buffer) {
 // a key that is read twice changes nothing.
 void Store::move_cursors(std::uint64_t first, std::uint64_t last) {
   if (scan_place_ > first && scan_place_ <= last) scan_place_ = first;
-  for (Cursor& cursor : cursors_) {
-    if (cursor.place >= first && cursor.place <= last) cursor = {first, kDataStart, 0};
+  for (auto* cursors : {&cursors_, &oldest_}) {
+    for (Cursor& cursor : *cursors) {
+      if (cursor.place < first || cursor.place > last) continue;
+      // What is parked before it is known for whole segments only, and some of them are no more.
+      cursor = cursor.parked + cursor.parked_here > 0 ? Cursor{} : Cursor{first, kDataStart};
+    }
   }
 }
 

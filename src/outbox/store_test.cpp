@@ -292,6 +292,7 @@ TEST_F(StoreTest, ADiskThatFillsUpEarlyAcceptsAgainOnceDrained) {
   }
 }
 
+// Field lesson 29.
 TEST_F(StoreTest, NeverMoreFilesThanTheLimit) {
   open();
   for (int round = 0; round < 30; ++round) {

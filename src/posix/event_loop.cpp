@@ -120,9 +120,11 @@ EventLoop::EventLoop() : timers_(std::make_shared<TimerQueue>(context_)) {}
 EventLoop::~EventLoop() { timers_->close(); }
 
 void EventLoop::run() {
-  const auto guard = boost::asio::make_work_guard(context_);
-  context_.run();
-  context_.restart();
+  {
+    const auto guard = boost::asio::make_work_guard(context_);
+    context_.run();
+  }
+  context_.restart();  // Last: where nothing else waits, the end of the guard stops the context.
 }
 
 void EventLoop::stop() { context_.stop(); }

@@ -97,6 +97,7 @@ TEST_F(EventLoopTest, TimersFireInTheOrderOfTheirTimes) {
   EXPECT_EQ(order, "pel");
 }
 
+// Field lesson 5.
 TEST_F(EventLoopTest, TimersFireOnTheBootClockAndNeverEarly) {
   const auto clock = make_clock();
   Timer timer(loop_);
@@ -153,6 +154,21 @@ TEST_F(EventLoopTest, ATimerAlwaysDueDoesNotStarveTheLoop) {
   busy.arm_at(BootTime{}, again);
   run();
   EXPECT_GE(turns, 3);
+}
+
+// With nothing left to wait for, the loop took itself for stopped, and the next run ended at once.
+TEST(EventLoopEnd, RunsAgainWhereNothingElseWaitedWhenItStopped) {
+  EventLoop loop;
+  Timer timer(loop);
+  for (int i = 0; i < 3; ++i) {
+    bool fired = false;
+    timer.arm_after(milliseconds(1), [&] {
+      fired = true;
+      loop.stop();
+    });
+    loop.run();
+    EXPECT_TRUE(fired) << i;
+  }
 }
 
 TEST(EventLoopEnd, ATimerMayOutliveItsLoop) {

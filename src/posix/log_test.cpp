@@ -59,6 +59,7 @@ TEST(BurstLimiter, RefillsWithinAMinuteAndNotBeyondTheBurst) {
   EXPECT_EQ(passed_at(now += seconds(3600)), limits::kLogBurst);
 }
 
+// Field lesson 56.
 TEST(BurstLimiter, BoundsTheSumOfManyKindsAndLosesNoCount) {
   BurstLimiter limiter;
   const BootTime now{seconds(1000)};
@@ -112,6 +113,7 @@ class CapturedStderr {
 
 enum class OtherLevel : std::uint8_t { error, warning, info, debug };
 
+// Field lesson 56.
 TEST(StderrLog, WritesWhatIsSevereEnoughAndSuppressesFloods) {
   ::setenv("JOURNAL_STREAM", "8:1", 1);
   const StderrLog log(Severity::info);

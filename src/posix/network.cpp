@@ -90,6 +90,18 @@ Way route_between(Address local, Address peer) {
   return errno == ENETUNREACH || errno == EHOSTUNREACH ? Way::no_route : Way::stands;
 }
 
+/// Whether a datagram to `peer` that is free to choose would choose this local address.
+bool is_chosen(const Address& local, Address peer) {
+  const UniqueFd probe(::socket(peer.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!probe) return true;
+  Address chosen{};
+  socklen_t size = peer.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (::connect(probe.get(), generic(peer), size) != 0) return true;
+  size = sizeof chosen;
+  if (::getsockname(probe.get(), generic(chosen), &size) != 0) return true;
+  return same_host(local, generic(chosen));
+}
+
 }  // namespace
 
 NetworkWatch::NetworkWatch(EventLoop& loop, Changed changed)
@@ -168,6 +180,8 @@ std::string_view words_of(Way way) noexcept {
       return "this machine no longer has the connection's address";
     case Way::no_route:
       return "no route leads to the peer any more";
+    case Way::elsewhere:
+      return "the route to the peer has moved to another interface";
     case Way::stands:
       break;
   }
@@ -185,7 +199,8 @@ Way way_of(int socket) {
   peer = plain(peer);
   if (local.ss_family != AF_INET && local.ss_family != AF_INET6) return Way::stands;
   if (const Way way = way_from(local); way != Way::stands) return way;
-  return route_between(local, peer);
+  if (const Way way = route_between(local, peer); way != Way::stands) return way;
+  return is_chosen(local, peer) ? Way::stands : Way::elsewhere;
 }
 
 }  // namespace holdfast::posix

@@ -59,6 +59,7 @@ enum class Way : std::uint8_t {
   link_down,   ///< The interface of the local address is down, or has no carrier.
   no_address,  ///< No interface has the local address any more.
   no_route,    ///< From the local address no route leads to the peer.
+  elsewhere,   ///< What is sent may still leave; a new connection would have another local address.
 };
 
 /// "the network link is down", …

@@ -128,6 +128,30 @@ TEST(WayOf, TellsThatNoRouteIsLeft) {
   }
 }
 
+// Field lesson 11.
+TEST(WayOf, TellsThatTheRouteHasMoved) {
+  if (!in_own_network([] {
+        for (const char* words :
+             {"link add va type veth peer name vb", "link add wa type veth peer name wb",
+              "address add 192.0.2.1/32 dev va", "address add 198.51.100.1/32 dev wa",
+              "link set va up", "link set vb up", "link set wa up", "link set wb up",
+              "route add default dev va metric 10", "route add default dev wa metric 20"}) {
+          ASSERT_TRUE(ip(words)) << words;
+        }
+        const UniqueFd socket = connected("203.0.113.9");
+        EXPECT_EQ(way_of(socket.get()), Way::stands);
+        ASSERT_TRUE(ip("route add default dev wa metric 5"));
+        EXPECT_EQ(way_of(socket.get()), Way::elsewhere);
+        ASSERT_TRUE(ip("rule add from 192.0.2.1 lookup 100"));
+        ASSERT_TRUE(ip("route add default dev va table 100"));
+        EXPECT_EQ(way_of(socket.get()), Way::elsewhere) << "it may live on: asking its peer tells";
+        ASSERT_TRUE(ip("route del default dev wa metric 5"));
+        EXPECT_EQ(way_of(socket.get()), Way::stands);
+      })) {
+    GTEST_SKIP() << "no right to a network namespace";
+  }
+}
+
 TEST(WayOf, SaysNothingAboutWhatIsNoConnection) {
   const UniqueFd unconnected(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(way_of(unconnected.get()), Way::stands);

@@ -213,6 +213,7 @@ constexpr std::array kKeys{
     row<&Config::messages_per_second>("flow.messages_per_second", K::count, 0, 1000000),
     row<&Config::bytes_per_second>("flow.bytes_per_second", K::size, 0, 1024 * kMiB),
     row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
+    row<&Config::denied_for>("flow.denied_for", K::seconds, 0, kExpiryMax),
     row<&Config::id_property>("flow.id_property", K::text, 0, 64),
 
     row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),

@@ -80,6 +80,7 @@ class DeviceTest : public ::testing::Test {
   std::filesystem::path folder_;
 };
 
+// Field lessons 9 and 10.
 TEST_F(DeviceTest, ANetworkThatComesBackIsTriedAtOnce) {
   const bool ran = posix::in_own_network([&] {
     Config patient = config();
@@ -152,6 +153,7 @@ TEST_F(DeviceTest, TheLedgerIsRightFromTheFirstMomentAfterOpening) {
   }
 }
 
+// Field lesson 27.
 TEST_F(DeviceTest, EveryRefusalIsAnsweredAtOnceAndCounted) {
   auto device = open(config());
   ASSERT_TRUE(device);
@@ -235,6 +237,7 @@ TEST_F(DeviceTest, HandlersThatWaitForTheEndAreBoundedAndTheMessagesAreNot) {
             10U);
 }
 
+// Field lesson 26.
 TEST_F(DeviceTest, MemoryMessagesWaitForTheLoopWithinTheLimitOnly) {
   Config settings = config();
   settings.limits.memory = 128 * 1024;  // the least that holds one payload
@@ -273,6 +276,7 @@ TEST_F(DeviceTest, TheConnectionHandlerBeginsWithThePresentAndSeesTheVerdict) {
   device->stop(Milliseconds(5000));
 }
 
+// Field lesson 55.
 TEST_F(DeviceTest, StopInsideAHandlerIsIgnoredAndASecondStopDoesNothing) {
   auto device = open(config());
   ASSERT_TRUE(device);
@@ -371,6 +375,7 @@ TEST_F(DeviceTest, ASecondDeviceOnTheSameOutboxIsRefused) {
   EXPECT_EQ(second.error().code, Errc::in_use);
 }
 
+// Field lesson 55.
 TEST_F(DeviceTest, ABlockedHandlerDelaysNeitherAcceptanceNorTheEnd) {
   auto device = open(config());
   ASSERT_TRUE(device);

@@ -20,6 +20,8 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
+      addresses_(clock, storage, config.outbox.directory,
+                 [&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); }),
       core_(config, random, device::opening_of(store)),
       clock_watch_(loop, [this] { enqueue(device::Changed{link::Mend::clock}); }),
       file_watch_(loop, [this] { enqueue(device::Changed{link::Mend::credentials}); }),
@@ -114,6 +116,7 @@ void Driver::act(device::EngineConnect& action) {
     return;
   }
   request.id_prefix = id_prefix_;
+  request.addresses = &addresses_.book();
   engine_->connect(request);
 }
 

@@ -24,6 +24,7 @@
 #include "posix/event_loop.h"
 #include "posix/file_watch.h"
 #include "posix/network.h"
+#include "runtime/address_file.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -76,6 +77,9 @@ class Driver final : public env::EngineSink {
 
   void act(device::StoreAppend& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreFetch& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreFetchParked& action) { to_storage_.emplace_back(std::move(action)); }
+  void act(device::StorePark& action) { to_storage_.emplace_back(std::move(action)); }
+  void act(device::StoreGiveBack& action) { to_storage_.emplace_back(action); }
   void act(device::StoreEvict& action) { to_storage_.emplace_back(action); }
   void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
   void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
@@ -106,6 +110,7 @@ class Driver final : public env::EngineSink {
   BootTime armed_for_ = kNever;
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
+  AddressFile addresses_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   posix::ClockWatch clock_watch_;

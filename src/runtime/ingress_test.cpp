@@ -27,6 +27,7 @@ TEST(Ingress, OneMessageAlwaysFitsAnEmptyGate) {
   EXPECT_TRUE(gate.enter(100));
 }
 
+// Field lesson 28.
 TEST(Ingress, RefusesOverItsCount) {
   Ingress gate(limits::kIngressMessages * 2);
   for (std::size_t i = 0; i < limits::kIngressMessages; ++i) ASSERT_TRUE(gate.enter(1));

@@ -308,6 +308,20 @@ ordered_json counts_json(const std::array<std::uint64_t, N>& counts) {
   return out;
 }
 
+ordered_json quarantine_json(const std::vector<Quarantined>& quarantine) {
+  ordered_json all = ordered_json::array();
+  for (const Quarantined& q : quarantine) {
+    all.push_back({{"reason", to_string(q.reason)},
+                   {"name", q.name},
+                   {"confirmed", q.confirmed},
+                   {"reason_code", q.reason_code},
+                   {"hang_ups", q.hang_ups},
+                   {"since_ms", q.since.count()},
+                   {"next_trial_in_ms", q.next_trial_in.count()}});
+  }
+  return all;
+}
+
 ordered_json ledger_json(const Ledger& ledger) {
   return {{"accepted", ledger.accepted},
           {"delivered", ledger.delivered},
@@ -386,6 +400,8 @@ std::string status_line(const std::string& id, const DeviceState& state) {
   status["attempts_total"] = state.attempts_total;
   status["verdicts"] = counts_json<Verdict>(state.verdicts);
   status["sends_repeated"] = state.sends_repeated;
+  status["parked"] = state.parked;
+  status["quarantine"] = quarantine_json(state.quarantine);
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
   status["inbound_dropped"] = state.inbound_dropped;

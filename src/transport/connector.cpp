@@ -4,6 +4,14 @@
 //
 // Any stage may fail, which ends the attempt with that stage's verdict; destroying the Connector
 // ends it in any stage without a word.
+//
+// Where the name service gives no answer, what follows `resolving` is done with addresses at which
+// a broker let us in before. They may belong to somebody else by now, so this is for TLS only:
+// there a stranger is found out. Without it, or with a password for a proxy, the words of a name
+// service are all there is to say that the right one is there. An answer is always believed, "no
+// such name" as well (RFC 8767 section 4 has it so, too): a name that was taken away or moved is
+// not ignored any longer than the name service is silent, and in no case longer than kGoodFor.
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -11,6 +19,7 @@
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "transport/address_book.h"
 #include "transport/credentials.h"
 #include "transport/http_words.h"
 #include "transport/layer.h"
@@ -44,9 +53,28 @@ Verdict credentials_verdict(const Error& error) {
   return ours ? Verdict::engine_failed : Verdict::no_credentials;
 }
 
+/// Whether the other end is to blame, so that another address may do better.
+bool blames_address(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::tls_server_name:
+    case Verdict::tls_server_untrusted:
+    case Verdict::tls_server_expired:
+    case Verdict::tls_failed:
+    case Verdict::tls_timeout:
+    case Verdict::mqtt_timeout:
+    case Verdict::server_gone:
+    case Verdict::protocol_error:
+    case Verdict::silent_peer:
+      return true;
+    default:  // TCP's own failures are known for each address: TcpRace::failed().
+      return false;
+  }
+}
+
 enum class Stage : std::uint8_t {
   starting,    ///< Waits for its first turn of the loop.
-  resolving,   ///< Waits for the resolver, which keeps resolve_timeout. Next: connecting, over.
+  resolving,   ///< Waits for the resolver, which keeps resolve_timeout; with good addresses from
+               ///< before, at most kSlowLookup. Next: connecting, over.
   connecting,  ///< Waits for the race, which keeps connect_timeout. Next: tunnelling, securing,
                ///< over.
   tunnelling,  ///< Waits for the proxy, at most connect_timeout. Next: securing, over.
@@ -63,6 +91,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
         resolver_(resolver),
         clock_(clock),
         target_(target),
+        place_(target.proxy.host.empty() ? env::Place{target.host, target.port}
+                                         : env::Place{target.proxy.host, target.proxy.port}),
         done_(std::move(done)),
         deadline_(loop) {
     HF_CHECK(done_ != nullptr);
@@ -75,6 +105,22 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   [[nodiscard]] bool reached() const { return stage_ > Stage::connecting; }
+
+  [[nodiscard]] const env::Failure* unresolved() const {
+    return unresolved_ ? &*unresolved_ : nullptr;
+  }
+
+  void let_in() {
+    if (target_.addresses != nullptr && peer_) {
+      target_.addresses->worked(place_, *peer_, !unresolved_.has_value());
+    }
+  }
+
+  // Behind a proxy it is the proxy's address that we know, and it has done what it could.
+  void ended(Verdict verdict) {
+    if (target_.addresses == nullptr || !peer_ || proxied() || !blames_address(verdict)) return;
+    target_.addresses->failed(place_, *peer_);
+  }
 
   void cancel() {
     if (stage_ == Stage::resolving) resolver_.cancel();
@@ -94,37 +140,89 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
       }
       context_ = std::move(context).value();
     }
+    look_up();
+  }
+
+  void look_up() {
     stage_ = Stage::resolving;
-    resolver_.resolve(proxied() ? target_.proxy.host : target_.host, target_.resolve_timeout,
+    if (has_promising_addresses()) {
+      deadline_.arm_after(kSlowLookup, [this] {
+        const auto self = shared_from_this();
+        resolver_.cancel();
+        without_name_service(
+            {Verdict::dns_timeout, 0,
+             place_.host + ": no answer from the name servers within " + in_ms(kSlowLookup)});
+      });
+    }
+    resolver_.resolve(place_.host, target_.resolve_timeout,
                       [self = shared_from_this()](Result<std::vector<env::Address>> answer) {
                         if (self->stage_ == Stage::resolving) self->resolved(std::move(answer));
                       });
   }
 
+  // A stranger at an address of old must have nothing to gain.
+  [[nodiscard]] std::vector<env::Address> last_good() const {
+    const bool proven = target_.tls.enabled && target_.proxy.username.empty();
+    if (target_.addresses == nullptr || !proven) return {};
+    return target_.addresses->last_good(place_);
+  }
+
+  /// Good before, and not failed since: then a slow name service is not worth waiting for.
+  [[nodiscard]] bool has_promising_addresses() const {
+    const std::vector<env::Address> known = last_good();
+    return std::any_of(known.begin(), known.end(), [this](const env::Address& address) {
+      return !target_.addresses->failed_at(place_, address);
+    });
+  }
+
   void resolved(Result<std::vector<env::Address>> answer) {
-    if (!answer) {
-      const Verdict verdict = resolve_verdict(answer.error().code);
-      stage_ = Stage::connecting;  // The resolver has answered: nothing to cancel there.
-      fail({verdict, 0, std::move(answer).error().message});
+    deadline_.cancel();
+    if (answer) {
+      race(answer.value());
       return;
     }
+    const Errc code = answer.error().code;
+    env::Failure failure{resolve_verdict(code), 0, std::move(answer).error().message};
+    if (code == Errc::not_found) {
+      stage_ = Stage::connecting;  // The resolver has answered: nothing to cancel there.
+      fail(std::move(failure));
+    } else {
+      without_name_service(std::move(failure));
+    }
+  }
+
+  void without_name_service(env::Failure failure) {
+    const std::vector<env::Address> known = last_good();
+    if (known.empty()) {
+      stage_ = Stage::connecting;
+      fail(std::move(failure));
+      return;
+    }
+    unresolved_ = std::move(failure);
+    race(known);
+  }
+
+  void race(const std::vector<env::Address>& addresses) {
     stage_ = Stage::connecting;
-    const std::uint16_t port = proxied() ? target_.proxy.port : target_.port;
-    race_ = std::make_unique<TcpRace>(loop_, answer.value(), port, target_.connect_timeout,
-                                      [weak = weak_from_this()](TcpRace::Outcome& outcome) {
-                                        const auto self = weak.lock();
-                                        if (self && self->stage_ == Stage::connecting)
-                                          self->connected(outcome);
-                                      });
+    race_ = std::make_unique<TcpRace>(
+        loop_, order_of_attempts(addresses, place_, target_.addresses), place_.port,
+        target_.connect_timeout, [weak = weak_from_this()](TcpRace::Outcome& outcome) {
+          const auto self = weak.lock();
+          if (self && self->stage_ == Stage::connecting) self->connected(outcome);
+        });
   }
 
   void connected(TcpRace::Outcome& outcome) {
+    if (target_.addresses != nullptr) {
+      for (const env::Address& each : race_->failed()) target_.addresses->failed(place_, each);
+    }
     if (auto* failure = std::get_if<env::Failure>(&outcome)) {
-      fail(std::move(*failure));
+      fail(unresolved_ ? nowhere(*failure) : std::move(*failure));
       return;
     }
     auto& winner = std::get<TcpRace::Winner>(outcome);
-    address_ = std::move(winner.address);
+    peer_ = std::move(winner.address);
+    address_ = address_text(peer_->numeric, place_.port);
     socket_.emplace(std::move(winner.socket));
     set_socket_options(socket_->native_handle(), target_.silent_after);
     if (proxied()) {
@@ -132,6 +230,11 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     } else {
       secure();
     }
+  }
+
+  // What is wrong is the name service; that an address of old leads nowhere is no wonder.
+  [[nodiscard]] env::Failure nowhere(const env::Failure& failure) const {
+    return {unresolved_->verdict, 0, unresolved_->detail + "; last good address " + failure.detail};
   }
 
   [[nodiscard]] bool proxied() const { return !target_.proxy.host.empty(); }
@@ -254,6 +357,10 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   void fail(env::Failure failure) {
+    ended(failure.verdict);
+    if (unresolved_ && peer_) {
+      failure.detail += "; an address of before was used, since " + unresolved_->detail;
+    }
     if (failure.detail.size() > limits::kErrorDetailMax) {
       failure.detail.resize(limits::kErrorDetailMax);
     }
@@ -284,11 +391,14 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   env::Resolver& resolver_;
   env::Clock& clock_;
   const Target target_;
+  const env::Place place_;  ///< What is looked up and connected to.
   std::function<void(Connector::Outcome)> done_;
   Stage stage_ = Stage::starting;
   SslCtxPtr context_;
   std::unique_ptr<TcpRace> race_;
-  std::string address_;
+  std::optional<env::Failure> unresolved_;
+  std::optional<env::Address> peer_;
+  std::string address_;  ///< Of the peer, as people write it.
   std::optional<tcp::socket> socket_;
   std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Layer> layer_;
@@ -301,6 +411,9 @@ class ConnectorHandle final : public Connector {
   explicit ConnectorHandle(std::shared_ptr<Attempt> attempt) : attempt_(std::move(attempt)) {}
   ~ConnectorHandle() override { attempt_->cancel(); }
   bool reached() const override { return attempt_->reached(); }
+  const env::Failure* unresolved() const override { return attempt_->unresolved(); }
+  void let_in() override { attempt_->let_in(); }
+  void ended(Verdict verdict) override { attempt_->ended(verdict); }
   ConnectorHandle(const ConnectorHandle&) = delete;
   ConnectorHandle& operator=(const ConnectorHandle&) = delete;
 

@@ -166,6 +166,7 @@ TEST_F(ConnectorTest, CancelledWhileResolvingTheResolverIsTold) {
   EXPECT_EQ(resolver_.cancelled, 1);
 }
 
+// Field lesson 57.
 TEST_F(ConnectorTest, CancelledWhileConnectingLeavesNoCallbackAndNoDescriptor) {
   const BlackHole hole;
   const std::size_t before = open_descriptors();

@@ -131,6 +131,7 @@ TEST_F(StreamTest, AnEndOfTlsWithoutFarewellIsServerGone) {
   EXPECT_EQ(end.failure->verdict, Verdict::server_gone);
 }
 
+// Field lesson 10.
 TEST_F(StreamTest, AResetIsServerGoneForReaderAndWriterAndRaisesNoSignal) {
   const TestServer server([](int fd) {
     std::array<char, 16> word{};

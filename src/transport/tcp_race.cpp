@@ -23,7 +23,6 @@ std::vector<env::Address> interleave(const std::vector<env::Address>& addresses)
     if (i < first.size()) order.push_back(first[i]);
     if (i < second.size()) order.push_back(second[i]);
   }
-  if (order.size() > kAddressesMax) order.resize(kAddressesMax);
   return order;
 }
 
@@ -83,7 +82,7 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
       : loop_(loop),
         stagger_(loop),
         deadline_(loop),
-        order_(interleave(addresses)),
+        order_(addresses),
         port_(port),
         done_(std::move(done)) {
     HF_CHECK(!order_.empty() && done_ != nullptr);
@@ -93,6 +92,8 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
     deadline_.arm_after(timeout, [this] { time_is_up(); });
     loop_.post([self = shared_from_this()] { self->try_next(); });
   }
+
+  [[nodiscard]] const std::vector<env::Address>& failed_ones() const { return failed_; }
 
   void end() {
     stagger_.cancel();
@@ -108,22 +109,22 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
   struct Attempt {
     explicit Attempt(asio::io_context& context) : socket(context) {}
     tcp::socket socket;
-    std::string address;
+    env::Address address;
     bool running = false;
   };
 
   void try_next() {
     if (done_ == nullptr || next_ == order_.size()) return;
-    const std::string numeric = order_[next_++].numeric;
+    const env::Address& next = order_[next_++];
     attempts_.push_back(std::make_shared<Attempt>(loop_.context()));
     const std::shared_ptr<Attempt> attempt = attempts_.back();
-    attempt->address = address_text(numeric, port_);
+    attempt->address = next;
     stagger_.arm_after(kStagger, [this] {
       const auto self = shared_from_this();
       try_next();
     });
     boost::system::error_code error;
-    const auto address = asio::ip::make_address(numeric, error);
+    const auto address = asio::ip::make_address(next.numeric, error);
     const tcp::endpoint endpoint(address, port_);
     if (!error) attempt->socket.open(endpoint.protocol(), error);
     if (!error) attempt->socket.non_blocking(true, error);
@@ -152,7 +153,7 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
     attempt.running = false;
     boost::system::error_code ignored;
     attempt.socket.close(ignored);
-    note(connect_verdict(os_error), attempt.address + ": " + posix::os_words(os_error));
+    note(connect_verdict(os_error), attempt, posix::os_words(os_error));
     const bool running = std::any_of(attempts_.begin(), attempts_.end(),
                                      [](const auto& each) { return each->running; });
     if (next_ < order_.size()) {
@@ -166,18 +167,21 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
   void time_is_up() {
     const auto self = shared_from_this();
     for (const auto& attempt : attempts_) {
-      if (attempt->running) note(Verdict::tcp_timeout, attempt->address + ": no answer in time");
+      if (attempt->running) note(Verdict::tcp_timeout, *attempt, "no answer in time");
     }
-    if (attempts_.empty()) note(Verdict::tcp_timeout, "no time to connect");
+    if (attempts_.empty()) failure_ = {Verdict::tcp_timeout, 0, "no time to connect"};
     give_up();
   }
 
-  void note(Verdict verdict, const std::string& words) {
+  void note(Verdict verdict, const Attempt& attempt, const std::string& words) {
+    if (verdict == Verdict::tcp_refused || verdict == Verdict::tcp_timeout) {
+      failed_.push_back(attempt.address);
+    }
     if (failure_.detail.empty() || rank(verdict) > rank(failure_.verdict)) {
       failure_.verdict = verdict;
     }
     if (!failure_.detail.empty()) failure_.detail += "; ";
-    failure_.detail += words;
+    failure_.detail += address_text(attempt.address.numeric, port_) + ": " + words;
   }
 
   void give_up() {
@@ -202,6 +206,7 @@ class TcpRace::State : public std::enable_shared_from_this<State> {
   Done done_;
   std::size_t next_ = 0;
   std::vector<std::shared_ptr<Attempt>> attempts_;
+  std::vector<env::Address> failed_;
   env::Failure failure_;
 };
 
@@ -212,5 +217,7 @@ TcpRace::TcpRace(posix::EventLoop& loop, const std::vector<env::Address>& addres
 }
 
 TcpRace::~TcpRace() { state_->end(); }
+
+const std::vector<env::Address>& TcpRace::failed() const { return state_->failed_ones(); }
 
 }  // namespace holdfast::transport

@@ -21,8 +21,7 @@ namespace holdfast::transport {
 inline constexpr Duration kStagger = std::chrono::milliseconds(250);  // RFC 8305's own default
 inline constexpr std::size_t kAddressesMax = 16;  // with the stagger, all begin within 4 s
 
-/// The order of attempts: families alternate, beginning with that of the first address; within a
-/// family the order stays. At most kAddressesMax.
+/// Families alternate, beginning with that of the first address; within a family the order stays.
 [[nodiscard]] std::vector<env::Address> interleave(const std::vector<env::Address>& addresses);
 
 /// "203.0.113.7:8883" or "[2001:db8::7]:8883".
@@ -35,17 +34,21 @@ class TcpRace {
  public:
   struct Winner {
     boost::asio::ip::tcp::socket socket;
-    std::string address;
+    env::Address address;
   };
   using Outcome = std::variant<Winner, env::Failure>;
   using Done = std::function<void(Outcome&)>;
 
-  /// `done` comes from the loop, once, unless the race is destroyed before.
+  /// Tries the addresses in their order. `done` comes from the loop, once, unless the race is
+  /// destroyed before.
   TcpRace(posix::EventLoop& loop, const std::vector<env::Address>& addresses, std::uint16_t port,
           Duration timeout, Done done);
   ~TcpRace();
   TcpRace(const TcpRace&) = delete;
   TcpRace& operator=(const TcpRace&) = delete;
+
+  /// Those that said no or nothing, as far as it was up to them.
+  [[nodiscard]] const std::vector<env::Address>& failed() const;
 
  private:
   class State;

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "base/time.h"
+#include "env/address_book.h"
 #include "env/clock.h"
 #include "env/engine.h"
 #include "env/resolver.h"
@@ -32,6 +33,7 @@ struct Target {
   Duration resolve_timeout{};
   Duration connect_timeout{};  ///< TCP over all addresses; again for each later stage.
   Duration silent_after{};     ///< TCP_USER_TIMEOUT and keep-alive probes are derived from it.
+  env::AddressBook* addresses = nullptr;  ///< Outlives the Connector; or none.
 };
 
 /// An established stream. Destroying it closes the socket at once; no callback follows.
@@ -53,13 +55,25 @@ class Stream {
   [[nodiscard]] virtual std::string description() const = 0;
 };
 
-/// One attempt at a stream. Destroying it cancels.
+/// Where the name service does not answer for so long, addresses that were good before are tried.
+inline constexpr Duration kSlowLookup = std::chrono::seconds(3);
+
+/// One attempt at a stream. Destroying it cancels. Kept beyond that by its owner, it learns what
+/// became of the stream and tells Target::addresses.
 class Connector {
  public:
   using Outcome = std::variant<std::unique_ptr<Stream>, env::Failure>;
   virtual ~Connector() = default;
   /// TCP is connected: a way was found.
   [[nodiscard]] virtual bool reached() const = 0;
+  /// The name service failed so, and the stream leads to an address that was good before; null when
+  /// the name was looked up. Only over TLS, which proves who is there, and only where the service
+  /// gave no answer: that a name does not exist is believed.
+  [[nodiscard]] virtual const env::Failure* unresolved() const = 0;
+  /// The broker has let us in over the stream.
+  virtual void let_in() = 0;
+  /// The stream, or what was said over it, has ended so.
+  virtual void ended(Verdict verdict) = 0;
 };
 
 /// Begins an attempt; `done` is called exactly once unless the Connector is destroyed before.
