@@ -48,9 +48,7 @@ class Brokers : public ::testing::TestWithParam<Parameters> {
 
   [[nodiscard]] const BrokerKind& kind() const { return *std::get<const BrokerKind*>(GetParam()); }
   [[nodiscard]] MqttVersion version() const { return std::get<MqttVersion>(GetParam()); }
-  [[nodiscard]] EngineFactory make() const {
-    return std::get<EngineUnderTest>(GetParam()).make;
-  }
+  [[nodiscard]] EngineFactory make() const { return std::get<EngineUnderTest>(GetParam()).make; }
   [[nodiscard]] env::Engine& engine() { return *harness.engine; }
   /// A topic of this test alone.
   [[nodiscard]] std::string topic(const std::string& name) const { return unique + "/" + name; }
