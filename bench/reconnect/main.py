@@ -207,7 +207,8 @@ def run_hangs(asked, plan, folder, commit):
     say(f"{plan.faults:,} faults against {farm.count} agents, seed {asked.seed}")
     try:
         farm.start()
-        found = farm.run(plan.faults, say)
+        found = {**farm.run(plan.faults, say), "commit": commit,
+                 "build": build_type(asked.build / "bin" / "holdfastd")}
     finally:
         farm.close()
     if asked.record:

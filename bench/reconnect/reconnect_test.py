@@ -123,7 +123,7 @@ def sample(back, outage="link-20", kind="holdfast", **members):
 
 HANGS = {"count": 100, "hangs": 0, "bound": 90, "devices": 2, "seed": 1, "seconds": 9,
          "median": 1.0, "p99": 2.0, "worst": 3.0, "accepted": 5, "delivered": 5, "dropped": 0,
-         "lost": 0, "faults": {"reset": 100}, "stories": []}
+         "lost": 0, "commit": "x", "build": "Debug", "faults": {"reset": 100}, "stories": []}
 
 
 class Tables(unittest.TestCase):

@@ -128,7 +128,8 @@ def hang_text(hangs):
     faults = ", ".join(f"{name} {count}" for name, count in sorted(hangs["faults"].items()))
     return "\n".join([
         "| figure | |", "|---|---|",
-        f"| faults, seed {hangs['seed']} | {hangs['count']:,} |",
+        f"| faults, seed {hangs['seed']}, commit {hangs['commit']}, build {hangs['build']} | "
+        f"{hangs['count']:,} |",
         f"| hangs: not back within {hangs['bound']} s | {hangs['hangs']} |",
         f"| fault over → PUBACK of a new message, median | {shown(hangs['median'])} s |",
         f"| … 99 of 100 | {shown(hangs['p99'])} s |",
