@@ -348,6 +348,110 @@ class MainJob(Lab):
         with open("/proc/net/unix") as f:
             return sum(line.endswith(" " + self.socket + "\n") for line in f) - 1
 
+    def test_a_message_is_shown_whole_and_answered_from_the_shell(self):
+        self.broker()
+        self.agent()
+        self.until_state("connected")
+        inside = self.start(BIN + "/holdfast", "subscribe", "ask/+", "--count", "1", "--json",
+                            "--socket", self.socket, stdout=subprocess.PIPE)
+        question = ["publish", "ask/a", "how much?", "--response-topic", "answers/1",
+                    "--correlation-data", "c-7", "--content-type", "text/plain",
+                    "--user-property", "k=v", "--user-property", "k=w=x", "--wait", "delivered"]
+        def asked():
+            self.assertEqual(self.cli(*question).returncode, 0)
+            return inside.poll() is not None
+        wait_until("the question came", asked)
+        message = json.loads(inside.stdout.read())
+        self.assertEqual(message["user_properties"][:2], [["k", "v"], ["k", "w=x"]])
+        self.assertEqual(message["user_properties"][2][0], "hf-id")
+        del message["user_properties"]
+        self.assertEqual(message, {
+            "topic": "ask/a", "payload": "how much?", "qos": 1, "retain": False,
+            "content_type": "text/plain", "response_topic": "answers/1",
+            "correlation_data_base64": "Yy03"})
+        self.one_line_error(self.cli("publish", "t", "x", "--user-property", "k"), 2, "NAME=VALUE")
+
+    def test_requests_are_asked_and_answered_also_with_other_clients(self):
+        self.broker()
+        self.agent()
+        path = self.subscribe_inside("ask/us", "--json")
+        granted = lambda: [f["filter"] for f in self.status()["filters"] if f.get("granted") == 1]
+        wait_until("the broker has the filter", lambda: granted() == ["ask/us"])
+
+        def answer(number, text):
+            def questions():
+                with open(path) as f:
+                    return f.read().splitlines()
+            wait_until("the question came", lambda: len(questions()) > number)
+            question = json.loads(questions()[number])
+            line = {"op": "publish", "topic": question["response_topic"], "payload": text,
+                    "correlation_data_base64": question["correlation_data_base64"]}
+            done = self.cli("publish", "--json", stdin=json.dumps(line) + "\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return question
+
+        ours = self.start(BIN + "/holdfast", "request", "ask/us", "how much?", "--timeout", "20s",
+                          "--socket", self.socket, stdout=subprocess.PIPE)
+        question = answer(0, "21")
+        self.assertEqual(question["payload"], "how much?")
+        self.assertEqual(question["response_topic"], "agent-test/responses")
+        self.assertEqual((ours.wait(), ours.stdout.read()), (0, "21\n"))
+        self.assertIn("agent-test/responses", granted())
+
+        tls = self.subscribe_outside("x", 1).args[1:11]
+        theirs = self.start("mosquitto_rr", *tls, "-t", "ask/us", "-e", "answers/rr", "-m", "and now?",
+                            "-q", "1", "-W", "20", "-D", "publish", "correlation-data", "c-7",
+                            stdout=subprocess.PIPE)
+        self.assertEqual(answer(1, "22")["payload"], "and now?")
+        self.assertEqual(theirs.stdout.read(), "22\n")
+
+        self.one_line_error(self.cli("request", "ask/nobody", "x", "--timeout", "300ms"), 4,
+                            "no answer in time")
+        words = self.cli("status").stdout
+        self.assertIn("requests   answered 1, timed_out 1\n", words)
+        self.assertIn("filter     ask/us: granted QoS 1", words)
+
+    def subscribe_inside(self, *args):
+        """A subscriber of the agent; gives the file that it prints to."""
+        path = self.path("printed-%d" % len(self.children))
+        with open(path, "w") as out:
+            self.start(BIN + "/holdfast", "subscribe", *args, "--socket", self.socket, stdout=out)
+        return path
+
+    def until_heard(self, path, topic):
+        def heard():
+            self.cli("publish", topic, "hello", "--wait", "delivered")
+            with open(path) as f:
+                return "hello" in f.read()
+        wait_until("the subscriber hears " + topic, heard)
+
+    def test_what_an_old_session_brings_reaches_who_wants_it(self):
+        self.broker()
+        agent = self.agent()
+        self.until_heard(self.subscribe_inside("later"), "later")
+        agent.kill()
+        agent.wait()
+        os.unlink(self.socket)
+        outside = self.subscribe_outside("x", 1)
+        subprocess.run(["mosquitto_pub", *outside.args[1:11], "-t", "later", "-q", "1", "-m", "away"],
+                       check=True, timeout=60)
+        self.agent()
+        wait_until("it came", lambda: self.status()["inbound_unmatched"] >= 1)
+        self.until_heard(self.subscribe_inside("--unmatched"), "later")
+        self.assertIn("without a subscription", self.cli("status").stdout)
+        self.one_line_error(self.cli("subscribe"), 2, "--unmatched")
+
+    def test_an_empty_retained_message_clears_the_topic(self):
+        self.broker()
+        self.agent()
+        for payload, kept in (("on", "on\n"), ("", "")):
+            done = self.cli("publish", "state", payload, "--retain", "--wait", "delivered")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            late = self.subscribe_outside("state", 1)
+            late.kill()
+            done = subprocess.run([*late.args, "-W", "1"], capture_output=True, text=True)
+            self.assertEqual(done.stdout, kept)
+
     def test_a_broker_killed_and_restarted_is_found_again_with_its_verdicts(self):
         broker = self.broker()
         self.agent()
@@ -393,10 +497,27 @@ class MainJob(Lab):
         agent.wait()
         self.assertEqual(self.history(self.path("outbox"))[1], entry)
         os.unlink(self.socket)
+        self.one_line_error(self.cli("history", self.path("elsewhere")), 3, "elsewhere",
+                            "outbox.directory")
         self.agent(config)
         again = self.history(self.path("outbox"))
         self.assertEqual(again[1], entry)
         self.assertEqual((again[2]["event"], again[2]["unclean"]), ("started", True))
+
+    def test_a_history_that_cannot_be_written_is_said_and_harms_nothing_else(self):
+        os.makedirs(self.path("outbox/history"))  # where the file should be
+        broker = self.broker()
+        self.agent()
+        self.until_state("connected")
+        broker.kill()
+        broker.wait()
+        wait_until("the outage is noticed", lambda: self.status()["state"] != "connected")
+        self.broker()
+        self.until_state("connected")
+        wait_until("it is said", lambda: "the history of outages was not written: cannot open "
+                   + self.path("outbox/history") in self.agent_log())
+        self.assertEqual(self.cli("publish", "a/b", "x", "--wait", "delivered").returncode, 0)
+        self.one_line_error(self.cli("history"), 1, "history")
 
     def test_sighup_takes_over_a_changed_client_id_and_keeps_the_old_one_if_it_is_wrong(self):
         self.broker()
@@ -431,7 +552,8 @@ class Outbox(Lab):
                      "lane": ("urgent", "normal", "bulk")[i % 3]} for i in range(300)]
         requests[7].update(topic="a\x1b[2Jb", qos=0, retain=True, expiry=86400)
         requests[8] = {"topic": "bytes", "payload_base64": "AP/+", "content_type": "x/y",
-                       "user_properties": [["k", "v"], ["k", "w"]]}
+                       "user_properties": [["k", "v"], ["k", "w"]], "response_topic": "answers",
+                       "correlation_data_base64": "AP8="}
         lines = "".join(json.dumps({"op": "publish", **one}) + "\n" for one in requests)
         done = self.cli("publish", "--json", stdin=lines)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -27,6 +27,21 @@ std::string accepted(std::uint64_t id) {
   return "{\"id\":" + std::to_string(id) + ",\"ok\":true,\"receipt\":\"accepted\"}";
 }
 
+TEST(History, WhatAFileBringsHarmsNoTerminalAndEndsNoCommand) {
+  const json entries = json::parse(R"([
+    {"event":7}, {"event":"started","at_ms":"soon","unclean":1},
+    {"event":"outage","over":"yes","began_ms":"x","lasted_ms":[],"verdict":{},"detail":3,
+     "verdicts":5,"attempts":null},
+    {"event":"outage","over":true,"verdict":"\u001b[2J","detail":"clear\u001b[2J it"}])");
+  EXPECT_EQ(render_history(entries),
+            "1970-01-01 00:00:00  started\n"
+            "1970-01-01 00:00:00  away (not over) 0.0 s: \n"
+            "                     0 attempts, 0 messages accepted, 0 dropped, 0 waiting\n"
+            "1970-01-01 00:00:00  away 0.0 s: \\x1b[2J\n"
+            "                     0 attempts, 0 messages accepted, 0 dropped, 0 waiting\n"
+            "                     clear\\x1b[2J it\n");
+}
+
 TEST(History, IsShownForPeople) {
   const json entries = json::parse(R"([
     {"event":"started","at_ms":1795767330000,"unclean":true},
@@ -134,7 +149,8 @@ TEST(Status, IsReadableByPeople) {
                       false,
                       2,
                       Milliseconds(1500),
-                      "h:8883"};
+                      "h:8883",
+                      "c-1"};
   state.ledger.accepted = 10;
   state.ledger.delivered = 6;
   state.ledger.pending = 3;
@@ -143,7 +159,12 @@ TEST(Status, IsReadableByPeople) {
   state.attempts_total = 4;
   state.connects = 1;
   state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
-  const json status = json::parse(runtime::status_line("1", state))["status"];
+  const std::vector<FilterState> filters{
+      {"a/#", Qos::at_least_once, Qos::at_least_once, 1, Milliseconds{90'000}},
+      {"b", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}},
+      {"c", Qos::at_most_once, std::nullopt, 0x87, Milliseconds{4500}},
+      {"d", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
+  const json status = json::parse(runtime::status_line("1", state, filters))["status"];
   EXPECT_EQ(render_status(status),
             "state      waiting, next attempt in 2 s\n"
             "verdict    tcp_refused: " +
@@ -151,13 +172,18 @@ TEST(Status, IsReadableByPeople) {
                 "\n"
                 "detail     127.0.0.1 port 8883: refused\n"
                 "endpoint   h:8883\n"
+                "client id  c-1\n"
                 "connects   1 of 4 attempts\n"
                 "verdicts   tcp_refused 3\n"
                 "backlog    3 waiting, 0 in flight\n"
                 "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
                 "dropped    expired 1\n"
                 "storage    ok\n"
-                "inbound    0 received, 0 dropped\n");
+                "inbound    0 received, 0 without a subscription, 0 repeats, 0 dropped\n"
+                "filter     a/#: granted QoS 1, verified in 90 s\n"
+                "filter     b: granted QoS 0 of 1\n"
+                "filter     c: refused (0x87), asked for again in 5 s\n"
+                "filter     d: not yet at the broker\n");
 }
 
 TEST(Advice, GoesWithEveryRejection) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "outbox.h"
 #include "runtime/config_file.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
@@ -42,6 +43,7 @@ void put_connection(std::string& out, const json& status) {
   put_field(out, "verdict", verdict + ": " + text_of(status, "explanation"));
   put_field(out, "detail", status.value("detail", ""));
   put_field(out, "endpoint", text_of(status, "endpoint"));
+  put_field(out, "client id", status.value("client_id", ""));
   put_field(out, "connects",
             text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
   put_field(out, "verdicts", list_counts(status.value("verdicts", json::object())));
@@ -74,6 +76,30 @@ void put_ledger(std::string& out, const json& status) {
                 (ledger.value("balanced", false) ? "" : " (NOT BALANCED, please report)"));
   put_field(out, "dropped", list_counts(dropped));
   put_field(out, "rejected", list_counts(ledger.value("rejected", json::object())));
+}
+
+/// "cmd/#: granted QoS 1; verified in 40m", a line each.
+void put_filters(std::string& out, const json& status) {
+  for (const json& one : status.value("filters", json::array())) {
+    const json code = one.value("code", json());
+    const bool granted = one.contains("granted");
+    std::string text = printable(one.value("filter", "")) + ": ";
+    if (granted) {
+      text += "granted QoS " + text_of(one, "granted");
+      if (one["granted"] != one["qos"]) text += " of " + text_of(one, "qos");
+    } else if (code.is_number_unsigned() && code >= 0x80) {
+      std::array<char, 8> hex{};
+      std::snprintf(hex.data(), hex.size(), "0x%02X", code.get<unsigned>());
+      text += "refused (" + std::string(hex.data()) + ")";
+    } else {
+      text += "not yet at the broker";
+    }
+    if (const std::uint64_t left = count_of(one, "next_in_ms"); left > 0) {
+      text += std::string(granted ? ", verified" : ", asked for again") + " in " +
+              std::to_string((left + 999) / 1000) + " s";
+    }
+    put_field(out, "filter", text);
+  }
 }
 
 }  // namespace
@@ -114,7 +140,7 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 std::string advice(const std::string& refusal) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kAdvice{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kAdvice{{
       {"invalid_topic", "give 1 to 256 bytes without + and # and not too many levels"},
       {"invalid_field", "check the options of the message"},
       {"unknown_lane", "give one of flow.lanes"},
@@ -129,6 +155,8 @@ std::string advice(const std::string& refusal) {
       {"evicted", "send less, or raise outbox.max_size"},
       {"corrupt", "check the disk"},
       {"superseded", "a newer message of its key went instead"},
+      {"timed_out", "whether the request was carried out is not known"},
+      {"no_answers", "allow the response topic in the broker's policy, or set flow.response_topic"},
   }};
   for (const auto& [name, text] : kAdvice) {
     if (refusal == name) return refusal + "; " + std::string(text);
@@ -142,9 +170,12 @@ std::string render_status(const json& status) {
   put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));
-  put_field(
-      out, "inbound",
-      text_of(status, "inbound") + " received, " + text_of(status, "inbound_dropped") + " dropped");
+  put_field(out, "inbound",
+            text_of(status, "inbound") + " received, " + text_of(status, "inbound_unmatched") +
+                " without a subscription, " + text_of(status, "inbound_duplicates") + " repeats, " +
+                text_of(status, "inbound_dropped") + " dropped");
+  put_filters(out, status);
+  put_field(out, "requests", list_counts(status.value("requests", json::object())));
   if (count_of(status, "slow_callbacks") > 0) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }

@@ -30,16 +30,28 @@ struct PublishOptions {
 
 struct SubscribeOptions {
   std::vector<std::string> filters;
+  bool unmatched = false;  ///< Also what belongs to no subscription.
   Qos qos = Qos::at_least_once;
   std::uint64_t count = 0;  ///< End after so many messages; 0: never.
   bool topic_prefix = false;
+  bool json = false;                    ///< Each message whole, as an object a line.
   std::optional<Milliseconds> timeout;  ///< Longest wait for a message; empty: for ever.
+};
+
+struct RequestOptions {
+  Message message;                  ///< Everything but the payload …
+  std::string text;                 ///< … which is this …
+  std::optional<std::string> file;  ///< … or this file's content.
+  Milliseconds timeout{10'000};     ///< For the answer.
+  bool json = false;                ///< The answer whole, as an object.
 };
 
 [[nodiscard]] ExitCode run_publish(const std::filesystem::path& socket,
                                    const PublishOptions& options);
 [[nodiscard]] ExitCode run_subscribe(const std::filesystem::path& socket,
                                      const SubscribeOptions& options);
+[[nodiscard]] ExitCode run_request(const std::filesystem::path& socket,
+                                   const RequestOptions& options);
 [[nodiscard]] ExitCode run_status(const std::filesystem::path& socket, bool json);
 [[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
@@ -55,6 +67,11 @@ void put_field(std::string& out, std::string_view name, const std::string& value
 /// A count of an answer; 0 if it has none of this name.
 [[nodiscard]] std::uint64_t count_of(const nlohmann::json& object, const char* name);
 
+/// A payload from a file, as far as any configuration allows it.
+[[nodiscard]] Result<std::string> content_of(const std::string& file);
+/// Prints the payload's bytes as they are, or all of the message as an object; a newline after, and
+/// flushed, so that a pipe sees each at once. False: it cannot be written.
+[[nodiscard]] bool print_message(const nlohmann::json& message, bool as_json, bool topic_prefix);
 /// One request to the agent with these fields, one answer; prints what went wrong.
 [[nodiscard]] ExitCode ask(const std::filesystem::path& socket, const char* op,
                            nlohmann::json& answer, const nlohmann::json& fields);

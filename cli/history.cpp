@@ -2,12 +2,14 @@
 #include "history.h"
 
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 
+#include "base/calendar.h"
 #include "commands.h"
+#include "outbox.h"
 #include "runtime/history.h"
 
 namespace holdfast::cli {
@@ -17,18 +19,10 @@ using nlohmann::json;
 
 /// "2026-11-27 08:15:30", in UTC.
 std::string time_text(std::int64_t ms) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> at{milliseconds(ms)};
-  const auto day = floor<days>(at);
-  const year_month_day date(day);
-  const hh_mm_ss clock(floor<seconds>(at - day));
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u %02d:%02d:%02d",
-                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()));
-  return text.data();
+  std::string text = iso_time(WallTime{ms});
+  text.at(text.find('T')) = ' ';
+  text.pop_back();  // the Z
+  return text;
 }
 
 /// "2 d 3 h", "4 min 5 s", "0.3 s": two units at most.
@@ -50,6 +44,17 @@ std::string span_text(std::uint64_t ms) {
   return std::to_string(ms / 1000) + " s";
 }
 
+/// Whatever stands in the file: what is no text is none.
+std::string text_of(const json& entry, const char* name) {
+  const auto found = entry.find(name);
+  return found != entry.end() && found->is_string() ? printable(found->get<std::string>()) : "";
+}
+
+bool is_set(const json& entry, const char* name) {
+  const auto found = entry.find(name);
+  return found != entry.end() && *found == true;
+}
+
 std::int64_t ms_of(const json& entry, const char* name) {
   const auto found = entry.find(name);
   return found != entry.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
@@ -57,7 +62,7 @@ std::int64_t ms_of(const json& entry, const char* name) {
 
 /// "silent_peer, tcp_timeout ×12": the one that it began with first.
 std::string why_text(const json& entry) {
-  const std::string first = entry.value("verdict", "");
+  const std::string first = text_of(entry, "verdict");
   const json verdicts = entry.value("verdicts", json::object());
   std::string text = first;
   const auto add = [&](const std::string& name, std::uint64_t count) {
@@ -73,13 +78,13 @@ std::string why_text(const json& entry) {
 
 std::string outage_text(const json& entry) {
   std::string text = time_text(ms_of(entry, "began_ms")) + "  " +
-                     (entry.value("over", false) ? "away " : "away (not over) ") +
+                     (is_set(entry, "over") ? "away " : "away (not over) ") +
                      span_text(count_of(entry, "lasted_ms")) + ": " + why_text(entry) + '\n';
   text += "                     " + std::to_string(count_of(entry, "attempts")) + " attempts, " +
           std::to_string(count_of(entry, "accepted")) + " messages accepted, " +
           std::to_string(count_of(entry, "dropped")) + " dropped, " +
           std::to_string(count_of(entry, "waiting")) + " waiting\n";
-  const std::string detail = entry.value("detail", "");
+  const std::string detail = text_of(entry, "detail");
   if (!detail.empty()) text += "                     " + detail + '\n';
   if (const std::uint64_t more = count_of(entry, "left_out"); more > 0) {
     text += "                     " + std::to_string(more) + " outages before it are left out\n";
@@ -92,12 +97,12 @@ std::string outage_text(const json& entry) {
 std::string render_history(const json& entries) {
   std::string text;
   for (const json& entry : entries) {
-    const std::string event = entry.value("event", "");
+    const std::string event = text_of(entry, "event");
     if (event == "outage") {
       text += outage_text(entry);
     } else if (event == "started") {
       text += time_text(ms_of(entry, "at_ms")) + "  started" +
-              (entry.value("unclean", false) ? "; the run before did not end in order" : "") + '\n';
+              (is_set(entry, "unclean") ? "; the run before did not end in order" : "") + '\n';
     }
   }
   return text.empty() ? "no outage yet\n" : text;
@@ -113,6 +118,12 @@ ExitCode run_history(const std::filesystem::path& socket, const HistoryOptions& 
     }
     entries = answer.value("history", json::array());
   } else {
+    std::error_code failure;
+    if (!std::filesystem::is_directory(options.directory, failure)) {
+      return fail(kUnreachable, options.directory +
+                                    " is no directory; give the directory of an "
+                                    "outbox (outbox.directory)");
+    }
     auto read = runtime::read_history(options.directory, options.limit);
     if (!read) return fail(kFailed, read.error().message);
     entries = *read;

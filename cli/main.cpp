@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,12 @@ using namespace holdfast::cli;  // NOLINT
 struct Arguments {
   std::string socket = "/run/holdfast/holdfast.sock";
   std::string topic, message, file, expiry, durability, timeout, wait = "accepted", config;
+  std::string correlation_data;
+  std::vector<std::string> user_properties;
   unsigned qos = 1;
   bool json = false;
   PublishOptions publish;
+  RequestOptions request;
   SubscribeOptions subscribe;
   OutboxOptions outbox;
   HistoryOptions history;
@@ -37,8 +41,53 @@ const CLI::Validator duration_validator(
     },
     "DURATION");
 
+const CLI::Validator property_validator(
+    [](std::string& text) {
+      const bool good = text.find('=') != std::string::npos;
+      return good ? std::string() : "give NAME=VALUE";
+    },
+    "");
+
 Milliseconds duration_of(const std::string& text) {
   return Milliseconds(static_cast<Milliseconds::rep>(runtime::parse_duration(text).value_or(0)));
+}
+
+/// What publish and request say of a message alike.
+void add_message_options(CLI::App& command, Arguments& a, Message& message) {
+  command.add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
+  command.add_option("--content-type", message.content_type, "MQTT 5 content type");
+  command.add_option("--user-property", a.user_properties, "MQTT 5 user property; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->check(property_validator)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void take_message_options(const Arguments& a, Message& message) {
+  message.topic = a.topic;
+  message.qos = static_cast<Qos>(a.qos);
+  for (const std::string& property : a.user_properties) {
+    const std::size_t sign = property.find('=');  // property_validator has seen it
+    message.user_properties.emplace_back(property.substr(0, sign), property.substr(sign + 1));
+  }
+}
+
+CLI::App* add_request(CLI::App& app, Arguments& a) {
+  CLI::App* command = app.add_subcommand("request", "Publish a message and print the answer to it");
+  command->add_option("TOPIC", a.topic, "where to")->required();
+  auto* text = command->add_option("MESSAGE", a.request.text, "the payload (default empty)");
+  command->add_option("-f,--file", a.request.file, "the payload is this file")->excludes(text);
+  command->add_option("--timeout", a.timeout, "longest wait for the answer (default 10s)")
+      ->check(duration_validator);
+  command->add_flag("--json", a.request.json, "print the answer whole, as a JSON object");
+  add_message_options(*command, a, a.request.message);
+  return command;
+}
+
+ExitCode request(Arguments& a) {
+  take_message_options(a, a.request.message);
+  if (!a.timeout.empty()) a.request.timeout = duration_of(a.timeout);
+  return run_request(a.socket, a.request);
 }
 
 CLI::App* add_publish(CLI::App& app, Arguments& a) {
@@ -57,7 +106,7 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
                  "each line is a publish request of the local API, as outbox export writes it")
       ->excludes(topic)
       ->excludes(file);
-  command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
+  add_message_options(*command, a, message);
   command->add_flag("-r,--retain", message.retain, "ask the broker to keep it");
   command->add_option("--lane", message.lane, "one of flow.lanes (default normal)");
   command->add_option("--key", message.key,
@@ -66,7 +115,10 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
       ->check(duration_validator);
   command->add_option("--durability", a.durability, "durable (default), spill or memory")
       ->check(CLI::IsMember({"durable", "spill", "memory"}));
-  command->add_option("--content-type", message.content_type, "MQTT 5 content type");
+  command->add_option("--response-topic", message.response_topic,
+                      "MQTT 5: where an answer is wanted");
+  command->add_option("--correlation-data", a.correlation_data,
+                      "MQTT 5: what goes back with the answer");
   command->add_option("--wait", a.wait, "accepted (on disk, default) or delivered (PUBACKed)")
       ->check(CLI::IsMember({"accepted", "delivered"}));
   command
@@ -79,10 +131,15 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
 
 CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("subscribe", "Print a line for each message");
-  command->add_option("FILTER", a.subscribe.filters, "topic filters")->required();
+  command->add_option("FILTER", a.subscribe.filters, "topic filters");
+  command->add_flag("--unmatched", a.subscribe.unmatched,
+                    "also what belongs to no subscription of the agent");
   command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
   command->add_option("-n,--count", a.subscribe.count, "end after so many messages");
-  command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
+  auto* topic =
+      command->add_flag("-t,--topic-prefix", a.subscribe.topic_prefix, "print the topic before it");
+  command->add_flag("--json", a.subscribe.json, "print each message whole, as a JSON object a line")
+      ->excludes(topic);
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
       ->check(duration_validator);
   return command;
@@ -163,12 +220,13 @@ ExitCode publish(Arguments& a, const CLI::App& command) {
   if (a.topic.empty() && !options.json) {
     return fail(kUsage, "TOPIC is required, or --json; see holdfast publish --help");
   }
-  options.message.topic = a.topic;
-  options.message.qos = static_cast<Qos>(a.qos);
+  take_message_options(a, options.message);
   if (command.count("MESSAGE") > 0) options.text = a.message;
   if (command.count("--file") > 0) options.file = a.file;
   if (a.durability == "memory") options.message.durability = Durability::memory;
   if (a.durability == "spill") options.message.durability = Durability::spill;
+  const auto correlation = std::as_bytes(std::span(a.correlation_data));
+  options.message.correlation_data.assign(correlation.begin(), correlation.end());
   if (!a.expiry.empty()) {
     options.message.expiry = std::chrono::ceil<Seconds>(duration_of(a.expiry));
   }
@@ -193,6 +251,7 @@ int run(int argc, char** argv) {
   app.add_option("--socket", a.socket, "the agent's socket (or HOLDFAST_SOCKET)")
       ->envname("HOLDFAST_SOCKET");
   CLI::App* const publishing = add_publish(app, a);
+  CLI::App* const requesting = add_request(app, a);
   CLI::App* const subscribing = add_subscribe(app, a);
   CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
   status->add_flag("--json", a.json, "for programs");
@@ -220,6 +279,7 @@ int run(int argc, char** argv) {
     return fail(kUsage, what + "; see holdfast --help");
   }
   if (*publishing) return publish(a, *publishing);
+  if (*requesting) return request(a);
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
   if (*looking.all) return outbox(looking, a);

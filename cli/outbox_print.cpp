@@ -258,8 +258,9 @@ std::string render_repair(const json& repair, const std::string& directory) {
 
 nlohmann::ordered_json export_request(const json& message) {
   nlohmann::ordered_json out{{"op", "publish"}, {"id", count_of(message, "message_id")}};
-  for (const char* name : {"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
-                           "key", "content_type", "user_properties"}) {
+  for (const char* name :
+       {"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry", "key",
+        "content_type", "user_properties", "response_topic", "correlation_data_base64"}) {
     if (const auto found = message.find(name); found != message.end()) out[name] = *found;
   }
   return out;

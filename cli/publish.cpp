@@ -185,6 +185,8 @@ class Publisher {
   Clock::time_point progress_at_ = started_ + kProgressEvery;
 };
 
+}  // namespace
+
 Result<std::string> content_of(const std::string& file) {
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
@@ -200,8 +202,6 @@ Result<std::string> content_of(const std::string& file) {
   }
   return content;
 }
-
-}  // namespace
 
 ExitCode run_publish(const std::filesystem::path& socket, const PublishOptions& options) {
   std::optional<std::string> single = options.text;

@@ -16,19 +16,11 @@ using nlohmann::json;
 constexpr Milliseconds kForEver{-1};
 constexpr Milliseconds kAgentLooked{500};  // how often an agent that has gone is looked for
 
-/// The payload's bytes as they are, a newline after; flushed, so that a pipe sees each at once.
-bool print(const json& event, bool topic_prefix) {
-  std::string out;
-  if (topic_prefix) out = event.value("topic", "") + " ";
-  const auto coded = event.find("payload_base64");
-  if (coded != event.end() && coded->is_string()) {
-    const auto bytes = from_base64(coded->get_ref<const std::string&>());
-    if (bytes) out.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-  } else {
-    out += event.value("payload", "");
-  }
-  out += '\n';
-  return std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
+/// With a newline; flushed, so that a pipe sees each at once.
+bool write(std::string line) {
+  line += '\n';
+  return std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
+         std::fflush(stdout) == 0;
 }
 
 Result<runtime::LocalClient> subscribed(const std::filesystem::path& socket,
@@ -38,6 +30,7 @@ Result<runtime::LocalClient> subscribed(const std::filesystem::path& socket,
   for (std::size_t i = 0; i < options.filters.size(); ++i) {
     client->send(runtime::subscribe_line(i + 1, options.filters[i], options.qos));
   }
+  if (options.unmatched) client->send(runtime::op_line(0, "subscribe_unmatched"));
   return client;
 }
 
@@ -56,7 +49,24 @@ Result<runtime::LocalClient> subscribed_again(const std::filesystem::path& socke
 
 }  // namespace
 
+bool print_message(const json& message, bool as_json, bool topic_prefix) {
+  if (as_json) return write(message.dump());
+  std::string out;
+  if (topic_prefix) out = message.value("topic", "") + " ";
+  const auto coded = message.find("payload_base64");
+  if (coded != message.end() && coded->is_string()) {
+    const auto bytes = from_base64(coded->get_ref<const std::string&>());
+    if (bytes) out.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  } else {
+    out += message.value("payload", "");
+  }
+  return write(std::move(out));
+}
+
 ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptions& options) {
+  if (options.filters.empty() && !options.unmatched) {
+    return fail(kUsage, "no topic filter; give one, or --unmatched");
+  }
   Result<runtime::LocalClient> client = subscribed(socket, options);
   if (!client) return fail(kUnreachable, client.error().message);
   for (std::uint64_t seen = 0; options.count == 0 || seen < options.count;) {
@@ -71,10 +81,11 @@ ExitCode run_subscribe(const std::filesystem::path& socket, const SubscribeOptio
       return fail(exit_code_of(line.error()),
                   late ? "no message in time; see holdfast status" : line.error().message);
     }
-    const json event = json::parse(*line, nullptr, false);
+    json event = json::parse(*line, nullptr, false);
     if (!event.is_object()) return fail(kFailed, "the agent's line is not JSON; is it holdfastd?");
     if (event.value("event", "") == "message") {
-      if (!print(event, options.topic_prefix)) {
+      for (const char* ours : {"event", "subscription"}) event.erase(ours);
+      if (!print_message(event, options.json, options.topic_prefix)) {
         return fail(kFailed, "cannot write to standard output; check where it leads");
       }
       ++seen;

@@ -415,7 +415,10 @@ class World {
   }
   void on(GiveReceipt& give) { books_.gives(give); }
   void on(GiveMessage& give) {
-    require(!give.to.empty(), "a message for nobody");
+    for (const auto& [id, filter] : wanted_) {
+      const bool wants = filter == "f/#" || filter == give.message.topic;
+      require(!give.to.empty() || !wants, "a message for nobody, and somebody wants it");
+    }
     for (const SubscriptionId id : give.to) {
       const auto wish = wanted_.find(id);
       require(wish != wanted_.end(), "a message for one that has unsubscribed");

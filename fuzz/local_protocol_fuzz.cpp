@@ -36,6 +36,8 @@ void check_round_trip(const PublishRequest& request) {
   require(copy->message.topic == request.message.topic);
   require(copy->message.payload == request.message.payload);
   require(copy->message.user_properties == request.message.user_properties);
+  require(copy->message.response_topic == request.message.response_topic);
+  require(copy->message.correlation_data == request.message.correlation_data);
   require(copy->message.expiry == request.message.expiry && copy->receipt == request.receipt);
 }
 

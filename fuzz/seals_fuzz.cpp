@@ -36,6 +36,10 @@ StoredMessage message_of(ByteReader& in) {
     std::string name = text(in);
     m.user_properties.emplace_back(std::move(name), text(in));
   }
+  m.response_topic = text(in);
+  const std::string correlation = text(in);
+  const auto data = std::as_bytes(std::span(correlation));
+  m.correlation_data.assign(data.begin(), data.end());
   if (const std::uint32_t expiry = in.u32(); expiry != 0) m.expiry_seconds = expiry;
   m.retain = in.u8() % 2 != 0;
   const auto payload = in.bytes(in.left());
@@ -60,6 +64,8 @@ void seal_and_open(ByteReader in, Seals& seals, env::Sealer& sealer) {
   require(put->message.key == message.key && put->message.content_type == message.content_type);
   require(put->message.user_properties == message.user_properties);
   require(put->message.expiry_seconds == message.expiry_seconds);
+  require(put->message.response_topic == message.response_topic);
+  require(put->message.correlation_data == message.correlation_data);
   require(decode_put_cover(record).has_value());
   // Length, tag, group and checksum of the header are not under the seal: the checksum has them.
   const std::uint32_t bit = kRecordHeaderSize * 8 + at % ((header.length - kRecordHeaderSize) * 8);

@@ -480,6 +480,14 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 
 void DeviceWorld::act(device::GiveMessage& action) {
   const InboundMessage& message = action.message;
+  if (action.to.empty()) {  // asked for once, and meanwhile not any more
+    const bool wanted = std::any_of(wanted_.begin(), wanted_.end(),
+                                    [&](const auto& wish) { return wish.second == message.topic; });
+    sim_.checks.expect(Check::no_forgery, !wanted, [] {
+      return std::string("a message reached nobody, and somebody wants it");
+    });
+    return;
+  }
   ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
   if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
   if (message.retain) got_retained_[message.topic] = command.number;
@@ -617,11 +625,27 @@ void DeviceWorld::check_blame(const DeviceState& state) {
   }
 }
 
+/// Whether it is offline, and not because of what a policy denies.
+bool DeviceWorld::away_for_another_reason() const {
+  const ConnectionState connection = core_->state(clock_.now()).connection;
+  switch (connection.verdict) {
+    case Verdict::none:
+    case Verdict::server_gone:
+    case Verdict::not_authorized:
+    case Verdict::publish_denied:
+    case Verdict::subscribe_denied:
+      return false;
+    default:
+      return connection.state != LinkState::connected;
+  }
+}
+
 /// Once a minute: what is allowed is not held up for long by what is denied.
 void DeviceWorld::check_allowed() {
   sim_.after(minutes(1), Side::world, [this] {
     if (sim_.faults.healed()) return;
-    const bool works = core_ && !stopping_ && sim_.now >= suspended_until_;
+    const bool works =
+        core_ && !stopping_ && sim_.now >= suspended_until_ && !away_for_another_reason();
     book_.check_allowed(
         [&](const std::string& topic) { return !works || broker_.denies(topic) || aside(topic); });
     check_allowed();

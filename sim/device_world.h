@@ -109,6 +109,7 @@ class DeviceWorld {
   void check_twin();
   void check_blame(const DeviceState& state);
   void check_allowed();
+  [[nodiscard]] bool away_for_another_reason() const;
   [[nodiscard]] bool aside(const std::string& name) const;
 
   void act(device::StoreAppend& action) { to_store(std::move(action)); }

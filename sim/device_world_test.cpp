@@ -18,11 +18,11 @@ struct Known {
 };
 constexpr std::uint64_t kHours = 3;
 constexpr Known kKnown[] = {
-    {"field", 1, 0x1C041D63847A738CU},        {"flapping", 1, 0xB438581878DF48F5U},
-    {"kick", 1, 0xC45A720D557EC267U},         {"never-acks", 1, 0x9CE56DC16FAA75C3U},
-    {"session-lost", 1, 0xE3355CC4163CD4A0U}, {"offline-weeks", 1, 0xDBF51BDDAE29CD18U},
-    {"take-over", 1, 0xC521BFC8F9420EB0U},    {"ten-years", 1, 0x960910DA48DD7CCAU},
-    {"region-loss", 1, 0xD2175A8A477916FEU},  {"policy", 1, 0xF0086B8B1AADC3C3U},
+    {"field", 1, 0xE940EDA5B6AAC886U},        {"flapping", 1, 0x440FD65AA721B99AU},
+    {"kick", 1, 0x82850FFE85185E8DU},         {"never-acks", 1, 0x86B34C339C5FA622U},
+    {"session-lost", 1, 0xCEBCCFB49B91D826U}, {"offline-weeks", 1, 0x4D7784691B9583A0U},
+    {"take-over", 1, 0x6E1BF9289B0DC8CCU},    {"ten-years", 1, 0x960910DA48DD7CCAU},
+    {"region-loss", 1, 0x8F72D7B9E41551F5U},  {"policy", 1, 0xD810DA56E19CF014U},
 };
 
 const DeviceScenario& scenario_of(std::string_view name) {
@@ -61,6 +61,39 @@ TEST(DeviceWorld, TheWillOfADeviceThatSleptIsHeardInTime) {
   DeviceWorld world(scenario_of("session-lost"), 45, 0, false);
   const DeviceResult result = world.run();
   EXPECT_FALSE(result.failure) << to_string(result.failure->check) << ": " << result.failure->what;
+}
+
+// One answer of "not authorized", and others of the topic that were on their way and were taken: it
+// was let go within milliseconds, and what had gone back to the outbox was overtaken.
+TEST(DeviceWorld, WhatIsSetAsideAndLetGoKeepsItsOrder) {
+  for (const auto& [scenario, seed] : {std::pair{"kick", 30U}, std::pair{"offline-weeks", 9U}}) {
+    DeviceWorld world(scenario_of(scenario), seed, 0, false);
+    const DeviceResult result = world.run();
+    EXPECT_FALSE(result.failure) << result.failure->what;
+  }
+}
+
+// A retained message that had been sent, and stood aside behind some that had not, was retained
+// again behind a later one.
+TEST(DeviceWorld, ARetainedMessageThatStoodAsideGivesWay) {
+  DeviceWorld world(scenario_of("policy"), 13, 0, false);
+  const DeviceResult result = world.run();
+  EXPECT_FALSE(result.failure) << result.failure->what;
+}
+
+// A disk that was well again brought messages back to a lane that was full still, 34 ms after.
+TEST(DeviceWorld, ADiskThatIsWellAgainIsNotAskedAtOnce) {
+  DeviceWorld world(scenario_of("never-acks"), 21, 0, false);
+  const DeviceResult result = world.run();
+  EXPECT_FALSE(result.failure) << result.failure->what;
+}
+
+// A kick that was planned before everything was healed ended the last connection after it, and the
+// backlog was to go during the wait for the next one, whatever that wait was.
+TEST(DeviceWorld, AKickThatWasPlannedDoesNotStrikeAfterTheHealing) {
+  DeviceWorld world(scenario_of("kick"), 36, 0, false);
+  const DeviceResult result = world.run();
+  EXPECT_FALSE(result.failure) << result.failure->what;
 }
 
 TEST(DeviceWorld, AnotherSeedIsAnotherRun) {

@@ -201,8 +201,8 @@ std::optional<std::vector<std::uint8_t>> ModelBroker::subscribe(
       continue;
     }
     codes.push_back(static_cast<std::uint8_t>(filter.qos));
-    filters_.insert(filter.filter);
-    send_retained(filter.filter);
+    const bool anew = filters_.insert(filter.filter).second;
+    if (anew || !filter.verify) send_retained(filter.filter);
   }
   return codes;
 }

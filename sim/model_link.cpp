@@ -185,6 +185,7 @@ void ModelLink::greet(const WirePtr& wire) {
     const std::uint8_t code = kFarewells.at(sim_.random.below(kFarewells.size())).code;
     const bool wordless = sim_.random.below(2) == 0;
     sim_.after(stay, Side::world, [this, wire, code, wordless] {
+      if (sim_.faults.healed()) return;
       server_ends(wire, wordless ? std::uint8_t{0} : code);
     });
   }

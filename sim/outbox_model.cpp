@@ -23,7 +23,8 @@ bool owed(const Known& k, Model::World world) {
 bool same_content(const StoredMessage& a, const StoredMessage& b) {
   return a.qos == b.qos && a.retain == b.retain && a.expiry_seconds == b.expiry_seconds &&
          a.topic == b.topic && a.key == b.key && a.payload == b.payload &&
-         a.content_type == b.content_type && a.user_properties == b.user_properties;
+         a.content_type == b.content_type && a.user_properties == b.user_properties &&
+         a.response_topic == b.response_topic && a.correlation_data == b.correlation_data;
 }
 
 const Known* Model::find(MessageId id) const {

@@ -136,15 +136,21 @@ def message(number, detail, body, lanes):
     key = c.take(c.get("H")[0]).decode() if flags & 32 else ""
     if key:
         out["key"] = key
+    response = c.take(c.get("H")[0]).decode() if properties & 0x8000 else ""
+    correlation = c.take(c.get("H")[0]) if properties & 0x4000 else b""
     out["topic"] = c.take(topic).decode()
     if content:
         out["content_type"] = c.take(content).decode()
     sizes = []
-    for _ in range(properties):
+    for _ in range(properties & 0x3FFF):
         name, value = c.get("HH")
         sizes.append([c.take(name).decode(), c.take(value).decode()])
     if sizes:
         out["user_properties"] = sizes
+    if response:
+        out["response_topic"] = response
+    if correlation:
+        out["correlation_data_base64"] = base64.b64encode(correlation).decode()
     out["bytes"] = c.take(payload)
     return out
 

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/result.h"
@@ -32,6 +33,18 @@ struct StatusMessage {
   std::string payload;
   Qos qos = Qos::at_least_once;
   bool retain = true;
+  // MQTT 5 only:
+  std::string content_type = {};       ///< Empty: none.
+  std::optional<Seconds> expiry = {};  ///< The broker forgets it so long after publishing it.
+  std::vector<std::pair<std::string, std::string>> user_properties = {};  ///< In order.
+  /// Of a will: how long the broker waits before it publishes it; not at all if we are back by
+  /// then.
+  Seconds delay{0};
+  /// Of a will: the broker publishes it also when we leave in order, so that a retained birth
+  /// message never outlives us.
+  bool on_stop = false;
+
+  friend bool operator==(const StatusMessage&, const StatusMessage&) = default;
 };
 
 /// TLS with mutual authentication. All files are PEM; they are read anew for each attempt, so that
@@ -116,7 +129,10 @@ struct Config {
   ProxyConfig proxy;
   SigV4Config sigv4;
   TlsConfig tls;
-  std::string client_id;                ///< 1…128 bytes; AWS: the thing name.
+  std::string client_id;  ///< 1…128 bytes; AWS: the thing name. Empty if the broker assigns it.
+  /// The broker chooses the client id (MQTT 5). It is used to the end of the process; the next one
+  /// gets another, and another session.
+  bool assigned_client_id = false;
   std::string username;                 ///< Empty: none.
   std::filesystem::path password_file;  ///< First line is the password. Empty: none.
   MqttEngine engine = MqttEngine::mosquitto;
@@ -124,6 +140,9 @@ struct Config {
   Seconds keep_alive{30};        ///< Longest silence promised to the broker.
   Seconds session_expiry{3600};  ///< How long the broker keeps our session (AWS: 1 h default).
   bool clean_start = false;
+  /// So many topics are replaced by a number when they are sent again (MQTT 5 topic alias), as far
+  /// as the broker allows it; 0: none.
+  std::uint16_t topic_aliases = 8;
   std::optional<StatusMessage> will;
   std::optional<StatusMessage> birth;
 
@@ -138,6 +157,9 @@ struct Config {
     Milliseconds health_interval{10000};
     Milliseconds stop_deadline{5000};
     Milliseconds callback_alarm{1000};  ///< A callback running longer is reported.
+    /// How often acknowledged subscriptions are asked for again, to notice one that the broker has
+    /// lost or now refuses; 0: never. MQTT 5 only: 3.1.1 would send retained messages again.
+    Milliseconds verify_subscriptions{3600000};
   } timing;
 
   // --- [flow] ---------------------------------------------------------------------------------
@@ -151,6 +173,11 @@ struct Config {
   /// Name of the MQTT 5 user property that carries the message's id, the same in every repeat of
   /// it, for de-duplication downstream. Empty: none is sent.
   std::string id_property = "hf-id";
+  /// Whether inbound messages whose stamp (of that name, by a sender that is Holdfast) has come
+  /// before are left out and counted, as far as the last 4096 stamps of this run tell.
+  bool filter_duplicates = true;
+  /// Where answers to Device::request() come. Empty: CLIENT_ID/responses.
+  std::string response_topic;
 
   // --- [lane.NAME] ----------------------------------------------------------------------------
   std::map<std::string, LaneRules, std::less<>> lane_rules;  ///< By lane; one without has none.

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "holdfast/config.h"
 #include "holdfast/result.h"
@@ -44,6 +45,7 @@ enum class LogLevel : std::uint8_t { error, warning, info, debug };
 using ReceiptHandler = std::function<void(const Receipt&)>;
 using MessageHandler = std::function<void(const InboundMessage&)>;
 using FateHandler = std::function<void(const Fate&)>;
+using ResponseHandler = std::function<void(const Response&)>;
 using ConnectionHandler = std::function<void(const ConnectionState&)>;
 using LogHandler = std::function<void(LogLevel, std::string_view line)>;
 
@@ -89,9 +91,26 @@ class Device {
   [[nodiscard]] virtual Result<SubscriptionId> subscribe(std::string filter, Qos qos,
                                                          MessageHandler handler) = 0;
 
+  /// Wants what belongs to no subscription: messages on topics never subscribed to (AWS IoT Core
+  /// answers shadow and job requests so), or of a session that an earlier run has left at the
+  /// broker. Nothing is asked of the broker. It counts as a subscription, and ends like one.
+  /// Errors: full at the limit, closed after stop().
+  [[nodiscard]] virtual Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) = 0;
+
   /// Ends a subscription; its handler does not run any more once this has returned, unless it is
   /// running now. Errors: not_found.
   virtual Status unsubscribe(SubscriptionId id) = 0;
+
+  /// Publishes `message` and waits for the answer (MQTT 5.0 section 4.10): response topic
+  /// (Config::response_topic, subscribed to at the first request) and correlation data are added
+  /// here, and the one that answers sends them back (response_to() makes such a message).
+  /// `handler` is called exactly once, with the answer or with why there is none; `timeout` is
+  /// above 0 and at most a day. The message is sent once answers can be heard, with durability
+  /// memory, since its handler does not outlive the process either, and expires with the timeout.
+  /// Errors: unsupported with MQTT 3.1.1; invalid_argument, too_large as publish() would refuse;
+  /// permission while the broker refuses the response topic; full with limits::kRequests (256)
+  /// waiting, or no subscription left; closed after stop().
+  virtual Status request(Message message, Milliseconds timeout, ResponseHandler handler) = 0;
 
   /// Calls `handler` at each change of the connection, beginning with the present state.
   /// One handler; a second call replaces the first.
@@ -99,6 +118,10 @@ class Device {
 
   /// A consistent snapshot, at most one loop turn old.
   [[nodiscard]] virtual DeviceState state() const = 0;
+
+  /// Each topic filter that somebody wants, by name, and how it stands at the broker; at most one
+  /// loop turn old.
+  [[nodiscard]] virtual std::vector<FilterState> filters() const = 0;
 
   /// For a watchdog: whether the device goes on. Each call gives every idle part an empty piece of
   /// work, so from one call to the next each number grows, also without a connection; a part whose
@@ -117,8 +140,9 @@ class Device {
   virtual Status reload(Config config) = 0;
 
   /// Leaves in order: refuses new messages, waits for what is on its way to the disk, sends
-  /// DISCONNECT so that no will is published, ends the threads. Returns within the deadline in
-  /// every state. Calling it again does nothing. The backlog stays on disk.
+  /// DISCONNECT so that no will is published (unless StatusMessage::on_stop asks for it), ends the
+  /// threads. Returns within the deadline in every state. Calling it again does nothing. The
+  /// backlog stays on disk.
   virtual void stop(Milliseconds deadline) = 0;
 
  protected:

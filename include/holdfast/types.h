@@ -56,9 +56,11 @@ struct Message {
   std::optional<Seconds> expiry;  ///< Drop (and count) it if not sent by then.
   std::string content_type;       ///< MQTT 5 content type; empty: none.
   std::vector<std::pair<std::string, std::string>> user_properties;  ///< MQTT 5; in order.
+  std::string response_topic;  ///< MQTT 5: where an answer is wanted; no wildcards. Empty: none.
+  Bytes correlation_data;      ///< MQTT 5: goes back with the answer; at most 8 KiB. Empty: none.
 };
 
-/// A message that arrived on a subscription.
+/// A message that arrived.
 struct InboundMessage {
   std::string topic;
   Bytes payload;
@@ -135,6 +137,37 @@ struct Receipt {
   bool last = true;                          ///< The handler is not called again for this message.
   /// When accepted: where the message is now. `durable` means on disk.
   Durability kept = Durability::durable;
+};
+
+/// The message to publish in answer to a request: its topic and correlation data are set, all else
+/// is the caller's. The topic is empty when no answer is wanted.
+[[nodiscard]] Message response_to(const InboundMessage& request);
+
+/// How a request ended; see Device::request().
+enum class ResponseKind : std::uint8_t {
+  answered,    ///< Response::message is the answer.
+  timed_out,   ///< No answer in time. Whether the request was carried out is not known.
+  not_sent,    ///< It never reached the broker, or was refused there; Response::receipt says why.
+  no_answers,  ///< Not sent: the broker refuses us the topic where the answer would come.
+  stopped,     ///< The device stops. Whether the request was carried out is not known.
+};
+[[nodiscard]] std::string_view to_string(ResponseKind kind) noexcept;
+
+struct Response {
+  ResponseKind kind = ResponseKind::answered;
+  InboundMessage message;  ///< When answered.
+  Receipt receipt;         ///< When not sent.
+};
+
+/// What became of the requests of this run, and of what came to their response topic.
+struct RequestCounts {
+  std::uint64_t waiting = 0;  ///< For their answers, now.
+  std::uint64_t answered = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t given_up = 0;   ///< Ended in another way.
+  std::uint64_t late = 0;       ///< Answers to requests that had ended without one.
+  std::uint64_t duplicate = 0;  ///< Answers to requests that had one already.
+  std::uint64_t unknown = 0;    ///< Answers to no request of this run, as far as remembered.
 };
 
 /// What is known of a message by its id, also after a restart.
@@ -220,6 +253,17 @@ struct ConnectionState {
   std::uint32_t attempts = 0;    ///< Attempts since last connected.
   Milliseconds retry_in{0};      ///< While waiting: time to the next attempt.
   std::string endpoint;          ///< "host:port".
+  std::string client_id;         ///< Ours, or the one that the broker has assigned.
+};
+
+/// How one topic filter stands at the broker.
+struct FilterState {
+  std::string filter;
+  Qos wanted = Qos::at_most_once;    ///< The highest that its subscriptions ask for.
+  std::optional<Qos> granted;        ///< What the broker has granted; nothing: not in force.
+  std::optional<std::uint8_t> code;  ///< The last SUBACK's in this run; from 0x80 on: refused.
+  Milliseconds next_in{0};  ///< Until it is asked for again, after a refusal or to verify it; 0:
+                            ///< nothing is due, or nothing can be done before the next connect.
 };
 
 /// How the storage is.
@@ -253,13 +297,16 @@ struct DeviceState {
   std::uint64_t attempts_total = 0;  ///< Connection attempts in this run.
   /// How often each verdict was given; dns_failed and dns_timeout also where it did no harm.
   std::array<std::uint64_t, kVerdicts> verdicts{};
-  std::uint64_t sends_repeated = 0;     ///< Sends of a message sent before: possible duplicates.
-  std::vector<Quarantined> quarantine;  ///< What the broker denies, or is suspected to.
-  std::uint64_t parked = 0;             ///< Of the pending: waiting for its topic's next trial.
-  std::uint64_t slow_callbacks = 0;     ///< Application callbacks over the alarm time.
-  std::uint64_t inbound = 0;            ///< Messages received on subscriptions.
-  std::uint64_t inbound_dropped = 0;    ///< Received, but the executor's queue was full.
-  bool recovered_unclean = false;       ///< The last run did not end in order.
+  std::uint64_t sends_repeated = 0;      ///< Sends of a message sent before: possible duplicates.
+  std::vector<Quarantined> quarantine;   ///< What the broker denies, or is suspected to.
+  std::uint64_t parked = 0;              ///< Of the pending: waiting for its topic's next trial.
+  std::uint64_t slow_callbacks = 0;      ///< Application callbacks over the alarm time.
+  std::uint64_t inbound = 0;             ///< Messages received.
+  std::uint64_t inbound_unmatched = 0;   ///< Of these, on topics that no subscription is for.
+  std::uint64_t inbound_duplicates = 0;  ///< Of these, repeats by their sender's stamp: not given.
+  std::uint64_t inbound_dropped = 0;     ///< Received, but the executor's queue was full.
+  RequestCounts requests;                ///< See Device::request().
+  bool recovered_unclean = false;        ///< The last run did not end in order.
 };
 
 }  // namespace holdfast

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "lab/iot/calendar.h"
+#include "base/calendar.h"
 
 namespace holdfast::lab::iot {
 namespace {

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "lab/iot/calendar.h"
+#include "base/calendar.h"
 #include "lab/iot/iam.h"
 
 namespace holdfast::lab::iot {

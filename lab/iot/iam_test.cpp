@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "lab/iot/calendar.h"
+#include "base/calendar.h"
 #include "sim/seeded_random.h"
 
 namespace holdfast::lab::iot {

@@ -16,10 +16,13 @@ inline constexpr std::size_t kPayloadMax = 256 * kKiB;       // ceiling of Confi
 inline constexpr std::size_t kUserPropertiesMax = 8 * kKiB;  // sum of names and values, as AWS
 inline constexpr std::size_t kContentTypeMax = 256;          // as AWS
 inline constexpr std::size_t kTopicMax = 1024;               // ceiling of Config::Limits::topic
+inline constexpr std::size_t kStatusPropertiesMax = 64;      // user properties of will and birth
+inline constexpr std::size_t kCorrelationMax = 8 * kKiB;     // as AWS
 inline constexpr std::size_t kMessageOverhead = 1 * kKiB;    // headers, lengths, padding
 inline constexpr std::size_t kKeyMax = 256;                  // conflation keys
-inline constexpr std::size_t kMessageMax =
-    kPayloadMax + kUserPropertiesMax + kContentTypeMax + kTopicMax + kKeyMax + kMessageOverhead;
+inline constexpr std::size_t kMessageMax = kPayloadMax + kUserPropertiesMax + kContentTypeMax +
+                                           2 * kTopicMax + kCorrelationMax + kKeyMax +
+                                           kMessageOverhead;
 
 // Lanes.
 inline constexpr std::size_t kLanesMax = 8;
@@ -40,10 +43,16 @@ inline constexpr std::uint16_t kInFlightMax = 1000;
 inline constexpr std::size_t kSubscriptionsMax = 500;
 inline constexpr std::size_t kQuarantineMax = 32;  // operations set aside; the oldest makes room
 inline constexpr std::size_t kReceiptsMax = 1'000'000;
-inline constexpr std::size_t kFiltersPerSubscribe = 8;  // AWS IoT Core quota
-inline constexpr std::size_t kClientIdMax = 128;        // AWS IoT Core quota
-inline constexpr std::size_t kLookupsAtOnce = 4;        // abandoned name look-ups still running
-inline constexpr std::size_t kErrorDetailMax = 512;     // a failure's own words
+inline constexpr std::size_t kRequests = 256;            // that wait for their answers
+inline constexpr std::size_t kRequestsRemembered = 256;  // that have ended
+inline constexpr std::size_t kFiltersPerSubscribe = 8;   // AWS IoT Core quota
+inline constexpr std::uint16_t kTopicAliasesMax = 64;
+inline constexpr std::size_t kClientIdMax = 128;     // AWS IoT Core quota
+inline constexpr std::size_t kLookupsAtOnce = 4;     // abandoned name look-ups still running
+inline constexpr std::size_t kErrorDetailMax = 512;  // a failure's own words
+
+// Inbound: ids of messages that came, to know repeats by; about 60 bytes each.
+inline constexpr std::size_t kInboundIds = 4096;
 
 // Addresses remembered (transport/address_book.h).
 inline constexpr std::size_t kGoodAddresses = 4;           // of one name and port
@@ -67,7 +76,8 @@ static_assert(kSegmentMin >= 2 * kMessageMax, "a segment holds at least two mess
 static_assert(kOutboxMin >= 4 * kSegmentMin, "the outbox needs active, spare and two more slots");
 static_assert(kSegmentsWanted * std::uint64_t{kSegmentMax} >= kOutboxMax,
               "the largest outbox keeps the segment count, and so the opening time, small");
-static_assert(kLocalLine >= kPayloadMax / 3 * 4 + kUserPropertiesMax + kTopicMax,
+static_assert(kLocalLine >=
+                  (kPayloadMax + kCorrelationMax) / 3 * 4 + kUserPropertiesMax + 2 * kTopicMax,
               "the largest payload fits a local line in base64");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
 static_assert(kAddressFileMax >= kPlaces * kGoodAddresses * 400,

@@ -41,14 +41,16 @@ struct StoredMessage {
   Bytes payload;
   std::string content_type;
   std::vector<std::pair<std::string, std::string>> user_properties;
+  std::string response_topic;
+  Bytes correlation_data;
 
   /// The id that the application knows it by.
   [[nodiscard]] MessageId known_id() const noexcept { return alias != 0 ? alias : id; }
 
   /// Bytes of RAM it stands for in every budget.
   [[nodiscard]] std::size_t cost() const noexcept {
-    std::size_t sum =
-        sizeof(StoredMessage) + topic.size() + payload.size() + content_type.size() + key.size();
+    std::size_t sum = sizeof(StoredMessage) + topic.size() + payload.size() + content_type.size() +
+                      key.size() + response_topic.size() + correlation_data.size();
     for (const auto& [name, value] : user_properties) sum += name.size() + value.size();
     return sum;
   }

@@ -80,6 +80,8 @@ constexpr std::string_view kLinkStateNames[] = {
 constexpr std::string_view kStorageNames[] = {"ok", "full", "read_only", "degraded", "slow"};
 constexpr std::string_view kReceiptNames[] = {"accepted", "rejected", "delivered", "dropped"};
 constexpr std::string_view kDurabilityNames[] = {"durable", "memory", "spill"};
+constexpr std::string_view kResponseNames[] = {"answered", "timed_out", "not_sent", "no_answers",
+                                               "stopped"};
 constexpr std::string_view kFateNames[] = {"unknown", "pending", "delivered", "dropped",
                                            "forgotten"};
 
@@ -101,11 +103,19 @@ std::string_view to_string(Durability durability) noexcept {
 }
 std::string_view to_string(FateKind kind) noexcept { return name_of(kFateNames, kind); }
 std::string_view to_string(StorageHealth health) noexcept { return name_of(kStorageNames, health); }
+std::string_view to_string(ResponseKind kind) noexcept { return name_of(kResponseNames, kind); }
 std::string_view to_string(ReceiptKind kind) noexcept { return name_of(kReceiptNames, kind); }
 
 std::string_view to_string(Verdict verdict) noexcept {
   const auto index = static_cast<std::size_t>(verdict);
   return index < kVerdicts ? kVerdictTexts[index].name : std::string_view("?");
+}
+
+Message response_to(const InboundMessage& request) {
+  Message response;
+  response.topic = request.response_topic;
+  response.correlation_data = request.correlation_data;
+  return response;
 }
 
 std::string_view explain(Verdict verdict) noexcept {

@@ -12,10 +12,13 @@
 namespace holdfast::device {
 namespace {
 
-bool valid_fields(const Message& message) {
+bool valid_fields(const Message& message, const flow::TopicLimits& topic) {
   if (message.qos != Qos::at_most_once && message.qos != Qos::at_least_once) return false;
   if (message.expiry && (message.expiry->count() <= 0 ||
                          message.expiry->count() > std::numeric_limits<std::uint32_t>::max())) {
+    return false;
+  }
+  if (!message.response_topic.empty() && !flow::check_topic(message.response_topic, topic)) {
     return false;
   }
   if (!valid_utf8(message.content_type) || !valid_utf8(message.key)) return false;
@@ -29,6 +32,7 @@ bool small_enough(const Message& message, const Config& config) {
   if (message.payload.size() > std::min(config.limits.payload, limits::kPayloadMax)) return false;
   if (message.content_type.size() > limits::kContentTypeMax) return false;
   if (message.key.size() > limits::kKeyMax) return false;
+  if (message.correlation_data.size() > limits::kCorrelationMax) return false;
   std::size_t properties = 0;
   for (const auto& [name, value] : message.user_properties)
     properties += name.size() + value.size();
@@ -38,24 +42,24 @@ bool small_enough(const Message& message, const Config& config) {
   return properties <= limits::kUserPropertiesMax;
 }
 
-Admission rejected(RejectReason reason) {
-  Admission answer;
-  answer.rejected = reason;
-  return answer;
-}
-
 }  // namespace
 
-Admission admit(Message message, const Config& config) {
+RejectReason check(const Message& message, const Config& config) {
   const flow::TopicLimits topic{std::min(config.limits.topic, limits::kTopicMax),
                                 config.limits.topic_levels};
-  if (!flow::check_topic(message.topic, topic)) return rejected(RejectReason::invalid_topic);
-  if (!valid_fields(message)) return rejected(RejectReason::invalid_field);
-  const auto lane = std::find(config.lanes.begin(), config.lanes.end(), message.lane);
-  if (lane == config.lanes.end()) return rejected(RejectReason::unknown_lane);
-  if (!small_enough(message, config)) return rejected(RejectReason::too_large);
+  if (!flow::check_topic(message.topic, topic)) return RejectReason::invalid_topic;
+  if (!valid_fields(message, topic)) return RejectReason::invalid_field;
+  const bool known =
+      std::find(config.lanes.begin(), config.lanes.end(), message.lane) != config.lanes.end();
+  if (!known) return RejectReason::unknown_lane;
+  return small_enough(message, config) ? RejectReason::none : RejectReason::too_large;
+}
 
+Admission admit(Message message, const Config& config) {
   Admission answer;
+  answer.rejected = check(message, config);
+  if (answer.rejected != RejectReason::none) return answer;
+  const auto lane = std::find(config.lanes.begin(), config.lanes.end(), message.lane);
   StoredMessage& stored = answer.message;
   stored.lane = static_cast<LaneIndex>(lane - config.lanes.begin());
   stored.qos = message.qos;
@@ -66,6 +70,8 @@ Admission admit(Message message, const Config& config) {
   stored.content_type = std::move(message.content_type);
   stored.key = std::move(message.key);
   stored.user_properties = std::move(message.user_properties);
+  stored.response_topic = std::move(message.response_topic);
+  stored.correlation_data = std::move(message.correlation_data);
   return answer;
 }
 

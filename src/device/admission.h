@@ -14,6 +14,9 @@ struct Admission {
   StoredMessage message;  ///< Made from the application's when not rejected; id still 0.
 };
 
+/// What the first look finds wrong, if anything.
+[[nodiscard]] RejectReason check(const Message& message, const Config& config);
+
 [[nodiscard]] Admission admit(Message message, const Config& config);
 
 }  // namespace holdfast::device

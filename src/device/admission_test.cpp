@@ -24,6 +24,8 @@ TEST(Admission, AGoodMessageKeepsEveryField) {
   message.expiry = Seconds(90);
   message.content_type = "text/plain";
   message.user_properties = {{"k", "v"}, {"k", "w"}};
+  message.response_topic = "plant/1/answers";
+  message.correlation_data = {std::byte{0}, std::byte{0xFF}};
   const Admission answer = admit(message, Config{});
   ASSERT_EQ(answer.rejected, RejectReason::none);
   EXPECT_EQ(answer.message.id, 0U);
@@ -35,6 +37,8 @@ TEST(Admission, AGoodMessageKeepsEveryField) {
   EXPECT_EQ(answer.message.payload, message.payload);
   EXPECT_EQ(answer.message.content_type, "text/plain");
   EXPECT_EQ(answer.message.user_properties, message.user_properties);
+  EXPECT_EQ(answer.message.response_topic, "plant/1/answers");
+  EXPECT_EQ(answer.message.correlation_data, message.correlation_data);
 }
 
 TEST(Admission, EveryReasonToRefuse) {
@@ -55,10 +59,13 @@ TEST(Admission, EveryReasonToRefuse) {
        [](Message& m) {
          m.user_properties = {{"a", "\xC0"}};
        }},
+      {RejectReason::invalid_field, [](Message& m) { m.response_topic = "answers/+"; }},
+      {RejectReason::invalid_field, [](Message& m) { m.response_topic.assign(257, 'x'); }},
       {RejectReason::invalid_field, [](Message& m) { m.qos = static_cast<Qos>(2); }},
       {RejectReason::unknown_lane, [](Message& m) { m.lane = "express"; }},
       {RejectReason::too_large, [](Message& m) { m.payload.resize(128 * 1024 + 1); }},
       {RejectReason::too_large, [](Message& m) { m.content_type.assign(257, 'x'); }},
+      {RejectReason::too_large, [](Message& m) { m.correlation_data.resize(8193); }},
       {RejectReason::too_large,
        [](Message& m) {
          m.user_properties = {{"a", std::string(8192, 'x')}};

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "device/accounts.h"
 #include "device/quarantine.h"
+#include "flow/duplicates.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
@@ -40,7 +41,16 @@ MessagePtr birth_message(const StatusMessage& birth) {
   message->topic = birth.topic;
   const auto bytes = std::as_bytes(std::span(birth.payload));
   message->payload.assign(bytes.begin(), bytes.end());
+  message->content_type = birth.content_type;
+  message->user_properties = birth.user_properties;
+  if (birth.expiry) message->expiry_seconds = static_cast<std::uint32_t>(birth.expiry->count());
   return message;
+}
+
+/// Only MQTT 5 can ask for a subscription without its retained messages.
+Duration verification(const Config& config) {
+  const bool can = config.mqtt_version == MqttVersion::v5;
+  return can ? Duration(config.timing.verify_subscriptions) : Duration::zero();
 }
 
 std::string hex(std::uint8_t code) {
@@ -53,8 +63,8 @@ std::string hex(std::uint8_t code) {
 constexpr Duration kSlowDisk = std::chrono::seconds(2);
 /// Messages that could not be moved to disk are tried again after this.
 constexpr Duration kSpillRetry = std::chrono::seconds(5);
-/// ... while the device stops, after this.
-constexpr Duration kSpillRetryStopping = milliseconds(500);
+/// ... while the device stops, or once the disk is well again, after this.
+constexpr Duration kSpillRetrySoon = milliseconds(500);
 
 /// A run of the process counts its volatile ids from the number of its opening, as the store does;
 /// without one from a random place.
@@ -71,9 +81,10 @@ struct Core::Impl {
       : config(std::move(config_in)),
         supervisor(config, random),
         sender(config),
-        subscriptions(flow::kBirthToken),
+        subscriptions(flow::kBirthToken, random),
         last_volatile(first_volatile_id(opening.epoch, random)) {
     sender.ids_up_to(opening.last_id);
+    subscriptions.verify_every(verification(config));
   }
 
   // ---- messages --------------------------------------------------------------------------------
@@ -201,7 +212,7 @@ struct Core::Impl {
       }
     }
     if (!returned) return;
-    spill_retry = now + (stopping ? kSpillRetryStopping : kSpillRetry);
+    spill_retry = now + (stopping ? kSpillRetrySoon : kSpillRetry);
     sender.return_spill(now);
     if (closing) sender.drop_volatile(work);  // it was the last chance
   }
@@ -281,7 +292,7 @@ struct Core::Impl {
     if (report.health == storage) return;
     storage = report.health;
     const bool well = storage == StorageHealth::ok;
-    if (well) spill_retry = BootTime::min();
+    if (well) spill_retry = std::min(spill_retry, now + kSpillRetrySoon);
     const bool in_memory = config.outbox.on_fault == OnFault::memory;
     log(well ? LogLevel::info : LogLevel::warning,
         "storage: " + std::string(to_string(storage)) +
@@ -349,13 +360,14 @@ struct Core::Impl {
   void on(EngineMessage& arrived) {
     if (!answer_of(arrived.attempt)) return;
     ++inbound;
-    std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
-    if (to.empty()) {
-      // The session may still hold what an earlier run wanted.
-      log(LogLevel::debug, "message on '" + arrived.message.topic + "' belongs to no subscription");
-    } else {
-      emit(GiveMessage{std::move(to), std::move(arrived.message)});
+    if (config.filter_duplicates && duplicates.repeats(arrived.message, config.id_property)) {
+      ++repeated;
+      return;
     }
+    std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
+    // The session may still hold what an earlier run wanted; some answers come unasked for.
+    if (to.empty()) ++unmatched;
+    emit(GiveMessage{std::move(to), std::move(arrived.message)});
   }
 
   /// Whether an event of this attempt still counts; notes the sign of life.
@@ -428,7 +440,7 @@ struct Core::Impl {
     filters_aside = std::move(filters);
     if (topics == topics_aside) return;
     emit(StorePark{{topics.begin(), topics.end()}});
-    sender.park(topics);
+    sender.park(topics, work);
     topics_aside = std::move(topics);
   }
 
@@ -503,6 +515,7 @@ struct Core::Impl {
     suspicion.try_now(now);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);
+    subscriptions.verify_every(verification(config));
   }
 
   void on(const Stop& stop) {
@@ -667,7 +680,7 @@ struct Core::Impl {
     if (supervisor.up()) {
       at = std::min(at, sender.next_wake());
       if (may_ask()) at = std::min(at, subscriptions.next_wake());
-      if (!stopping) at = std::min(at, suspicion.next_wake());
+      if (!stopping && !sender.trying()) at = std::min(at, suspicion.next_wake());
       if (!stopping && !suspicion.idle()) at = std::min(at, sender.next_survival());
     }
     if (!stopping) return at;
@@ -689,6 +702,7 @@ struct Core::Impl {
   flow::Sender sender;
   flow::Subscriptions subscriptions;
   flow::Suspicion suspicion;
+  flow::Duplicates duplicates;
   Accounts accounts;
   MessageId last_volatile;
 
@@ -704,6 +718,8 @@ struct Core::Impl {
   flow::Names topics_aside;
   flow::Names filters_aside;
   std::uint64_t parked_in_store = 0;
+  std::uint64_t repeated = 0;   ///< Of those, duplicates.
+  std::uint64_t unmatched = 0;  ///< Of those, without a subscription.
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
   std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
@@ -748,6 +764,12 @@ Actions Core::step(BootTime now, Event event) {
 
 BootTime Core::next_wake() const { return impl_->next_wake(); }
 
+std::vector<FilterState> Core::filters(BootTime now) const {
+  return impl_->subscriptions.states(now);
+}
+
+std::uint64_t Core::filters_version() const { return impl_->subscriptions.version(); }
+
 DeviceState Core::state(BootTime now) const {
   const Impl& core = *impl_;
   DeviceState state;
@@ -767,6 +789,8 @@ DeviceState Core::state(BootTime now) const {
   state.quarantine =
       quarantine_of(core.suspicion, core.subscriptions, core.config.mqtt_version, now);
   state.parked = core.parked_in_store + core.sender.parked();
+  state.inbound_unmatched = core.unmatched;
+  state.inbound_duplicates = core.repeated;
   HF_CHECK(state.ledger.balanced());
   return state;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/time.h"
 #include "device/events.h"
@@ -41,6 +42,11 @@ class Core {
 
   /// ConnectionState::retry_in is relative to `now`.
   [[nodiscard]] DeviceState state(BootTime now) const;
+
+  /// FilterState::next_in is relative to `now`.
+  [[nodiscard]] std::vector<FilterState> filters(BootTime now) const;
+  /// Grows when filters() has changed by more than time.
+  [[nodiscard]] std::uint64_t filters_version() const;
 
  private:
   struct Impl;

@@ -200,7 +200,9 @@ TEST(Core, ASessionThatSomebodyElseMayHaveBegunIsNotTrusted) {
   bench.step(Subscribe{1, "a", Qos::at_least_once});
   const auto connect = [&] {
     while (bench.state().connection.state != LinkState::connecting) bench.run_for(seconds(1));
-    bench.up({.session_present = true});
+    env::UpInfo resumed;
+    resumed.session_present = true;
+    bench.up(resumed);
     const auto asked = bench.take_all<EngineSubscribe>();
     for (const auto& ask : asked) {
       bench.step(EngineSubscribed{bench.attempt(), ask.token, {1}});
@@ -337,9 +339,11 @@ TEST(Core, SubscriptionsAndDispatch) {
   message.topic = "other";
   bench.step(EngineMessage{bench.attempt(), message});
   const auto given = bench.take_all<GiveMessage>();
-  ASSERT_EQ(given.size(), 1U);
+  ASSERT_EQ(given.size(), 2U);
   EXPECT_EQ(given[0].to, (std::vector<SubscriptionId>{1, 2}));
+  EXPECT_TRUE(given[1].to.empty()) << "for whoever wants what belongs to no subscription";
   EXPECT_EQ(bench.state().inbound, 2U);
+  EXPECT_EQ(bench.state().inbound_unmatched, 1U);
   bench.run_for(seconds(5));
   const auto again = bench.take_all<EngineSubscribe>();
   ASSERT_EQ(again.size(), 1U);
@@ -349,6 +353,23 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(bench.count<EngineSubscribe>(), 1U);
   bench.step(Unsubscribe{2});
   EXPECT_EQ(bench.state().connection.state, LinkState::connected);
+}
+
+TEST(Core, ARepeatByItsStampIsCountedAndLeftOutIfSoConfigured) {
+  for (const bool filter : {true, false}) {
+    Config config = make_config();
+    config.filter_duplicates = filter;
+    Bench bench(config);
+    bench.start();
+    bench.up();
+    InboundMessage message;
+    message.topic = "t";
+    message.user_properties = {{config.id_property, "0000abcd-0000000800000001"}};
+    for (int i = 0; i < 2; ++i) bench.step(EngineMessage{bench.attempt(), message});
+    EXPECT_EQ(bench.count<GiveMessage>(), filter ? 1U : 2U);
+    EXPECT_EQ(bench.state().inbound, 2U);
+    EXPECT_EQ(bench.state().inbound_duplicates, filter ? 1U : 0U);
+  }
 }
 
 // Field lesson 32.

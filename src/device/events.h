@@ -216,7 +216,7 @@ struct GiveReceipt {
   Receipt receipt;
 };
 struct GiveMessage {
-  std::vector<SubscriptionId> to;
+  std::vector<SubscriptionId> to;  ///< Empty: it belongs to no subscription.
   InboundMessage message;
 };
 struct GiveConnection {

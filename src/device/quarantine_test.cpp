@@ -54,6 +54,7 @@ class Policed : public testing::Test {
     StoredMessage message = test::make(lane);
     message.topic = topic;
     message.content_type = std::to_string(++published_);
+    message.qos = qos_;
     if (message_expiry_) message.expiry_seconds = message_expiry_;
     Publish event;
     event.items.push_back({published_, durability, std::move(message)});
@@ -89,6 +90,7 @@ class Policed : public testing::Test {
   Config config_;
   std::set<std::string> denied_;  ///< Topics and filters.
   bool answers_ = false;          ///< It says 0x87 instead of hanging up.
+  Qos qos_ = Qos::at_least_once;
   std::optional<std::uint32_t> message_expiry_;
   std::map<std::string, std::vector<std::uint64_t>> arrived_;  ///< By topic, in order, numbers.
   std::set<std::string> filters_;
@@ -141,7 +143,9 @@ class Policed : public testing::Test {
     attempt_ = a.request->attempt;
     ++connects_;
     up_ = true;
-    events_.push_back(EngineUp{attempt_, {.session_present = true}});
+    env::UpInfo info;
+    info.session_present = true;
+    events_.push_back(EngineUp{attempt_, info});
   }
   void hang_up() {
     up_ = false;
@@ -151,13 +155,15 @@ class Policed : public testing::Test {
     if (!up_) return;
     const StoredMessage& message = *a.message;
     const bool denied = denied_.contains(message.topic);
+    const bool answered = message.qos == Qos::at_least_once;
+    if (!answered) events_.push_back(EnginePublished{attempt_, a.token, 0});  // written
     if (denied && !answers_) return hang_up();
     if (!denied) {
       const std::string& number = message.content_type;
       arrived_[message.topic].push_back(number.empty() ? 0 : std::stoull(number));
     }
     const std::uint8_t code = denied ? 0x87 : 0;
-    events_.push_back(EnginePublished{attempt_, a.token, code});
+    if (answered) events_.push_back(EnginePublished{attempt_, a.token, code});
   }
   void act(EngineSubscribe& a) {
     if (!up_) return;
@@ -282,6 +288,29 @@ TEST_F(Policed, TrialsOfAForbiddenTopicBecomeRare) {
   EXPECT_LE(connects_ - before, 28U) << "5 min, 10, 20, 40, then every hour";
   EXPECT_GE(connects_ - before, 20U) << "but it is tried";
   EXPECT_GE(given(Verdict::publish_denied), 20U);
+}
+
+TEST_F(Policed, AForbiddenTopicOfQosZeroIsFoundAsWell) {
+  denied_ = {"secret"};
+  qos_ = Qos::at_most_once;
+  start();
+  for (int i = 0; i < 60 && (aside("secret") == nullptr || !aside("secret")->confirmed); ++i) {
+    publish("secret");
+    publish("open");
+    run_for(seconds(20));
+  }
+  ASSERT_NE(aside("secret"), nullptr);
+  EXPECT_TRUE(aside("secret")->confirmed);
+  EXPECT_EQ(aside("open"), nullptr);
+  const std::uint64_t before = connects_;
+  publish("secret");
+  publish("open");
+  run_for(minutes(2));
+  EXPECT_EQ(connects_, before);
+  denied_.clear();
+  run_for(minutes(7));
+  EXPECT_FALSE(arrived_["secret"].empty());
+  EXPECT_TRUE(state().quarantine.empty());
 }
 
 TEST_F(Policed, ADenialByAnswerParksAtOnceAndLosesNothing) {

@@ -60,6 +60,7 @@ class WithBroker : public ::testing::TestWithParam<Parameters> {
     result.transport = broker->transport();
     result.websocket_path = "/mqtt";
     result.session_expiry = Seconds(600);
+    result.topic_aliases = 8;
     return result;
   }
   void subscribe(env::Engine& who, RecordingSink& its, const std::string& filter,
@@ -86,6 +87,8 @@ TEST_P(WithBroker, MessagesOfBothQosComeBackWhole) {
   if (version() == MqttVersion::v5) {
     second.content_type = "text/plain";
     second.user_properties = {{"a", "1"}, {"a", "2"}, {"\xC3\xA4", ""}};
+    second.response_topic = "round/answers";
+    second.correlation_data = {std::byte{0}, std::byte{0xFF}};
   }
   ASSERT_TRUE(engine().publish(1, first).ok());
   ASSERT_TRUE(engine().publish(2, second).ok());
@@ -97,6 +100,8 @@ TEST_P(WithBroker, MessagesOfBothQosComeBackWhole) {
   EXPECT_EQ(sink.messages[1].qos, Qos::at_least_once);
   EXPECT_EQ(sink.messages[1].content_type, second.content_type);
   EXPECT_EQ(sink.messages[1].user_properties, second.user_properties);
+  EXPECT_EQ(sink.messages[1].response_topic, second.response_topic);
+  EXPECT_EQ(sink.messages[1].correlation_data, second.correlation_data);
 }
 
 TEST_P(WithBroker, TwentyThousandMessagesInAWindowOfAHundred) {
@@ -174,6 +179,22 @@ TEST_P(WithBroker, TheWillIsPublishedOnAbortAndNotOnDisconnect) {
   EXPECT_EQ(text(watcher.sink.messages[0].payload), "gone");
 }
 
+TEST_P(WithBroker, AWillThatAsksForItIsPublishedOnDisconnectToo) {
+  if (version() != MqttVersion::v5) GTEST_SKIP() << "MQTT 5 only";
+  Companion watcher(harness, make());
+  ASSERT_TRUE(watcher.connect(request()));
+  subscribe(*watcher.engine, watcher.sink, "will");
+  env::ConnectRequest willed = request();
+  willed.will = StatusMessage{"will", "gone", Qos::at_least_once, true};
+  willed.will->on_stop = true;
+  ASSERT_TRUE(harness.connect_up(willed));
+  engine().disconnect();
+  ASSERT_TRUE(harness.run_until_ended());
+  EXPECT_EQ(sink.failure.verdict, Verdict::none);
+  ASSERT_TRUE(harness.run_until([&] { return watcher.sink.message_count == 1; }));
+  EXPECT_EQ(text(watcher.sink.messages[0].payload), "gone");
+}
+
 TEST_P(WithBroker, RetainedMessagesAreKeptAndMarked) {
   ASSERT_TRUE(harness.connect_up(request()));
   StoredMessage retained = make_message("state", "on");
@@ -184,6 +205,72 @@ TEST_P(WithBroker, RetainedMessagesAreKeptAndMarked) {
   ASSERT_TRUE(harness.run_until([&] { return sink.message_count == 1; }));
   EXPECT_TRUE(sink.messages[0].retain);
   EXPECT_EQ(text(sink.messages[0].payload), "on");
+}
+
+TEST_P(WithBroker, AnEmptyRetainedMessageClearsTheTopic) {
+  ASSERT_TRUE(harness.connect_up(request()));
+  subscribe(engine(), sink, "state");
+  StoredMessage retained = make_message("state", "on");
+  retained.retain = true;
+  ASSERT_TRUE(engine().publish(1, retained).ok());
+  retained.payload.clear();
+  ASSERT_TRUE(engine().publish(2, retained).ok());
+  ASSERT_TRUE(harness.run_until([&] { return sink.message_count == 2; }));
+  EXPECT_TRUE(sink.messages[1].payload.empty()) << "those who listen hear of it";
+  EXPECT_FALSE(sink.messages[1].retain);
+
+  Companion late(harness, make());
+  ASSERT_TRUE(late.connect(request()));
+  subscribe(*late.engine, late.sink, "state");
+  ASSERT_TRUE(engine().publish(3, make_message("state", "live")).ok());
+  ASSERT_TRUE(harness.run_until([&] { return late.sink.message_count > 0; }));
+  EXPECT_EQ(text(late.sink.messages[0].payload), "live") << "nothing was kept";
+}
+
+TEST_P(WithBroker, AWillSaysAllThatItWasTold) {
+  if (version() != MqttVersion::v5) GTEST_SKIP() << "MQTT 5 only";
+  Companion watcher(harness, make());
+  ASSERT_TRUE(watcher.connect(request()));
+  subscribe(*watcher.engine, watcher.sink, "will");
+  env::ConnectRequest willed = request();
+  willed.will = StatusMessage{"will", "gone", Qos::at_least_once, true};
+  willed.will->content_type = "text/plain";
+  willed.will->expiry = Seconds(600);
+  willed.will->user_properties = {{"a", "1"}, {"a", "2"}};
+  willed.will->delay = Seconds(1);
+  ASSERT_TRUE(harness.connect_up(willed));
+  const BootTime gone = harness.clock->now();
+  engine().abort();
+  sink.expect_silence();
+  ASSERT_TRUE(harness.run_until([&] { return watcher.sink.message_count == 1; }));
+  EXPECT_GE(harness.clock->now() - gone, milliseconds(500)) << "the delay was not told";
+  const InboundMessage& will = watcher.sink.messages[0];
+  EXPECT_EQ(text(will.payload), "gone");
+  EXPECT_EQ(will.content_type, "text/plain");
+  EXPECT_EQ(will.user_properties, willed.will->user_properties);
+}
+
+// A verification finds the subscription, and brings what is retained only if it was lost.
+TEST_P(WithBroker, AVerifiedSubscriptionBringsRetainedMessagesOnlyIfItWasLost) {
+  if (version() != MqttVersion::v5) GTEST_SKIP() << "MQTT 5 only";
+  ASSERT_TRUE(harness.connect_up(request()));
+  StoredMessage retained = make_message("state", "on");
+  retained.retain = true;
+  ASSERT_TRUE(engine().publish(1, retained).ok());
+  ASSERT_TRUE(harness.run_until([&] { return sink.published.size() == 1; }));
+  const env::FilterRequest verify[] = {{"state", Qos::at_least_once, true}};
+  const auto ask = [&](env::Token token) {
+    ASSERT_TRUE(engine().subscribe(token, verify).ok());
+    ASSERT_TRUE(harness.run_until(
+        [&] { return !sink.subscribed.empty() && sink.subscribed.back().first == token; }));
+    EXPECT_EQ(sink.subscribed.back().second, std::vector<std::uint8_t>{1});
+  };
+  ask(11);  // not there: as a new one
+  ASSERT_TRUE(harness.run_until([&] { return sink.message_count == 1; }));
+  ask(12);
+  ASSERT_TRUE(engine().publish(2, make_message("state", "live")).ok());
+  ASSERT_TRUE(harness.run_until([&] { return sink.message_count > 1; }));
+  EXPECT_EQ(text(sink.messages[1].payload), "live") << "what is retained came again";
 }
 
 TEST_P(WithBroker, UnsubscribingEndsTheMessages) {

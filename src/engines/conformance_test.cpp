@@ -99,6 +99,22 @@ TEST_P(Conformance, ConnectWithMqtt311HasNoPropertiesAndCleanStartIsAFlag) {
   EXPECT_EQ(seen.keep_alive, 30U);
 }
 
+TEST_P(Conformance, AnEmptyClientIdIsAssignedByTheBroker) {
+  std::promise<ConnectPacket> promise;
+  ScriptedPeer peer([&](PeerConnection& client) {
+    if (const auto packet = client.read(1)) promise.set_value(parse_connect(*packet));
+    client.send(connack_v5(0, {0x12, 0, 6, 'a', 'u', 't', 'o', '-', '1'}));
+    client.drain();
+  });
+  env::ConnectRequest request = harness.request(peer.port());
+  request.client_id.clear();
+  ASSERT_TRUE(harness.connect_up(request));
+  EXPECT_EQ(sink.info.assigned_client_id, "auto-1");
+  const ConnectPacket seen = promise.get_future().get();
+  EXPECT_EQ(seen.client_id, "");
+  EXPECT_EQ(seen.flags & 0x02U, 0x02U) << "without a name there is no session to resume";
+}
+
 TEST_P(Conformance, TellsWhatTheBrokerGrants) {
   ScriptedPeer peer([](PeerConnection& client) {
     // Receive Maximum 5, Maximum QoS 0, Retain Available 0, Maximum Packet Size 256, Keep Alive 20.

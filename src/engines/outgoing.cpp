@@ -28,14 +28,19 @@ bool sends_id(const IdProperty& id, const StoredMessage& message) {
   return !id.name.empty() && (is_volatile(message.id) || message.id < kDurableIdEnd);
 }
 
-std::size_t packet_size(const StoredMessage& message, MqttVersion version, const IdProperty& id) {
-  std::size_t body = 2 + message.topic.size() + message.payload.size();
+std::size_t packet_size(const StoredMessage& message, MqttVersion version, const IdProperty& id,
+                        Alias alias) {
+  std::size_t body = 2 + (alias.known ? 0 : message.topic.size()) + message.payload.size();
   if (message.qos != Qos::at_most_once) body += 2;
   if (version == MqttVersion::v5) {
     std::size_t properties = 0;
     if (sends_id(id, message)) properties += 1 + 2 + id.name.size() + 2 + kIdTextSize;
+    if (alias.number != 0) properties += 1 + 2;
     if (message.expiry_seconds) properties += 1 + 4;
-    if (!message.content_type.empty()) properties += 1 + 2 + message.content_type.size();
+    for (const std::size_t text : {message.content_type.size(), message.response_topic.size(),
+                                   message.correlation_data.size()}) {
+      if (text != 0) properties += 1 + 2 + text;
+    }
     for (const auto& [name, value] : message.user_properties) {
       properties += 1 + 2 + name.size() + 2 + value.size();
     }
@@ -53,8 +58,21 @@ std::string id_text(const IdProperty& id, const StoredMessage& message) {
   return text;
 }
 
-Status check_message(const StoredMessage& message, MqttVersion version, const env::UpInfo& broker,
-                     const IdProperty& id) {
+Alias Aliases::of(const std::string& topic) const {
+  const auto known = numbers_.find(topic);
+  if (known != numbers_.end()) return {known->second, true};
+  // The first ones keep their numbers: were the oldest replaced, one topic too many would cost all.
+  const bool free = numbers_.size() < most_;
+  return {static_cast<std::uint16_t>(free ? numbers_.size() + 1 : 0), false};
+}
+
+void Aliases::sent(const std::string& topic, Alias alias) {
+  if (alias.number != 0 && !alias.known) numbers_.emplace(topic, alias.number);
+}
+
+Result<Alias> check_message(const StoredMessage& message, MqttVersion version,
+                            const env::UpInfo& broker, const IdProperty& id,
+                            const Aliases& aliases) {
   if (has_nul(message.topic) || message.topic.empty() ||
       message.topic.size() > limits::kMqttString) {
     return Error{Errc::protocol, "the topic is unfit for MQTT", 0};
@@ -65,14 +83,20 @@ Status check_message(const StoredMessage& message, MqttVersion version, const en
   if (message.qos > broker.maximum_qos) {
     return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
   }
-  const std::size_t size = packet_size(message, version, id);
-  if (broker.maximum_packet_size != 0 && size > broker.maximum_packet_size) {
+  const std::size_t most = broker.maximum_packet_size;
+  Alias alias = aliases.of(message.topic);
+  std::size_t size = packet_size(message, version, id, alias);
+  if (most != 0 && size > most && alias.number != 0 && !alias.known) {
+    alias = {};  // a topic's first number makes its packet larger: a large one goes without
+    size = packet_size(message, version, id, alias);
+  }
+  if (most != 0 && size > most) {
     return Error{Errc::too_large,
                  "the message is a packet of " + std::to_string(size) +
-                     " bytes, the broker takes " + std::to_string(broker.maximum_packet_size),
+                     " bytes, the broker takes " + std::to_string(most),
                  0};
   }
-  return {};
+  return alias;
 }
 
 std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
@@ -91,8 +115,7 @@ std::uint16_t keep_alive_seconds(const env::ConnectRequest& request) {
 }
 
 Status check_connect(const env::ConnectRequest& request) {
-  if (has_nul(request.client_id) || request.client_id.empty() || has_nul(request.username) ||
-      has_nul(request.password)) {
+  if (has_nul(request.client_id) || has_nul(request.username) || has_nul(request.password)) {
     return Error{Errc::invalid_argument, "client id, user name or password is unfit for MQTT", 0};
   }
   if (request.will &&

@@ -49,7 +49,7 @@ struct ConnectRequest {
   ProxyConfig proxy;
   std::string proxy_password;
   TlsConfig tls;
-  std::string client_id;
+  std::string client_id;  ///< Empty: the broker assigns one (MQTT 5, with a clean start).
   std::string username;
   std::filesystem::path password_file;
   std::string password;
@@ -59,6 +59,7 @@ struct ConnectRequest {
   bool clean_start = false;
   std::optional<StatusMessage> will;
   std::string id_property;              ///< User property for message ids (MQTT 5); empty: none.
+  std::uint16_t topic_aliases = 0;      ///< For topics that we send, at most (MQTT 5).
   std::uint32_t id_prefix = 0;          ///< Tells the stores of different devices apart in it.
   std::uint16_t receive_maximum = 100;  ///< Unacknowledged QoS 1 messages we take at a time.
   Duration resolve_timeout{};
@@ -74,6 +75,8 @@ struct UpInfo {
   std::uint16_t receive_maximum = 65535;  ///< The server's; our window stays below it.
   std::uint32_t maximum_packet_size = 0;  ///< 0: no limit given.
   Seconds server_keep_alive{0};           ///< 0: ours is used.
+  std::uint16_t topic_alias_maximum = 0;  ///< So many topics of ours may have a number.
+  std::string assigned_client_id;         ///< Empty: ours is used.
   bool retain_available = true;
   Qos maximum_qos = Qos::at_least_once;
   /// The name service failed so, and an address that had been good before was used instead.
@@ -83,6 +86,9 @@ struct UpInfo {
 struct FilterRequest {
   std::string filter;
   Qos qos = Qos::at_least_once;
+  /// If the broker has the subscription already, its retained messages are not wanted again
+  /// (MQTT 5.0 section 3.8.3.1, Retain Handling 1). The same for all filters of a request.
+  bool verify = false;
 };
 
 /// Where an engine reports to; implemented by the runtime, which hands it to the core.
@@ -109,8 +115,9 @@ class Engine {
   [[nodiscard]] virtual Status publish(Token token, const StoredMessage& message) = 0;
   [[nodiscard]] virtual Status subscribe(Token token, std::span<const FilterRequest> filters) = 0;
   [[nodiscard]] virtual Status unsubscribe(Token token, std::span<const std::string> filters) = 0;
-  /// Sends DISCONNECT (no will) and ends with down(Verdict::none) when it is written, or when the
-  /// peer closes; the core bounds the wait with abort().
+  /// Sends DISCONNECT (no will, unless StatusMessage::on_stop asks for it) and ends with
+  /// down(Verdict::none) when it is written, or when the peer closes; the core bounds the wait with
+  /// abort().
   virtual void disconnect() = 0;
   /// Links, addresses or routes are no longer what they were. A connection whose own way is gone
   /// soon ends, with link_down or no_route; one whose route has moved asks its peer for a sign of

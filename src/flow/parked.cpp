@@ -1,5 +1,6 @@
 // The sender's parked topics: what stands aside, how it comes back, and trials. See sender.h.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -7,17 +8,26 @@
 
 namespace holdfast::flow {
 
-void Sender::park(Names topics) {
-  const bool released =
-      !std::includes(topics.begin(), topics.end(), parked_topics_.begin(), parked_topics_.end());
+void Sender::park(Names topics, Work& work) {
+  Names released;
+  std::set_difference(parked_topics_.begin(), parked_topics_.end(), topics.begin(), topics.end(),
+                      std::inserter(released, released.end()));
   parked_topics_ = std::move(topics);
   if (!parked_topics_.contains(trial_topic_) && !trying()) trial_topic_.clear();
-  if (!released) return;
+  if (released.empty()) return;
   for (std::size_t i = 0; i < lane_count_; ++i) {
     Lane& lane = lanes_[i];
-    // The outbox begins again: what was not fetched may be older than what was.
+    // The outbox begins again: what was not fetched may be older than what was, which goes back,
+    // so as not to go first.
     lane.stored = true;
     lane.last_fetched = 0;
+    for (Entry& entry : std::exchange(lane.durable, {})) {
+      if (released.contains(entry.message->topic)) {
+        give_back(std::move(entry), work);
+      } else {
+        lane.durable.push_back(std::move(entry));
+      }
+    }
     for (auto* queue : {&lane.parked_memory, &lane.parked_spill}) {
       for (Entry& entry : std::exchange(*queue, {})) {
         if (is_parked(entry)) {
@@ -75,6 +85,13 @@ void Sender::set_aside(Entry entry, Work& work) {
     queue.insert(at, std::move(entry));
     return;
   }
+  give_back(std::move(entry), work);
+}
+
+/// To the outbox, which hands it out again in its place.
+void Sender::give_back(Entry entry, Work& work) {
+  const StoredMessage& message = *entry.message;
+  Lane& lane = lanes_[message.lane];
   HF_CHECK(durable_held_ > 0 && lane.durable_bytes >= message.cost());
   --durable_held_;
   lane.durable_bytes -= message.cost();

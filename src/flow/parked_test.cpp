@@ -55,7 +55,7 @@ class Bench {
 
 TEST(Parked, GoesBackToTheOutboxAndOthersGoOn) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.fetched({Bench::make(1, "a"), Bench::make(2, "b"), Bench::make(3, "a")});
   EXPECT_EQ(bench.send(), Tokens{2});
   EXPECT_EQ(bench.given_back(), (Ids{1, 3}));
@@ -65,12 +65,12 @@ TEST(Parked, GoesBackToTheOutboxAndOthersGoOn) {
 
 TEST(Parked, WhatIsReleasedGoesAheadOfWhatIsNewer) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.fetched({Bench::make(1, "a"), Bench::make(2, "b")});
   EXPECT_EQ(bench.send(), Tokens{2});
   bench.sender.disconnected();
   bench.fetched({Bench::make(4, "b")});
-  bench.sender.park({});
+  bench.sender.park({}, bench.work);
   bench.fetched({Bench::make(1, "a"), Bench::make(3, "a")});
   bench.sender.connected(100);
   EXPECT_EQ(bench.send(), (Tokens{2, 1, 3, 4})) << "a repeat, then by age";
@@ -80,11 +80,11 @@ TEST(Parked, ADeniedMessageIsARepeatWhenItGoesAgain) {
   Bench bench;
   bench.fetched({Bench::make(1, "a")});
   EXPECT_EQ(bench.send(), Tokens{1});
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.published(bench.now, 1, 0x87, bench.work);
   EXPECT_TRUE(bench.work.settled.empty());
   EXPECT_EQ(bench.given_back(), Ids{1});
-  bench.sender.park({});
+  bench.sender.park({}, bench.work);
   bench.fetched({Bench::make(1, "a")});
   EXPECT_EQ(bench.send(), Tokens{1});
   EXPECT_EQ(bench.sender.sends_repeated(), 1U);
@@ -108,10 +108,10 @@ TEST(Parked, ARetainedOneThatWasDeniedNeverTakesThePlaceOfALaterOne) {
   const auto retained = [](MessageId id) { return Bench::make(id, "a", Qos::at_least_once, true); };
   bench.fetched({retained(1), retained(2)});
   EXPECT_EQ(bench.send(), (Tokens{1, 2}));
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.published(bench.now, 1, 0x87, bench.work);
   bench.sender.published(bench.now, 2, 0, bench.work);
-  bench.sender.park({});
+  bench.sender.park({}, bench.work);
   bench.fetched({retained(1)});
   bench.sender.send(bench.now, bench.work);
   ASSERT_EQ(bench.work.sends.size(), 1U);
@@ -120,7 +120,7 @@ TEST(Parked, ARetainedOneThatWasDeniedNeverTakesThePlaceOfALaterOne) {
 
 TEST(Parked, ATrialIsAlone) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.fetched({Bench::make(2, "b"), Bench::make(3, "b")});
   EXPECT_EQ(bench.send(), (Tokens{2, 3}));
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
@@ -140,7 +140,7 @@ TEST(Parked, ATrialIsAlone) {
 
 TEST(Parked, ATrialOfWhatIsNeverAnsweredWaitsUntilItHasSurvived) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
   EXPECT_TRUE(bench.sender.fetched_parked(bench.now, "a", Bench::make(1, "a", Qos::at_most_once)));
   EXPECT_EQ(bench.send(), Tokens{1});
@@ -156,7 +156,7 @@ TEST(Parked, ATrialOfWhatIsNeverAnsweredWaitsUntilItHasSurvived) {
 
 TEST(Parked, ATrialThatIsCutOffIsNoTrialOfTheNextConnection) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
   EXPECT_TRUE(bench.sender.fetched_parked(bench.now, "a", Bench::make(1, "a")));
   bench.sender.disconnected();
@@ -168,7 +168,7 @@ TEST(Parked, ATrialThatIsCutOffIsNoTrialOfTheNextConnection) {
 
 TEST(Parked, ATrialWithoutAMessageIsNone) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
   EXPECT_FALSE(bench.sender.fetched_parked(bench.now, "a", nullptr));
   EXPECT_FALSE(bench.sender.trying());
@@ -176,16 +176,16 @@ TEST(Parked, ATrialWithoutAMessageIsNone) {
 
 TEST(Parked, AMessageFetchedForATrialThatIsOverIsSentWhenItsTopicIsReleased) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   bench.sender.begin_trial(bench.now, "a", {}, bench.work);
-  bench.sender.park({});
+  bench.sender.park({}, bench.work);
   EXPECT_TRUE(bench.sender.fetched_parked(bench.now, "a", Bench::make(1, "a")));
   EXPECT_EQ(bench.send(), Tokens{1});
 }
 
 TEST(Parked, SpillMessagesMoveToTheDiskWithThoseThatAreNot) {
   Bench bench;
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   const auto spill = [](MessageId n, const char* topic) {
     auto message = std::make_shared<StoredMessage>(*Bench::make(kVolatileBit | n, topic));
     message->spill = true;
@@ -211,12 +211,12 @@ TEST(Parked, MemoryMessagesStandAsideInOrder) {
     return Bench::make(kVolatileBit | n, topic);
   };
   ASSERT_TRUE(bench.sender.add_volatile(bench.now, memory(1, "a"), bench.work));
-  bench.sender.park({"a"});
+  bench.sender.park({"a"}, bench.work);
   ASSERT_TRUE(bench.sender.add_volatile(bench.now, memory(2, "a"), bench.work));
   ASSERT_TRUE(bench.sender.add_volatile(bench.now, memory(3, "b"), bench.work));
   EXPECT_EQ(bench.send(), Tokens{kVolatileBit | 3});
   EXPECT_EQ(bench.sender.parked(), 2U);
-  bench.sender.park({});
+  bench.sender.park({}, bench.work);
   EXPECT_EQ(bench.send(), (Tokens{kVolatileBit | 1, kVolatileBit | 2}));
   EXPECT_EQ(bench.sender.parked(), 0U);
 }

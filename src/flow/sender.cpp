@@ -369,8 +369,7 @@ void Sender::overtake(Flight::iterator delivered) {
     for (auto* queue :
          {&lane.durable, &lane.memory, &lane.spill, &lane.parked_memory, &lane.parked_spill}) {
       for (Entry& entry : *queue) {
-        if (entry.turn == 0) break;
-        pass(entry);
+        if (entry.turn != 0) pass(entry);
       }
     }
   }

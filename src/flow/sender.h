@@ -143,7 +143,7 @@ class Sender {
 
   /// From now on these topics, and no others, are parked. The outbox must know before it gets back
   /// what was fetched, and begins again with what is released.
-  void park(Names topics);
+  void park(Names topics, Work& work);
   /// One message of this parked topic is to be sent, with nothing else unanswered. First the
   /// outbox is asked. Parked ones in RAM that have waited for `patience` are given up.
   void begin_trial(BootTime now, std::string topic, std::optional<Duration> patience, Work& work);
@@ -255,6 +255,7 @@ class Sender {
   }
   [[nodiscard]] std::size_t room() const { return std::min(window_, most_); }
   void set_aside(Entry entry, Work& work);
+  void give_back(Entry entry, Work& work);
   void take_back(Entry& entry);
   void insert(Entry entry);
   [[nodiscard]] bool take_parked(const std::string& topic);

@@ -27,12 +27,26 @@ Qos Subscriptions::wanted_qos(const Filter& filter) {
   return highest;
 }
 
-bool Subscriptions::needs_subscribe(const Filter& filter) {
-  return !filter.wanted.empty() && filter.granted_for != wanted_qos(filter);
-}
-
 bool Subscriptions::needs_unsubscribe(const Filter& filter) {
   return filter.wanted.empty() && (filter.granted_for || filter.maybe_there);
+}
+
+std::optional<Subscriptions::Kind> Subscriptions::need(const Filter& filter) {
+  if (needs_unsubscribe(filter)) return Kind::unsubscribe;
+  if (filter.wanted.empty()) return std::nullopt;
+  if (filter.granted_for != wanted_qos(filter)) return Kind::subscribe;
+  return filter.doubted ? std::optional(Kind::verify) : std::nullopt;
+}
+
+void Subscriptions::verify_every(Duration interval) {
+  if (interval == verify_interval_) return;
+  verify_interval_ = interval;
+  verify_at_ = kNever;
+  if (interval == Duration::zero()) {
+    for (auto& [name, filter] : filters_) filter.doubted = false;
+  }
+  calm_down_ = dirty_ = true;  // next() knows the time
+  ++version_;
 }
 
 void Subscriptions::add(SubId id, std::string filter, Qos qos) {
@@ -45,6 +59,7 @@ void Subscriptions::add(SubId id, std::string filter, Qos qos) {
   state.retry_at = BootTime::min();
   state.retry_delay = Duration::zero();
   dirty_ = true;
+  ++version_;
 }
 
 void Subscriptions::remove(SubId id) {
@@ -55,6 +70,7 @@ void Subscriptions::remove(SubId id) {
   Filter& state = filters_.find(name)->second;
   state.wanted.erase(id);
   dirty_ = true;
+  ++version_;
   if (!state.wanted.empty()) return;
   std::erase(wild_, name);
   state.retry_at = BootTime::min();
@@ -66,6 +82,8 @@ void Subscriptions::connected(bool session_present) {
   HF_CHECK(!connected_ && !outstanding_);
   connected_ = true;
   dirty_ = true;
+  calm_down_ = true;
+  ++version_;
   for (auto it = filters_.begin(); it != filters_.end();) {
     Filter& filter = it->second;
     if (!session_present) {
@@ -82,15 +100,19 @@ void Subscriptions::connected(bool session_present) {
 
 void Subscriptions::disconnected() {
   connected_ = false;
+  ++version_;
   if (!outstanding_) return;
+  const bool verifying = outstanding_->kind == Kind::verify;
   for (const env::FilterRequest& asked : outstanding_->filters) {
     const auto found = filters_.find(asked.filter);
     if (found == filters_.end()) continue;
     found->second.asked = false;
+    if (verifying) continue;  // as good, or as doubtful, as before
     found->second.granted_for.reset();
     found->second.maybe_there = true;
   }
   outstanding_.reset();
+  if (verifying && ++verify_losses_ >= kVerifyLosses) verify_every(Duration::zero());
 }
 
 std::vector<Subscriptions::Notice> Subscriptions::answered(BootTime now, env::Token token,
@@ -100,10 +122,12 @@ std::vector<Subscriptions::Notice> Subscriptions::answered(BootTime now, env::To
   const Outstanding request = std::move(*outstanding_);
   outstanding_.reset();
   dirty_ = true;
-  const std::uint8_t missing = request.subscribe ? kUnspecified : 0;
+  ++version_;
+  if (request.kind == Kind::verify) verify_losses_ = 0;
+  const std::uint8_t missing = request.kind == Kind::unsubscribe ? 0 : kUnspecified;
   for (std::size_t i = 0; i < request.filters.size(); ++i) {
     const std::uint8_t code = i < codes.size() ? codes[i] : missing;
-    conclude(now, request.filters[i], request.subscribe, code, notices);
+    conclude(now, request.filters[i], request.kind, code, notices);
   }
   return notices;
 }
@@ -114,12 +138,14 @@ std::vector<Subscriptions::Notice> Subscriptions::refused(BootTime now, env::Tok
   return answered(now, token, codes);
 }
 
-void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool subscribe,
+void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, Kind kind,
                              std::uint8_t code, std::vector<Notice>& notices) {
   const auto found = filters_.find(asked.filter);
   HF_CHECK(found != filters_.end() && found->second.asked);
   Filter& filter = found->second;
-  filter.asked = false;
+  const bool subscribe = kind != Kind::unsubscribe;
+  filter.asked = filter.doubted = false;
+  filter.code = subscribe ? std::optional(code) : std::nullopt;
   if (code < kFailureFrom) {
     filter.maybe_there = false;
     filter.granted_for = subscribe ? std::optional<Qos>(asked.qos) : std::nullopt;
@@ -128,11 +154,14 @@ void Subscriptions::conclude(BootTime now, const env::FilterRequest& asked, bool
     return forget_if_gone(asked.filter);
   }
   if (filter.retry_delay == Duration::zero()) filter.refused_since = now;
+  if (subscribe && filter.granted_for) {  // what was there may be there still
+    filter.granted_for.reset();
+    filter.maybe_there = true;
+  }
   filter.retry_delay = filter.retry_delay == Duration::zero()
                            ? kSubscribeRetryFirst
                            : std::min(filter.retry_delay * 2, kSubscribeRetryCap);
   filter.retry_at = now + filter.retry_delay;
-  filter.code = code;
   any_refused_ = true;
   if (!filter.wanted.empty()) notices.push_back({asked.filter, code, filter.retry_delay});
   forget_if_gone(asked.filter);
@@ -145,28 +174,48 @@ void Subscriptions::forget_if_gone(std::string_view name) {
   if (filter.wanted.empty() && !filter.asked && !needs_unsubscribe(filter)) filters_.erase(found);
 }
 
+// Soon after a connect others have work for the broker, too.
+void Subscriptions::begin_verification(BootTime now) {
+  if (verify_interval_ == Duration::zero()) return;
+  const auto draw = [&](Duration range) {
+    const auto ticks = static_cast<std::uint64_t>(range.count());
+    return Duration(static_cast<Duration::rep>(random_.below(ticks)));
+  };
+  if (verify_at_ == kNever) verify_at_ = now + verify_interval_ / 2 + draw(verify_interval_ / 2);
+  if (calm_down_ && verify_at_ < now + kVerifyCalm) {
+    verify_at_ = now + kVerifyCalm + draw(verify_interval_ / 8);
+  }
+  calm_down_ = false;
+  if (now < verify_at_) return;
+  for (auto& [name, filter] : filters_) filter.doubted = filter.granted_for.has_value();
+  verify_at_ = now + verify_interval_ / 2 + draw(verify_interval_ / 2);
+  ++version_;
+}
+
 std::optional<Subscriptions::Request> Subscriptions::next(BootTime now, std::size_t most) {
   if (!connected_ || outstanding_ || (!dirty_ && now < retry_wake_)) return std::nullopt;
+  begin_verification(now);
   dirty_ = any_refused_ = false;
-  retry_wake_ = kNever;
-  // Whatever is found first decides the kind of this request; the other kind goes next.
-  Outstanding request{token_ + 1, true, now, {}};
+  retry_wake_ = verify_at_;
+  // Whatever is found first decides the kind of this request; other kinds go next.
+  Outstanding request{token_ + 1, Kind::subscribe, now, {}};
   for (auto& [name, filter] : filters_) {
     any_refused_ = any_refused_ || filter.retry_delay > Duration::zero();
-    const bool subscribe = needs_subscribe(filter);
-    if (!subscribe && !needs_unsubscribe(filter)) continue;
-    if (subscribe && aside_.contains(name)) continue;
-    if (now < filter.retry_at) {
-      retry_wake_ = std::min(retry_wake_, filter.retry_at);
+    const std::optional<Kind> kind = need(filter);
+    if (!kind) continue;
+    if (*kind != Kind::unsubscribe && aside_.contains(name)) continue;
+    const BootTime due = *kind == Kind::verify ? verify_next_ : filter.retry_at;
+    if (now < due) {
+      retry_wake_ = std::min(retry_wake_, due);
       continue;
     }
-    if (request.filters.empty()) request.subscribe = subscribe;
-    if (request.subscribe != subscribe || request.filters.size() == most) {
+    if (request.filters.empty()) request.kind = *kind;
+    if (request.kind != *kind || request.filters.size() == most) {
       dirty_ = true;
       continue;
     }
     filter.asked = true;
-    request.filters.push_back({name, wanted_qos(filter)});
+    request.filters.push_back({name, wanted_qos(filter), *kind == Kind::verify});
   }
   if (request.filters.empty()) return std::nullopt;
   return ask(std::move(request));
@@ -176,15 +225,16 @@ std::optional<Subscriptions::Request> Subscriptions::next_trial(BootTime now,
                                                                 const std::string& filter) {
   const auto found = filters_.find(filter);
   if (!connected_ || outstanding_ || found == filters_.end()) return std::nullopt;
-  if (!needs_subscribe(found->second)) return std::nullopt;
+  if (need(found->second) != Kind::subscribe) return std::nullopt;
   found->second.asked = true;
-  return ask({token_ + 1, true, now, {{filter, wanted_qos(found->second)}}});
+  return ask({token_ + 1, Kind::subscribe, now, {{filter, wanted_qos(found->second)}}});
 }
 
 Subscriptions::Request Subscriptions::ask(Outstanding request) {
+  if (request.kind == Kind::verify) verify_next_ = request.since + kVerifyPace;
   token_ = request.token;
   Request out{request.token, {}, {}};
-  if (request.subscribe) {
+  if (request.kind != Kind::unsubscribe) {
     out.subscribe = request.filters;
   } else {
     for (const env::FilterRequest& asked : request.filters) {
@@ -202,7 +252,7 @@ void Subscriptions::set_aside(Names filters) {
 
 std::vector<OpenOperation> Subscriptions::open() const {
   std::vector<OpenOperation> open;
-  if (!outstanding_ || !outstanding_->subscribe) return open;
+  if (!outstanding_ || outstanding_->kind == Kind::unsubscribe) return open;
   for (const env::FilterRequest& asked : outstanding_->filters) {
     open.push_back({{Operation::Kind::subscribe, asked.filter}, outstanding_->since});
   }
@@ -219,7 +269,8 @@ std::vector<Subscriptions::Refusal> Subscriptions::refusals() const {
   if (!any_refused_) return refused;
   for (const auto& [name, filter] : filters_) {
     if (filter.wanted.empty() || filter.retry_delay == Duration::zero()) continue;
-    refused.push_back({name, filter.code, filter.refused_since, filter.retry_at});
+    refused.push_back(
+        {name, filter.code.value_or(kUnspecified), filter.refused_since, filter.retry_at});
   }
   return refused;
 }
@@ -244,6 +295,23 @@ std::vector<SubId> Subscriptions::match(std::string_view topic) const {
   }
   std::sort(ids.begin(), ids.end());
   return ids;
+}
+
+std::vector<FilterState> Subscriptions::states(BootTime now) const {
+  std::vector<FilterState> states;
+  for (const auto& [name, filter] : filters_) {
+    if (filter.wanted.empty()) continue;
+    FilterState state{name, wanted_qos(filter), std::nullopt, filter.code, Milliseconds{0}};
+    if (filter.granted_for) {
+      state.granted = filter.code == 0 ? Qos::at_most_once : Qos::at_least_once;
+    }
+    const BootTime due = filter.granted_for ? verify_at_ : filter.retry_at;
+    if (connected_ && due != kNever && due > now) {
+      state.next_in = std::chrono::ceil<Milliseconds>(due - now);
+    }
+    states.push_back(std::move(state));
+  }
+  return states;
 }
 
 std::size_t Subscriptions::acknowledged() const {

@@ -6,6 +6,9 @@
 // Session:  a filter acknowledged in this process is trusted over a reconnect when the session is
 //           present. What an earlier process left in the session is not: at the first connect
 //           everything is subscribed once.
+// Verified: on an interval the acknowledged filters are asked for again, slowly, so that one that
+//           the broker has lost or now refuses is noticed. Retained messages of those that it still
+//           has are not wanted again, which only MQTT 5 can say: with 3.1.1 nothing is verified.
 // Sharing:  several subscriptions may have one filter; the broker sees it once, with the highest
 //           QoS.
 // Threads:  one thread, the core's.
@@ -26,6 +29,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "env/engine.h"
+#include "env/random.h"
 #include "flow/suspicion.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
@@ -40,6 +44,12 @@ inline constexpr Duration kSubscribeRetryFirst = std::chrono::seconds(5);
 inline constexpr Duration kSubscribeRetryCap = std::chrono::minutes(5);
 /// A SUBACK or UNSUBACK later than this means that the connection is dead.
 inline constexpr Duration kSubscribeAnswer = std::chrono::seconds(10);
+/// Verification: so long between two requests, and never so early after a connect.
+inline constexpr Duration kVerifyPace = std::chrono::seconds(1);
+inline constexpr Duration kVerifyCalm = std::chrono::minutes(1);
+/// A broker that ends so many connections one after the other while it owes the answer to a
+/// verification does not know what is asked (a Retain Handling): it is not asked any more.
+inline constexpr unsigned kVerifyLosses = 2;
 
 class Subscriptions {
  public:
@@ -64,8 +74,12 @@ class Subscriptions {
     BootTime retry_at{};
   };
 
-  /// Requests get the tokens after `first_token`.
-  explicit Subscriptions(env::Token first_token) : token_(first_token) {}
+  /// Requests get the tokens after `first_token`. `random` must outlive this.
+  Subscriptions(env::Token first_token, env::Random& random)
+      : token_(first_token), random_(random) {}
+
+  /// Zero: nothing is verified. The times are drawn from half to all of the interval.
+  void verify_every(Duration interval);
 
   /// `id` is new and `filter` was checked.
   void add(SubId id, std::string filter, Qos qos);
@@ -112,32 +126,41 @@ class Subscriptions {
   /// Filters that the broker has acknowledged in this process, as far as we know.
   [[nodiscard]] std::size_t acknowledged() const;
 
+  /// Each wanted filter, by name; times relative to `now`.
+  [[nodiscard]] std::vector<FilterState> states(BootTime now) const;
+  /// Grows when states() has changed by more than time.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+
  private:
   /// Desired against acknowledged, for one filter. Gone when neither side has it.
   struct Filter {
-    std::map<SubId, Qos> wanted;     ///< Empty: to be unsubscribed.
-    std::optional<Qos> granted_for;  ///< The QoS that the acknowledged request asked for.
-    bool maybe_there = false;        ///< A request was sent whose fate is unknown.
-    bool asked = false;              ///< Part of the outstanding request.
+    std::map<SubId, Qos> wanted;       ///< Empty: to be unsubscribed.
+    std::optional<Qos> granted_for;    ///< The QoS that the acknowledged request asked for.
+    bool maybe_there = false;          ///< A request was sent whose fate is unknown.
+    bool asked = false;                ///< Part of the outstanding request.
+    bool doubted = false;              ///< Acknowledged, and to be verified.
+    std::optional<std::uint8_t> code;  ///< The last SUBACK's.
     BootTime retry_at = BootTime::min();
     Duration retry_delay{};
-    std::uint8_t code = 0;     ///< Of the last refusal ...
-    BootTime refused_since{};  ///< ... in a row since then.
+    BootTime refused_since{};  ///< It was refused at each request since then.
   };
   using Filters = std::map<std::string, Filter, std::less<>>;
+  enum class Kind : std::uint8_t { subscribe, verify, unsubscribe };
   struct Outstanding {
     env::Token token = 0;
-    bool subscribe = true;
+    Kind kind = Kind::subscribe;
     BootTime since{};
     std::vector<env::FilterRequest> filters;  ///< As asked for, QoS included.
   };
 
   [[nodiscard]] static Qos wanted_qos(const Filter& filter);
-  [[nodiscard]] static bool needs_subscribe(const Filter& filter);
+  /// What is to be asked about it, if anything.
+  [[nodiscard]] static std::optional<Kind> need(const Filter& filter);
   [[nodiscard]] static bool needs_unsubscribe(const Filter& filter);
   [[nodiscard]] Request ask(Outstanding request);
-  void conclude(BootTime now, const env::FilterRequest& asked, bool subscribe, std::uint8_t code,
+  void conclude(BootTime now, const env::FilterRequest& asked, Kind kind, std::uint8_t code,
                 std::vector<Notice>& notices);
+  void begin_verification(BootTime now);
   void forget_if_gone(std::string_view name);
 
   Filters filters_;
@@ -145,12 +168,20 @@ class Subscriptions {
   Names aside_;
   std::vector<std::string> wild_;  ///< Wanted filters with wildcards or a share; few.
   env::Token token_;
+  env::Random& random_;
   std::optional<Outstanding> outstanding_;
   bool connected_ = false;
   bool shared_id_ = false;
   bool any_refused_ = false;      ///< Possibly.
   bool dirty_ = false;            ///< Something may be due; look at all filters once.
   BootTime retry_wake_ = kNever;  ///< The earliest retry_at of those that wait.
+  std::uint64_t version_ = 1;
+
+  Duration verify_interval_{};
+  BootTime verify_at_ = kNever;             ///< The next round; kNever: none.
+  BootTime verify_next_ = BootTime::min();  ///< Within a round, the next request.
+  bool calm_down_ = false;                  ///< A connection has just begun.
+  unsigned verify_losses_ = 0;
 };
 
 }  // namespace holdfast::flow

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "sim/seeded_random.h"
 
 namespace holdfast::flow {
 namespace {
@@ -32,8 +33,24 @@ class Bench {
     return asked;
   }
 
+  /// Lets time pass until a request is due; its kind in front of its filters.
+  std::vector<std::string> wait_for_request() {
+    now = subs.next_wake();
+    if (now == kNever) return {};
+    const auto request = next();
+    if (!request) return {};
+    last = *request;
+    std::vector<std::string> asked;
+    for (const auto& filter : request->subscribe) {
+      asked.push_back((filter.verify ? "?" : "+") + filter.filter);
+    }
+    return asked;
+  }
+
   BootTime now{std::chrono::hours(1)};
-  Subscriptions subs{100};
+  sim::SeededRandom random{1};
+  Subscriptions subs{100, random};
+  Subscriptions::Request last;
 };
 
 using Names = std::vector<std::string>;
@@ -215,6 +232,129 @@ TEST(Subscriptions, ARequestTheEngineCouldNotSendIsAskedForLater) {
   EXPECT_FALSE(bench.next());
   bench.now = bench.subs.next_wake();
   EXPECT_EQ(bench.grant_all(), Names{"a"});
+}
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+TEST(Subscriptions, AcknowledgedFiltersAreVerifiedSlowlyAndRoundAfterRound) {
+  Bench bench;
+  for (SubId id = 1; id <= 10; ++id) {
+    bench.subs.add(id, "f/" + std::to_string(id + 10), Qos::at_least_once);
+  }
+  bench.subs.verify_every(hours(1));
+  bench.subs.connected(false);
+  const BootTime begin = bench.now;
+  EXPECT_EQ(bench.grant_all().size(), 10U);
+  for (int round = 1; round <= 3; ++round) {
+    const Names first = bench.wait_for_request();
+    ASSERT_EQ(first.size(), 8U);
+    EXPECT_EQ(first[0], "?f/11");
+    EXPECT_GE(bench.now - begin, round * minutes(30));
+    EXPECT_LE(bench.now - begin, round * hours(1) + seconds(1));
+    EXPECT_EQ(bench.subs.answer_due(), bench.now + kSubscribeAnswer);
+    EXPECT_TRUE(bench.answer(bench.last, std::vector<std::uint8_t>(8, 1)).empty());
+    EXPECT_FALSE(bench.next()) << "the next packet waits its turn";
+    const BootTime paused = bench.now;
+    EXPECT_EQ(bench.wait_for_request().size(), 2U);
+    EXPECT_EQ(bench.now - paused, kVerifyPace);
+    EXPECT_TRUE(bench.answer(bench.last, {1, 1}).empty());
+    EXPECT_FALSE(bench.next());
+  }
+  EXPECT_EQ(bench.subs.acknowledged(), 10U);
+  bench.subs.verify_every(Duration::zero());
+  EXPECT_FALSE(bench.next());
+  EXPECT_EQ(bench.subs.next_wake(), kNever);
+}
+
+// The point of it: nothing else would ever tell that the broker has let a subscription go.
+TEST(Subscriptions, AVerificationThatIsRefusedIsTriedAgainAndShown) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_least_once);
+  bench.subs.verify_every(hours(1));
+  bench.subs.connected(true);
+  EXPECT_EQ(bench.grant_all(), Names{"a"});
+  EXPECT_EQ(bench.wait_for_request(), Names{"?a"});
+  const auto notices = bench.answer(bench.last, {0x87});
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_EQ(notices[0].retry_in, kSubscribeRetryFirst);
+  const FilterState state = bench.subs.states(bench.now).at(0);
+  EXPECT_EQ(state.granted, std::nullopt);
+  EXPECT_EQ(state.code, 0x87);
+  EXPECT_EQ(state.next_in, seconds(5));
+  EXPECT_EQ(bench.wait_for_request(), Names{"+a"}) << "as a new one, with its retained messages";
+  EXPECT_TRUE(bench.answer(bench.last, {1}).empty());
+  EXPECT_EQ(bench.subs.states(bench.now).at(0).granted, Qos::at_least_once);
+  // And what is not wanted any more is unsubscribed, though the broker has refused it.
+  EXPECT_EQ(bench.wait_for_request(), Names{"?a"});
+  EXPECT_EQ(bench.answer(bench.last, {0x87}).size(), 1U);
+  bench.subs.remove(1);
+  EXPECT_EQ(bench.grant_all(), Names{"-a"});
+}
+
+TEST(Subscriptions, VerificationLeavesANewConnectionAloneForAWhile) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_least_once);
+  bench.subs.verify_every(hours(1));
+  bench.subs.connected(false);
+  EXPECT_EQ(bench.grant_all(), Names{"a"});
+  bench.subs.disconnected();
+  bench.now += hours(5);
+  bench.subs.connected(true);
+  EXPECT_FALSE(bench.next()) << "it was due long ago, but others have just come, too";
+  const BootTime begin = bench.now;
+  EXPECT_EQ(bench.wait_for_request(), Names{"?a"});
+  EXPECT_GE(bench.now - begin, kVerifyCalm);
+  EXPECT_LE(bench.now - begin, kVerifyCalm + minutes(8));
+}
+
+TEST(Subscriptions, ABrokerThatEndsTheConnectionForItIsNotAskedAnyMore) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_least_once);
+  bench.subs.verify_every(hours(1));
+  bench.subs.connected(false);
+  EXPECT_EQ(bench.grant_all(), Names{"a"});
+  for (unsigned i = 0; i < kVerifyLosses; ++i) {
+    EXPECT_EQ(bench.wait_for_request(), Names{"?a"});
+    bench.subs.disconnected();
+    bench.subs.connected(true);
+    EXPECT_FALSE(bench.next()) << "it is still trusted";
+  }
+  EXPECT_EQ(bench.subs.next_wake(), kNever);
+  EXPECT_EQ(bench.subs.acknowledged(), 1U);
+}
+
+TEST(Subscriptions, StatesTellHowEachWantedFilterStands) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_most_once);
+  bench.subs.add(2, "a", Qos::at_least_once);
+  bench.subs.add(3, "b", Qos::at_most_once);
+  std::uint64_t version = bench.subs.version();
+  const auto changed = [&] { return std::exchange(version, bench.subs.version()) != version; };
+  std::vector<FilterState> states = bench.subs.states(bench.now);
+  ASSERT_EQ(states.size(), 2U);
+  EXPECT_EQ(states[0].filter, "a");
+  EXPECT_EQ(states[0].wanted, Qos::at_least_once);
+  EXPECT_EQ(states[0].granted, std::nullopt);
+  EXPECT_EQ(states[0].code, std::nullopt);
+  bench.subs.connected(false);
+  EXPECT_TRUE(changed());
+  const auto request = bench.next();
+  ASSERT_TRUE(request);
+  EXPECT_EQ(bench.answer(*request, {0, 0x80}).size(), 1U);
+  EXPECT_TRUE(changed());
+  states = bench.subs.states(bench.now + seconds(2));
+  EXPECT_EQ(states[0].granted, Qos::at_most_once) << "less than what was wanted";
+  EXPECT_EQ(states[0].next_in, seconds(0));
+  EXPECT_EQ(states[1].code, 0x80);
+  EXPECT_EQ(states[1].next_in, seconds(3));
+  EXPECT_FALSE(changed());
+  bench.subs.disconnected();
+  EXPECT_TRUE(changed());
+  EXPECT_EQ(bench.subs.states(bench.now)[1].next_in, seconds(0)) << "the next connect decides";
+  bench.subs.remove(3);
+  EXPECT_TRUE(changed());
+  EXPECT_EQ(bench.subs.states(bench.now).size(), 1U);
 }
 
 TEST(Subscriptions, MessagesFindTheirSubscriptions) {

@@ -79,6 +79,10 @@ bool Suspicion::strike(BootTime now, Case& found) {
 
 void Suspicion::answered(const Operation& operation) {
   if (std::erase(suspects_, operation) > 0 && suspects_.empty()) clear_suspects();
+  // Of what was denied by an answer, others may still be on their way; only its own trial tells
+  // that it is allowed again.
+  const Case* const known = find(operation);
+  if (known != nullptr && known->denied && trial_ != operation) return;
   forget(operation);
 }
 

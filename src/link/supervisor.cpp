@@ -17,12 +17,6 @@ using std::chrono::milliseconds;
 
 constexpr std::uint16_t kReceiveMaximum = 100;  // as AWS IoT Core's own window towards a client
 
-bool same_status(const std::optional<StatusMessage>& a, const std::optional<StatusMessage>& b) {
-  if (a.has_value() != b.has_value()) return false;
-  return !a || std::tie(a->topic, a->payload, a->qos, a->retain) ==
-                   std::tie(b->topic, b->payload, b->qos, b->retain);
-}
-
 bool same_tls(const TlsConfig& a, const TlsConfig& b) {
   return std::tie(a.enabled, a.ca_file, a.cert_file, a.key_file, a.key_uri, a.pin_file,
                   a.pkcs11_module, a.server_name,
@@ -64,6 +58,7 @@ env::ConnectRequest request_from(const Config& config) {
   request.clean_start = config.clean_start;
   request.will = config.will;
   request.id_property = config.id_property;
+  request.topic_aliases = config.topic_aliases;
   request.receive_maximum = kReceiveMaximum;
   request.resolve_timeout = config.timing.resolve;
   request.connect_timeout = config.timing.connect;
@@ -75,11 +70,11 @@ env::ConnectRequest request_from(const Config& config) {
 bool same_connection(const Config& a, const Config& b) {
   return std::tie(a.host, a.port, a.transport, a.websocket_path, a.sigv4, a.proxy, a.client_id,
                   a.username, a.password_file, a.mqtt_version, a.keep_alive, a.session_expiry,
-                  a.clean_start, a.timing.silent_after) ==
+                  a.clean_start, a.topic_aliases, a.timing.silent_after) ==
              std::tie(b.host, b.port, b.transport, b.websocket_path, b.sigv4, b.proxy, b.client_id,
                       b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
-                      b.clean_start, b.timing.silent_after) &&
-         same_tls(a.tls, b.tls) && same_status(a.will, b.will) && same_status(a.birth, b.birth);
+                      b.clean_start, b.topic_aliases, b.timing.silent_after) &&
+         same_tls(a.tls, b.tls) && a.will == b.will && a.birth == b.birth;
 }
 
 Supervisor::Supervisor(const Config& config, env::Random& random)
@@ -140,6 +135,7 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
   up_at_ = now;
   stable_ = false;
   session_present_ = info.session_present;
+  if (!info.assigned_client_id.empty()) assigned_id_ = info.assigned_client_id;
   verdict_ = Verdict::none;
   detail_.clear();
   if (info.despite) {
@@ -160,6 +156,8 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
 
 void Supervisor::on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure) {
   if (attempt != attempt_ || state_ != State::connecting) return;
+  // An id that the broker gave once and refuses now is given up for a new one.
+  if (failure.verdict == Verdict::bad_credentials) assigned_id_.clear();
   fail(now, failure);
 }
 
@@ -244,6 +242,7 @@ void Supervisor::begin_attempt(BootTime now, Orders& orders) {
   ++attempts_total_;
   orders.connect = request_from(config_);
   orders.connect->attempt = attempt_;
+  if (config_.assigned_client_id) orders.connect->client_id = assigned_id_;
 }
 
 void Supervisor::fail(BootTime now, const env::Failure& failure) {
@@ -413,6 +412,7 @@ ConnectionState Supervisor::connection(BootTime now) const {
     view.retry_in = std::chrono::ceil<milliseconds>(retry_at_ - now);
   }
   view.endpoint = endpoint_of(config_);
+  view.client_id = config_.assigned_client_id ? assigned_id_ : config_.client_id;
   return view;
 }
 

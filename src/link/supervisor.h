@@ -189,6 +189,7 @@ class Supervisor {
 
   Verdict verdict_ = Verdict::not_started;
   std::string detail_;
+  std::string assigned_id_;  ///< By the broker; kept to the end.
   bool session_present_ = false;
   std::uint32_t attempts_ = 0;  ///< Since last connected.
   std::uint64_t version_ = 0;

@@ -567,7 +567,9 @@ TEST(Supervisor, OneSentenceForTheOperatorAndFewOfThemADay) {
   bench.on_attempt = nullptr;
   bench.run_until_attempt();
   bench.now += milliseconds(120);
-  bench.up({true, 100, 0, Seconds(0), true, Qos::at_least_once});
+  UpInfo resumed;
+  resumed.session_present = true;
+  bench.up(resumed);
   EXPECT_EQ(bench.lines.back(), "connected to broker.example:8883 in 120 ms, session present");
 }
 
@@ -612,6 +614,29 @@ TEST(Policy, EveryVerdictHasItsRow) {
   }
 }
 
+TEST(Supervisor, AnAssignedClientIdIsUsedFromThenOnUntilItIsRefused) {
+  Config config = make_config();
+  config.client_id.clear();
+  config.assigned_client_id = true;
+  Bench bench(config);
+  bench.start();
+  EXPECT_EQ(bench.last.client_id, "");
+  UpInfo info;
+  info.assigned_client_id = "auto-1";
+  bench.up(info);
+  EXPECT_EQ(bench.view().client_id, "auto-1");
+  bench.down(Verdict::server_gone);
+  bench.run_until_attempt();
+  EXPECT_EQ(bench.last.client_id, "auto-1") << "the session is under this name";
+  bench.up();
+  bench.down(Verdict::server_gone);
+  bench.run_until_attempt();
+  EXPECT_EQ(bench.last.client_id, "auto-1") << "told once, valid for all that follow";
+  bench.fail(Verdict::bad_credentials);
+  bench.run_until_attempt();
+  EXPECT_EQ(bench.last.client_id, "") << "a new one is asked for";
+}
+
 TEST(Settings, EveryFieldOfTheConnectionIsCompared) {
   const std::function<void(Config&)> changes[] = {
       [](Config& c) { c.host = "x"; },
@@ -629,6 +654,7 @@ TEST(Settings, EveryFieldOfTheConnectionIsCompared) {
       [](Config& c) { c.keep_alive = Seconds(7); },
       [](Config& c) { c.session_expiry = Seconds(7); },
       [](Config& c) { c.clean_start = true; },
+      [](Config& c) { c.topic_aliases = 0; },
       [](Config& c) {
         c.will = StatusMessage{"t", "p", Qos::at_least_once, true};
       },

@@ -21,6 +21,11 @@ constexpr std::uint8_t kFlagWallSuspect = 0x10;
 constexpr std::uint8_t kFlagKey = 0x20;
 constexpr std::uint8_t kFlagAlias = 0x40;
 
+// The flags are used up; the number of user properties has bits to spare.
+constexpr std::uint16_t kPropertiesMask = 0x3FFF;
+constexpr std::uint16_t kMoreResponse = 0x8000;
+constexpr std::uint16_t kMoreCorrelation = 0x4000;
+
 std::span<const std::byte> bytes_of(std::span<const std::uint8_t> in) { return std::as_bytes(in); }
 
 std::uint32_t record_crc(std::span<const std::byte> record, RecordType type, const SegmentKey& key,
@@ -149,12 +154,17 @@ bool record_valid(std::span<const std::byte> record, const RecordHeader& header,
 std::optional<std::uint32_t> put_size(const StoredMessage& message) {
   constexpr std::size_t kShort = std::numeric_limits<std::uint16_t>::max();
   if (message.topic.size() > kShort || message.content_type.size() > kShort ||
-      message.key.size() > kShort || message.user_properties.size() > kShort) {
+      message.key.size() > kShort || message.response_topic.size() > kShort ||
+      message.correlation_data.size() > kShort ||
+      message.user_properties.size() > kPropertiesMask) {
     return std::nullopt;
   }
   std::size_t size = kPutFixed + message.topic.size() + message.content_type.size();
   if (message.alias != 0) size += 8;
-  if (!message.key.empty()) size += 2 + message.key.size();
+  for (const std::size_t optional :
+       {message.key.size(), message.response_topic.size(), message.correlation_data.size()}) {
+    if (optional != 0) size += 2 + optional;
+  }
   for (const auto& [name, value] : message.user_properties) {
     if (name.size() > kShort || value.size() > kShort) return std::nullopt;
     size += 4 + name.size() + value.size();
@@ -174,10 +184,12 @@ void append_put(std::vector<std::byte>& out, const StoredMessage& message, Messa
   if (stamp.wall_suspect) flags |= kFlagWallSuspect;
   if (!message.key.empty()) flags |= kFlagKey;
   if (message.alias != 0) flags |= kFlagAlias;
-  const std::uint64_t detail = std::uint64_t{lane} | std::uint64_t{flags} << 8 |
-                               std::uint64_t{message.topic.size()} << 16 |
-                               std::uint64_t{message.content_type.size()} << 32 |
-                               std::uint64_t{message.user_properties.size()} << 48;
+  auto properties = static_cast<std::uint16_t>(message.user_properties.size());
+  if (!message.response_topic.empty()) properties |= kMoreResponse;
+  if (!message.correlation_data.empty()) properties |= kMoreCorrelation;
+  const std::uint64_t detail =
+      std::uint64_t{lane} | std::uint64_t{flags} << 8 | std::uint64_t{message.topic.size()} << 16 |
+      std::uint64_t{message.content_type.size()} << 32 | std::uint64_t{properties} << 48;
   const std::size_t start = out.size();
   begin_record(out, RecordType::put, id, detail);
   ByteWriter w(out);
@@ -189,6 +201,14 @@ void append_put(std::vector<std::byte>& out, const StoredMessage& message, Messa
   if (!message.key.empty()) {
     w.u16(static_cast<std::uint16_t>(message.key.size()));
     w.text(message.key);
+  }
+  if (!message.response_topic.empty()) {
+    w.u16(static_cast<std::uint16_t>(message.response_topic.size()));
+    w.text(message.response_topic);
+  }
+  if (!message.correlation_data.empty()) {
+    w.u16(static_cast<std::uint16_t>(message.correlation_data.size()));
+    w.bytes(message.correlation_data);
   }
   w.text(message.topic);
   w.text(message.content_type);
@@ -241,15 +261,20 @@ std::optional<PutRecord> decode_put(std::span<const std::byte> record) {
   if ((flags & kFlagSealed) != 0) return std::nullopt;
   const auto topic = static_cast<std::size_t>((header.detail >> 16) & 0xFFFF);
   const auto content_type = static_cast<std::size_t>((header.detail >> 32) & 0xFFFF);
-  const auto properties = static_cast<std::size_t>(header.detail >> 48);
+  const auto more = static_cast<std::uint16_t>(header.detail >> 48);
   StoredMessage& m = put->message;
   ByteReader r(record.subspan(kRecordHeaderSize + 20));
   const std::uint32_t payload = r.u32();
   if ((flags & kFlagAlias) != 0) m.alias = r.u64();
   if ((flags & kFlagKey) != 0) m.key = r.text(r.u16());
+  if ((more & kMoreResponse) != 0) m.response_topic = r.text(r.u16());
+  if ((more & kMoreCorrelation) != 0) {
+    const auto data = r.bytes(r.u16());
+    m.correlation_data.assign(data.begin(), data.end());
+  }
   m.topic = r.text(topic);
   m.content_type = r.text(content_type);
-  for (std::size_t i = 0; i < properties && r.ok(); ++i) {
+  for (std::size_t i = 0; i < (more & kPropertiesMask) && r.ok(); ++i) {
     const std::uint16_t name = r.u16();
     const std::uint16_t value = r.u16();
     std::string name_text = r.text(name);

@@ -24,6 +24,8 @@ StoredMessage rich_message() {
   m.expiry_seconds = 3600;
   m.content_type = "application/json";
   m.user_properties = {{"a", "1"}, {"", ""}, {"a", "2"}};
+  m.response_topic = "plant/7/answers";
+  m.correlation_data = {std::byte{0}, std::byte{0xFF}};
   return m;
 }
 
@@ -80,6 +82,32 @@ TEST(Format, MessageThatDoesNotFitIsRefused) {
   EXPECT_TRUE(put_size(m).has_value());
   m.user_properties.emplace_back(std::string(65536, 'n'), "v");
   EXPECT_FALSE(put_size(m).has_value());
+  m.user_properties.assign(0x3FFF, {});
+  m.topic = "t";
+  EXPECT_TRUE(put_size(m).has_value());
+  m.user_properties.emplace_back();
+  EXPECT_FALSE(put_size(m).has_value()) << "its number would look like flags";
+  m.user_properties.clear();
+  m.correlation_data.resize(65536);
+  EXPECT_FALSE(put_size(m).has_value());
+}
+
+// The number of user properties lends its two highest bits to what was added later: each of the
+// four combinations comes back, and what has neither is written as it always was.
+TEST(Format, ResponseTopicAndCorrelationDataAreThereOrNot) {
+  for (unsigned kinds = 0; kinds < 4; ++kinds) {
+    StoredMessage m = rich_message();
+    if ((kinds & 1) == 0) m.response_topic.clear();
+    if ((kinds & 2) == 0) m.correlation_data.clear();
+    std::vector<std::byte> out;
+    append_put(out, m, make_id(3, 9), 5, {});
+    ASSERT_EQ(out.size(), stride(*put_size(m)));
+    const auto header = decode_record_header(out);
+    EXPECT_EQ(header.detail >> 48, 3U | (kinds & 1) << 15 | (kinds & 2) << 13);
+    const auto put = decode_put(std::span(out).first(header.length));
+    ASSERT_TRUE(put.has_value());
+    EXPECT_TRUE(same_message(put->message, m)) << kinds;
+  }
 }
 
 // What a salt is for: an attempt at the same sequence in the same slot that a cut took back leaves

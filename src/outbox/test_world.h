@@ -52,7 +52,8 @@ inline StoredMessage make_message(LaneIndex lane, std::string topic, std::size_t
 inline bool same_message(const StoredMessage& a, const StoredMessage& b) {
   return a.qos == b.qos && a.retain == b.retain && a.expiry_seconds == b.expiry_seconds &&
          a.topic == b.topic && a.payload == b.payload && a.content_type == b.content_type &&
-         a.user_properties == b.user_properties;
+         a.user_properties == b.user_properties && a.response_topic == b.response_topic &&
+         a.correlation_data == b.correlation_data;
 }
 
 inline Options small_options() {

@@ -1,26 +1,23 @@
 // The address book across restarts: the file `addresses` in the outbox's directory.
 //
 // Purpose:  a device that starts while the name service fails still finds its broker.
-// Threads:  loop thread (constructed before the loop runs). The file is written on the storage
-//           thread, since the loop waits for no disk.
+// Threads:  loop thread (constructed before the loop runs). The file is written by the
+//           storage thread (side_writes.h).
 // Errors:   none ends anything. A file that cannot be used is said, and written anew in time.
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <memory>
-#include <string>
 
 #include "env/clock.h"
 #include "holdfast/device.h"
-#include "runtime/storage.h"
+#include "runtime/side_writes.h"
 #include "transport/address_book.h"
 
 namespace holdfast::runtime {
 
 class AddressFile {
  public:
-  using Log = std::function<void(LogLevel level, const std::string& line)>;
+  using Log = SideWrites::Log;
   static constexpr const char* kName = "addresses";
 
   /// Reads the file of `directory`, which the caller has locked. `clock` and `storage` must outlive
@@ -31,14 +28,11 @@ class AddressFile {
   [[nodiscard]] transport::AddressBook& book() { return book_; }
 
  private:
-  struct LastWrite;
   void load();
-  void write(std::string text);
 
-  Storage& storage_;
   std::filesystem::path path_;
   Log log_;
-  std::shared_ptr<LastWrite> last_write_;  // the storage thread may outlive this
+  SideWrites writes_;
   transport::AddressBook book_;
 };
 

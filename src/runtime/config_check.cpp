@@ -22,6 +22,9 @@
 namespace holdfast::runtime {
 namespace {
 
+/// More often would be work for the broker and not for safety.
+constexpr Milliseconds kVerifyMin{60000};
+
 namespace fs = std::filesystem;
 using Problems = std::vector<ConfigProblem>;
 
@@ -31,7 +34,7 @@ void check_required(const Config& config, Problems& problems) {
     if (!given) problems.push_back({std::string(key), "is missing; give " + std::string(what)});
   };
   require(!config.host.empty(), "connection.host", "the broker's name or address");
-  require(!config.client_id.empty(), "connection.client_id",
+  require(!config.client_id.empty() || config.assigned_client_id, "connection.client_id",
           "a name that no other client of this broker has");
   require(!config.outbox.directory.empty(), "outbox.directory",
           "a directory of this device's own, such as \"/var/lib/holdfast\"");
@@ -100,12 +103,6 @@ void check_texts(const Config& config, Problems& problems) {
          "is " + in_quotes(config.websocket_path) +
              "; give a path that begins with / and has no blanks, such as \"/mqtt\""});
   }
-  if (const Status topic = flow::check_topic(config.history_topic,
-                                             {config.limits.topic, config.limits.topic_levels});
-      !config.history_topic.empty() && !topic) {
-    problems.push_back({"history.topic", "is " + in_quotes(config.history_topic) + ": " +
-                                             topic.error().message + "; give another topic"});
-  }
   check_text("sigv4.profile", config.sigv4.profile);
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);
@@ -113,6 +110,16 @@ void check_texts(const Config& config, Problems& problems) {
   if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
     problems.push_back({"log.level", "is " + in_quotes(config.log_level) +
                                          R"(; give "error", "warning", "info" or "debug")"});
+  }
+}
+
+void check_assigned_id(const Config& config, Problems& problems) {
+  if (!config.assigned_client_id) return;
+  const std::string key = "connection.assigned_client_id";
+  if (!config.client_id.empty()) {
+    problems.push_back({key, "stands beside connection.client_id; give one of the two"});
+  } else if (config.mqtt_version != MqttVersion::v5) {
+    problems.push_back({key, "needs MQTT 5; give connection.client_id"});
   }
 }
 
@@ -125,6 +132,11 @@ void check_relations(const Config& config, Problems& problems) {
     problems.push_back({"timing.backoff_first", "is " + duration(timing.backoff_first) +
                                                     "; give at most timing.backoff_cap, " +
                                                     duration(timing.backoff_cap)});
+  }
+  if (timing.verify_subscriptions.count() != 0 && timing.verify_subscriptions < kVerifyMin) {
+    problems.push_back({"timing.verify_subscriptions",
+                        "is " + duration(timing.verify_subscriptions) +
+                            "; give 0 for never, or at least " + duration(kVerifyMin)});
   }
   if (config.limits.memory < config.limits.payload) {
     problems.push_back({"limits.memory", "is " + format_size(config.limits.memory) +
@@ -253,19 +265,57 @@ void check_lanes(const Config& config, Problems& problems) {
     check_lane_rules(config, name, rules, problems);
 }
 
+void check_topic(const Config& config, const std::string& topic, const std::string& key,
+                 Problems& problems) {
+  if (topic.empty()) return;  // where one must be given, check_required() says so
+  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
+  if (const Status good = flow::check_topic(topic, topic_limits); !good) {
+    problems.push_back(
+        {key, "is " + in_quotes(topic) + ": " + good.error().message + "; give another topic"});
+  }
+}
+
+/// What only MQTT 5 can say must not be lost in silence.
+void check_status_properties(const Config& config, const StatusMessage& message,
+                             const std::string& section, Problems& problems) {
+  const auto check = [&](const char* key, bool given, bool text_good, std::size_t bytes,
+                         std::size_t most) {
+    const std::string name = section + "." + key;
+    if (given && config.mqtt_version != MqttVersion::v5) {
+      problems.push_back(
+          {name, "needs MQTT 5; remove it, or set connection.mqtt_version to \"5\""});
+    } else if (!text_good) {
+      problems.push_back({name, "has bytes that are no UTF-8 text; remove them"});
+    } else if (bytes > most) {
+      problems.push_back(
+          {name, "is " + format_size(bytes) + " long; give at most " + format_size(most)});
+    }
+  };
+  std::size_t bytes = 0;
+  bool good = true;
+  for (const auto& [name, value] : message.user_properties) {
+    bytes += name.size() + value.size();
+    good = good && flow::valid_utf8(name) && flow::valid_utf8(value);
+  }
+  check("user_properties", !message.user_properties.empty(), good, bytes,
+        limits::kUserPropertiesMax);
+  check("content_type", !message.content_type.empty(), flow::valid_utf8(message.content_type), 0,
+        0);
+  check("expiry", message.expiry.has_value(), true, 0, 0);
+  check("on_stop", message.on_stop, true, 0, 0);
+  check("delay", message.delay.count() > 0, true, 0, 0);
+}
+
 void check_status_message(const Config& config, const std::optional<StatusMessage>& message,
                           const std::string& section, Problems& problems) {
   if (!message || message->topic.empty()) return;
-  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
-  if (const Status topic = flow::check_topic(message->topic, topic_limits); !topic) {
-    problems.push_back({section + ".topic", "is " + in_quotes(message->topic) + ": " +
-                                                topic.error().message + "; give another topic"});
-  }
+  check_topic(config, message->topic, section + ".topic", problems);
   if (message->payload.size() > config.limits.payload) {
     problems.push_back({section + ".payload", "is " + format_size(message->payload.size()) +
                                                   " long; give at most limits.payload, " +
                                                   format_size(config.limits.payload)});
   }
+  check_status_properties(config, *message, section, problems);
 }
 
 // --- what the Config names on this machine ---
@@ -387,11 +437,14 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_required(config, problems);
   check_ranges(config, problems);
   check_texts(config, problems);
+  check_assigned_id(config, problems);
   check_relations(config, problems);
   check_engine(config, problems);
   check_tls_key(config.tls, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
+  check_topic(config, config.response_topic, "flow.response_topic", problems);
+  check_topic(config, config.history_topic, "history.topic", problems);
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;

@@ -266,14 +266,15 @@ class Reader {
   std::optional<KeyValue> value_of(const KeySpec& key, const toml::node& node,
                                    const Origin& origin) {
     const bool number = key.kind == KeyKind::count || key.kind == KeyKind::qos;
+    const bool list = key.kind == KeyKind::names || key.kind == KeyKind::pairs;
     if (key.kind == KeyKind::boolean && node.is_boolean()) return *node.value<bool>();
     if (const auto integer = node.value_exact<std::int64_t>()) {
       // A zero needs no unit; anything else would leave the unit to guessing.
       if (*integer >= 0 && (number || *integer == 0) && key.kind != KeyKind::text &&
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
-          key.kind != KeyKind::boolean && key.kind != KeyKind::names &&
-          key.kind != KeyKind::when_full && key.kind != KeyKind::on_fault &&
-          key.kind != KeyKind::transport && key.kind != KeyKind::engine) {
+          key.kind != KeyKind::boolean && !list && key.kind != KeyKind::when_full &&
+          key.kind != KeyKind::on_fault && key.kind != KeyKind::transport &&
+          key.kind != KeyKind::engine) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {
@@ -281,7 +282,7 @@ class Reader {
         return std::nullopt;
       }
     }
-    if (key.kind == KeyKind::names) {
+    if (list) {
       if (auto names = names_of(node)) return KeyValue(*std::move(names));
     } else if (const auto* text = node.as_string();
                text != nullptr && !number && key.kind != KeyKind::boolean) {

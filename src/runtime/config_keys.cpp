@@ -51,10 +51,30 @@ std::string join_words(std::span<const std::string_view> words) {
 
 // --- between the fields of a Config and a KeyValue ---
 
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+std::vector<std::string> joined(const Pairs& pairs) {
+  std::vector<std::string> texts;
+  for (const auto& [name, value] : pairs) texts.push_back(name + '=' + value);
+  return texts;
+}
+
+/// Each has its '=': check_range() has seen to it.
+Pairs parted(const std::vector<std::string>& texts) {
+  Pairs pairs;
+  for (const std::string& text : texts) {
+    const std::size_t sign = text.find('=');
+    pairs.emplace_back(text.substr(0, sign), text.substr(sign + 1));
+  }
+  return pairs;
+}
+
 template <class T>
 KeyValue to_value(const T& field) {
   if constexpr (std::same_as<T, bool>) {
     return field;
+  } else if constexpr (std::same_as<T, Pairs>) {
+    return joined(field);
   } else if constexpr (std::same_as<T, std::filesystem::path>) {
     return field.string();
   } else if constexpr (std::same_as<T, Seconds> || std::same_as<T, Milliseconds>) {
@@ -83,6 +103,8 @@ template <class T>
 void from_value(T& field, const KeyValue& value) {
   if constexpr (std::same_as<T, bool>) {
     field = std::get<bool>(value);
+  } else if constexpr (std::same_as<T, Pairs>) {
+    field = parted(std::get<std::vector<std::string>>(value));
   } else if constexpr (std::same_as<T, Seconds> || std::same_as<T, Milliseconds>) {
     const auto count = static_cast<Milliseconds::rep>(std::get<std::uint64_t>(value));
     field = std::chrono::duration_cast<T>(Milliseconds(count));
@@ -140,6 +162,23 @@ constexpr ConfigKey optional_row(std::string_view name, KeyKind kind, std::uint6
           }};
 }
 
+/// A field that may be absent, of an optional part.
+template <auto Outer, auto Member>
+constexpr ConfigKey absent_row(std::string_view name, KeyKind kind, std::uint64_t min,
+                               std::uint64_t max) {
+  return {{name, kind, min, max},
+          [](Config& config, const KeyValue& value) {
+            auto& part = config.*Outer;
+            if (!part) part.emplace();
+            from_value((*part.*Member).emplace(), value);
+          },
+          [](const Config& config) -> std::optional<KeyValue> {
+            const auto& part = config.*Outer;
+            if (!part || !(*part.*Member)) return std::nullopt;
+            return to_value(*(*part.*Member));
+          }};
+}
+
 using K = KeyKind;
 using Timing = Config::Timing;
 using Limits = Config::Limits;
@@ -156,7 +195,8 @@ constexpr std::uint64_t kExpiryMax = std::uint64_t{0xFFFFFFFF} * kSecond;  // fo
 constexpr std::array kKeys{
     row<&Config::host>("connection.host", K::text, 1, 253),
     row<&Config::port>("connection.port", K::count, 1, 65535),
-    row<&Config::client_id>("connection.client_id", K::text, 1, limits::kClientIdMax),
+    row<&Config::client_id>("connection.client_id", K::text, 0, limits::kClientIdMax),
+    row<&Config::assigned_client_id>("connection.assigned_client_id", K::boolean, 0, 0),
     row<&Config::username>("connection.username", K::text, 0, kTextMax),
     row<&Config::password_file>("connection.password_file", K::path, 0, kPathMax),
     row<&Config::engine>("connection.engine", K::engine, 0, 0),
@@ -164,6 +204,7 @@ constexpr std::array kKeys{
     row<&Config::keep_alive>("connection.keep_alive", K::seconds, kSecond, 65535 * kSecond),
     row<&Config::session_expiry>("connection.session_expiry", K::seconds, 0, kExpiryMax),
     row<&Config::clean_start>("connection.clean_start", K::boolean, 0, 0),
+    row<&Config::topic_aliases>("connection.topic_aliases", K::count, 0, limits::kTopicAliasesMax),
     row<&Config::transport>("connection.transport", K::transport, 0, 0),
     row<&Config::websocket_path>("connection.websocket_path", K::text, 1, kTextMax),
     optional_row<kWill, &StatusMessage::topic>("connection.will.topic", K::text, 1,
@@ -171,11 +212,25 @@ constexpr std::array kKeys{
     optional_row<kWill, &StatusMessage::payload>("connection.will.payload", K::text, 0, kTextMax),
     optional_row<kWill, &StatusMessage::qos>("connection.will.qos", K::qos, 0, 1),
     optional_row<kWill, &StatusMessage::retain>("connection.will.retain", K::boolean, 0, 0),
+    optional_row<kWill, &StatusMessage::content_type>("connection.will.content_type", K::text, 0,
+                                                      limits::kContentTypeMax),
+    absent_row<kWill, &StatusMessage::expiry>("connection.will.expiry", K::seconds, kSecond,
+                                              kExpiryMax),
+    optional_row<kWill, &StatusMessage::user_properties>("connection.will.user_properties",
+                                                         K::pairs, 0, limits::kStatusPropertiesMax),
+    optional_row<kWill, &StatusMessage::on_stop>("connection.will.on_stop", K::boolean, 0, 0),
+    optional_row<kWill, &StatusMessage::delay>("connection.will.delay", K::seconds, 0, kExpiryMax),
     optional_row<kBirth, &StatusMessage::topic>("connection.birth.topic", K::text, 1,
                                                 limits::kTopicMax),
     optional_row<kBirth, &StatusMessage::payload>("connection.birth.payload", K::text, 0, kTextMax),
     optional_row<kBirth, &StatusMessage::qos>("connection.birth.qos", K::qos, 0, 1),
     optional_row<kBirth, &StatusMessage::retain>("connection.birth.retain", K::boolean, 0, 0),
+    optional_row<kBirth, &StatusMessage::content_type>("connection.birth.content_type", K::text, 0,
+                                                       limits::kContentTypeMax),
+    absent_row<kBirth, &StatusMessage::expiry>("connection.birth.expiry", K::seconds, kSecond,
+                                               kExpiryMax),
+    optional_row<kBirth, &StatusMessage::user_properties>(
+        "connection.birth.user_properties", K::pairs, 0, limits::kStatusPropertiesMax),
 
     row<kProxy, &ProxyConfig::host>("proxy.host", K::text, 0, 253),
     row<kProxy, &ProxyConfig::port>("proxy.port", K::count, 1, 65535),
@@ -208,6 +263,8 @@ constexpr std::array kKeys{
     row<kTiming, &Timing::health_interval>("timing.health_interval", K::duration, 100, kHour),
     row<kTiming, &Timing::stop_deadline>("timing.stop_deadline", K::duration, 100, 10 * kMinute),
     row<kTiming, &Timing::callback_alarm>("timing.callback_alarm", K::duration, 1, kHour),
+    row<kTiming, &Timing::verify_subscriptions>("timing.verify_subscriptions", K::duration, 0,
+                                                30 * 24 * kHour),
 
     row<&Config::max_in_flight>("flow.max_in_flight", K::count, 1, limits::kInFlightMax),
     row<&Config::messages_per_second>("flow.messages_per_second", K::count, 0, 1000000),
@@ -215,6 +272,8 @@ constexpr std::array kKeys{
     row<&Config::lanes>("flow.lanes", K::names, 1, limits::kLanesMax),
     row<&Config::denied_for>("flow.denied_for", K::seconds, 0, kExpiryMax),
     row<&Config::id_property>("flow.id_property", K::text, 0, 64),
+    row<&Config::filter_duplicates>("flow.filter_duplicates", K::boolean, 0, 0),
+    row<&Config::response_topic>("flow.response_topic", K::text, 0, limits::kTopicMax),
 
     row<kLimits, &Limits::payload>("limits.payload", K::size, 1, limits::kPayloadMax),
     row<kLimits, &Limits::topic>("limits.topic", K::size, 1, limits::kTopicMax),
@@ -400,6 +459,7 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
       if (text == "5" || text == "3.1.1") value = std::string(text);
       break;
     case KeyKind::names:
+    case KeyKind::pairs:
       value = split_names(text);
       break;
     case KeyKind::when_full:
@@ -433,6 +493,10 @@ std::string check_range(const KeySpec& key, const KeyValue& value) {
   } else if (const auto* names = std::get_if<std::vector<std::string>>(&value)) {
     measure = names->size();
     shown = "a list of " + std::to_string(measure);
+    for (const std::string& one : *names) {
+      if (key.kind != KeyKind::pairs || one.find('=') != std::string::npos) continue;
+      return "has " + in_quotes(one) + "; give " + expectation(key);
+    }
   } else {
     return {};
   }
@@ -464,6 +528,8 @@ std::string expectation(const KeySpec& key) {
       return "\"5\" or \"3.1.1\"";
     case KeyKind::names:
       return "a list of " + range(plain) + " names such as [\"normal\"]";
+    case KeyKind::pairs:
+      return "a list of " + range(plain) + " texts such as [\"name=value\"]";
     case KeyKind::when_full:
     case KeyKind::on_fault:
     case KeyKind::transport:

@@ -30,6 +30,7 @@ enum class KeyKind : std::uint8_t {
   qos,        ///< 0 or 1.
   version,    ///< "5" or "3.1.1".
   names,      ///< An array of strings; the range is their number.
+  pairs,      ///< An array of "name=value" texts; the range is their number.
   when_full,  ///< "reject", "drop_oldest" or "drop_newest".
   on_fault,   ///< "reject" or "memory".
   transport,  ///< "mqtt" or "websocket".

@@ -80,7 +80,7 @@ constexpr std::string_view kEveryKey = R"(
     password_file = "pw"
     transport = "websocket"
     websocket_path = "/ws"
-    mqtt_version = "3.1.1"
+    topic_aliases = 3
     keep_alive = "1m"
     session_expiry = "2h"
     clean_start = true
@@ -89,11 +89,19 @@ constexpr std::string_view kEveryKey = R"(
     payload = "gone"
     qos = 0
     retain = false
+    content_type = "text/plain"
+    expiry = "1h"
+    user_properties = ["site=north", "formula=a=b"]
+    delay = "20s"
+    on_stop = true
     [connection.birth]
     topic = "b/t"
     payload = "here"
     qos = 0
     retain = false
+    content_type = "text/plain"
+    expiry = "2h"
+    user_properties = ["k="]
     [proxy]
     host = "p"
     port = 8080
@@ -126,12 +134,16 @@ constexpr std::string_view kEveryKey = R"(
     health_interval = "6s"
     stop_deadline = "7s"
     callback_alarm = "8s"
+    verify_subscriptions = "2h"
     [flow]
     max_in_flight = 9
     messages_per_second = 0
     bytes_per_second = "10KiB"
     lanes = ["a", "normal"]
     id_property = "id"
+    response_topic = "re"
+    filter_duplicates = false
+    denied_for = "2h"
     [lane.a]
     max_size = "256KiB"
     max_messages = 100
@@ -171,7 +183,11 @@ TEST(Config, EveryKeyArrives) {
   for (const ConfigKey& key : config_keys()) {
     const auto value = key.get(report.config);
     ASSERT_TRUE(value) << key.name;
-    if (key.name == "connection.engine") continue;  // its other value cannot go with these
+    // Their other values forbid some of the rest: OnlyMqtt5CanSayAllOfAWill,
+    // TheBrokerAssignsAnIdOnlyWhereThereIsNone and AnEngineIsRefusedByNameForWhatItIsNot have them.
+    if (key.name == "connection.mqtt_version") continue;
+    if (key.name == "connection.assigned_client_id") continue;
+    if (key.name == "connection.engine") continue;
     EXPECT_NE(value, key.get(defaults)) << key.name << " did not arrive";
   }
   const Config& config = report.config;
@@ -181,13 +197,18 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.tls.key_file, "/etc/d.key");
   EXPECT_EQ(config.outbox.directory, "/etc/hf/box");
   EXPECT_EQ(config.local_socket, "/etc/hf/s.sock");
-  EXPECT_EQ(config.mqtt_version, MqttVersion::v311);
   EXPECT_EQ(config.session_expiry, Seconds(7200));
   EXPECT_EQ(config.timing.backoff_first, Milliseconds(250));
   EXPECT_EQ(config.bytes_per_second, 10240u);
   EXPECT_EQ(config.will->payload, "gone");
+  EXPECT_EQ(config.will->delay, Seconds(20));
+  EXPECT_EQ(config.will->expiry, Seconds(3600));
+  const std::vector<std::pair<std::string, std::string>> properties{{"site", "north"},
+                                                                    {"formula", "a=b"}};
+  EXPECT_EQ(config.will->user_properties, properties);
   EXPECT_EQ(config.birth->qos, Qos::at_most_once);
   EXPECT_EQ(config.lanes, (std::vector<std::string>{"a", "normal"}));
+  EXPECT_EQ(config.denied_for, Seconds(7200));
   EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
   EXPECT_EQ(config.outbox.key_file, "/etc/hf/seal.key");
   EXPECT_EQ(config.outbox.previous_key_file, "/etc/hf/old.key");
@@ -428,6 +449,39 @@ TEST(Config, AWillWithABadTopicIsFoundAtItsLine) {
       << lines[0];
   expect_problem(basics + "[connection.birth]\npayload = \"x\"\n",
                  "/etc/h.toml:6: connection.birth.topic: is missing; give a topic");
+}
+
+TEST(Config, OnlyMqtt5CanSayAllOfAWill) {
+  std::string old = "mqtt_version = \"3.1.1\"\n[connection.will]\ntopic = \"t\"\n";
+  const auto lines = problems_of(
+      "profile = \"generic\"\n[connection]\nhost = \"h\"\n"
+      "client_id = \"c\"\n" +
+      old +
+      "content_type = \"x\"\nexpiry = \"1s\"\ndelay = \"1s\"\n"
+      "user_properties = [\"a=b\"]\n[outbox]\ndirectory = \"/o\"\n");
+  ASSERT_EQ(lines.size(), 4U);
+  for (const std::string& line : lines) {
+    EXPECT_NE(line.find("needs MQTT 5; remove it, or set connection.mqtt_version"),
+              std::string::npos)
+        << line;
+  }
+  expect_problem(basics + "[connection.will]\ntopic = \"t\"\nuser_properties = [\"ab\"]\n",
+                 "/etc/h.toml:8: connection.will.user_properties: has \"ab\"; give a list of 0 to "
+                 "64 texts such as [\"name=value\"]");
+}
+
+TEST(Config, TheBrokerAssignsAnIdOnlyWhereThereIsNone) {
+  const auto with = [](const std::string& lines) {
+    return "[connection]\nhost = \"h\"\n" + lines + "[outbox]\ndirectory = \"/o\"\n";
+  };
+  EXPECT_TRUE(problems_of(with("assigned_client_id = true\n")).empty());
+  expect_problem(with("assigned_client_id = true\nclient_id = \"c\"\n"),
+                 "/etc/h.toml:3: connection.assigned_client_id: stands beside "
+                 "connection.client_id; give one of the two");
+  expect_problem(with("assigned_client_id = true\nmqtt_version = \"3.1.1\"\n"),
+                 "/etc/h.toml:3: connection.assigned_client_id: needs MQTT 5; give "
+                 "connection.client_id");
+  EXPECT_EQ(problems_of(with("")).size(), 1U) << "nobody gets an assigned one by omission";
 }
 
 TEST(Config, BrokenTomlNamesTheLine) {

@@ -157,6 +157,15 @@ TEST_P(DeviceAndBrokers, NothingIsLostWhenTheBrokerIsKilledAndComesBack) {
   EXPECT_EQ(state.ledger.pending, 0U);
 }
 
+// NATS ends the connection at each message whose topic has a dot.
+TEST_P(DeviceAndBrokers, AMessageThatTheBrokerHangsUpOnDoesNotHoldUpTheOthers) {
+  ASSERT_TRUE(both_are_up());
+  publish("numbers/a.b", 1);
+  for (int i = 2; i <= 20; ++i) publish("numbers/first", i);
+  const auto wanted = kind().refuses_in_topics.empty() ? 20U : 19U;
+  EXPECT_TRUE(wait([&] { return seen_.size() >= wanted; })) << arrived(1);
+}
+
 std::vector<Parameters> combinations() {
   std::vector<Parameters> result;
   for (const BrokerKind& kind : engines::test::broker_kinds()) {

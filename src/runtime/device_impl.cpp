@@ -36,18 +36,26 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       recovered_unclean_(!report.created && !report.clean),
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
-      history_([this](std::string line) { append_to_history(std::move(line)); }),
+      history_([this](std::string line) {
+        history_writes_.post([directory = this->config()->outbox.directory,
+                              line = std::move(line)] { return append_history(directory, line); });
+      }),
       ingress_(config_->limits.memory),
       memory_ingress_(config_->limits.memory),
       executor_(
           clock_, config_->timing.callback_alarm,
           [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
+      requester_(Requester::make(
+          *this, loop_, clock_, posix::make_random(),
+          [this](std::vector<Executor::Task> tasks) { executor_.post(std::move(tasks)); })),
       storage_(std::move(outbox), std::move(outbox_parts), clock_, config_->lanes.size(),
                [this](std::vector<device::Event> events) {
                  // Storage and loop start at different times; the loop keeps this until it runs.
                  auto shared = std::make_shared<std::vector<device::Event>>(std::move(events));
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
+      history_writes_(storage_, "the history of outages was not written",
+                      [this](LogLevel level, const std::string& line) { this->log(level, line); }),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
                                        storage_, *config_, report)) {
   // Until the loop's first turn this is what state() answers: not an empty ledger.
@@ -168,19 +176,27 @@ void DeviceImpl::fate(MessageId id, FateHandler handler) {
 }
 
 Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, MessageHandler handler) {
-  const std::shared_ptr<const Config> config = this->config();
-  Status status = flow::check_filter(filter, topic_limits(*config));
+  Status status = flow::check_filter(filter, topic_limits(*config()));
   if (!status.ok()) return std::move(status).error();
-  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
   const std::lock_guard lock(mutex_);
-  if (stopping_) return Error{Errc::closed, "the device is stopping"};
-  if (subscribers_->size() >= config->limits.subscriptions) {
-    return Error{Errc::full, "all " + std::to_string(config->limits.subscriptions) +
-                                 " subscriptions are in use; raise limits.subscriptions"};
-  }
+  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
   const SubscriptionId id = subscribers_->add(std::move(handler));
   driver_->enqueue(device::Subscribe{id, std::move(filter), qos});
   return id;
+}
+
+Result<SubscriptionId> DeviceImpl::subscribe_unmatched(MessageHandler handler) {
+  const std::lock_guard lock(mutex_);
+  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
+  return subscribers_->add_unmatched(std::move(handler));
+}
+
+Status DeviceImpl::may_subscribe(const MessageHandler& handler) const {
+  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
+  if (stopping_) return Error{Errc::closed, "the device is stopping"};
+  if (subscribers_->size() < config_->limits.subscriptions) return {};
+  return Error{Errc::full, "all " + std::to_string(config_->limits.subscriptions) +
+                               " subscriptions are in use; raise limits.subscriptions"};
 }
 
 Status DeviceImpl::unsubscribe(SubscriptionId id) {
@@ -190,6 +206,10 @@ Status DeviceImpl::unsubscribe(SubscriptionId id) {
   }
   if (!stopping_) driver_->enqueue(device::Unsubscribe{id});
   return {};
+}
+
+Status DeviceImpl::request(Message message, Milliseconds timeout, ResponseHandler handler) {
+  return requester_->ask(std::move(message), timeout, std::move(handler), *config());
 }
 
 void DeviceImpl::reconnect_now() {
@@ -245,6 +265,7 @@ void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
 }
 
 void DeviceImpl::give_message(device::GiveMessage given) {
+  if (!subscribers_->address(given)) return;
   auto task = subscribers_->task_for(std::move(given), config()->limits.memory);
   if (task && executor_.post_droppable(std::move(*task))) return;
   const std::uint64_t dropped = ++inbound_dropped_;
@@ -274,22 +295,11 @@ void DeviceImpl::log(LogLevel level, const std::string& line) {
   if (log_ && level <= log_level_.load()) log_(level, line);
 }
 
-/// By the storage thread, which may be left behind with a disk that hangs: nothing of this is its.
-void DeviceImpl::append_to_history(std::string line) {
-  if (history_trouble_->exchange(0) != 0) {
-    log(LogLevel::warning, "the history of outages could not be written; is the disk full?");
-  }
-  storage_.look([directory = config()->outbox.directory, line = std::move(line),
-                 trouble = history_trouble_](outbox::Outbox&) {
-    if (!append_history(directory, line)) ++*trouble;
-    return true;
-  });
-}
-
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
   const std::optional<std::string> outage = history_.look(now, clock_->wall(), state);
+  if (!outage) return;
   const std::shared_ptr<const Config> config = this->config();
-  if (!outage || config->history_topic.empty()) return;
+  if (config->history_topic.empty()) return;
   Message message;
   message.topic = config->history_topic;
   message.lane = config->lanes.back();
@@ -324,8 +334,24 @@ DeviceState DeviceImpl::state() const {
   }
   state.slow_callbacks = executor_.slow_callbacks();
   state.inbound_dropped = inbound_dropped_.load();
+  state.requests = requester_->counts();
   state.recovered_unclean = recovered_unclean_;
   return state;
+}
+
+void DeviceImpl::give_filters(std::vector<FilterState> filters, BootTime now) {
+  requester_->filters_changed(filters);
+  const std::lock_guard lock(mutex_);
+  filters_ = std::move(filters);
+  filters_at_ = now;
+}
+
+std::vector<FilterState> DeviceImpl::filters() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<FilterState> filters = filters_;
+  const auto age = std::chrono::duration_cast<Milliseconds>(clock_->now() - filters_at_);
+  for (FilterState& one : filters) one.next_in = std::max(one.next_in - age, Milliseconds{0});
+  return filters;
 }
 
 // The number is read before the next proof is asked for, so that it grows after this call.
@@ -359,6 +385,7 @@ void DeviceImpl::stop(Milliseconds deadline) {
   }
   std::call_once(stop_once_, [this, deadline] {
     const BootTime end = clock_->now() + std::max<Duration>(deadline, 2 * kThreadReserve);
+    requester_->stop();
     if (loop_thread_.joinable()) {
       std::unique_lock lock(mutex_);
       stopping_ = true;

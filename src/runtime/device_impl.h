@@ -26,6 +26,8 @@
 #include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
+#include "runtime/requester.h"
+#include "runtime/side_writes.h"
 #include "runtime/storage.h"
 #include "runtime/subscribers.h"
 
@@ -45,9 +47,12 @@ class DeviceImpl final : public Device, private Outlet {
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
   Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
+  Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) override;
   Status unsubscribe(SubscriptionId id) override;
+  Status request(Message message, Milliseconds timeout, ResponseHandler handler) override;
   void on_connection(ConnectionHandler handler) override;
   [[nodiscard]] DeviceState state() const override;
+  [[nodiscard]] std::vector<FilterState> filters() const override;
   [[nodiscard]] Progress progress() override;
   void reconnect_now() override;
   Status reload(Config config) override;
@@ -57,16 +62,18 @@ class DeviceImpl final : public Device, private Outlet {
   void give_receipt(const device::GiveReceipt& given) override;
   void give_message(device::GiveMessage given) override;
   void give_connection(const ConnectionState& state) override;
+  void give_filters(std::vector<FilterState> filters, BootTime now) override;
   void log(LogLevel level, const std::string& line) override;
   void turn_done(DeviceState state, BootTime now) override;
   void stopped() override;
 
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
+  /// With mutex_ held.
+  [[nodiscard]] Status may_subscribe(const MessageHandler& handler) const;
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
-  void append_to_history(std::string line);
   void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
@@ -85,6 +92,8 @@ class DeviceImpl final : public Device, private Outlet {
   ConnectionHandler connection_handler_;
   DeviceState state_;
   BootTime state_at_;
+  std::vector<FilterState> filters_;
+  BootTime filters_at_;
   bool stopping_ = false;
   bool core_stopped_ = false;
   std::condition_variable core_ended_;
@@ -94,16 +103,16 @@ class DeviceImpl final : public Device, private Outlet {
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
-  History history_;  // loop thread
-  /// Lines that could not be written since it was told.
-  const std::shared_ptr<std::atomic<int>> history_trouble_ = std::make_shared<std::atomic<int>>(0);
+  History history_;                    // loop thread
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
   Ingress ingress_;         // durable: until the storage has answered
   Ingress memory_ingress_;  // volatile: until the loop has taken it
   posix::EventLoop loop_;
   Executor executor_;
+  const std::shared_ptr<Requester> requester_;
   Storage storage_;
+  SideWrites history_writes_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
   std::thread loop_thread_;

@@ -79,6 +79,10 @@ void Driver::turn() {
 void Driver::settle_turn() {
   storage_.submit(std::exchange(to_storage_, {}));
   const BootTime now = clock_.now();
+  if (filters_given_ != core_.filters_version()) {
+    filters_given_ = core_.filters_version();
+    outlet_.give_filters(core_.filters(now), now);
+  }
   outlet_.turn_done(core_.state(now), now);
   rearm();
 }

@@ -36,6 +36,8 @@ class Outlet {
   virtual void give_receipt(const device::GiveReceipt& receipt) = 0;
   virtual void give_message(device::GiveMessage message) = 0;
   virtual void give_connection(const ConnectionState& state) = 0;
+  /// After each turn in which they have changed.
+  virtual void give_filters(std::vector<FilterState> filters, BootTime now) = 0;
   virtual void log(LogLevel level, const std::string& line) = 0;
   /// After each turn in which events were handled.
   virtual void turn_done(DeviceState state, BootTime now) = 0;
@@ -108,6 +110,7 @@ class Driver final : public env::EngineSink {
 
   std::vector<device::StoreCommand> to_storage_;
   BootTime armed_for_ = kNever;
+  std::uint64_t filters_given_ = 0;  // their version
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
   AddressFile addresses_;

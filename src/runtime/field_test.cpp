@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -138,16 +139,29 @@ class TwoLinks {
  public:
   TwoLinks() {
     posix::set_loopback(true);
-    std::thread([this] {
-      if (::unshare(CLONE_NEWNET) != 0) return;
-      posix::set_loopback(true);
-      broker_.emplace(Way::plain, "0.0.0.0");
-    }).join();
+    std::promise<void> started;
+    // A child ends with the thread that began it, so this one stays.
+    far_side_ = std::thread([this, &started] {
+      if (::unshare(CLONE_NEWNET) == 0) {
+        posix::set_loopback(true);
+        broker_.emplace(Way::plain, "0.0.0.0");
+      }
+      started.set_value();
+      over_.get_future().wait();
+    });
+    started.get_future().wait();
     if (!broker_) return;
     pid_ = std::to_string(broker_->pid());
     ready_ = there("ip address add 10.9.0.1/32 dev lo") && link("cable", "10.1.0.", 100) &&
              link("radio", "10.2.0.", 200);
   }
+  ~TwoLinks() {
+    over_.set_value();
+    far_side_.join();
+  }
+  TwoLinks(const TwoLinks&) = delete;
+  TwoLinks& operator=(const TwoLinks&) = delete;
+
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] std::uint16_t port() const { return broker_->port(); }
   [[nodiscard]] bool there(const std::string& words) const {
@@ -167,6 +181,8 @@ class TwoLinks {
   }
 
   std::optional<RealBroker> broker_;
+  std::promise<void> over_;
+  std::thread far_side_;
   std::string pid_;
   bool ready_ = false;
 };

@@ -151,27 +151,57 @@ void take_payload(Fields& fields, Message& message) {
   message.payload = *std::move(bytes);
 }
 
-PublishRequest take_publish(Fields& fields) {
-  PublishRequest request;
-  Message& message = request.message;
-  fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
-               "durability", "key", "content_type", "user_properties", "receipt"});
+void take_correlation(Fields& fields, Bytes& into) {
+  constexpr const char* kName = "correlation_data_base64";
+  if (!fields.has(kName)) return;
+  std::string text;
+  fields.text(kName, text);
+  std::optional<Bytes> bytes = from_base64(text);
+  if (!bytes) return fields.wrong(kName, "is not base64 with padding (RFC 4648)");
+  into = *std::move(bytes);
+}
+
+/// What publish and request have in common.
+void take_message(Fields& fields, Message& message) {
   fields.text("topic", message.topic, true);
   take_payload(fields, message);
   fields.qos("qos", message.qos);
   fields.flag("retain", message.retain);
   fields.text("lane", message.lane);
-  fields.text("key", message.key);
   fields.text("content_type", message.content_type);
   fields.pairs("user_properties", message.user_properties);
   if (const auto expiry = fields.number("expiry", 1, std::numeric_limits<std::uint32_t>::max())) {
     message.expiry = Seconds(*expiry);
   }
+}
+
+PublishRequest take_publish(Fields& fields) {
+  PublishRequest request;
+  Message& message = request.message;
+  fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
+               "durability", "key", "content_type", "user_properties", "response_topic",
+               "correlation_data_base64", "receipt"});
+  take_message(fields, message);
+  fields.text("key", message.key);
+  fields.text("response_topic", message.response_topic);
+  take_correlation(fields, message.correlation_data);
   if (const auto durability = fields.choice("durability", {"durable", "memory", "spill"})) {
     message.durability = static_cast<Durability>(*durability);
   }
   if (const auto receipt = fields.choice("receipt", {"none", "accepted", "delivered"})) {
     request.receipt = static_cast<WantedReceipt>(*receipt);
+  }
+  return request;
+}
+
+AskRequest take_ask(Fields& fields) {
+  AskRequest request;
+  fields.only({"topic", "payload", "payload_base64", "qos", "retain", "lane", "expiry",
+               "content_type", "user_properties", "timeout_ms"});
+  take_message(fields, request.message);
+  constexpr std::uint64_t kDay = 24 * 3600 * 1000;
+  if (const auto timeout = fields.number("timeout_ms", 1, kDay)) {
+    request.timeout = Milliseconds(*timeout);
   }
   return request;
 }
@@ -231,8 +261,12 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   if (take_outbox(op, fields, request)) return;
   if (op == "publish") {
     request.what = take_publish(fields);
+  } else if (op == "request") {
+    request.what = take_ask(fields);
   } else if (op == "subscribe") {
     request.what = take_subscribe(fields);
+  } else if (op == "subscribe_unmatched") {
+    request.what = SubscribeUnmatchedRequest{};
   } else if (op == "unsubscribe") {
     request.what = take_unsubscribe(fields);
   } else if (op == "status") {
@@ -244,12 +278,15 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   } else if (op == "ping") {
     request.what = PingRequest{};
   } else {
-    return fields.wrong("op", in_quotes(op) +
-                                  " is none of publish, subscribe, unsubscribe, "
-                                  "status, events, reconnect, ping, outbox_stat, outbox_list, "
-                                  "outbox_message, receipt, history");
+    return fields.wrong(
+        "op", in_quotes(op) +
+                  " is none of publish, request, subscribe, subscribe_unmatched, "
+                  "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
+                  "outbox_message, receipt, history");
   }
-  if (op != "publish" && op != "subscribe" && op != "unsubscribe") fields.only({});
+  if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
+    fields.only({});
+  }
 }
 
 std::variant<LocalRequest, LocalRefusal> request_of(const json& object) {
@@ -292,6 +329,7 @@ ordered_json connection_json(const ConnectionState& connection) {
           {"explanation", explain(connection.verdict)},
           {"detail", connection.detail},
           {"endpoint", connection.endpoint},
+          {"client_id", connection.client_id},
           {"session_present", connection.session_present},
           {"attempts", connection.attempts},
           {"retry_in_ms", connection.retry_in.count()}};
@@ -331,6 +369,18 @@ ordered_json ledger_json(const Ledger& ledger) {
           {"balanced", ledger.balanced()}};
 }
 
+ordered_json filters_json(const std::vector<FilterState>& filters) {
+  ordered_json list = ordered_json::array();
+  for (const FilterState& one : filters) {
+    ordered_json out{{"filter", one.filter}, {"qos", static_cast<unsigned>(one.wanted)}};
+    if (one.granted) out["granted"] = static_cast<unsigned>(*one.granted);
+    if (one.code) out["code"] = *one.code;
+    if (one.next_in.count() > 0) out["next_in_ms"] = one.next_in.count();
+    list.push_back(std::move(out));
+  }
+  return list;
+}
+
 void put_payload(ordered_json& out, const Bytes& payload) {
   if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
@@ -339,12 +389,38 @@ void put_payload(ordered_json& out, const Bytes& payload) {
   }
 }
 
-void put_properties(ordered_json& out,
-                    const std::vector<std::pair<std::string, std::string>>& properties) {
+/// What a message in either direction may have beside its payload.
+template <class M>
+void put_properties(ordered_json& out, const M& message) {
+  if (!message.content_type.empty()) out["content_type"] = message.content_type;
+  if (!message.response_topic.empty()) out["response_topic"] = message.response_topic;
+  if (!message.correlation_data.empty()) {
+    out["correlation_data_base64"] = to_base64(message.correlation_data);
+  }
+  const auto& properties = message.user_properties;
   if (properties.empty()) return;
   ordered_json list = ordered_json::array();
   for (const auto& [name, value] : properties) list.push_back(ordered_json::array({name, value}));
   out["user_properties"] = std::move(list);
+}
+
+void put_inbound(ordered_json& out, const InboundMessage& message) {
+  out["topic"] = message.topic;
+  put_payload(out, message.payload);
+  out["qos"] = static_cast<unsigned>(message.qos);
+  out["retain"] = message.retain;
+  put_properties(out, message);
+}
+
+/// Of a message to publish, what differs from the defaults.
+void put_outbound(ordered_json& out, const Message& message) {
+  out["topic"] = message.topic;
+  put_payload(out, message.payload);
+  if (message.qos != Qos::at_least_once) out["qos"] = static_cast<unsigned>(message.qos);
+  if (message.retain) out["retain"] = true;
+  if (message.lane != "normal") out["lane"] = message.lane;
+  if (message.expiry) out["expiry"] = message.expiry->count();
+  put_properties(out, message);
 }
 
 }  // namespace
@@ -390,7 +466,8 @@ std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
   return start(id, true) + ",\"subscription\":" + std::to_string(subscription) + "}\n";
 }
 
-std::string status_line(const std::string& id, const DeviceState& state) {
+std::string status_line(const std::string& id, const DeviceState& state,
+                        const std::vector<FilterState>& filters) {
   ordered_json status = connection_json(state.connection);
   status["backlog"] = state.ledger.pending;
   status["in_flight"] = state.in_flight;
@@ -404,8 +481,16 @@ std::string status_line(const std::string& id, const DeviceState& state) {
   status["quarantine"] = quarantine_json(state.quarantine);
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
+  status["inbound_unmatched"] = state.inbound_unmatched;
+  status["inbound_duplicates"] = state.inbound_duplicates;
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
+  const RequestCounts& requests = state.requests;
+  status["requests"] = {{"waiting", requests.waiting},     {"answered", requests.answered},
+                        {"timed_out", requests.timed_out}, {"given_up", requests.given_up},
+                        {"late", requests.late},           {"duplicate", requests.duplicate},
+                        {"unknown", requests.unknown}};
+  status["filters"] = filters_json(filters);
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
 }
 
@@ -416,35 +501,37 @@ std::string connection_line(const ConnectionState& state) {
 }
 
 std::string message_line(std::uint64_t subscription, const InboundMessage& message) {
-  ordered_json event{
-      {"event", "message"}, {"subscription", subscription}, {"topic", message.topic}};
-  put_payload(event, message.payload);
-  event["qos"] = static_cast<unsigned>(message.qos);
-  event["retain"] = message.retain;
-  if (!message.content_type.empty()) event["content_type"] = message.content_type;
-  if (!message.response_topic.empty()) event["response_topic"] = message.response_topic;
-  if (!message.correlation_data.empty()) {
-    event["correlation_data_base64"] = to_base64(message.correlation_data);
-  }
-  put_properties(event, message.user_properties);
+  ordered_json event{{"event", "message"}, {"subscription", subscription}};
+  put_inbound(event, message);
   return dump(event) + "\n";
+}
+
+std::string response_line(const std::string& id, const Response& response) {
+  if (response.kind == ResponseKind::answered) {
+    ordered_json message;
+    put_inbound(message, response.message);
+    return start(id, true) + ",\"response\":" + dump(message) + "}\n";
+  }
+  if (response.kind == ResponseKind::not_sent) return receipt_line(id, response.receipt);
+  return error_line(id, to_string(response.kind));
 }
 
 std::string publish_line(std::uint64_t id, const Message& message, WantedReceipt receipt) {
   constexpr std::array<const char*, 3> kReceipts{"none", "accepted", "delivered"};
-  ordered_json out{{"op", "publish"}, {"id", id}, {"topic", message.topic}};
-  put_payload(out, message.payload);
-  if (message.qos != Qos::at_least_once) out["qos"] = static_cast<unsigned>(message.qos);
-  if (message.retain) out["retain"] = true;
-  if (message.lane != "normal") out["lane"] = message.lane;
-  if (message.expiry) out["expiry"] = message.expiry->count();
+  ordered_json out{{"op", "publish"}, {"id", id}};
+  put_outbound(out, message);
   if (message.durability != Durability::durable) out["durability"] = to_string(message.durability);
   if (!message.key.empty()) out["key"] = message.key;
-  if (!message.content_type.empty()) out["content_type"] = message.content_type;
-  put_properties(out, message.user_properties);
   if (receipt != WantedReceipt::accepted) {
     out["receipt"] = kReceipts[static_cast<std::size_t>(receipt)];
   }
+  return dump(out) + "\n";
+}
+
+std::string ask_line(std::uint64_t id, const Message& message, Milliseconds timeout) {
+  ordered_json out{{"op", "request"}, {"id", id}};
+  put_outbound(out, message);
+  out["timeout_ms"] = timeout.count();
   return dump(out) + "\n";
 }
 

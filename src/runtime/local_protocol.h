@@ -25,6 +25,8 @@ namespace holdfast::runtime {
 inline constexpr std::size_t kLocalReceiptsOwed = 4096;
 /// The largest payload that any configuration allows.
 inline constexpr std::size_t kLocalPayloadMax = limits::kPayloadMax;
+/// A request whose `timeout_ms` is not given waits so long.
+inline constexpr Milliseconds kLocalAskTimeout{10'000};
 /// Bytes of a request's id, written as JSON.
 inline constexpr std::size_t kLocalIdMax = 128;
 /// Messages on one page of a listing, and questions to the outbox that one client may have open.
@@ -40,10 +42,16 @@ struct PublishRequest {
   Message message;
   WantedReceipt receipt = WantedReceipt::accepted;
 };
+/// A message whose answer is wanted.
+struct AskRequest {
+  Message message;
+  Milliseconds timeout{kLocalAskTimeout};
+};
 struct SubscribeRequest {
   std::string filter;
   Qos qos = Qos::at_least_once;
 };
+struct SubscribeUnmatchedRequest {};
 struct UnsubscribeRequest {
   std::uint64_t subscription = 0;
 };
@@ -74,9 +82,10 @@ struct HistoryRequest {
 
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
-  std::variant<PublishRequest, SubscribeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
-               ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
-               OutboxMessageRequest, FateRequest, HistoryRequest>
+  std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
+               UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
+               OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
+               HistoryRequest>
       what;
 };
 
@@ -95,8 +104,10 @@ struct LocalRefusal {
 [[nodiscard]] std::string error_line(const std::string& id, std::string_view error,
                                      bool retry = false);
 [[nodiscard]] std::string receipt_line(const std::string& id, const Receipt& receipt);
+[[nodiscard]] std::string response_line(const std::string& id, const Response& response);
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
-[[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state);
+[[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
+                                      const std::vector<FilterState>& filters);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);
 [[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);
 
@@ -105,6 +116,7 @@ struct LocalRefusal {
 /// A publish request with its newline; the payload goes as text if it is UTF-8, else as base64.
 [[nodiscard]] std::string publish_line(std::uint64_t id, const Message& message,
                                        WantedReceipt receipt);
+[[nodiscard]] std::string ask_line(std::uint64_t id, const Message& message, Milliseconds timeout);
 [[nodiscard]] std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos);
 /// {"op":OP,"id":ID}
 [[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op);

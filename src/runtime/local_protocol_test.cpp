@@ -41,7 +41,8 @@ TEST(LocalProtocol, APublishWithEverything) {
   const auto request = request_of<PublishRequest>(
       R"({"op":"publish","id":"x1","topic":"a/b","payload":"hé","qos":0,"retain":true,
           "lane":"bulk","expiry":60,"durability":"memory","content_type":"text/plain",
-          "user_properties":[["k","1"],["k","2"]],"receipt":"delivered"})",
+          "user_properties":[["k","1"],["k","2"]],"response_topic":"a/answers",
+          "correlation_data_base64":"AP8=","receipt":"delivered"})",
       &id);
   EXPECT_EQ(id, "\"x1\"");
   EXPECT_EQ(request.message.topic, "a/b");
@@ -54,6 +55,8 @@ TEST(LocalProtocol, APublishWithEverything) {
   EXPECT_EQ(request.message.content_type, "text/plain");
   ASSERT_EQ(request.message.user_properties.size(), 2u);
   EXPECT_EQ(request.message.user_properties[1].second, "2");
+  EXPECT_EQ(request.message.response_topic, "a/answers");
+  EXPECT_EQ(request.message.correlation_data, bytes_of(std::string("\x00\xff", 2)));
   EXPECT_EQ(request.receipt, WantedReceipt::delivered);
 }
 
@@ -77,6 +80,8 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   message.durability = Durability::memory;
   message.content_type = "x/y";
   message.user_properties = {{"a", "b"}};
+  message.response_topic = "answers";
+  message.correlation_data = bytes_of("c\xff");
   std::string line = publish_line(7, message, WantedReceipt::none);
   ASSERT_EQ(line.back(), '\n');
   line.pop_back();
@@ -92,7 +97,50 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   EXPECT_EQ(request.message.durability, message.durability);
   EXPECT_EQ(request.message.content_type, message.content_type);
   EXPECT_EQ(request.message.user_properties, message.user_properties);
+  EXPECT_EQ(request.message.response_topic, message.response_topic);
+  EXPECT_EQ(request.message.correlation_data, message.correlation_data);
   EXPECT_EQ(request.receipt, WantedReceipt::none);
+}
+
+TEST(LocalProtocol, ARequestAndItsEndsAreLines) {
+  Message message;
+  message.topic = "ask";
+  message.payload = bytes_of("how much?");
+  message.content_type = "text/plain";
+  std::string line = ask_line(3, message, Milliseconds(2500));
+  line.pop_back();
+  const auto request = request_of<AskRequest>(line);
+  EXPECT_EQ(request.message.topic, "ask");
+  EXPECT_EQ(request.message.payload, message.payload);
+  EXPECT_EQ(request.message.content_type, "text/plain");
+  EXPECT_EQ(request.timeout, Milliseconds(2500));
+  EXPECT_EQ(request_of<AskRequest>(R"({"op":"request","topic":"t"})").timeout, kLocalAskTimeout);
+
+  Response response;
+  response.message.topic = "answers";
+  response.message.payload = bytes_of("21");
+  json answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["ok"], true);
+  EXPECT_EQ(answer["response"]["payload"], "21");
+  response.kind = ResponseKind::no_answers;
+  answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["ok"], false);
+  EXPECT_EQ(answer["error"], "no_answers");
+  response.kind = ResponseKind::not_sent;
+  response.receipt = {ReceiptKind::dropped, 5, {}, DropReason::refused, 0x87};
+  answer = json::parse(response_line("3", response));
+  EXPECT_EQ(answer["error"], "refused");
+  EXPECT_EQ(answer["reason_code"], 0x87);
+}
+
+TEST(LocalProtocol, FiltersShowWhatIsKnownOfThem) {
+  const std::vector<FilterState> filters{
+      {"a", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{1500}},
+      {"b", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
+  const json line = json::parse(status_line("5", {}, filters));
+  EXPECT_EQ(line["status"]["filters"],
+            json::parse(R"([{"filter":"a","qos":1,"granted":0,"code":0,"next_in_ms":1500},
+                            {"filter":"b","qos":0}])"));
 }
 
 TEST(LocalProtocol, BrokenJsonNamesTheOffset) {
@@ -108,7 +156,8 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of("{}"), "field \"op\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
   EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
-            "field \"op\": \"fly\" is none of publish, subscribe, unsubscribe, status, events, "
+            "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
+            "unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
@@ -164,7 +213,8 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
                       false,
                       3,
                       Milliseconds(1500),
-                      "h:8883"};
+                      "h:8883",
+                      "c-1"};
   state.ledger.accepted = 10;
   state.ledger.delivered = 6;
   state.ledger.pending = 3;
@@ -172,7 +222,10 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.ledger.rejected[static_cast<std::size_t>(RejectReason::too_large)] = 2;
   state.verdicts[static_cast<std::size_t>(Verdict::tcp_refused)] = 3;
   state.storage = StorageHealth::full;
-  const json line = json::parse(status_line("5", state));
+  state.parked = 2;
+  state.quarantine.push_back({Verdict::publish_denied, "t/secret", true, 0x87, 4,
+                              Milliseconds(90000), Milliseconds(300000)});
+  const json line = json::parse(status_line("5", state, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
   const json& status = line["status"];
@@ -190,6 +243,16 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   EXPECT_EQ(status["verdicts"]["tcp_refused"], 3);
   EXPECT_EQ(status["verdicts"]["server_gone"], 0);
   EXPECT_EQ(status["storage"], "full");
+  EXPECT_EQ(status["parked"], 2);
+  ASSERT_EQ(status["quarantine"].size(), 1U);
+  const json& aside = status["quarantine"][0];
+  EXPECT_EQ(aside["reason"], "publish_denied");
+  EXPECT_EQ(aside["name"], "t/secret");
+  EXPECT_EQ(aside["confirmed"], true);
+  EXPECT_EQ(aside["reason_code"], 0x87);
+  EXPECT_EQ(aside["hang_ups"], 4);
+  EXPECT_EQ(aside["since_ms"], 90000);
+  EXPECT_EQ(aside["next_trial_in_ms"], 300000);
 }
 
 TEST(LocalProtocol, MessagesAreTextWhenTheyCanBe) {

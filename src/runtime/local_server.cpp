@@ -35,14 +35,20 @@ constexpr Duration kAcceptPause = std::chrono::seconds(1);
 struct Meter {
   std::atomic<std::size_t> events{0};  ///< Bytes of events on their way to the loop.
   std::atomic<bool> cut{false};
+
+  /// What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
+  void add(std::size_t bytes) {
+    if (events.fetch_add(bytes) > limits::kLocalBacklog) cut = true;
+  }
 };
 
 /// A line on its way from any thread to a client.
 struct Mail {
   enum class Kind : std::uint8_t {
-    event,    ///< Counted in the meter.
-    receipt,  ///< One of those that are owed.
-    look,     ///< The outbox's answer to a question.
+    event,     ///< Counted in the meter.
+    receipt,   ///< One of those that are owed.
+    response,  ///< So is this, and it counts in the meter.
+    look,      ///< The outbox's answer to a question.
   };
   std::uint64_t client = 0;
   std::string line;
@@ -149,7 +155,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void handle_lines();
   void handle(std::string_view line);
   void answer(PublishRequest& request, std::string& id);
+  void answer(AskRequest& request, std::string& id);
   void answer(SubscribeRequest& request, std::string& id);
+  void answer(SubscribeUnmatchedRequest& request, std::string& id);
   void answer(UnsubscribeRequest& request, std::string& id);
   void answer(StatusRequest& request, std::string& id);
   void answer(EventsRequest& request, std::string& id);
@@ -165,6 +173,10 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   template <class Request>
   void look(const Request& request, std::string& id);
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
+  /// Sends `message` events of this subscription.
+  [[nodiscard]] MessageHandler message_handler(std::uint64_t number);
+  void subscribed(std::uint64_t number, const std::string& id,
+                  const Result<SubscriptionId>& subscription);
   void written(const ErrorCode& error);
   void cut(const std::string& why);
   void leave();
@@ -305,16 +317,49 @@ ReceiptHandler LocalServer::Hub::Client::receipt_handler(std::string id) {
 
 void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id) {
   const std::uint64_t number = hub_->next_subscription_++;
-  auto handler = [mailbox = hub_->mailbox_, client = number_, number,
-                  meter = meter_](const InboundMessage& message) {
+  subscribed(
+      number, id,
+      hub_->device_.subscribe(std::move(request.filter), request.qos, message_handler(number)));
+}
+
+void LocalServer::Hub::Client::answer(SubscribeUnmatchedRequest&, std::string& id) {
+  const std::uint64_t number = hub_->next_subscription_++;
+  subscribed(number, id, hub_->device_.subscribe_unmatched(message_handler(number)));
+}
+
+MessageHandler LocalServer::Hub::Client::message_handler(std::uint64_t number) {
+  return [mailbox = hub_->mailbox_, client = number_, number,
+          meter = meter_](const InboundMessage& message) {
     if (meter->cut) return;
     std::string line = message_line(number, message);
-    // What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
-    if (meter->events.fetch_add(line.size()) > limits::kLocalBacklog) meter->cut = true;
+    meter->add(line.size());
     mailbox->put({client, std::move(line), Mail::Kind::event});
   };
-  const Result<SubscriptionId> subscription =
-      hub_->device_.subscribe(std::move(request.filter), request.qos, std::move(handler));
+}
+
+void LocalServer::Hub::Client::answer(AskRequest& request, std::string& id) {
+  if (owed_ >= kLocalReceiptsOwed) {
+    pending_ += error_line(id, to_string(RejectReason::queue_full), true);
+    return;
+  }
+  auto handler = [mailbox = hub_->mailbox_, client = number_, id,
+                  meter = meter_](const Response& response) {
+    if (meter->cut) return;
+    std::string line = response_line(id, response);
+    meter->add(line.size());
+    mailbox->put({client, std::move(line), Mail::Kind::response});
+  };
+  const Status asked =
+      hub_->device_.request(std::move(request.message), request.timeout, std::move(handler));
+  if (asked.ok()) {
+    ++owed_;
+  } else {
+    pending_ += error_line(id, asked.error().message, asked.error().code == Errc::full);
+  }
+}
+
+void LocalServer::Hub::Client::subscribed(std::uint64_t number, const std::string& id,
+                                          const Result<SubscriptionId>& subscription) {
   if (!subscription) {
     pending_ += error_line(id, subscription.error().message);
     return;
@@ -335,7 +380,7 @@ void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& 
 }
 
 void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
-  pending_ += status_line(id, hub_->device_.state());
+  pending_ += status_line(id, hub_->device_.state(), hub_->device_.filters());
 }
 
 void LocalServer::Hub::Client::answer(EventsRequest&, std::string& id) {
@@ -369,9 +414,9 @@ void LocalServer::Hub::Client::look(const Request& request, std::string& id) {
 void LocalServer::Hub::Client::take_mail(const Mail& mail) {
   pending_ += mail.line;
   if (mail.kind != Mail::Kind::event) {  // bounded by kLocalReceiptsOwed and kLocalLooksOwed
-    std::size_t& owed = mail.kind == Mail::Kind::receipt ? owed_ : looks_owed_;
+    std::size_t& owed = mail.kind == Mail::Kind::look ? looks_owed_ : owed_;
     owed -= std::min<std::size_t>(owed, 1);
-    return;
+    if (mail.kind != Mail::Kind::response) return;
   }
   meter_->events -= mail.line.size();
   if (unread() > limits::kLocalBacklog || meter_->cut) {

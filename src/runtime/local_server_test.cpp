@@ -59,6 +59,9 @@ class FakeDevice final : public Device {
     changed_.notify_all();
     return last_subscription_;
   }
+  Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) override {
+    return subscribe("", Qos::at_most_once, std::move(handler));
+  }
   Status unsubscribe(SubscriptionId id) override {
     const std::lock_guard lock(mutex_);
     handlers_.erase(id);
@@ -73,6 +76,19 @@ class FakeDevice final : public Device {
     state.connection.verdict = Verdict::none;
     state.ledger.pending = state.ledger.accepted = 5;
     return state;
+  }
+  Status request(Message message, Milliseconds timeout, ResponseHandler handler) override {
+    if (message.topic == "full") return Error{Errc::full, "too many"};
+    EXPECT_EQ(timeout, Milliseconds(1500));
+    Response response;
+    response.message.topic = "answers";
+    response.message.payload = std::move(message.payload);
+    if (message.topic == "late") response.kind = ResponseKind::timed_out;
+    handler(response);
+    return {};
+  }
+  std::vector<FilterState> filters() const override {
+    return {{"cmd/#", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}}};
   }
   Progress progress() override {
     ADD_FAILURE() << "it is the watchdog's";
@@ -306,6 +322,35 @@ TEST_F(LocalServerTest, SubscriptionsBringMessagesUntilTheyEnd) {
             "field \"subscription\": this connection has none of that number");
   EXPECT_EQ(ask(client, R"({"op":"subscribe","id":3,"filter":"bad"})")["error"],
             "a filter that is bad");
+}
+
+TEST_F(LocalServerTest, ARequestIsAnsweredByItsResponse) {
+  LocalClient client = this->client();
+  json line = ask(client, R"({"op":"request","id":1,"topic":"t","payload":"x","timeout_ms":1500})");
+  EXPECT_EQ(line["id"], 1);
+  EXPECT_EQ(line["response"]["topic"], "answers");
+  EXPECT_EQ(line["response"]["payload"], "x");
+  line = ask(client, R"({"op":"request","id":2,"topic":"late","timeout_ms":1500})");
+  EXPECT_EQ(line["ok"], false);
+  EXPECT_EQ(line["error"], "timed_out");
+  line = ask(client, R"({"op":"request","id":3,"topic":"full","timeout_ms":1500})");
+  EXPECT_EQ(line["error"], "too many");
+  EXPECT_EQ(line["retry"], true);
+  line = ask(client, R"({"op":"request","topic":"t","durability":"durable"})");
+  EXPECT_EQ(line["error"], "field \"durability\": is not a field of this op");
+}
+
+TEST_F(LocalServerTest, WhatBelongsToNoSubscriptionCanBeWanted) {
+  LocalClient client = this->client();
+  const json line = ask(client, R"({"op":"subscribe_unmatched","id":1})");
+  ASSERT_EQ(line["ok"], true);
+  ASSERT_TRUE(device_.wait_handlers(1));
+  InboundMessage message;
+  message.topic = "stray";
+  device_.deliver(message);
+  const json event = answer(client);
+  EXPECT_EQ(event["subscription"], line["subscription"]);
+  EXPECT_EQ(event["topic"], "stray");
 }
 
 TEST_F(LocalServerTest, SubscriptionsEndWithTheirClient) {

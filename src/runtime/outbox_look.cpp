@@ -103,6 +103,10 @@ void put_rest(ordered_json& out, const outbox::ListedMessage& one) {
     }
     out["user_properties"] = std::move(list);
   }
+  if (!m.response_topic.empty()) out["response_topic"] = m.response_topic;
+  if (!m.correlation_data.empty()) {
+    out["correlation_data_base64"] = to_base64(m.correlation_data);
+  }
   const std::string_view text(reinterpret_cast<const char*>(m.payload.data()), m.payload.size());
   if (valid_utf8(text)) {
     out["payload"] = text;

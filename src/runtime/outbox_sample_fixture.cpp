@@ -34,6 +34,10 @@ StoredMessage make_message(sim::SeededRandom& random, int number) {
   for (std::uint64_t n = random.below(3); n > 0; --n) {
     m.user_properties.emplace_back("key" + std::to_string(n % 2), std::to_string(number));
   }
+  if (random.below(4) == 0) m.response_topic = "answers/" + std::to_string(number);
+  for (std::uint64_t n = random.below(4); n > 0; --n) {
+    m.correlation_data.push_back(static_cast<std::byte>(random.below(256)));
+  }
   return m;
 }
 

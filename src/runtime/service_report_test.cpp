@@ -39,7 +39,10 @@ struct TestDevice final : Device {
   PublishAnswer publish(Message, ReceiptHandler, ReceiptScope) override { return {}; }
   void fate(MessageId, FateHandler) override {}
   Result<SubscriptionId> subscribe(std::string, Qos, MessageHandler) override { return 1; }
+  Result<SubscriptionId> subscribe_unmatched(MessageHandler) override { return SubscriptionId{1}; }
   Status unsubscribe(SubscriptionId) override { return {}; }
+  Status request(Message, Milliseconds, ResponseHandler) override { return {}; }
+  std::vector<FilterState> filters() const override { return {}; }
   void on_connection(ConnectionHandler) override {}
   [[nodiscard]] DeviceState state() const override { return shown; }
   void reconnect_now() override {}

@@ -23,8 +23,16 @@ SubscriptionId Subscribers::add(MessageHandler handler) {
   return id;
 }
 
+SubscriptionId Subscribers::add_unmatched(MessageHandler handler) {
+  const SubscriptionId id = add(std::move(handler));
+  const std::lock_guard lock(mutex_);
+  unmatched_.insert(id);
+  return id;
+}
+
 bool Subscribers::remove(SubscriptionId id) {
   const std::lock_guard lock(mutex_);
+  unmatched_.erase(id);
   return handlers_.erase(id) != 0;
 }
 
@@ -36,6 +44,14 @@ std::size_t Subscribers::size() const {
 void Subscribers::clear() {
   const std::lock_guard lock(mutex_);
   handlers_.clear();
+  unmatched_.clear();
+}
+
+bool Subscribers::address(device::GiveMessage& given) const {
+  if (!given.to.empty()) return true;
+  const std::lock_guard lock(mutex_);
+  given.to.assign(unmatched_.begin(), unmatched_.end());
+  return !given.to.empty();
 }
 
 std::optional<Executor::Task> Subscribers::task_for(device::GiveMessage given, std::size_t room) {

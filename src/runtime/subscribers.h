@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "device/events.h"
 #include "holdfast/device.h"
@@ -25,11 +26,16 @@ class Subscribers : public std::enable_shared_from_this<Subscribers> {
   [[nodiscard]] static std::shared_ptr<Subscribers> make();
 
   [[nodiscard]] SubscriptionId add(MessageHandler handler);
+  /// For what belongs to no subscription.
+  [[nodiscard]] SubscriptionId add_unmatched(MessageHandler handler);
   /// False when there is no such subscription.
   bool remove(SubscriptionId id);
   [[nodiscard]] std::size_t size() const;
   /// No handler begins to run any more.
   void clear();
+
+  /// Addresses what belongs to no subscription to those that want such. False: nobody does.
+  [[nodiscard]] bool address(device::GiveMessage& given) const;
 
   /// A task that gives the message to its handlers; nothing if the messages on their way would
   /// take more than `room` bytes (one always fits). Room is freed when the task is destroyed,
@@ -42,6 +48,7 @@ class Subscribers : public std::enable_shared_from_this<Subscribers> {
 
   mutable std::mutex mutex_;
   std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
+  std::set<SubscriptionId> unmatched_;  ///< Of those.
   SubscriptionId next_ = 1;
   std::atomic<std::size_t> bytes_{0};
 };

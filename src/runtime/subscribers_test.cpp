@@ -37,6 +37,29 @@ TEST(Subscribers, AMessageGoesToEachHandlerThatIsStillThere) {
   EXPECT_EQ(subscribers->size(), 1U);
 }
 
+TEST(Subscribers, WhatBelongsToNoSubscriptionGoesToThoseWhoWantSuch) {
+  const auto subscribers = Subscribers::make();
+  std::string seen;
+  const SubscriptionId plain = subscribers->add([&](const InboundMessage&) { seen += 'p'; });
+  device::GiveMessage stray = given({});
+  EXPECT_FALSE(subscribers->address(stray)) << "nobody wants it";
+  const SubscriptionId a = subscribers->add_unmatched([&](const InboundMessage&) { seen += 'a'; });
+  static_cast<void>(subscribers->add_unmatched([&](const InboundMessage&) { seen += 'b'; }));
+  device::GiveMessage matched = given({plain});
+  ASSERT_TRUE(subscribers->address(matched));
+  ASSERT_TRUE(subscribers->address(stray));
+  (*subscribers->task_for(std::move(matched), kRoom))();
+  (*subscribers->task_for(std::move(stray), kRoom))();
+  EXPECT_EQ(seen, "pab");
+  EXPECT_TRUE(subscribers->remove(a));
+  stray = given({});
+  ASSERT_TRUE(subscribers->address(stray));
+  EXPECT_EQ(stray.to.size(), 1U);
+  subscribers->clear();
+  stray = given({});
+  EXPECT_FALSE(subscribers->address(stray));
+}
+
 TEST(Subscribers, RoomIsBoundedAndFreedWithTheTaskWhetherItRanOrNot) {
   const auto subscribers = Subscribers::make();
   auto large = subscribers->task_for(given({1}, 10 * kRoom), kRoom);

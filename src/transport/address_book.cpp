@@ -180,7 +180,8 @@ Status AddressBook::load(std::string_view text) {
     read.push_back(std::move(good).value());
   }
   saved_ = read;
-  for (auto good = read.rbegin(); good != read.rend(); ++good) add(std::move(*good));
+  std::reverse(read.begin(), read.end());  // The latest, added last, is in front.
+  for (Good& good : read) add(std::move(good));
   return {};
 }
 

@@ -4,10 +4,8 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstdio>
 
+#include "base/calendar.h"
 #include "base/check.h"
 #include "base/hex.h"
 #include "transport/http_words.h"
@@ -61,20 +59,9 @@ std::string percent_encoded(std::string_view text) {
 
 /// "20261127T081530Z"
 std::string stamp_of(WallTime time) {
-  using std::chrono::days;
-  using std::chrono::milliseconds;
-  const std::chrono::sys_time<milliseconds> at{milliseconds(time.ms)};
-  const auto day = std::chrono::floor<days>(at);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(at - day));
-  std::array<char, 32> text{};
-  const int size = std::snprintf(
-      text.data(), text.size(), "%04d%02u%02uT%02d%02d%02dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-      static_cast<int>(clock.seconds().count()));
-  HF_CHECK(size > 0 && static_cast<std::size_t>(size) < text.size());
-  return text.data();
+  std::string stamp = iso_time(time);
+  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
+  return stamp;
 }
 
 }  // namespace

@@ -55,6 +55,20 @@ std::uint32_t milliseconds(Duration time) {
       std::clamp<std::int64_t>(count, 1, std::numeric_limits<std::uint32_t>::max()));
 }
 
+std::uint32_t seconds_of(Seconds time) {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
+/// They point into `pairs`.
+std::vector<aws_mqtt5_user_property> views_of(
+    const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::vector<aws_mqtt5_user_property> views;
+  views.reserve(pairs.size() + 1);
+  for (const auto& [name, value] : pairs) views.push_back({cursor(name), cursor(value)});
+  return views;
+}
+
 Verdict verdict_of(int code) {
   switch (code) {
     case AWS_ERROR_MQTT5_DECODE_PROTOCOL_ERROR:
@@ -85,6 +99,10 @@ env::UpInfo up_info(const aws_mqtt5_packet_connack_view& connack) {
   if (connack.server_keep_alive != nullptr) {
     info.server_keep_alive = Seconds(*connack.server_keep_alive);
   }
+  if (connack.topic_alias_maximum != nullptr) {
+    info.topic_alias_maximum = *connack.topic_alias_maximum;
+  }
+  info.assigned_client_id = text_of(connack.assigned_client_identifier);
   if (connack.retain_available != nullptr) info.retain_available = *connack.retain_available;
   if (connack.maximum_qos != nullptr && *connack.maximum_qos == AWS_MQTT5_QOS_AT_MOST_ONCE) {
     info.maximum_qos = Qos::at_most_once;
@@ -201,10 +219,16 @@ struct CrtSession::Callbacks {
   /// The views that a client is made from; they point into the request.
   struct Options {
     explicit Options(const SessionRequest& request);
+    void say_will(const StatusMessage& wanted);
     aws_mqtt5_client_options client{};
     aws_socket_options socket{};
     aws_mqtt5_packet_connect_view connect{};
     aws_mqtt5_packet_publish_view will{};
+    aws_byte_cursor will_type{};
+    std::uint32_t will_delay = 0;
+    std::uint32_t will_expiry = 0;
+    std::vector<aws_mqtt5_user_property> will_properties;
+    aws_mqtt5_client_topic_alias_options aliases{};
     aws_byte_cursor username{};
     aws_byte_cursor password{};
     std::uint32_t session_expiry = 0;
@@ -221,19 +245,13 @@ CrtSession::Callbacks::Options::Options(const SessionRequest& request) {
   password = cursor(wanted.password);
   if (!wanted.username.empty()) connect.username = &username;
   if (!wanted.password.empty()) connect.password = &password;
-  session_expiry = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-      wanted.session_expiry.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+  session_expiry = seconds_of(wanted.session_expiry);
   if (session_expiry > 0) connect.session_expiry_interval_seconds = &session_expiry;
   receive_maximum = std::max<std::uint16_t>(wanted.receive_maximum, 1);
   connect.receive_maximum = &receive_maximum;
   connect.maximum_packet_size_bytes = &maximum_packet_size;
-  if (wanted.will) {
-    will.topic = cursor(wanted.will->topic);
-    will.payload = cursor(wanted.will->payload);
-    will.qos = qos_of(wanted.will->qos);
-    will.retain = wanted.will->retain;
-    connect.will = &will;
-  }
+  if (wanted.will) say_will(*wanted.will);
+  aliases.outbound_topic_alias_behavior = AWS_MQTT5_COTABT_MANUAL;
 
   socket.type = AWS_SOCKET_STREAM;
   socket.domain = AWS_SOCKET_LOCAL;
@@ -242,8 +260,10 @@ CrtSession::Callbacks::Options::Options(const SessionRequest& request) {
   client.host_name = cursor(request.path);
   client.socket_options = &socket;
   client.connect_options = &connect;
+  client.topic_aliasing_options = &aliases;
+  const bool assigned = wanted.client_id.empty();
   client.session_behavior =
-      wanted.clean_start ? AWS_MQTT5_CSBT_CLEAN : AWS_MQTT5_CSBT_REJOIN_ALWAYS;
+      wanted.clean_start || assigned ? AWS_MQTT5_CSBT_CLEAN : AWS_MQTT5_CSBT_REJOIN_ALWAYS;
   client.extended_validation_and_flow_control_options = AWS_MQTT5_EVAFCO_NONE;
   client.offline_queue_behavior = AWS_MQTT5_COQBT_FAIL_ALL_ON_DISCONNECT;
   client.min_reconnect_delay_ms = kNeverMs;
@@ -256,8 +276,28 @@ CrtSession::Callbacks::Options::Options(const SessionRequest& request) {
   client.client_termination_handler = &Callbacks::ended;
 }
 
+void CrtSession::Callbacks::Options::say_will(const StatusMessage& wanted) {
+  will.topic = cursor(wanted.topic);
+  will.payload = cursor(wanted.payload);
+  will.qos = qos_of(wanted.qos);
+  will.retain = wanted.retain;
+  will_type = cursor(wanted.content_type);
+  if (!wanted.content_type.empty()) will.content_type = &will_type;
+  will_expiry = seconds_of(wanted.expiry.value_or(Seconds(0)));
+  if (wanted.expiry) will.message_expiry_interval_seconds = &will_expiry;
+  will_properties = views_of(wanted.user_properties);
+  will.user_properties = will_properties.data();
+  will.user_property_count = will_properties.size();
+  will_delay = seconds_of(wanted.delay);
+  if (will_delay > 0) connect.will_delay_interval_seconds = &will_delay;
+  connect.will = &will;
+}
+
 CrtSession::CrtSession(std::shared_ptr<Mailbox> mailbox, const env::ConnectRequest& request)
-    : mailbox_(std::move(mailbox)), id_property_{request.id_property, request.id_prefix} {}
+    : mailbox_(std::move(mailbox)),
+      id_property_{request.id_property, request.id_prefix},
+      aliases_(request.topic_aliases),
+      will_on_stop_(request.will && request.will->on_stop) {}
 
 Result<std::unique_ptr<Session>> CrtSession::open(CrtThread& thread,
                                                   const SessionRequest& request) {
@@ -295,9 +335,9 @@ CrtSession::~CrtSession() {
 
 Status CrtSession::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  if (Status fit = check_message(message, MqttVersion::v5, info_, id_property_); !fit.ok()) {
-    return fit;
-  }
+  const Result<Alias> alias =
+      check_message(message, MqttVersion::v5, info_, id_property_, aliases_);
+  if (!alias) return alias.error();
   aws_mqtt5_packet_publish_view view{};
   view.topic = cursor(message.topic);
   view.payload = cursor(message.payload);
@@ -307,10 +347,13 @@ Status CrtSession::publish(env::Token token, const StoredMessage& message, BootT
   if (message.expiry_seconds) view.message_expiry_interval_seconds = &expiry;
   const aws_byte_cursor content_type = cursor(message.content_type);
   if (!message.content_type.empty()) view.content_type = &content_type;
-  std::vector<aws_mqtt5_user_property> properties;
-  for (const auto& [name, value] : message.user_properties) {
-    properties.push_back({cursor(name), cursor(value)});
-  }
+  // The library leaves the topic out by itself when it has gone with this number before.
+  if (alias->number != 0) view.topic_alias = &alias->number;
+  const aws_byte_cursor response_topic = cursor(message.response_topic);
+  if (!message.response_topic.empty()) view.response_topic = &response_topic;
+  const aws_byte_cursor correlation_data = cursor(message.correlation_data);
+  if (!message.correlation_data.empty()) view.correlation_data = &correlation_data;
+  std::vector<aws_mqtt5_user_property> properties = views_of(message.user_properties);
   const std::string id = id_text(id_property_, message);
   if (!id.empty()) properties.push_back({cursor(id_property_.name), cursor(id)});
   view.user_properties = properties.data();
@@ -322,6 +365,7 @@ Status CrtSession::publish(env::Token token, const StoredMessage& message, BootT
   completion.completion_user_data = operation.get();
   if (aws_mqtt5_client_publish(client_, &view, &completion) != 0) return refused();
   static_cast<void>(operation.release());  // the library's, until published()
+  aliases_.sent(message.topic, *alias);
   ++requested_;
   return {};
 }
@@ -333,6 +377,8 @@ Status CrtSession::subscribe(env::Token token, std::span<const env::FilterReques
     aws_mqtt5_subscription_view& view = subscriptions.emplace_back();
     view.topic_filter = cursor(filter.filter);
     view.qos = qos_of(filter.qos);
+    view.retain_handling_type =
+        filter.verify ? AWS_MQTT5_RHT_SEND_ON_SUBSCRIBE_IF_NEW : AWS_MQTT5_RHT_SEND_ON_SUBSCRIBE;
   }
   aws_mqtt5_packet_subscribe_view view{};
   view.subscriptions = subscriptions.data();
@@ -381,14 +427,19 @@ void CrtSession::packet_leaves(const Framing& packet) {
 
 void CrtSession::stop_when_all_has_left() {
   if (left_ != requested_) return;
-  aws_mqtt5_packet_disconnect_view normal{};
-  aws_mqtt5_client_stop(client_, &normal, nullptr);
+  aws_mqtt5_packet_disconnect_view farewell{};
+  farewell.reason_code = will_on_stop_ ? AWS_MQTT5_DRC_DISCONNECT_WITH_WILL_MESSAGE
+                                       : AWS_MQTT5_DRC_NORMAL_DISCONNECTION;
+  aws_mqtt5_client_stop(client_, &farewell, nullptr);
 }
 
 std::vector<SessionEvent> CrtSession::take_events() {
   std::vector<SessionEvent> events = mailbox_->take();
   for (const SessionEvent& event : events) {
-    if (const auto* accepted = std::get_if<Accepted>(&event)) info_ = accepted->info;
+    if (const auto* accepted = std::get_if<Accepted>(&event)) {
+      info_ = accepted->info;
+      aliases_.limit(info_.topic_alias_maximum);
+    }
   }
   return events;
 }

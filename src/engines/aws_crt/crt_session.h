@@ -55,6 +55,8 @@ class CrtSession final : public Session {
   std::shared_ptr<Mailbox> mailbox_;
   aws_mqtt5_client* client_ = nullptr;
   IdProperty id_property_;
+  Aliases aliases_;
+  bool will_on_stop_;
   env::UpInfo info_;
   std::uint64_t requested_ = 0;  ///< PUBLISH, SUBSCRIBE and UNSUBSCRIBE handed over…
   std::uint64_t left_ = 0;       ///< … and on their way to the broker.

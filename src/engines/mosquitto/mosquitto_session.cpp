@@ -52,6 +52,8 @@ env::UpInfo up_info(int flags, const mosquitto_property* properties) {
   info.receive_maximum = read_u16(properties, MQTT_PROP_RECEIVE_MAXIMUM).value_or(65535);
   info.maximum_packet_size = read_u32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE).value_or(0);
   info.server_keep_alive = Seconds(read_u16(properties, MQTT_PROP_SERVER_KEEP_ALIVE).value_or(0));
+  info.assigned_client_id = read_string(properties, MQTT_PROP_ASSIGNED_CLIENT_IDENTIFIER);
+  info.topic_alias_maximum = read_u16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM).value_or(0);
   info.retain_available = read_u8(properties, MQTT_PROP_RETAIN_AVAILABLE).value_or(1) != 0;
   if (read_u8(properties, MQTT_PROP_MAXIMUM_QOS).value_or(2) == 0) {
     info.maximum_qos = Qos::at_most_once;
@@ -88,6 +90,7 @@ struct MosquittoSession::Callbacks {
       return;
     }
     session.info_ = up_info(flags, properties);
+    session.aliases_.limit(session.info_.topic_alias_maximum);
     session.events_.emplace_back(Accepted{session.info_});
   }
 
@@ -151,7 +154,10 @@ Result<std::unique_ptr<Session>> MosquittoSession::open(const SessionRequest& re
   init_library();
   std::unique_ptr<MosquittoSession> session(new MosquittoSession);  // private constructor
   session->version_ = request.connect.version;
+  const bool v5 = session->version_ == MqttVersion::v5;
   session->id_property_ = {request.connect.id_property, request.connect.id_prefix};
+  session->will_on_stop_ = v5 && request.connect.will && request.connect.will->on_stop;
+  session->aliases_ = Aliases(v5 ? request.connect.topic_aliases : 0);
   if (Status status = session->configure(request.connect); !status.ok()) return status.error();
   if (Status status = session->dial(request.connect, request.path); !status.ok()) {
     return status.error();
@@ -165,7 +171,9 @@ MosquittoSession::~MosquittoSession() {
 
 Status MosquittoSession::configure(const env::ConnectRequest& request) {
   if (Status status = check_connect(request); !status.ok()) return status;
-  client_ = mosquitto_new(request.client_id.c_str(), request.clean_start, this);
+  const bool assigned = request.client_id.empty();
+  client_ = mosquitto_new(assigned ? nullptr : request.client_id.c_str(),
+                          request.clean_start || assigned, this);
   if (client_ == nullptr) return Error{Errc::invalid_argument, "client id is unfit for MQTT", 0};
   const bool v5 = request.version == MqttVersion::v5;
   int rc = mosquitto_int_option(client_, MOSQ_OPT_PROTOCOL_VERSION,
@@ -181,12 +189,10 @@ Status MosquittoSession::configure(const env::ConnectRequest& request) {
                                    request.username.empty() ? nullptr : request.username.c_str(),
                                    request.password.empty() ? nullptr : request.password.c_str());
   }
-  if (rc == 0 && request.will) {
-    const StatusMessage& will = *request.will;
-    rc = mosquitto_will_set(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
-                            will.payload.data(), static_cast<int>(will.qos), will.retain);
-  }
   if (rc != 0) return library_error(rc);
+  if (request.will) {
+    if (Status status = set_will(*request.will); !status.ok()) return status;
+  }
   mosquitto_connect_v5_callback_set(client_, &Callbacks::connected);
   mosquitto_disconnect_v5_callback_set(client_, &Callbacks::disconnected);
   mosquitto_publish_v5_callback_set(client_, &Callbacks::published);
@@ -194,6 +200,19 @@ Status MosquittoSession::configure(const env::ConnectRequest& request) {
   mosquitto_unsubscribe_v5_callback_set(client_, &Callbacks::unsubscribed);
   mosquitto_message_v5_callback_set(client_, &Callbacks::message);
   return {};
+}
+
+Status MosquittoSession::set_will(const StatusMessage& will) {
+  Properties properties;
+  if (version_ == MqttVersion::v5) properties.add_will(will);
+  if (properties.result() != 0) return library_error(properties.result());
+  mosquitto_property* list = properties.release();
+  const int rc =
+      mosquitto_will_set_v5(client_, will.topic.c_str(), static_cast<int>(will.payload.size()),
+                            will.payload.data(), static_cast<int>(will.qos), will.retain, list);
+  if (rc == 0) return {};
+  mosquitto_property_free_all(&list);  // the library takes it over only when it says yes
+  return library_error(rc);
 }
 
 Status MosquittoSession::dial(const env::ConnectRequest& request, const std::string& path) {
@@ -222,8 +241,9 @@ bool MosquittoSession::next_id_in_use() const {
 
 Status MosquittoSession::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  Status fit = check_message(message, version_, info_, id_property_);
-  if (!fit.ok()) return fit;
+  const Result<Alias> fit = check_message(message, version_, info_, id_property_, aliases_);
+  if (!fit) return fit.error();
+  const Alias alias = *fit;
   if (next_id_in_use()) {
     close(false, Verdict::protocol_error,
           "a request has had no answer while 65,535 later ones had");
@@ -234,6 +254,7 @@ Status MosquittoSession::publish(env::Token token, const StoredMessage& message,
     if (message.expiry_seconds) {
       properties.add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, expiry_left(message, now));
     }
+    if (alias.number != 0) properties.add_u16(MQTT_PROP_TOPIC_ALIAS, alias.number);
     properties.add_message(message);
     if (const std::string id = id_text(id_property_, message); !id.empty()) {
       properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_.name, id);
@@ -243,15 +264,17 @@ Status MosquittoSession::publish(env::Token token, const StoredMessage& message,
   int id = 0;
   publishing_ = true;
   written_meanwhile_ = false;
-  const int rc = mosquitto_publish_v5(
-      client_, &id, message.topic.c_str(), static_cast<int>(message.payload.size()),
-      message.payload.data(), static_cast<int>(message.qos), message.retain, properties.get());
+  const int rc =
+      mosquitto_publish_v5(client_, &id, alias.known ? nullptr : message.topic.c_str(),
+                           static_cast<int>(message.payload.size()), message.payload.data(),
+                           static_cast<int>(message.qos), message.retain, properties.get());
   publishing_ = false;
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
     return {};
   }
+  aliases_.sent(message.topic, alias);
   last_id_ = id;
   if (written_meanwhile_) {
     events_.emplace_back(HandedOver{token});
@@ -298,8 +321,10 @@ Status MosquittoSession::send_part(const std::shared_ptr<Group>& group, Qos qos,
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
   int id = 0;
+  const bool verify = version_ == MqttVersion::v5 && filters.front().verify;
   const int rc = mosquitto_subscribe_multiple(client_, &id, static_cast<int>(pointers.size()),
-                                              pointers.data(), static_cast<int>(qos), 0, nullptr);
+                                              pointers.data(), static_cast<int>(qos),
+                                              verify ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0, nullptr);
   if (concerns_message(rc)) return library_error(rc);
   if (rc != 0) {
     library_failed(rc);
@@ -336,7 +361,9 @@ Status MosquittoSession::unsubscribe(env::Token token, std::span<const std::stri
 void MosquittoSession::disconnect() {
   if (closed_ || leaving_) return;
   leaving_ = true;
-  const int rc = mosquitto_disconnect_v5(client_, 0, nullptr);
+  const int reason =
+      will_on_stop_ ? MQTT_RC_DISCONNECT_WITH_WILL_MSG : MQTT_RC_NORMAL_DISCONNECTION;
+  const int rc = mosquitto_disconnect_v5(client_, reason, nullptr);
   if (rc != 0)
     close(true, Verdict::engine_failed, std::string("libmosquitto: ") + mosquitto_strerror(rc));
 }

@@ -73,6 +73,7 @@ class MosquittoSession final : public Session {
 
   MosquittoSession() = default;
   [[nodiscard]] Status configure(const env::ConnectRequest& request);
+  [[nodiscard]] Status set_will(const StatusMessage& will);
   [[nodiscard]] Status dial(const env::ConnectRequest& request, const std::string& path);
   [[nodiscard]] Status check_filter(const std::string& filter) const;
   [[nodiscard]] Status send_part(const std::shared_ptr<Group>& group, Qos qos,
@@ -85,6 +86,8 @@ class MosquittoSession final : public Session {
   mosquitto* client_ = nullptr;
   MqttVersion version_ = MqttVersion::v5;
   IdProperty id_property_;
+  Aliases aliases_;
+  bool will_on_stop_ = false;
   env::UpInfo info_;
   std::vector<SessionEvent> events_;
   std::unordered_map<int, Pending> publishes_;

@@ -2,7 +2,9 @@
 
 #include <mqtt_protocol.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 
 #include "base/limits.h"
@@ -23,6 +25,10 @@ bool unfit(const std::string& text) {
 
 }  // namespace
 
+void Properties::add_u16(int id, std::uint16_t value) {
+  if (result_ == 0) result_ = mosquitto_property_add_int16(&list_, id, value);
+}
+
 void Properties::add_u32(int id, std::uint32_t value) {
   if (result_ == 0) result_ = mosquitto_property_add_int32(&list_, id, value);
 }
@@ -40,11 +46,38 @@ void Properties::add_pair(int id, const std::string& name, const std::string& va
                 : mosquitto_property_add_string_pair(&list_, id, name.c_str(), value.c_str());
 }
 
+void Properties::add_binary(int id, const Bytes& value) {
+  if (result_ != 0) return;
+  result_ = value.size() > limits::kMqttString
+                ? MOSQ_ERR_INVAL
+                : mosquitto_property_add_binary(&list_, id, value.data(),
+                                                static_cast<std::uint16_t>(value.size()));
+}
+
+void Properties::add_pairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  for (const auto& [name, value] : pairs) add_pair(MQTT_PROP_USER_PROPERTY, name, value);
+}
+
 void Properties::add_message(const StoredMessage& message) {
   if (!message.content_type.empty()) add_string(MQTT_PROP_CONTENT_TYPE, message.content_type);
-  for (const auto& [name, value] : message.user_properties) {
-    add_pair(MQTT_PROP_USER_PROPERTY, name, value);
+  if (!message.response_topic.empty()) {
+    add_string(MQTT_PROP_RESPONSE_TOPIC, message.response_topic);
   }
+  if (!message.correlation_data.empty()) {
+    add_binary(MQTT_PROP_CORRELATION_DATA, message.correlation_data);
+  }
+  add_pairs(message.user_properties);
+}
+
+void Properties::add_will(const StatusMessage& will) {
+  const auto seconds = [](Seconds time) {
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+  };
+  if (will.delay.count() > 0) add_u32(MQTT_PROP_WILL_DELAY_INTERVAL, seconds(will.delay));
+  if (will.expiry) add_u32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, seconds(*will.expiry));
+  if (!will.content_type.empty()) add_string(MQTT_PROP_CONTENT_TYPE, will.content_type);
+  add_pairs(will.user_properties);
 }
 
 std::optional<std::uint8_t> read_u8(const mosquitto_property* list, int id) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/message.h"
+#include "holdfast/config.h"
 
 namespace holdfast::engines {
 
@@ -21,17 +22,25 @@ class Properties {
   Properties(const Properties&) = delete;
   Properties& operator=(const Properties&) = delete;
 
+  void add_u16(int id, std::uint16_t value);
   void add_u32(int id, std::uint32_t value);
   void add_string(int id, const std::string& value);
+  void add_binary(int id, const Bytes& value);
   void add_pair(int id, const std::string& name, const std::string& value);
-  /// Content type and user properties of a message to publish.
+  /// What a message to publish says beside its expiry.
   void add_message(const StoredMessage& message);
+  /// All of a will.
+  void add_will(const StatusMessage& will);
 
   [[nodiscard]] const mosquitto_property* get() const noexcept { return list_; }
+  /// Gives the list away.
+  [[nodiscard]] mosquitto_property* release() noexcept { return std::exchange(list_, nullptr); }
   /// 0, or the library's error number of the first failure.
   [[nodiscard]] int result() const noexcept { return result_; }
 
  private:
+  void add_pairs(const std::vector<std::pair<std::string, std::string>>& pairs);
+
   mosquitto_property* list_ = nullptr;
   int result_ = 0;
 };

@@ -1,10 +1,11 @@
-#include "lab/iot/calendar.h"
+// See calendar.h.
+#include "base/calendar.h"
 
 #include <array>
 #include <chrono>
 #include <cstdio>
 
-namespace holdfast::lab::iot {
+namespace holdfast {
 
 std::string iso_time(WallTime time) {
   using namespace std::chrono;  // NOLINT: for the calendar only
@@ -21,4 +22,4 @@ std::string iso_time(WallTime time) {
   return text.data();
 }
 
-}  // namespace holdfast::lab::iot
+}  // namespace holdfast

@@ -1,0 +1,37 @@
+// Small files beside the outbox, written by the storage thread, since the loop waits for no disk.
+//
+// Threads: loop thread, or before the loop runs.
+// Errors:  nobody waits for a write: how it has failed is logged with the next one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "holdfast/device.h"
+#include "runtime/storage.h"
+
+namespace holdfast::runtime {
+
+class SideWrites {
+ public:
+  using Log = std::function<void(LogLevel level, const std::string& line)>;
+  using Write = std::function<Status()>;
+
+  /// `complaint` begins the line about a failure. `storage` must outlive this.
+  SideWrites(Storage& storage, std::string complaint, Log log);
+
+  /// `write` must refer to nothing of its caller's: the storage thread may be left behind with a
+  /// disk that hangs. It is dropped if the store is closed first.
+  void post(Write write);
+
+ private:
+  struct Last;
+
+  Storage& storage_;
+  std::string complaint_;
+  Log log_;
+  std::shared_ptr<Last> last_;
+};
+
+}  // namespace holdfast::runtime
