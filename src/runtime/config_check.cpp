@@ -295,11 +295,11 @@ void check_status_properties(const Config& config, const StatusMessage& message,
   bool good = true;
   for (const auto& [name, value] : message.user_properties) {
     bytes += name.size() + value.size();
-    good = good && flow::valid_utf8(name) && flow::valid_utf8(value);
+    good = good && valid_utf8(name) && valid_utf8(value);
   }
   check("user_properties", !message.user_properties.empty(), good, bytes,
         limits::kUserPropertiesMax);
-  check("content_type", !message.content_type.empty(), flow::valid_utf8(message.content_type), 0,
+  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0,
         0);
   check("expiry", message.expiry.has_value(), true, 0, 0);
   check("on_stop", message.on_stop, true, 0, 0);
