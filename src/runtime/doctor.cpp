@@ -208,7 +208,8 @@ class Examination {
       return health::fail(asked.error().message, health::advice_for(Verdict::no_credentials));
     }
     if (!facts.taken) {
-      probe_ = std::make_unique<MqttProbe>(loop_, *resolver_, *clock_, std::move(asked).value());
+      probe_ = std::make_unique<MqttProbe>(loop_, *resolver_, *clock_, config_.engine,
+                                           std::move(asked).value());
       probe_->log_in(facts);
     }
     up_ = facts.up;

@@ -7,7 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engines/mosquitto/mosquitto_engine.h"
+#include "base/check.h"
+#include "engines/engine_list.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
 
@@ -87,9 +88,11 @@ health::AgentFacts agent_facts(const std::filesystem::path& socket, Milliseconds
 }
 
 MqttProbe::MqttProbe(posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock,
-                     env::ConnectRequest request)
+                     MqttEngine engine, env::ConnectRequest request)
     : clock_(clock), request_(std::move(request)), wait_(loop) {
-  engine_ = engines::make_mosquitto_engine(loop, resolver, clock, *this);
+  const engines::EngineKind& kind = engines::kind_of(engine);
+  HF_CHECK(kind.make != nullptr);  // check_values() has refused what this build has not.
+  engine_ = kind.make(loop, resolver, clock, *this);
 }
 
 MqttProbe::~MqttProbe() { engine_->abort(); }

@@ -30,7 +30,7 @@ class MqttProbe final : public env::EngineSink {
  public:
   /// All must outlive this. `request` has its logins filled in, the doctor's client id, and no
   /// will.
-  MqttProbe(posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock,
+  MqttProbe(posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock, MqttEngine engine,
             env::ConnectRequest request);
   ~MqttProbe() override;
 
