@@ -220,10 +220,7 @@ void Rotation::decide(BootTime now, const KnownTime& time, Orders& orders) {
       }
       state_ = State::keeping;
       refusals_ = 0;
-      record_ = {RotationResult::kept, slots_[Slot::next].id, slots_[Slot::next].state.fingerprint,
-                 time.clock, ""};
-      ++kept_;
-      orders.record = record_;
+      note_kept(time);
       say(false, "identity: the next certificate is kept (" + name_of(slots_[Slot::next]) + ")");
       [[fallthrough]];
     case State::keeping:
@@ -234,6 +231,13 @@ void Rotation::decide(BootTime now, const KnownTime& time, Orders& orders) {
     case State::resting:
       return rest(now, time, orders);
   }
+}
+
+/// Written together with the files.
+void Rotation::note_kept(const KnownTime& time) {
+  const View& next = slots_[Slot::next];
+  record_ = {RotationResult::kept, next.id, next.state.fingerprint, time.clock, ""};
+  ++kept_;
 }
 
 void Rotation::order_keep(BootTime now, Orders& orders) {
@@ -278,7 +282,10 @@ void Rotation::rest(BootTime now, const KnownTime& time, Orders& orders) {
   reason_.clear();
   if (next.state.condition == SlotCondition::missing) return;
   // Left by a run that was cut off on its way to the end.
-  if (next.usable() && next.id == slots_[Slot::active].id) return order_keep(now, orders);
+  if (next.usable() && next.id == slots_[Slot::active].id) {
+    if (record_.id != next.id) note_kept(time);
+    return order_keep(now, orders);
+  }
   reason_ = hindrance(now, time);
   if (reason_.empty()) return begin_trial(now, orders);
   if (reason_ == reason_said_) return;

@@ -120,6 +120,7 @@ class Rotation {
   void roll_back(const KnownTime& time, Orders& orders);
   void failed_trial(BootTime now, Verdict verdict, std::string why);
   void failed_rest(Verdict verdict, std::string_view why);
+  void note_kept(const KnownTime& time);
   void order_keep(BootTime now, Orders& orders);
   void forget_trial();
   void say_changed(IdentitySlot slot, const View& now);

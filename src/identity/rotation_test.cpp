@@ -124,6 +124,7 @@ class World {
 
   void keep() {
     if (disk) {
+      record = rotation.record();
       const auto before = rotation.fallback();
       if (before) files[Slot::previous] = files[*before];
       files[Slot::active] = files[Slot::next];
@@ -347,6 +348,8 @@ TEST(Rotation, WhatAnEarlierRunLeftBehindIsCleared) {
   world.look();
   EXPECT_EQ(world.files[Slot::next].state.condition, SlotCondition::missing);
   EXPECT_EQ(world.reconnects, 0U);
+  ASSERT_TRUE(world.record) << "that it was kept is known";
+  EXPECT_EQ(world.record->result, RotationResult::kept);
 }
 
 TEST(Rotation, ADeactivatedActiveOneIsNoEndIfARefusedNextOneWorksMeanwhile) {

@@ -180,6 +180,20 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
   }
 }
 
+void check_identity(const Config& config, Problems& problems) {
+  if (config.identity.directory.empty()) return;
+  if (!config.tls.enabled) {
+    problems.push_back({"identity.directory", "needs tls.enabled; certificates belong to TLS"});
+  }
+  if (!config.tls.key_uri.empty()) {
+    problems.push_back({"identity.directory",
+                        "stands beside tls.key_uri; a key in a token cannot move between slots"});
+  }
+  if (config.identity.directory == config.outbox.directory) {
+    problems.push_back({"identity.directory", "is outbox.directory; give it one of its own"});
+  }
+}
+
 void check_sigv4(const Config& config, Problems& problems) {
   const SigV4Config& sigv4 = config.sigv4;
   if (!sigv4.region.empty() && !std::all_of(sigv4.region.begin(), sigv4.region.end(), [](char c) {
@@ -413,6 +427,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_assigned_id(config, problems);
   check_relations(config, problems);
   check_tls_key(config.tls, problems);
+  check_identity(config, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);
