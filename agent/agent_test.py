@@ -863,6 +863,8 @@ class Mistakes(Lab):
                                       capture_output=True, timeout=60)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertTrue(done.stdout.strip())
+        # The engines of this build: the default is always among them.
+        self.assertRegex(done.stdout, r"\nengines: mosquitto(, aws_crt)?\n")
 
 
 if __name__ == "__main__":

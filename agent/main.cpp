@@ -65,7 +65,10 @@ int parse(int argc, char** argv, Options& options) {
         options.check = true;
         break;
       case 'V':
-        return std::puts("holdfastd " HOLDFAST_VERSION) < 0 ? kFailed : kStopped;
+        return std::printf("holdfastd " HOLDFAST_VERSION "\nengines: %s\n",
+                           runtime::engine_names().c_str()) < 0
+                   ? kFailed
+                   : kStopped;
       case 'h':
         return std::fputs(kUsage, stdout) < 0 ? kFailed : kStopped;
       case ':':

@@ -8,6 +8,27 @@ find_package(CLI11 2.1 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
 
+# The engine aws_crt is built when the AWS IoT Device SDK for C++ v2 (or aws-c-mqtt alone) is there: as
+# a package, or as targets of the project that we are a part of.
+if(NOT DEFINED S2N_USE_CRYPTO_SHARED_LIBS)
+  set(S2N_USE_CRYPTO_SHARED_LIBS ON) # else all of libcrypto.a is linked in, without its updates
+endif()
+if(NOT TARGET AWS::aws-c-mqtt AND NOT TARGET aws-c-mqtt)
+  find_package(aws-c-mqtt QUIET)
+endif()
+foreach(target AWS::aws-c-mqtt aws-c-mqtt)
+  if(TARGET ${target} AND NOT TARGET holdfast_aws_crt)
+    add_library(holdfast_aws_crt INTERFACE)
+    target_link_libraries(holdfast_aws_crt INTERFACE ${target})
+  endif()
+endforeach()
+if(TARGET holdfast_aws_crt)
+  message(STATUS "Engine aws_crt: built (aws-c-mqtt found)")
+else()
+  message(STATUS "Engine aws_crt: NOT built, aws-c-mqtt was not found (part of the AWS IoT Device SDK "
+                 "for C++ v2; give its prefix in CMAKE_PREFIX_PATH)")
+endif()
+
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

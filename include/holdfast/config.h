@@ -62,6 +62,12 @@ struct TlsConfig {
   std::string alpn;                     ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
 };
 
+/// The library that speaks MQTT. A build may be without the second one.
+enum class MqttEngine : std::uint8_t {
+  mosquitto,  ///< libmosquitto.
+  aws_crt,    ///< The client inside the AWS IoT Device SDK for C++ v2; MQTT 5 only.
+};
+
 /// What carries MQTT's bytes.
 enum class Transport : std::uint8_t {
   mqtt,       ///< TLS, or plain TCP without it.
@@ -129,6 +135,7 @@ struct Config {
   bool assigned_client_id = false;
   std::string username;                 ///< Empty: none.
   std::filesystem::path password_file;  ///< First line is the password. Empty: none.
+  MqttEngine engine = MqttEngine::mosquitto;
   MqttVersion mqtt_version = MqttVersion::v5;
   Seconds keep_alive{30};        ///< Longest silence promised to the broker.
   Seconds session_expiry{3600};  ///< How long the broker keeps our session (AWS: 1 h default).

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "flow/topic.h"
+#include "base/utf8.h"
 
 namespace holdfast::lab::iot {
 namespace {
@@ -97,10 +97,10 @@ class Walk {
 bool fits_json(const Json& value, bool with_bytes) {
   if (value.is_binary()) return with_bytes;
   if (value.is_number_float()) return std::isfinite(value.get<double>());
-  if (const auto* text = value.get_ptr<const std::string*>()) return flow::valid_utf8(*text);
+  if (const auto* text = value.get_ptr<const std::string*>()) return valid_utf8(*text);
   if (!value.is_structured()) return true;
   return std::all_of(value.items().begin(), value.items().end(), [&](const auto& item) {
-    const bool named = value.is_array() || flow::valid_utf8(item.key());
+    const bool named = value.is_array() || valid_utf8(item.key());
     return named && fits_json(item.value(), with_bytes);
   });
 }

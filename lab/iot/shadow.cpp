@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "flow/topic.h"
+#include "base/utf8.h"
 #include "lab/iot/fields.h"
 #include "lab/iot/shadow_json.h"
 
@@ -116,8 +116,7 @@ Shadows::Outcome Shadows::handle(WallTime now, const Request& request, std::stri
                           ? Refusal{413, "The payload exceeds the maximum size allowed"}
                           : Refusal{400, "JSON contains too many levels of nesting; maximum is " +
                                              std::to_string(options_.depth)};
-  } else if (!parsed && payload.find('\0') == std::string_view::npos &&
-             !flow::valid_utf8(payload)) {
+  } else if (!parsed && payload.find('\0') == std::string_view::npos && !valid_utf8(payload)) {
     outcome.refusal = Refusal{415, "Unsupported documented encoding; supported encoding is UTF-8"};
   } else if (!parsed || !parsed->is_object()) {
     outcome.refusal = Refusal{400, "Invalid JSON"};

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "flow/topic.h"
+#include "base/utf8.h"
 #include "lab/mqtt/packet.h"
 #include "lab/mqtt/wire.h"
 
@@ -57,7 +57,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {Id::shared_subscription_available, bit(Type::connack), Form::flag},
 });
 
-bool text_ok(std::string_view text) { return flow::valid_utf8(text); }
+bool text_ok(std::string_view text) { return valid_utf8(text); }
 
 /// One frame being read. The first complaint is kept.
 class Decoder {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "flow/topic.h"
 
 namespace holdfast::device {
@@ -20,10 +21,10 @@ bool valid_fields(const Message& message, const flow::TopicLimits& topic) {
   if (!message.response_topic.empty() && !flow::check_topic(message.response_topic, topic)) {
     return false;
   }
-  if (!flow::valid_utf8(message.content_type) || !flow::valid_utf8(message.key)) return false;
+  if (!valid_utf8(message.content_type) || !valid_utf8(message.key)) return false;
   return std::all_of(message.user_properties.begin(), message.user_properties.end(),
                      [](const auto& property) {
-                       return flow::valid_utf8(property.first) && flow::valid_utf8(property.second);
+                       return valid_utf8(property.first) && valid_utf8(property.second);
                      });
 }
 

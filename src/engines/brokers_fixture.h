@@ -48,9 +48,7 @@ class Brokers : public ::testing::TestWithParam<Parameters> {
 
   [[nodiscard]] const BrokerKind& kind() const { return *std::get<const BrokerKind*>(GetParam()); }
   [[nodiscard]] MqttVersion version() const { return std::get<MqttVersion>(GetParam()); }
-  [[nodiscard]] const EngineFactory& make() const {
-    return std::get<EngineUnderTest>(GetParam()).make;
-  }
+  [[nodiscard]] EngineFactory make() const { return std::get<EngineUnderTest>(GetParam()).make; }
   [[nodiscard]] env::Engine& engine() { return *harness.engine; }
   /// A topic of this test alone.
   [[nodiscard]] std::string topic(const std::string& name) const { return unique + "/" + name; }
@@ -121,13 +119,15 @@ class Brokers : public ::testing::TestWithParam<Parameters> {
   RecordingSink& sink = harness.sink;
 };
 
-/// Each broker with each version that it speaks, or with each that it does not.
+/// Each broker with each version that it speaks, or with each that it does not, by each engine that
+/// speaks it.
 inline std::vector<Parameters> combinations(bool spoken) {
   std::vector<Parameters> result;
   for (const BrokerKind& kind : broker_kinds()) {
     for (const MqttVersion version : {MqttVersion::v5, MqttVersion::v311}) {
       if (kind.speaks(version) != spoken) continue;
       for (const EngineUnderTest& engine : engines_under_test()) {
+        if (version == MqttVersion::v311 && !engine.can.mqtt311) continue;
         result.emplace_back(&kind, version, engine);
       }
     }

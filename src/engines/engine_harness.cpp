@@ -7,15 +7,14 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engines/mosquitto/mosquitto_engine.h"
-
 namespace holdfast::engines::test {
 
 std::vector<EngineUnderTest> engines_under_test() {
-  return {{"mosquitto", [](posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock,
-                           env::EngineSink& sink) {
-             return make_mosquitto_engine(loop, resolver, clock, sink);
-           }}};
+  std::vector<EngineUnderTest> result;
+  for (const EngineKind& kind : known_engines()) {
+    if (kind.make != nullptr) result.push_back({std::string(kind.name), kind.make, kind.can});
+  }
+  return result;
 }
 
 void RecordingSink::expect(env::AttemptId attempt) {
@@ -76,7 +75,7 @@ void RecordingSink::engine_message(env::AttemptId attempt, InboundMessage messag
   if (on_event) on_event();
 }
 
-Harness::Harness(const EngineFactory& make)
+Harness::Harness(EngineFactory make)
     : resolver(posix::make_resolver(loop)),
       clock(posix::make_clock()),
       engine(make(loop, *resolver, *clock, sink)) {}

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engines/engine_list.h"
 #include "env/clock.h"
 #include "env/engine.h"
 #include "env/resolver.h"
@@ -18,12 +19,10 @@
 
 namespace holdfast::engines::test {
 
-using EngineFactory = std::function<std::unique_ptr<env::Engine>(posix::EventLoop&, env::Resolver&,
-                                                                 env::Clock&, env::EngineSink&)>;
-
 struct EngineUnderTest {
   std::string name;
-  EngineFactory make;
+  EngineFactory make = nullptr;
+  Capabilities can;
 };
 /// Every engine compiled in.
 [[nodiscard]] std::vector<EngineUnderTest> engines_under_test();
@@ -64,7 +63,7 @@ class RecordingSink final : public env::EngineSink {
 
 class Harness {
  public:
-  explicit Harness(const EngineFactory& make);
+  explicit Harness(EngineFactory make);
 
   /// A request to 127.0.0.1:`port` without TLS; attempts are numbered.
   [[nodiscard]] env::ConnectRequest request(std::uint16_t port);

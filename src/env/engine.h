@@ -75,6 +75,7 @@ struct UpInfo {
   std::uint16_t receive_maximum = 65535;  ///< The server's; our window stays below it.
   std::uint32_t maximum_packet_size = 0;  ///< 0: no limit given.
   Seconds server_keep_alive{0};           ///< 0: ours is used.
+  std::uint16_t topic_alias_maximum = 0;  ///< So many topics of ours may have a number.
   std::string assigned_client_id;         ///< Empty: ours is used.
   bool retain_available = true;
   Qos maximum_qos = Qos::at_least_once;

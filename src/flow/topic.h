@@ -24,7 +24,4 @@ struct TopicLimits {
 /// (AWS IoT Core) simply never sends it.
 [[nodiscard]] bool matches(std::string_view filter, std::string_view topic) noexcept;
 
-/// Well-formed UTF-8 without NUL and without surrogates (MQTT 5.0 section 1.5.4).
-[[nodiscard]] bool valid_utf8(std::string_view text) noexcept;
-
 }  // namespace holdfast::flow

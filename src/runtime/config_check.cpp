@@ -8,6 +8,8 @@
 #include <system_error>
 
 #include "base/limits.h"
+#include "base/utf8.h"
+#include "engines/engine_list.h"
 #include "flow/topic.h"
 #include "posix/os_error.h"
 #include "runtime/config_file.h"
@@ -88,7 +90,7 @@ void check_texts(const Config& config, Problems& problems) {
   };
   check_host("connection.host", config.host, "connection.port");
   const auto check_text = [&](std::string_view key, const std::string& text) {
-    if (flow::valid_utf8(text) && !has_control(text)) return;
+    if (valid_utf8(text) && !has_control(text)) return;
     problems.push_back({std::string(key), "has bytes that are no UTF-8 text; remove them"});
   };
   check_text("connection.client_id", config.client_id);
@@ -221,6 +223,21 @@ void check_sigv4(const Config& config, Problems& problems) {
   }
 }
 
+/// What this build has, and what the engine can.
+void check_engine(const Config& config, Problems& problems) {
+  const engines::EngineKind& kind = engines::kind_of(config.engine);
+  const std::string name = "is " + in_quotes(kind.name);
+  if (kind.make == nullptr) {
+    problems.push_back({"connection.engine", name + ", which this build does not have; give " +
+                                                 in_quotes(engine_names()) + ", or build with " +
+                                                 std::string(kind.library)});
+  } else if (config.mqtt_version == MqttVersion::v311 && !kind.can.mqtt311) {
+    problems.push_back({"connection.engine", name +
+                                                 ", which cannot speak MQTT 3.1.1; give another, "
+                                                 "or connection.mqtt_version \"5\""});
+  }
+}
+
 void check_lane_rules(const Config& config, const std::string& name, const LaneRules& rules,
                       Problems& problems) {
   const std::string section = "lane." + name;
@@ -292,11 +309,11 @@ void check_status_properties(const Config& config, const StatusMessage& message,
   bool good = true;
   for (const auto& [name, value] : message.user_properties) {
     bytes += name.size() + value.size();
-    good = good && flow::valid_utf8(name) && flow::valid_utf8(value);
+    good = good && valid_utf8(name) && valid_utf8(value);
   }
   check("user_properties", !message.user_properties.empty(), good, bytes,
         limits::kUserPropertiesMax);
-  check("content_type", !message.content_type.empty(), flow::valid_utf8(message.content_type), 0,
+  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0,
         0);
   check("expiry", message.expiry.has_value(), true, 0, 0);
   check("on_stop", message.on_stop, true, 0, 0);
@@ -419,6 +436,16 @@ Error as_error(const ConfigProblem& problem) {
   return {problem.code, problem.key + ": " + problem.text};
 }
 
+std::string engine_names() {
+  std::string names;
+  for (const engines::EngineKind& kind : engines::known_engines()) {
+    if (kind.make == nullptr) continue;
+    if (!names.empty()) names += ", ";
+    names += kind.name;
+  }
+  return names;
+}
+
 std::vector<ConfigProblem> check_values(const Config& config) {
   Problems problems;
   check_required(config, problems);
@@ -426,6 +453,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_texts(config, problems);
   check_assigned_id(config, problems);
   check_relations(config, problems);
+  check_engine(config, problems);
   check_tls_key(config.tls, problems);
   check_identity(config, problems);
   check_sigv4(config, problems);

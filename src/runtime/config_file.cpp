@@ -273,7 +273,8 @@ class Reader {
       if (*integer >= 0 && (number || *integer == 0) && key.kind != KeyKind::text &&
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
           key.kind != KeyKind::boolean && !list && key.kind != KeyKind::when_full &&
-          key.kind != KeyKind::on_fault && key.kind != KeyKind::transport) {
+          key.kind != KeyKind::on_fault && key.kind != KeyKind::transport &&
+          key.kind != KeyKind::engine) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {

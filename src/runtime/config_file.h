@@ -54,6 +54,9 @@ struct ConfigProblem {
   Errc code = Errc::invalid_config;
 };
 
+/// What connection.engine may be in this build: "mosquitto, aws_crt".
+[[nodiscard]] std::string engine_names();
+
 /// "key: what is wrong; what to do".
 [[nodiscard]] Error as_error(const ConfigProblem& problem);
 

@@ -26,6 +26,7 @@ constexpr std::size_t kTextMax = limits::kMqttString;
 constexpr std::array<std::string_view, 3> kWhenFull{"reject", "drop_oldest", "drop_newest"};
 constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
 constexpr std::array<std::string_view, 2> kTransport{"mqtt", "websocket"};
+constexpr std::array<std::string_view, 2> kEngine{"mosquitto", "aws_crt"};
 
 std::size_t index_of(std::span<const std::string_view> words, std::string_view word) {
   return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
@@ -35,6 +36,7 @@ std::span<const std::string_view> words_of(KeyKind kind) {
   if (kind == KeyKind::when_full) return kWhenFull;
   if (kind == KeyKind::on_fault) return kOnFault;
   if (kind == KeyKind::transport) return kTransport;
+  if (kind == KeyKind::engine) return kEngine;
   return {};
 }
 
@@ -86,6 +88,8 @@ KeyValue to_value(const T& field) {
     return std::string(kOnFault[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Transport>) {
     return std::string(kTransport[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, MqttEngine>) {
+    return std::string(kEngine[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Qos>) {
     return std::uint64_t{static_cast<std::uint8_t>(field)};
   } else if constexpr (std::unsigned_integral<T>) {
@@ -112,6 +116,8 @@ void from_value(T& field, const KeyValue& value) {
     field = static_cast<OnFault>(index_of(kOnFault, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Transport>) {
     field = static_cast<Transport>(index_of(kTransport, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, MqttEngine>) {
+    field = static_cast<MqttEngine>(index_of(kEngine, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
     field = static_cast<T>(std::get<std::uint64_t>(value));
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
@@ -193,6 +199,7 @@ constexpr std::array kKeys{
     row<&Config::assigned_client_id>("connection.assigned_client_id", K::boolean, 0, 0),
     row<&Config::username>("connection.username", K::text, 0, kTextMax),
     row<&Config::password_file>("connection.password_file", K::path, 0, kPathMax),
+    row<&Config::engine>("connection.engine", K::engine, 0, 0),
     row<&Config::mqtt_version>("connection.mqtt_version", K::version, 0, 0),
     row<&Config::keep_alive>("connection.keep_alive", K::seconds, kSecond, 65535 * kSecond),
     row<&Config::session_expiry>("connection.session_expiry", K::seconds, 0, kExpiryMax),
@@ -460,6 +467,7 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
     case KeyKind::when_full:
     case KeyKind::on_fault:
     case KeyKind::transport:
+    case KeyKind::engine:
       if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
       break;
   }
@@ -527,6 +535,7 @@ std::string expectation(const KeySpec& key) {
     case KeyKind::when_full:
     case KeyKind::on_fault:
     case KeyKind::transport:
+    case KeyKind::engine:
       return join_words(words_of(key.kind));
   }
   return {};

@@ -34,6 +34,7 @@ enum class KeyKind : std::uint8_t {
   when_full,  ///< "reject", "drop_oldest" or "drop_newest".
   on_fault,   ///< "reject" or "memory".
   transport,  ///< "mqtt" or "websocket".
+  engine,     ///< "mosquitto" or "aws_crt".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.

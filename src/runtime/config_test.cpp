@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "engines/engine_list.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
 
@@ -204,10 +205,11 @@ TEST(Config, EveryKeyArrives) {
   for (const ConfigKey& key : config_keys()) {
     const auto value = key.get(report.config);
     ASSERT_TRUE(value) << key.name;
-    // Their other values forbid some of the rest: OnlyMqtt5CanSayAllOfAWill and
-    // TheBrokerAssignsAnIdOnlyWhereThereIsNone have them.
+    // Their other values forbid some of the rest: OnlyMqtt5CanSayAllOfAWill,
+    // TheBrokerAssignsAnIdOnlyWhereThereIsNone and AnEngineIsRefusedByNameForWhatItIsNot have them.
     if (key.name == "connection.mqtt_version") continue;
     if (key.name == "connection.assigned_client_id") continue;
+    if (key.name == "connection.engine") continue;
     EXPECT_NE(value, key.get(defaults)) << key.name << " did not arrive";
   }
   const Config& config = report.config;
@@ -340,6 +342,40 @@ TEST(Config, ValuesOutOfRangeNameTheRange) {
   expect_problem(basics + "[log]\nlevel = \"loud\"\n",
                  "/etc/h.toml:7: log.level: is \"loud\"; give \"error\", \"warning\", \"info\" or "
                  "\"debug\"");
+}
+
+TEST(Config, AnEngineIsRefusedByNameForWhatItIsNot) {
+  const auto with = [](const std::string& lines) {
+    return "[connection]\nhost = \"h\"\nclient_id = \"c\"\n" + lines +
+           "[outbox]\ndirectory = \"/x\"\n";
+  };
+  expect_problem(
+      with("engine = \"paho\"\n"),
+      "/etc/h.toml:4: connection.engine: is \"paho\"; give \"mosquitto\" or \"aws_crt\"");
+  const std::string crt = "engine = \"aws_crt\"\n";
+  if (engines::kind_of(MqttEngine::aws_crt).make == nullptr) {
+    expect_problem(with(crt),
+                   "/etc/h.toml:4: connection.engine: is \"aws_crt\", which this build does not "
+                   "have; give \"mosquitto\", or build with the AWS IoT Device SDK for C++ v2");
+    return;
+  }
+  const ConfigReport report = parse_config(with(crt), "/etc/h.toml", {});
+  EXPECT_TRUE(report.problems.empty()) << report.problems[0].message;
+  EXPECT_EQ(report.config.engine, MqttEngine::aws_crt);
+  expect_problem(with(crt + "mqtt_version = \"3.1.1\"\n"),
+                 "/etc/h.toml:4: connection.engine: is \"aws_crt\", which cannot speak MQTT 3.1.1; "
+                 "give another, or connection.mqtt_version \"5\"");
+}
+
+TEST(Config, TheEnginesOfTheFileAreThoseOfTheBuild) {
+  for (const engines::EngineKind& kind : engines::known_engines()) {
+    Config config;
+    config.engine = kind.id;
+    for (const ConfigKey& key : config_keys()) {
+      if (key.name != "connection.engine") continue;
+      EXPECT_EQ(std::get<std::string>(*key.get(config)), kind.name);
+    }
+  }
 }
 
 TEST(Config, RelationsNameBothSides) {

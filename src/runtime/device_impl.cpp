@@ -224,6 +224,7 @@ Status DeviceImpl::reload(Config config) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
   };
   if (stopping_) return Error{Errc::closed, "the device is stopping"};
+  if (config.engine != config_->engine) return fixed("connection.engine");
   if (config.outbox.directory != config_->outbox.directory) return fixed("outbox.directory");
   if (config.outbox.max_bytes != config_->outbox.max_bytes) return fixed("outbox.max_size");
   if (config.outbox.preallocate != config_->outbox.preallocate) return fixed("outbox.preallocate");

@@ -320,6 +320,9 @@ TEST_F(DeviceTest, ReloadRefusesWhatNeedsARestartAndNamesIt) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::unsupported);
   EXPECT_NE(refused.error().message.find("outbox.directory"), std::string::npos);
+  Config other = config();
+  other.engine = MqttEngine::aws_crt;
+  EXPECT_NE(device->reload(other).error().message.find("connection.engine"), std::string::npos);
   Config wrong = config();
   wrong.client_id.clear();
   EXPECT_EQ(device->reload(wrong).error().code, Errc::invalid_config);

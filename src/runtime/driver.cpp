@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "engines/mosquitto/mosquitto_engine.h"
+#include "engines/engine_list.h"
 #include "posix/system.h"
 #include "runtime/logins.h"
 
@@ -16,6 +16,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       clock_(clock),
       outlet_(outlet),
       storage_(storage),
+      engine_kind_(config.engine),
       id_prefix_(store.store),
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
@@ -41,7 +42,9 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
 Driver::~Driver() = default;
 
 void Driver::make_engine() {
-  engine_ = engines::make_mosquitto_engine(loop_, *resolver_, clock_, *this);
+  const engines::EngineKind& kind = engines::kind_of(engine_kind_);
+  HF_CHECK(kind.make != nullptr);  // check_settings() has refused what this build has not
+  engine_ = kind.make(loop_, *resolver_, clock_, *this);
 }
 
 void Driver::watch_files(const Config& config) {

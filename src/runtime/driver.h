@@ -107,6 +107,7 @@ class Driver final : public env::EngineSink {
   env::Clock& clock_;
   Outlet& outlet_;
   Storage& storage_;
+  const MqttEngine engine_kind_;  ///< A change needs a restart.
   std::uint32_t id_prefix_ = 0;
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_

@@ -11,7 +11,7 @@
 
 #include "base/base64.h"
 #include "base/message.h"
-#include "flow/topic.h"
+#include "base/utf8.h"
 #include "runtime/config_keys.h"
 #include "runtime/identity_json.h"
 
@@ -383,7 +383,7 @@ ordered_json filters_json(const std::vector<FilterState>& filters) {
 }
 
 void put_payload(ordered_json& out, const Bytes& payload) {
-  if (flow::valid_utf8(text_of(payload))) {
+  if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
   } else {
     out["payload_base64"] = to_base64(payload);

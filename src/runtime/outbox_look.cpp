@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/base64.h"
-#include "flow/topic.h"
+#include "base/utf8.h"
 #include "runtime/history.h"
 
 namespace holdfast::runtime {
@@ -108,7 +108,7 @@ void put_rest(ordered_json& out, const outbox::ListedMessage& one) {
     out["correlation_data_base64"] = to_base64(m.correlation_data);
   }
   const std::string_view text(reinterpret_cast<const char*>(m.payload.data()), m.payload.size());
-  if (flow::valid_utf8(text)) {
+  if (valid_utf8(text)) {
     out["payload"] = text;
   } else {
     out["payload_base64"] = to_base64(m.payload);

@@ -1,6 +1,6 @@
 // Goal:   packet boundaries, lengths and kept bodies are found wherever the bytes are cut.
 // Method: every stream is fed in chunks of every size; malformed and truncated bodies are parsed.
-#include "engines/mosquitto/framing.h"
+#include "engines/framing.h"
 
 #include <gtest/gtest.h>
 

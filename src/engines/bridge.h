@@ -1,12 +1,13 @@
 // Copies bytes between our end of the local socket and the stream to the broker, both ways.
 //
 // Purpose:  the library speaks to a Unix socket, the stream to the broker; this is what lies
-//           between. Both ends of the local socket belong to this thread, so nothing polls it:
-//           what we put in is taken out at once by the owner, and vice versa.
+//           between. If both ends of the local socket belong to this thread, nothing polls it:
+//           what we put in is taken out at once by the owner, and vice versa. If the library has a
+//           thread of its own, the local socket is watched.
 // Bounds:   one buffer of kBufferSize each way. Outbound: while a write is under way nothing is
 //           taken from the local socket, so the library's writes stop when the kernel's buffer is
-//           full and its queue is bounded by the window. Inbound: nothing is read while the owner
-//           says that answers to what came already cannot be sent.
+//           full and its queue is bounded by the window. Inbound: nothing is read while the library
+//           has not taken what came, or kUnansweredMax messages have no PUBACK on its way yet.
 // Threads:  loop thread. Owner calls come through the loop or from inside flush(), never after
 //           close(). The owner may close() from inside any of them.
 // Errors:   bridge_ended() once; then nothing more comes in.
@@ -16,9 +17,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
-#include "engines/mosquitto/framing.h"
+#include "engines/framing.h"
 #include "env/clock.h"
 #include "posix/event_loop.h"
 #include "posix/unique_fd.h"
@@ -32,15 +34,15 @@ class BridgeOwner {
   virtual void bridge_input() = 0;
   /// There is room: let the library write what it has queued.
   virtual void bridge_room() = 0;
-  /// False to stop reading from the stream; asked again after each write.
-  [[nodiscard]] virtual bool bridge_may_read() = 0;
   /// A header has been read, checked before the library sees the body. Returns false after closing
   /// the bridge.
   [[nodiscard]] virtual bool bridge_header(const Framing& packet) = 0;
-  /// A whole CONNACK or UNSUBACK is about to be given to the library.
+  /// A whole CONNACK, SUBACK or UNSUBACK is about to be given to the library.
   virtual void bridge_packet(const Framing& packet) = 0;
-  /// A whole DISCONNECT has come; everything before it is dealt with. The library never sees it,
-  /// since it leaks the packet it was writing when it does (2.0.11).
+  /// A whole packet of the library is on its way. The owner must not close() now.
+  virtual void bridge_leaving(const Framing& packet) = 0;
+  /// A whole DISCONNECT has come; everything before it has been given to the library, which never
+  /// sees it: libmosquitto 2.0.11 leaks the packet it was writing when it does.
   virtual void bridge_farewell(const Framing& packet) = 0;
   /// The peer's bytes cannot be MQTT at all.
   virtual void bridge_malformed() = 0;
@@ -61,7 +63,12 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   /// After a failed write the peer's last words are waited for so long: they say why.
   static constexpr Duration kLastWords = Milliseconds(500);
 
-  Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
+  /// Messages with QoS 1 taken in without an answer; bounds the library's queue of answers.
+  static constexpr std::size_t kUnansweredMax = 1024;
+
+  enum class Library : std::uint8_t { on_this_thread, on_its_own };
+
+  Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local, Library library,
          std::unique_ptr<transport::Stream> stream, BridgeOwner& owner);
   ~Bridge();
 
@@ -71,6 +78,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void flush();
   /// Puts a PINGREQ between two packets as soon as possible.
   void ping();
+  /// Nothing more comes in: the library sees the end behind what has come.
+  void end_input();
   /// Ends the stream in order; `done` comes when that is done, unless close() comes first.
   void shutdown(std::function<void()> done);
   /// Whether the stream's packets can leave.
@@ -88,6 +97,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void on_read(std::size_t count, const env::Failure* failure);
   [[nodiscard]] std::size_t inspect(std::span<const std::byte> bytes);
   void deliver(std::span<const std::byte> bytes);
+  void watch();
+  void on_local(bool writable);
   void write(std::size_t count, std::size_t from_library);
   std::size_t insert_ping(std::size_t count);
   void on_written(std::size_t from_library, const env::Failure* failure);
@@ -96,6 +107,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
 
   env::Clock& clock_;
   posix::UniqueFd local_;
+  std::optional<posix::FdWatch> watch_;  ///< For a library on its own thread.
   std::unique_ptr<transport::Stream> stream_;
   BridgeOwner* owner_;  ///< Null after close().
   posix::Timer last_words_;
@@ -105,10 +117,13 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   std::vector<std::byte> out_;
   BootTime last_inbound_;
   BootTime last_outbound_;
-  std::uint64_t taken_ = 0;      ///< From the library.
-  std::uint64_t written_ = 0;    ///< Of those, written to the stream.
-  bool farewell_begun_ = false;  ///< A DISCONNECT is coming: the library gets no more.
+  std::span<const std::byte> undelivered_;  ///< Of in_; the library has not taken it yet.
+  std::size_t unanswered_ = 0;              ///< Messages with QoS 1 without a PUBACK on its way.
+  std::uint64_t taken_ = 0;                 ///< From the library.
+  std::uint64_t written_ = 0;               ///< Of those, written to the stream.
+  bool farewell_begun_ = false;             ///< A DISCONNECT is coming: the library gets no more.
   bool farewell_whole_ = false;
+  bool input_ended_ = false;
   bool reading_ = false;
   bool writing_ = false;
   std::optional<env::Failure> write_failure_;

@@ -1,9 +1,10 @@
-#include "engines/mosquitto/verdicts.h"
-
-#include <mosquitto.h>
+#include "engines/verdicts.h"
 
 #include <array>
 #include <cstdio>
+#include <span>
+
+#include "base/utf8.h"
 
 namespace holdfast::engines {
 namespace {
@@ -77,6 +78,59 @@ Verdict disconnect_verdict(std::uint8_t code) {
   }
 }
 
+// The names that the specifications give.
+struct CodeName {
+  std::uint8_t code;
+  std::string_view name;
+};
+constexpr CodeName kNamesV5[] = {
+    {0x04, "Disconnect with Will Message"},
+    {0x80, "Unspecified error"},
+    {0x81, "Malformed Packet"},
+    {0x82, "Protocol Error"},
+    {0x83, "Implementation specific error"},
+    {0x84, "Unsupported Protocol Version"},
+    {0x85, "Client Identifier not valid"},
+    {0x86, "Bad User Name or Password"},
+    {0x87, "Not authorized"},
+    {0x88, "Server unavailable"},
+    {0x89, "Server busy"},
+    {0x8A, "Banned"},
+    {0x8B, "Server shutting down"},
+    {0x8C, "Bad authentication method"},
+    {0x8D, "Keep Alive timeout"},
+    {0x8E, "Session taken over"},
+    {0x8F, "Topic Filter invalid"},
+    {0x90, "Topic Name invalid"},
+    {0x93, "Receive Maximum exceeded"},
+    {0x94, "Topic Alias invalid"},
+    {0x95, "Packet too large"},
+    {0x96, "Message rate too high"},
+    {0x97, "Quota exceeded"},
+    {0x98, "Administrative action"},
+    {0x99, "Payload format invalid"},
+    {0x9A, "Retain not supported"},
+    {0x9B, "QoS not supported"},
+    {0x9C, "Use another server"},
+    {0x9D, "Server moved"},
+    {0x9E, "Shared Subscriptions not supported"},
+    {0x9F, "Connection rate exceeded"},
+    {0xA0, "Maximum connect time"},
+    {0xA1, "Subscription Identifiers not supported"},
+    {0xA2, "Wildcard Subscriptions not supported"},
+};
+constexpr CodeName kNamesV311[] = {
+    {1, "unacceptable protocol version"}, {2, "identifier rejected"}, {3, "server unavailable"},
+    {4, "bad user name or password"},     {5, "not authorized"},
+};
+
+std::string name_of(std::span<const CodeName> names, std::uint8_t code) {
+  for (const CodeName& known : names) {
+    if (known.code == code) return std::string(known.name);
+  }
+  return "unknown reason";
+}
+
 std::string with_reason(std::string text, std::string_view reason) {
   if (!reason.empty()) text += " (\"" + tidy(reason) + "\")";
   return text;
@@ -93,17 +147,17 @@ std::string in_hex(std::uint8_t code) {
 env::Failure connack_failure(MqttVersion version, std::uint8_t code, std::string_view reason) {
   if (version == MqttVersion::v311) {
     return {connack_verdict_v311(code), code,
-            "CONNACK " + std::to_string(code) + ": " + mosquitto_connack_string(code)};
+            "CONNACK " + std::to_string(code) + ": " + name_of(kNamesV311, code)};
   }
   std::string text = "CONNACK " + in_hex(code) + ": ";
   text += code == 0x84 ? "The broker does not speak MQTT 5; set mqtt_version to 3.1.1."
-                       : mosquitto_reason_string(code);
+                       : name_of(kNamesV5, code);
   return {connack_verdict_v5(code), code, with_reason(std::move(text), reason)};
 }
 
 env::Failure disconnect_failure(std::uint8_t code, std::string_view reason) {
   std::string text = "DISCONNECT " + in_hex(code) + ": ";
-  text += code == 0 ? "The broker ended the connection." : mosquitto_reason_string(code);
+  text += code == 0 ? "The broker ended the connection." : name_of(kNamesV5, code);
   return {disconnect_verdict(code), code, with_reason(std::move(text), reason)};
 }
 
@@ -114,7 +168,7 @@ std::string tidy(std::string_view words) {
     if (byte < 0x20 || byte == 0x7F) c = '?';
   }
   // The cut may have split a character; then all high bytes go.
-  if (mosquitto_validate_utf8(line.c_str(), static_cast<int>(line.size())) == 0) return line;
+  if (valid_utf8(line)) return line;
   for (char& c : line) {
     if (static_cast<unsigned char>(c) >= 0x80) c = '?';
   }

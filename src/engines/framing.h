@@ -1,7 +1,8 @@
 // Follows MQTT packet boundaries in a byte stream without keeping the packets.
 //
-// Purpose:  libmosquitto 2.0.11 takes any length from the wire and allocates it, hides the codes of
-//           UNSUBACK and the words of DISCONNECT, and offers no ping. Seeing the boundaries of both
+// Purpose:  libraries take any length from the wire and allocate it, hide what came (libmosquitto
+//           2.0.11: the codes of UNSUBACK, the words of DISCONNECT), overlook what must not come
+//           (AWS's CRT: a second CONNACK), and offer no ping. Seeing the boundaries of both
 //           directions, the bridge refuses what is not MQTT or too large, keeps the few small
 //           packets whose content we need, and knows where a PINGREQ may be put.
 // Threads:  plain value.
@@ -51,8 +52,10 @@ class Framing {
   /// Of the packet under way or, after `packet`, of the complete one.
   [[nodiscard]] PacketType type() const noexcept { return static_cast<PacketType>(first_ >> 4); }
   [[nodiscard]] std::uint8_t first_byte() const noexcept { return first_; }
+  /// A PUBLISH with QoS 1 (MQTT 5.0 section 3.3.1.2).
+  [[nodiscard]] bool wants_puback() const noexcept { return (first_ & 0xF6) == 0x32; }
   [[nodiscard]] std::uint32_t length() const noexcept { return length_; }
-  /// The body's beginning, for CONNACK, UNSUBACK and DISCONNECT only.
+  /// The body's beginning, for CONNACK, SUBACK, UNSUBACK and DISCONNECT only.
   [[nodiscard]] std::span<const std::uint8_t> body() const noexcept { return body_; }
   /// No packet is under way.
   [[nodiscard]] bool at_boundary() const noexcept { return state_ == State::first; }

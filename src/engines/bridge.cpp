@@ -1,4 +1,4 @@
-#include "engines/mosquitto/bridge.h"
+#include "engines/bridge.h"
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ constexpr std::array<std::byte, 2> kPing{std::byte{0xC0}, std::byte{0x00}};
 
 }  // namespace
 
-Bridge::Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
+Bridge::Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local, Library library,
                std::unique_ptr<transport::Stream> stream, BridgeOwner& owner)
     : clock_(clock),
       local_(std::move(local)),
@@ -27,26 +27,57 @@ Bridge::Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
       in_(kBufferSize),
       out_(kBufferSize + kPing.size()),
       last_inbound_(clock.now()),
-      last_outbound_(last_inbound_) {}
+      last_outbound_(last_inbound_) {
+  if (library == Library::on_its_own) watch_.emplace(loop, local_.get());
+}
 
 Bridge::~Bridge() { close(); }
 
 void Bridge::start() {
+  if (watch_ && !watch_->valid()) {
+    const env::Failure failure{Verdict::engine_failed, 0, "no descriptor is left"};
+    end(&failure);
+    return;
+  }
   read();
   flush();
+  watch();
 }
 
 void Bridge::close() {
   owner_ = nullptr;
   last_words_.cancel();
   stream_.reset();
+  watch_.reset();
   local_.reset();
+}
+
+/// Both directions of a library's own thread; nothing to do for one that works when told.
+void Bridge::watch() {
+  if (!watch_ || owner_ == nullptr) return;
+  const bool readable = !writing_ && !write_failure_ && !drained_;
+  const bool writable = !undelivered_.empty();
+  if (!readable && !writable) {
+    watch_->want(false, false, nullptr);
+    return;
+  }
+  watch_->want(readable, writable, [this](bool, bool can_write) { on_local(can_write); });
+}
+
+void Bridge::on_local(bool writable) {
+  const auto self = shared_from_this();
+  if (writable) deliver(undelivered_);
+  if (owner_ != nullptr && undelivered_.empty() && input_ended_) end_input();
+  flush();
+  read();
+  watch();
 }
 
 // ---- inbound ------------------------------------------------------------------------------------
 
 void Bridge::read() {
-  if (owner_ == nullptr || reading_ || ended_ || !owner_->bridge_may_read()) return;
+  if (owner_ == nullptr || reading_ || ended_ || input_ended_) return;
+  if (!undelivered_.empty() || unanswered_ >= kUnansweredMax) return;
   reading_ = true;
   stream_->read_some(
       in_, [this](std::size_t count, const env::Failure* failure) { on_read(count, failure); });
@@ -66,6 +97,7 @@ void Bridge::on_read(std::size_t count, const env::Failure* failure) {
   if (farewell_whole_ && owner_ != nullptr) owner_->bridge_farewell(inbound_);
   flush();
   read();
+  watch();
 }
 
 /// How many of these bytes the library may have; none when the owner has closed the bridge.
@@ -79,6 +111,7 @@ std::size_t Bridge::inspect(std::span<const std::byte> bytes) {
       case Framing::Step::header:
         if (!owner_->bridge_header(inbound_)) return 0;
         farewell_begun_ = inbound_.type() == PacketType::disconnect;
+        if (inbound_.wants_puback()) ++unanswered_;
         break;
       case Framing::Step::packet:
         farewell_whole_ = farewell_begun_;
@@ -96,13 +129,19 @@ std::size_t Bridge::inspect(std::span<const std::byte> bytes) {
 
 void Bridge::deliver(std::span<const std::byte> bytes) {
   bool stuck = false;
+  undelivered_ = {};
   while (!bytes.empty() && owner_ != nullptr) {
     const ssize_t sent =
         send(local_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
+    const bool full = sent < 0 && (errno == EAGAIN || errno == ENOBUFS);
     // Anything but "full" means that the library has closed its end; it needs no more.
-    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) return;
-    if (sent < 0 && std::exchange(stuck, true)) {
+    if (sent < 0 && !full) return;
+    if (full && watch_) {
+      undelivered_ = bytes;  // until it is writable
+      return;
+    }
+    if (full && std::exchange(stuck, true)) {
       const env::Failure failure{Verdict::engine_failed, 0, "the local socket is stuck"};
       end(&failure);
       return;
@@ -113,6 +152,11 @@ void Bridge::deliver(std::span<const std::byte> bytes) {
     }
     owner_->bridge_input();
   }
+}
+
+void Bridge::end_input() {
+  input_ended_ = true;
+  if (undelivered_.empty()) ::shutdown(local_.get(), SHUT_WR);
 }
 
 void Bridge::end(const env::Failure* failure) {
@@ -164,6 +208,8 @@ std::size_t Bridge::insert_ping(std::size_t count) {
     HF_CHECK(step != Framing::Step::malformed);  // the library's own packets
     if (step == Framing::Step::more) break;
     if (step != Framing::Step::packet) continue;
+    if (outbound_.type() == PacketType::puback && unanswered_ > 0) --unanswered_;
+    owner_->bridge_leaving(outbound_);
     boundary = count - rest.size();
     found = true;
   }
@@ -199,6 +245,7 @@ void Bridge::on_written(std::size_t from_library, const env::Failure* failure) {
   if (from_library > 0) owner_->bridge_written(written_);
   flush();
   read();
+  watch();
 }
 
 void Bridge::on_write_failure(const env::Failure& failure) {

@@ -1,4 +1,4 @@
-#include "engines/mosquitto/session.h"
+#include "engines/mosquitto/mosquitto_session.h"
 
 #include <fcntl.h>
 #include <mosquitto.h>
@@ -6,9 +6,6 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cinttypes>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -17,14 +14,13 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "engines/mosquitto/properties.h"
-#include "engines/mosquitto/verdicts.h"
+#include "engines/verdicts.h"
 
 namespace holdfast::engines {
 namespace {
 
 constexpr int kPacketIdMax = 65535;
-// libmosquitto refuses 1 to 4 s.
-constexpr std::int64_t kKeepAliveMin = 5;
+constexpr std::size_t kUnsubacksKept = 64;
 
 void init_library() {
   // Once per process and never undone: the library's clean-up is not safe beside other users.
@@ -33,52 +29,6 @@ void init_library() {
 }
 
 bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
-
-/// Bytes of the length field for `length` (MQTT 5.0 section 1.5.5).
-std::size_t varint_size(std::size_t length) {
-  return length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4;
-}
-
-/// "5c0291aa-0000000800000001": store and message, of a fixed size.
-constexpr std::size_t kIdTextSize = 8 + 1 + 16;
-
-std::string id_text(std::uint32_t store, MessageId id) {
-  char text[kIdTextSize + 1];
-  std::snprintf(text, sizeof text, "%08" PRIx32 "-%016" PRIx64, store, id);
-  return text;
-}
-
-/// The broker counts from when it takes the message over, so what has passed here is taken off;
-/// never to nothing, which would mean something else (MQTT 5.0 section 3.3.2.3.3).
-std::uint32_t expiry_left(const StoredMessage& message, BootTime now) {
-  const std::uint32_t whole = message.expiry_seconds.value_or(0);
-  if (message.expires == kNever || message.expires >= now + std::chrono::seconds(whole)) {
-    return whole;
-  }
-  const auto left = std::chrono::ceil<std::chrono::seconds>(message.expires - now).count();
-  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
-}
-
-/// `topic` and `extra`: bytes of the topic as it is sent, and of properties that are not the
-/// message's own.
-std::size_t packet_size(const StoredMessage& message, MqttVersion version, std::size_t topic,
-                        std::size_t extra) {
-  std::size_t body = 2 + topic + message.payload.size();
-  if (message.qos != Qos::at_most_once) body += 2;
-  if (version == MqttVersion::v5) {
-    std::size_t properties = extra;
-    if (message.expiry_seconds) properties += 1 + 4;
-    for (const std::size_t text : {message.content_type.size(), message.response_topic.size(),
-                                   message.correlation_data.size()}) {
-      if (text != 0) properties += 1 + 2 + text;
-    }
-    for (const auto& [name, value] : message.user_properties) {
-      properties += 1 + 2 + name.size() + 2 + value.size();
-    }
-    body += varint_size(properties) + properties;
-  }
-  return 1 + varint_size(body) + body;
-}
 
 Error library_error(int code) {
   const Errc kind =
@@ -103,6 +53,7 @@ env::UpInfo up_info(int flags, const mosquitto_property* properties) {
   info.maximum_packet_size = read_u32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE).value_or(0);
   info.server_keep_alive = Seconds(read_u16(properties, MQTT_PROP_SERVER_KEEP_ALIVE).value_or(0));
   info.assigned_client_id = read_string(properties, MQTT_PROP_ASSIGNED_CLIENT_IDENTIFIER);
+  info.topic_alias_maximum = read_u16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM).value_or(0);
   info.retain_available = read_u8(properties, MQTT_PROP_RETAIN_AVAILABLE).value_or(1) != 0;
   if (read_u8(properties, MQTT_PROP_MAXIMUM_QOS).value_or(2) == 0) {
     info.maximum_qos = Qos::at_most_once;
@@ -127,35 +78,34 @@ InboundMessage inbound(const mosquitto_message& message, const mosquitto_propert
 }  // namespace
 
 // The library calls these with its locks held: they note what happened and return.
-struct Session::Callbacks {
-  static Session& of(void* self) { return *static_cast<Session*>(self); }
+struct MosquittoSession::Callbacks {
+  static MosquittoSession& of(void* self) { return *static_cast<MosquittoSession*>(self); }
 
   static void connected(mosquitto*, void* self, int code, int flags,
                         const mosquitto_property* properties) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     if (code != 0) {
       session.events_.emplace_back(Refused{static_cast<std::uint8_t>(code),
                                            read_string(properties, MQTT_PROP_REASON_STRING)});
       return;
     }
     session.info_ = up_info(flags, properties);
-    const std::uint16_t most = read_u16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM).value_or(0);
-    session.aliases_most_ = std::min(session.aliases_most_, most);
+    session.aliases_.limit(session.info_.topic_alias_maximum);
     session.events_.emplace_back(Accepted{session.info_});
   }
 
   static void disconnected(mosquitto*, void* self, int code, const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     // Protocol and malformed packet are the peer's; the rest cannot happen over a local socket.
     const bool peers_fault = code == MOSQ_ERR_PROTOCOL || code == MOSQ_ERR_MALFORMED_PACKET ||
                              code == MOSQ_ERR_MALFORMED_UTF8 ||
                              code == MOSQ_ERR_DUPLICATE_PROPERTY || code == MOSQ_ERR_CONN_REFUSED;
-    session.close(session.leaving_, peers_fault,
+    session.close(session.leaving_, peers_fault ? Verdict::protocol_error : Verdict::engine_failed,
                   std::string("libmosquitto: ") + mosquitto_strerror(code));
   }
 
   static void published(mosquitto*, void* self, int id, int code, const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     const auto found = session.publishes_.find(id);
     if (found == session.publishes_.end()) {
       // Written before its id is known to us; the ids of others are known.
@@ -173,13 +123,13 @@ struct Session::Callbacks {
 
   static void subscribed(mosquitto*, void* self, int id, int count, const int* codes,
                          const mosquitto_property*) {
-    Session& session = of(self);
+    MosquittoSession& session = of(self);
     const auto found = session.subscribes_.find(id);
     if (found == session.subscribes_.end()) return;
     const Part part = std::move(found->second);
     session.subscribes_.erase(found);
     if (static_cast<std::size_t>(count) != part.positions.size()) {
-      session.close(false, true, "SUBACK with a wrong number of reason codes");
+      session.close(false, Verdict::protocol_error, "SUBACK with a wrong number of reason codes");
       return;
     }
     for (std::size_t i = 0; i < part.positions.size(); ++i) {
@@ -191,11 +141,7 @@ struct Session::Callbacks {
   }
 
   static void unsubscribed(mosquitto*, void* self, int id, const mosquitto_property*) {
-    Session& session = of(self);
-    const auto found = session.unsubscribes_.find(id);
-    if (found == session.unsubscribes_.end()) return;
-    session.events_.emplace_back(found->second);
-    session.unsubscribes_.erase(found);
+    of(self).unsubscribed(id);
   }
 
   static void message(mosquitto*, void* self, const mosquitto_message* message,
@@ -204,29 +150,27 @@ struct Session::Callbacks {
   }
 };
 
-Result<std::unique_ptr<Session>> Session::open(const env::ConnectRequest& request,
-                                               const std::string& path) {
+Result<std::unique_ptr<Session>> MosquittoSession::open(const SessionRequest& request) {
   init_library();
-  std::unique_ptr<Session> session(new Session);  // private constructor
-  session->version_ = request.version;
-  session->id_property_ = request.id_property;
-  session->id_prefix_ = request.id_prefix;
-  session->will_on_stop_ =
-      request.version == MqttVersion::v5 && request.will && request.will->on_stop;
-  session->aliases_most_ = request.version == MqttVersion::v5 ? request.topic_aliases : 0;
-  if (Status status = session->configure(request); !status.ok()) return status.error();
-  if (Status status = session->dial(request, path); !status.ok()) return status.error();
-  return session;
+  std::unique_ptr<MosquittoSession> session(new MosquittoSession);  // private constructor
+  session->version_ = request.connect.version;
+  const bool v5 = session->version_ == MqttVersion::v5;
+  session->id_property_ = {request.connect.id_property, request.connect.id_prefix};
+  session->will_on_stop_ = v5 && request.connect.will && request.connect.will->on_stop;
+  session->aliases_ = Aliases(v5 ? request.connect.topic_aliases : 0);
+  if (Status status = session->configure(request.connect); !status.ok()) return status.error();
+  if (Status status = session->dial(request.connect, request.path); !status.ok()) {
+    return status.error();
+  }
+  return std::unique_ptr<Session>(std::move(session));
 }
 
-Session::~Session() {
+MosquittoSession::~MosquittoSession() {
   if (client_ != nullptr) mosquitto_destroy(client_);
 }
 
-Status Session::configure(const env::ConnectRequest& request) {
-  if (has_nul(request.client_id) || has_nul(request.username) || has_nul(request.password)) {
-    return Error{Errc::invalid_argument, "client id, user name or password is unfit for MQTT", 0};
-  }
+Status MosquittoSession::configure(const env::ConnectRequest& request) {
+  if (Status status = check_connect(request); !status.ok()) return status;
   const bool assigned = request.client_id.empty();
   client_ = mosquitto_new(assigned ? nullptr : request.client_id.c_str(),
                           request.clean_start || assigned, this);
@@ -258,10 +202,7 @@ Status Session::configure(const env::ConnectRequest& request) {
   return {};
 }
 
-Status Session::set_will(const StatusMessage& will) {
-  if (will.payload.size() > limits::kMqttString || has_nul(will.topic)) {
-    return Error{Errc::invalid_argument, "the will is unfit for MQTT", 0};
-  }
+Status MosquittoSession::set_will(const StatusMessage& will) {
   Properties properties;
   if (version_ == MqttVersion::v5) properties.add_will(will);
   if (properties.result() != 0) return library_error(properties.result());
@@ -274,7 +215,7 @@ Status Session::set_will(const StatusMessage& will) {
   return library_error(rc);
 }
 
-Status Session::dial(const env::ConnectRequest& request, const std::string& path) {
+Status MosquittoSession::dial(const env::ConnectRequest& request, const std::string& path) {
   Properties properties;
   if (version_ == MqttVersion::v5) {
     const auto expiry = std::clamp<std::int64_t>(request.session_expiry.count(), 0,
@@ -285,10 +226,7 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
     properties.add_u32(MQTT_PROP_MAXIMUM_PACKET_SIZE, kInboundPacketMax);
     if (properties.result() != 0) return library_error(properties.result());
   }
-  const std::int64_t wanted = request.keep_alive.count();
-  const std::int64_t keep_alive =
-      wanted <= 0 ? 0 : std::clamp<std::int64_t>(wanted, kKeepAliveMin, 65535);
-  const int rc = mosquitto_connect_bind_v5(client_, path.c_str(), 0, static_cast<int>(keep_alive),
+  const int rc = mosquitto_connect_bind_v5(client_, path.c_str(), 0, keep_alive_seconds(request),
                                            nullptr, properties.get());
   if (rc != 0) return library_error(rc);
   // The library's descriptor would outlive an exec(); ours have the flag from birth.
@@ -296,57 +234,19 @@ Status Session::dial(const env::ConnectRequest& request, const std::string& path
   return {};
 }
 
-Session::Alias Session::alias_of(const StoredMessage& message) const {
-  const auto known = aliases_.find(message.topic);
-  if (known != aliases_.end()) return {known->second, true};
-  // The first ones keep their numbers: were the oldest replaced, one topic too many would cost all.
-  const bool free = aliases_.size() < aliases_most_;
-  return {static_cast<std::uint16_t>(free ? aliases_.size() + 1 : 0), false};
-}
-
-Status Session::check(const StoredMessage& message, Alias alias) const {
-  if (has_nul(message.topic) || message.topic.empty() ||
-      message.topic.size() > limits::kMqttString) {
-    return Error{Errc::protocol, "the topic is unfit for MQTT", 0};
-  }
-  if (message.retain && !info_.retain_available) {
-    return Error{Errc::unsupported, "the broker does not retain messages", 0};
-  }
-  if (message.qos > info_.maximum_qos) {
-    return Error{Errc::unsupported, "the broker only takes QoS 0", 0};
-  }
-  std::size_t extra = sends_id(message) ? 1 + 2 + id_property_.size() + 2 + kIdTextSize : 0;
-  if (alias.number != 0) extra += 1 + 2;
-  const std::size_t topic = alias.known ? 0 : message.topic.size();
-  const std::size_t size = packet_size(message, version_, topic, extra);
-  if (info_.maximum_packet_size != 0 && size > info_.maximum_packet_size) {
-    return Error{Errc::too_large,
-                 "the message is a packet of " + std::to_string(size) +
-                     " bytes, the broker takes " + std::to_string(info_.maximum_packet_size),
-                 0};
-  }
-  return {};
-}
-
-bool Session::next_id_in_use() const {
+bool MosquittoSession::next_id_in_use() const {
   const int next = last_id_ == kPacketIdMax ? 1 : last_id_ + 1;
   return publishes_.contains(next) || subscribes_.contains(next) || unsubscribes_.contains(next);
 }
 
-bool Session::sends_id(const StoredMessage& message) const {
-  // The birth message has no id of its own.
-  return version_ == MqttVersion::v5 && !id_property_.empty() &&
-         (is_volatile(message.id) || message.id < kDurableIdEnd);
-}
-
-Status Session::publish(env::Token token, const StoredMessage& message, BootTime now) {
+Status MosquittoSession::publish(env::Token token, const StoredMessage& message, BootTime now) {
   if (closed_ || leaving_) return {};  // The outcome is unknown, like that of all open tokens.
-  Alias alias = alias_of(message);
-  // A topic's first number makes its packet larger: a large one goes without.
-  if (alias.number != 0 && !alias.known && !check(message, alias).ok()) alias = {};
-  if (Status status = check(message, alias); !status.ok()) return status;
+  const Result<Alias> fit = check_message(message, version_, info_, id_property_, aliases_);
+  if (!fit) return fit.error();
+  const Alias alias = *fit;
   if (next_id_in_use()) {
-    close(false, true, "a request has had no answer while 65,535 later ones had");
+    close(false, Verdict::protocol_error,
+          "a request has had no answer while 65,535 later ones had");
     return {};
   }
   Properties properties;
@@ -356,9 +256,8 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
     }
     if (alias.number != 0) properties.add_u16(MQTT_PROP_TOPIC_ALIAS, alias.number);
     properties.add_message(message);
-    if (sends_id(message)) {
-      properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_,
-                          id_text(id_prefix_, message.known_id()));
+    if (const std::string id = id_text(id_property_, message); !id.empty()) {
+      properties.add_pair(MQTT_PROP_USER_PROPERTY, id_property_.name, id);
     }
     if (properties.result() != 0) return library_error(properties.result());
   }
@@ -375,7 +274,7 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
     library_failed(rc);
     return {};
   }
-  if (alias.number != 0 && !alias.known) aliases_.emplace(message.topic, alias.number);
+  aliases_.sent(message.topic, alias);
   last_id_ = id;
   if (written_meanwhile_) {
     events_.emplace_back(HandedOver{token});
@@ -385,7 +284,7 @@ Status Session::publish(env::Token token, const StoredMessage& message, BootTime
   return {};
 }
 
-Status Session::check_filter(const std::string& filter) const {
+Status MosquittoSession::check_filter(const std::string& filter) const {
   if (has_nul(filter) || filter.size() > limits::kMqttString ||
       mosquitto_sub_topic_check(filter.c_str()) != 0 ||
       mosquitto_validate_utf8(filter.c_str(), static_cast<int>(filter.size())) != 0) {
@@ -394,7 +293,7 @@ Status Session::check_filter(const std::string& filter) const {
   return {};
 }
 
-Status Session::subscribe(env::Token token, std::span<const env::FilterRequest> filters) {
+Status MosquittoSession::subscribe(env::Token token, std::span<const env::FilterRequest> filters) {
   if (closed_ || leaving_) return {};
   if (filters.empty()) return Error{Errc::protocol, "no filter", 0};
   for (const env::FilterRequest& filter : filters) {
@@ -409,8 +308,8 @@ Status Session::subscribe(env::Token token, std::span<const env::FilterRequest> 
   return {};
 }
 
-Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
-                          std::span<const env::FilterRequest> filters) {
+Status MosquittoSession::send_part(const std::shared_ptr<Group>& group, Qos qos,
+                                   std::span<const env::FilterRequest> filters) {
   Part part{group, {}};
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < filters.size(); ++i) {
@@ -437,7 +336,7 @@ Status Session::send_part(const std::shared_ptr<Group>& group, Qos qos,
   return {};
 }
 
-Status Session::unsubscribe(env::Token token, std::span<const std::string> filters) {
+Status MosquittoSession::unsubscribe(env::Token token, std::span<const std::string> filters) {
   if (closed_ || leaving_) return {};
   if (filters.empty()) return Error{Errc::protocol, "no filter", 0};
   std::vector<std::string> texts(filters.begin(), filters.end());
@@ -455,20 +354,21 @@ Status Session::unsubscribe(env::Token token, std::span<const std::string> filte
     return {};
   }
   last_id_ = id;
-  unsubscribes_.insert_or_assign(id, Unsubscribed{token, id, filters.size()});
+  unsubscribes_.insert_or_assign(id, Unsubscribe{token, filters.size()});
   return {};
 }
 
-void Session::disconnect() {
+void MosquittoSession::disconnect() {
   if (closed_ || leaving_) return;
   leaving_ = true;
   const int reason =
       will_on_stop_ ? MQTT_RC_DISCONNECT_WITH_WILL_MSG : MQTT_RC_NORMAL_DISCONNECTION;
   const int rc = mosquitto_disconnect_v5(client_, reason, nullptr);
-  if (rc != 0) close(true, false, std::string("libmosquitto: ") + mosquitto_strerror(rc));
+  if (rc != 0)
+    close(true, Verdict::engine_failed, std::string("libmosquitto: ") + mosquitto_strerror(rc));
 }
 
-void Session::read_all() {
+void MosquittoSession::read_all() {
   int waiting = 1;  // the owner calls because there is something
   while (!closed_ && waiting > 0) {
     // Each call takes at least one byte or fails, and failing closes.
@@ -479,24 +379,50 @@ void Session::read_all() {
   }
 }
 
-void Session::write_all() {
-  if (closed_ || !wants_write()) return;
+void MosquittoSession::write_all() {
+  if (closed_ || !mosquitto_want_write(client_)) return;
   const int rc = mosquitto_loop_write(client_, 1);
   if (rc != 0) library_failed(rc);
 }
 
-bool Session::wants_write() const { return !closed_ && mosquitto_want_write(client_); }
-
-std::vector<SessionEvent> Session::take_events() { return std::exchange(events_, {}); }
-
-void Session::library_failed(int code) {
-  close(leaving_, false, std::string("libmosquitto: ") + mosquitto_strerror(code));
+void MosquittoSession::packet_comes(const Framing& packet) {
+  if (packet.type() != PacketType::unsuback || version_ != MqttVersion::v5) return;
+  if (auto codes = parse_unsuback(packet.body())) {
+    unsubacks_.push_back(std::move(*codes));
+    if (unsubacks_.size() > kUnsubacksKept) unsubacks_.pop_front();
+  }
 }
 
-void Session::close(bool own, bool peers_fault, std::string words) {
+/// The library doesn't tell the codes of UNSUBACK.
+void MosquittoSession::unsubscribed(int id) {
+  const auto pending = unsubscribes_.find(id);
+  if (pending == unsubscribes_.end()) return;
+  const Unsubscribe request = pending->second;
+  unsubscribes_.erase(pending);
+  std::vector<std::uint8_t> codes(request.filters, 0);
+  if (version_ == MqttVersion::v5) {
+    const auto seen = std::find_if(unsubacks_.begin(), unsubacks_.end(),
+                                   [&](const auto& ack) { return ack.packet_id == id; });
+    if (seen == unsubacks_.end() || seen->codes.size() != request.filters) {
+      close(false, Verdict::protocol_error, "UNSUBACK with a wrong number of reason codes");
+      return;
+    }
+    codes = std::move(seen->codes);
+    unsubacks_.erase(seen);
+  }
+  events_.emplace_back(Subscribed{request.token, std::move(codes)});
+}
+
+std::vector<SessionEvent> MosquittoSession::take_events() { return std::exchange(events_, {}); }
+
+void MosquittoSession::library_failed(int code) {
+  close(leaving_, Verdict::engine_failed, std::string("libmosquitto: ") + mosquitto_strerror(code));
+}
+
+void MosquittoSession::close(bool own, Verdict verdict, std::string words) {
   if (closed_) return;
   closed_ = true;
-  events_.emplace_back(Closed{own, peers_fault, std::move(words)});
+  events_.emplace_back(Closed{own, verdict, std::move(words)});
 }
 
 }  // namespace holdfast::engines

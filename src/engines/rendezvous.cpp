@@ -1,11 +1,13 @@
-#include "engines/mosquitto/rendezvous.h"
+#include "engines/rendezvous.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -16,7 +18,6 @@ namespace holdfast::engines {
 namespace {
 
 constexpr int kBacklog = 4;
-constexpr const char* kSocketName = "s";
 
 Error os_failure(const std::string& what) { return posix::make_os_error(errno, what); }
 
@@ -44,6 +45,7 @@ bool is_ours(int fd) {
 
 Rendezvous::Rendezvous(Rendezvous&& other) noexcept
     : directory_(std::exchange(other.directory_, {})),
+      name_(std::move(other.name_)),
       path_(std::move(other.path_)),
       directory_fd_(std::move(other.directory_fd_)),
       listener_(std::move(other.listener_)) {}
@@ -67,7 +69,10 @@ Result<Rendezvous> Rendezvous::open_under(const std::string& parent) {
   made.directory_ = name;
   made.directory_fd_ = posix::UniqueFd(::open(name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (made.directory_fd_.get() < 0) return os_failure(name);
-  made.path_ = "/proc/self/fd/" + std::to_string(made.directory_fd_.get()) + "/" + kSocketName;
+  // Descriptors are used again, so the name must not be.
+  static std::atomic<std::uint64_t> made_before{0};
+  made.name_ = std::to_string(++made_before);
+  made.path_ = "/proc/self/fd/" + std::to_string(made.directory_fd_.get()) + "/" + made.name_;
 
   made.listener_ = posix::UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (made.listener_.get() < 0) return os_failure("private socket");
@@ -93,7 +98,7 @@ Result<posix::UniqueFd> Rendezvous::accept() {
 
 void Rendezvous::remove() noexcept {
   if (directory_.empty()) return;
-  if (directory_fd_.get() >= 0) unlinkat(directory_fd_.get(), kSocketName, 0);
+  if (directory_fd_.get() >= 0) unlinkat(directory_fd_.get(), name_.c_str(), 0);
   rmdir(directory_.c_str());
   directory_.clear();
   listener_ = posix::UniqueFd();

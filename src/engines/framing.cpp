@@ -1,4 +1,4 @@
-#include "engines/mosquitto/framing.h"
+#include "engines/framing.h"
 
 #include <algorithm>
 
@@ -61,8 +61,8 @@ class Reader {
 
 bool Framing::keeps_body() const noexcept {
   const PacketType kind = type();
-  return kind == PacketType::connack || kind == PacketType::unsuback ||
-         kind == PacketType::disconnect;
+  return kind == PacketType::connack || kind == PacketType::suback ||
+         kind == PacketType::unsuback || kind == PacketType::disconnect;
 }
 
 Framing::Step Framing::next(std::span<const std::byte>& bytes) {

@@ -1,7 +1,7 @@
 // Goal:   the private socket is met by this process only, whatever its directory is called, and
 //         leaves nothing behind.
 // Method: real sockets; the directory is chosen by the environment, a stranger is a forked child.
-#include "engines/mosquitto/rendezvous.h"
+#include "engines/rendezvous.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -108,6 +108,21 @@ TEST_F(RendezvousTest, NothingIsLeftWhenNobodyComes) {
     EXPECT_FALSE(meeting->accept().ok());
   }
   EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(RendezvousTest, WhoDialsLateDoesNotMeetTheNextAttempt) {
+  std::string first;
+  {
+    Result<Rendezvous> meeting = Rendezvous::open();
+    ASSERT_TRUE(meeting.ok());
+    first = meeting->path();
+  }
+  Result<Rendezvous> next = Rendezvous::open();
+  ASSERT_TRUE(next.ok());
+  // The same descriptor leads into the new directory.
+  ASSERT_EQ(first.substr(0, first.rfind('/')), next->path().substr(0, next->path().rfind('/')));
+  EXPECT_FALSE(dial(first));
+  EXPECT_TRUE(dial(next->path()));
 }
 
 TEST_F(RendezvousTest, AnUnusableDirectoryIsPassedOver) {

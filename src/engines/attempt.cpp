@@ -1,16 +1,17 @@
-#include "engines/mosquitto/attempt.h"
+#include "engines/attempt.h"
 
-#include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include "base/limits.h"
-#include "engines/mosquitto/verdicts.h"
+#include "engines/outgoing.h"
+#include "engines/verdicts.h"
 
 namespace holdfast::engines {
 namespace {
 
-/// Inbound messages taken while our answers cannot be written; bounds the library's queue.
-constexpr std::size_t kUnansweredMax = 1024;
-constexpr std::size_t kUnsubacksKept = 64;
+/// So long a library's own thread has for what came before the end.
+constexpr Duration kSettle = std::chrono::seconds(2);
 /// A way that was gone is often back at once: an address renewed, a plug put in again.
 constexpr Duration kWayGrace = std::chrono::seconds(1);
 /// Longest wait for a sign of life once the route has moved: a slow mobile network's round trip.
@@ -39,14 +40,16 @@ std::string not_mqtt(std::uint8_t first_byte) {
 }  // namespace
 
 Attempt::Attempt(posix::EventLoop& loop, env::Clock& clock, env::EngineSink& sink,
-                 const env::ConnectRequest& request)
+                 const env::ConnectRequest& request, OpenSession open)
     : loop_(loop),
       clock_(clock),
       sink_(sink),
       request_(request),
+      open_(std::move(open)),
       connack_timer_(loop),
       peer_timer_(loop),
-      way_timer_(loop) {}
+      way_timer_(loop),
+      settle_timer_(loop) {}
 
 Attempt::~Attempt() { release(); }
 
@@ -64,31 +67,68 @@ void Attempt::on_stream(transport::Connector::Outcome outcome) {
     end(std::move(*failure));
     return;
   }
-  auto& stream = std::get<std::unique_ptr<transport::Stream>>(outcome);
-  description_ = stream->description();
-  if (Status status = open_session(std::move(stream)); !status.ok()) {
-    end({Verdict::engine_failed, 0, status.error().message});
-    return;
-  }
+  stream_ = std::move(std::get<std::unique_ptr<transport::Stream>>(outcome));
+  description_ = stream_->description();
   state_ = State::greeting;
   connack_timer_.arm_after(request_.connack_timeout, [this] {
     const auto self = shared_from_this();
     end({Verdict::mqtt_timeout, 0, "no CONNACK in time from " + peer()});
   });
-  bridge_->start();
+  if (Status status = open_session(); !status.ok()) {
+    end({Verdict::engine_failed, 0, status.error().message});
+    return;
+  }
+  if (session_->own_thread()) {
+    await_library();
+  } else {
+    meet();
+  }
 }
 
-Status Attempt::open_session(std::unique_ptr<transport::Stream> stream) {
+Status Attempt::open_session() {
   Result<Rendezvous> meeting = Rendezvous::open();
   if (!meeting) return meeting.error();
-  Result<std::unique_ptr<Session>> session = Session::open(request_, meeting->path());
+  meeting_.emplace(std::move(*meeting));
+  Result<std::unique_ptr<Session>> session =
+      open_({request_, meeting_->path(), loop_, [weak = weak_from_this()] {
+               if (const auto self = weak.lock()) self->dispatch();
+             }});
   if (!session) return session.error();
-  Result<posix::UniqueFd> local = meeting->accept();
-  if (!local) return local.error();
   session_ = std::move(*session);
-  auto& owner = static_cast<BridgeOwner&>(*this);
-  bridge_ = std::make_shared<Bridge>(loop_, clock_, std::move(*local), std::move(stream), owner);
   return {};
+}
+
+void Attempt::await_library() {
+  knocks_.emplace(loop_, meeting_->listener());
+  if (!knocks_->valid()) {
+    end({Verdict::engine_failed, 0, "no descriptor is left"});
+    return;
+  }
+  knocks_->want(true, false, [this](bool, bool) {
+    const auto self = shared_from_this();
+    meet();
+  });
+}
+
+/// The library has connected.
+void Attempt::meet() {
+  Result<posix::UniqueFd> local = meeting_->accept();
+  if (!local && local.error().os_error == EAGAIN && session_->own_thread()) {
+    await_library();  // that was a stranger
+    return;
+  }
+  if (!local) {
+    end({Verdict::engine_failed, 0, local.error().message});
+    return;
+  }
+  knocks_.reset();
+  meeting_.reset();
+  const auto library =
+      session_->own_thread() ? Bridge::Library::on_its_own : Bridge::Library::on_this_thread;
+  auto& owner = static_cast<BridgeOwner&>(*this);
+  bridge_ = std::make_shared<Bridge>(loop_, clock_, std::move(*local), library, std::move(stream_),
+                                     owner);
+  bridge_->start();
 }
 
 // ---- calls --------------------------------------------------------------------------------------
@@ -209,10 +249,7 @@ void Attempt::dispatch() {
 }
 
 void Attempt::on(const Accepted& event) {
-  if (state_ != State::greeting) {
-    if (state_ == State::up) end({Verdict::protocol_error, 0, "a second CONNACK"});
-    return;
-  }
+  if (state_ != State::greeting) return;
   state_ = State::up;
   connack_timer_.cancel();
   const Seconds server = event.info.server_keep_alive;
@@ -229,11 +266,7 @@ void Attempt::on(const Accepted& event) {
 }
 
 void Attempt::on(const Refused& event) {
-  if (state_ == State::greeting) {
-    end(connack_failure(request_.version, event.code, event.reason));
-  } else {
-    end({Verdict::protocol_error, event.code, "a second CONNACK"});
-  }
+  end(connack_failure(request_.version, event.code, event.reason));
 }
 
 void Attempt::on(const Acknowledged& event) {
@@ -244,24 +277,7 @@ void Attempt::on(const Subscribed& event) {
   sink_.engine_subscribed(request_.attempt, event.token, event.codes);
 }
 
-void Attempt::on(const Unsubscribed& event) {
-  std::vector<std::uint8_t> codes(event.filters, 0);
-  if (request_.version == MqttVersion::v5) {
-    const auto found = std::find_if(unsubacks_.begin(), unsubacks_.end(), [&](const auto& seen) {
-      return seen.packet_id == event.packet_id;
-    });
-    if (found == unsubacks_.end() || found->codes.size() != event.filters) {
-      end({Verdict::protocol_error, 0, "UNSUBACK with a wrong number of reason codes"});
-      return;
-    }
-    codes = std::move(found->codes);
-    unsubacks_.erase(found);
-  }
-  sink_.engine_subscribed(request_.attempt, event.token, codes);
-}
-
 void Attempt::on(InboundMessage& event) {
-  if (event.qos != Qos::at_most_once && session_->wants_write()) ++unanswered_;
   sink_.engine_message(request_.attempt, std::move(event));
 }
 
@@ -269,8 +285,10 @@ void Attempt::on(const Closed& event) {
   if (event.own) return;  // bridge_drained() follows
   if (refusal_ && state_ == State::greeting) {
     end(std::move(*refusal_));
+  } else if (ending_ && event.verdict == Verdict::engine_failed) {
+    end(std::move(*ending_));
   } else {
-    end({event.peers_fault ? Verdict::protocol_error : Verdict::engine_failed, 0, event.words});
+    end({event.verdict, 0, event.words});
   }
 }
 
@@ -285,11 +303,6 @@ void Attempt::bridge_room() {
   session_->write_all();
   collect();
   if (!events_.empty()) schedule_flush();
-}
-
-bool Attempt::bridge_may_read() {
-  if (!session_->wants_write()) unanswered_ = 0;
-  return unanswered_ < kUnansweredMax;
 }
 
 bool Attempt::bridge_header(const Framing& packet) {
@@ -308,17 +321,25 @@ bool Attempt::bridge_header(const Framing& packet) {
 }
 
 void Attempt::bridge_packet(const Framing& packet) {
-  if (request_.version != MqttVersion::v5) return;
   const auto body = packet.body();
   if (packet.type() == PacketType::connack) {
+    if (std::exchange(answered_, true)) {
+      end({Verdict::protocol_error, 0, "a second CONNACK"});
+      return;
+    }
     // Brokers that only speak 3.1.1 answer in their own way, without the third byte of MQTT 5.
     const auto version = body.size() == 2 ? MqttVersion::v311 : MqttVersion::v5;
-    if (body.size() >= 2 && body[1] != 0) refusal_ = connack_failure(version, body[1], {});
-  } else if (auto codes = parse_unsuback(body)) {
-    unsubacks_.push_back(std::move(*codes));
-    if (unsubacks_.size() > kUnsubacksKept) unsubacks_.pop_front();
+    if (request_.version == MqttVersion::v5 && body.size() >= 2 && body[1] != 0) {
+      refusal_ = connack_failure(version, body[1], {});
+    }
+  } else if (body.size() >= 2 && body[0] == 0 && body[1] == 0) {
+    end({Verdict::protocol_error, 0, "an answer to packet 0"});
+    return;
   }
+  session_->packet_comes(packet);
 }
+
+void Attempt::bridge_leaving(const Framing& packet) { session_->packet_leaves(packet); }
 
 void Attempt::bridge_farewell(const Framing& packet) {
   if (state_ == State::leaving) {
@@ -327,7 +348,7 @@ void Attempt::bridge_farewell(const Framing& packet) {
     end({Verdict::protocol_error, 0, "a DISCONNECT from the server, which MQTT 3.1.1 has not"});
   } else {
     const ServerDisconnect farewell = parse_disconnect(packet.body());
-    end(disconnect_failure(farewell.reason_code, farewell.reason));
+    finish(disconnect_failure(farewell.reason_code, farewell.reason));
   }
 }
 
@@ -365,7 +386,7 @@ void Attempt::bridge_ended(const env::Failure* failure) {
         " instead of answering CONNECT; some brokers do so for an unknown version, client id or "
         "certificate";
   }
-  end(std::move(result));
+  finish(std::move(result));
 }
 
 // ---- time and end -------------------------------------------------------------------------------
@@ -409,6 +430,21 @@ void Attempt::watch_peer() {
 
 std::string Attempt::peer() const { return description_; }
 
+/// An end that comes behind what the library has been given: it reports that first.
+void Attempt::finish(env::Failure failure) {
+  if (!session_->own_thread()) {
+    end(std::move(failure));
+    return;
+  }
+  if (ending_) return;
+  ending_ = std::move(failure);
+  bridge_->end_input();
+  settle_timer_.arm_after(kSettle, [this] {
+    const auto self = shared_from_this();
+    end(std::move(*ending_));
+  });
+}
+
 void Attempt::end(env::Failure failure) {
   if (state_ == State::ended) return;
   const auto self = shared_from_this();
@@ -432,10 +468,14 @@ void Attempt::release() {
   connack_timer_.cancel();
   peer_timer_.cancel();
   way_timer_.cancel();
+  settle_timer_.cancel();
   connector_.reset();
   if (bridge_) bridge_->close();
   bridge_.reset();
+  knocks_.reset();
   session_.reset();
+  meeting_.reset();
+  stream_.reset();
 }
 
 }  // namespace holdfast::engines
