@@ -313,8 +313,7 @@ void check_status_properties(const Config& config, const StatusMessage& message,
   }
   check("user_properties", !message.user_properties.empty(), good, bytes,
         limits::kUserPropertiesMax);
-  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0,
-        0);
+  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0, 0);
   check("expiry", message.expiry.has_value(), true, 0, 0);
   check("on_stop", message.on_stop, true, 0, 0);
   check("delay", message.delay.count() > 0, true, 0, 0);
