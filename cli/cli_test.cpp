@@ -164,7 +164,17 @@ TEST(Status, IsReadableByPeople) {
       {"b", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}},
       {"c", Qos::at_most_once, std::nullopt, 0x87, Milliseconds{4500}},
       {"d", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
-  const json status = json::parse(runtime::status_line("1", state, filters))["status"];
+  IdentityState identity;
+  identity.slots[0].condition = SlotCondition::complete;
+  identity.slots[0].subject = "CN=c-1";
+  identity.slots[0].not_after = 1'800'000'000;
+  identity.days_left = 12;
+  identity.phase = RotationPhase::trying;
+  identity.last = RotationResult::rolled_back;
+  identity.last_at = 1'700'000'000;
+  identity.last_fingerprint = "0123456789abcdef01";
+  identity.last_reason = "not_authorized: no policy";
+  const json status = json::parse(runtime::status_line("1", state, filters, identity))["status"];
   EXPECT_EQ(render_status(status),
             "state      waiting, next attempt in 2 s\n"
             "verdict    tcp_refused: " +
@@ -175,6 +185,10 @@ TEST(Status, IsReadableByPeople) {
                 "client id  c-1\n"
                 "connects   1 of 4 attempts\n"
                 "verdicts   tcp_refused 3\n"
+                "identity   CN=c-1, expires 2027-01-15T08:00:00Z (12 days left)\n"
+                "next       trying\n"
+                "last       rolled back at 2023-11-14T22:13:20Z, SHA-256 0123456789abcdef…: "
+                "not_authorized: no policy\n"
                 "backlog    3 waiting, 0 in flight\n"
                 "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
                 "dropped    expired 1\n"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "identity.h"
 #include "outbox.h"
 #include "runtime/config_file.h"
 #include "runtime/local_client.h"
@@ -167,6 +168,7 @@ std::string advice(const std::string& refusal) {
 std::string render_status(const json& status) {
   std::string out;
   put_connection(out, status);
+  out += render_identity_short(status.value("identity", json::object()));
   put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));

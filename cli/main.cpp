@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "doctor.h"
 #include "history.h"
+#include "identity.h"
 #include "lab.h"
 #include "outbox.h"
 #include "runtime/config_keys.h"
@@ -33,6 +34,7 @@ struct Arguments {
   OutboxOptions outbox;
   HistoryOptions history;
   DoctorOptions doctor;
+  IdentityOptions identity;
   MessageId message_id = 0;
 };
 
@@ -187,6 +189,41 @@ ExitCode doctor(Arguments& a, bool socket_given) {
   return run_doctor(std::move(a.doctor));
 }
 
+/// The subcommands of `identity`.
+struct IdentityCommands {
+  CLI::App* all = nullptr;
+  CLI::App* install = nullptr;
+  CLI::App* rollback = nullptr;
+};
+
+IdentityCommands add_identity(CLI::App& app, Arguments& a) {
+  IdentityOptions& o = a.identity;
+  IdentityCommands c;
+  c.all = app.add_subcommand("identity", "The certificates: list them, install the next one");
+  c.all->add_option("--directory", o.directory, "identity.directory; without it: ask the agent");
+  c.all->add_flag("--json", o.json, "the list, for programs");
+  c.install =
+      c.all->add_subcommand("install", "Check a certificate and its key, and have it tried");
+  c.install->add_option("--certificate", o.certificate, "PEM: ours, then its chain")->required();
+  c.install->add_option("--key", o.key, "PEM: its private key, without a password")->required();
+  c.rollback = c.all->add_subcommand(
+      "rollback", "Take the next one away; without one: have the previous one tried");
+  for (CLI::App* command : {c.install, c.rollback}) {
+    command->add_flag("--wait", o.wait, "until the agent has kept it, or rolled it back");
+    command->add_option("--timeout", a.timeout, "longest wait (default 5m)")
+        ->check(duration_validator);
+    command->fallthrough();
+  }
+  return c;
+}
+
+ExitCode identity(const IdentityCommands& c, Arguments& a) {
+  if (!a.timeout.empty()) a.identity.timeout = duration_of(a.timeout);
+  if (*c.install) return run_identity_install(a.socket, a.identity);
+  if (*c.rollback) return run_identity_rollback(a.socket, a.identity);
+  return run_identity_list(a.socket, a.identity);
+}
+
 /// The subcommands of `outbox`.
 struct OutboxCommands {
   CLI::App* all = nullptr;
@@ -299,6 +336,7 @@ int run(int argc, char** argv) {
   CLI::App* const history = add_history(app, a.history);
   const CLI::App* const examining = add_doctor(app, a);
   const OutboxCommands looking = add_outbox(app, a.outbox);
+  const IdentityCommands identities = add_identity(app, a);
   // Only for --help: main() has seen it before.
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
@@ -318,6 +356,7 @@ int run(int argc, char** argv) {
   if (*status) return run_status(a.socket, a.json);
   if (*looking.all) return outbox(looking, a);
   if (*examining) return doctor(a, !socket->empty());
+  if (*identities.all) return identity(identities, a);
   if (*history) return run_history(a.socket, a.history);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);

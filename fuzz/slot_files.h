@@ -44,6 +44,14 @@ class MemoryDisk final : public env::Disk {
     files_.erase(std::string(name));
     return {};
   }
+  Status rename(std::string_view from, std::string_view to) override {
+    auto file = files_.extract(std::string(from));
+    if (file.empty()) return Error{Errc::not_found, "no such file", 0};
+    files_.erase(std::string(to));
+    file.key() = std::string(to);
+    files_.insert(std::move(file));
+    return {};
+  }
   Status sync_directory() override { return {}; }
   Status lock() override { return {}; }
   Result<std::uint64_t> free_bytes() override { return std::uint64_t{1} << 30; }

@@ -191,6 +191,18 @@ class DoctorTest(RegionTest):
         self.assert_found(found, "tcp", "ok", "127.0.0.1")
         self.assert_found(found, "tls", "skipped", "needs credentials")
 
+    def test_the_credential_in_the_active_slot_is_the_one_that_counts(self):
+        folder = self.device("slotted", more='\n[identity]\ndirectory = "slots"\n')
+        slot = folder / "slots" / "active.pem"
+        slot.parent.mkdir(mode=0o700)
+        slot.touch(mode=0o600)
+        slot.write_bytes((folder / "device.pem").read_bytes() + (folder / "device.key").read_bytes())
+        self.openssl("genrsa", "-out", folder / "device.key", "2048")  # no longer the one
+        self.examine("slotted", code=0)
+        slot.write_text("torn", encoding="utf-8")
+        found = self.examine("slotted", code=1)
+        self.assert_found(found, "credentials", "failed", "active.pem")
+
     def test_an_expired_certificate(self):
         folder = self.device("expired")
         (folder / "index.txt").touch()

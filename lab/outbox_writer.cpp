@@ -108,6 +108,9 @@ class NoSyncDisk final : public env::Disk {
   }
   Result<std::vector<std::string>> list() override { return real_->list(); }
   Status remove(std::string_view name) override { return real_->remove(name); }
+  Status rename(std::string_view from, std::string_view to) override {
+    return real_->rename(from, to);
+  }
   Status sync_directory() override { return {}; }
   Status lock() override { return real_->lock(); }
   Result<std::uint64_t> free_bytes() override { return real_->free_bytes(); }

@@ -119,6 +119,10 @@ class UncountedDisk final : public env::Disk {
     const Uncounted uncounted;
     return disk_.remove(name);
   }
+  Status rename(std::string_view from, std::string_view to) override {
+    const Uncounted uncounted;
+    return disk_.rename(from, to);
+  }
   Status sync_directory() override {
     const Uncounted uncounted;
     return disk_.sync_directory();

@@ -121,6 +121,7 @@ void PowerCutDisk::restart() {
 }
 
 void PowerCutDisk::start_again() {
+  replaced_.clear();
   ++generation_;
   down_ = false;
 }
@@ -128,6 +129,7 @@ void PowerCutDisk::start_again() {
 std::unique_ptr<PowerCutDisk> PowerCutDisk::image(env::Random& random, std::size_t written) const {
   auto copy = std::make_unique<PowerCutDisk>(random);
   copy->spoils_pages = spoils_pages;
+  copy->replaced_ = replaced_;
   std::map<const Inode*, std::shared_ptr<Inode>> made;
   for (const auto& [from, to] :
        {std::pair(&cached_, &copy->cached_), {&durable_, &copy->durable_}}) {
@@ -201,7 +203,7 @@ void PowerCutDisk::cut(const std::vector<bool>& survives) {
     const auto now = cached_.find(name);
     if (new_there && now != cached_.end()) {
       durable_[name] = now->second;
-    } else if (old_gone) {
+    } else if (old_gone && !replaced_.contains(name)) {
       durable_.erase(name);
     }
   }
@@ -318,12 +320,27 @@ Status PowerCutDisk::remove(std::string_view name) {
   const auto found = cached_.find(name);
   if (found == cached_.end()) return Error{Errc::not_found, "no such file", ENOENT};
   cached_.erase(found);
+  if (const auto was = replaced_.find(name); was != replaced_.end()) replaced_.erase(was);
+  return {};
+}
+
+// A cut may leave the file under both names, or under neither if it was new: worse than real ones.
+// But whoever had the new name keeps it until the file has it (rename(2)).
+Status PowerCutDisk::rename(std::string_view from, std::string_view to) {
+  if (Status begun = begin_operation(Call::rename, true); !begun) return begun;
+  const auto found = cached_.find(from);
+  if (found == cached_.end()) return Error{Errc::not_found, "no such file", ENOENT};
+  cached_.insert_or_assign(std::string(to), found->second);
+  cached_.erase(cached_.find(from));
+  replaced_.insert(std::string(to));
   return {};
 }
 
 Status PowerCutDisk::sync_directory() {
   if (Status begun = begin_operation(Call::sync_directory, true); !begun) return begun;
-  if (!faults.ignore_directory_sync) durable_ = cached_;
+  if (faults.ignore_directory_sync) return {};
+  durable_ = cached_;
+  replaced_.clear();
   return {};
 }
 

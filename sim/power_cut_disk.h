@@ -53,6 +53,7 @@ class PowerCutDisk final : public env::Disk {
     sync,
     create,
     remove,
+    rename,
     sync_directory,
     open,
     read,
@@ -110,6 +111,7 @@ class PowerCutDisk final : public env::Disk {
   Result<std::unique_ptr<env::File>> open(std::string_view name, env::OpenMode mode) override;
   Result<std::vector<std::string>> list() override;
   Status remove(std::string_view name) override;
+  Status rename(std::string_view from, std::string_view to) override;
   Status sync_directory() override;
   Status lock() override;
   Result<std::uint64_t> free_bytes() override;
@@ -146,6 +148,7 @@ class PowerCutDisk final : public env::Disk {
   env::Random& random_;
   Names cached_;
   Names durable_;
+  std::set<std::string, std::less<>> replaced_;  // by rename(), since the last sync_directory()
   Writing writing_;
   std::uint64_t operations_ = 0;
   std::uint64_t bytes_written_ = 0;

@@ -40,6 +40,9 @@ class UnsyncedDisk final : public env::Disk {
   }
   Result<std::vector<std::string>> list() override { return disk_->list(); }
   Status remove(std::string_view name) override { return disk_->remove(name); }
+  Status rename(std::string_view from, std::string_view to) override {
+    return disk_->rename(from, to);
+  }
   Status sync_directory() override { return {}; }
   Status lock() override { return disk_->lock(); }
   Result<std::uint64_t> free_bytes() override { return disk_->free_bytes(); }

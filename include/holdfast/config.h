@@ -162,6 +162,13 @@ struct Config {
     Milliseconds verify_subscriptions{3600000};
   } timing;
 
+  // --- [identity] -----------------------------------------------------------------------------
+  struct Identity {
+    /// Of the credential slots active.pem, next.pem and previous.pem. Empty: there are none, only
+    /// tls.cert_file and tls.key_file; these serve, too, while there is no active.pem.
+    std::filesystem::path directory;
+  } identity;
+
   // --- [flow] ---------------------------------------------------------------------------------
   std::uint16_t max_in_flight = 100;            ///< Never above the server's Receive Maximum.
   std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.

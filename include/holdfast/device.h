@@ -123,6 +123,9 @@ class Device {
   /// loop turn old.
   [[nodiscard]] virtual std::vector<FilterState> filters() const = 0;
 
+  /// The certificates, which of them is in use, and how the last change of it ended.
+  [[nodiscard]] virtual IdentityState identity() const = 0;
+
   /// For a watchdog: whether the device goes on. Each call gives every idle part an empty piece of
   /// work, so from one call to the next each number grows, also without a connection; a part whose
   /// number has not grown is stuck. O(1), never blocks; wakes the device's threads, so call it

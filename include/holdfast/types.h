@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -287,6 +288,65 @@ struct Quarantined {
   Milliseconds next_trial_in{0};  ///< Given a connection then; 0: when there is one.
 };
 
+/// The places of credentials: each is one file with a certificate, its chain and its private key.
+enum class IdentitySlot : std::uint8_t {
+  active,    ///< In use.
+  next,      ///< To be tried by a real connection, then kept or refused.
+  previous,  ///< What `active` was before; the way back.
+};
+inline constexpr std::size_t kIdentitySlots = 3;
+[[nodiscard]] std::string_view to_string(IdentitySlot slot) noexcept;
+
+enum class SlotCondition : std::uint8_t {
+  missing,   ///< No such file.
+  complete,  ///< A certificate and the key that belongs to it.
+  refused,   ///< A file that cannot be used; SlotState::reason says why.
+};
+[[nodiscard]] std::string_view to_string(SlotCondition condition) noexcept;
+
+/// What is known of a credential. Nothing of a private key is in it.
+struct SlotState {
+  SlotCondition condition = SlotCondition::missing;
+  std::string reason;           ///< When refused.
+  std::string subject;          ///< "CN=device-17,O=Example"; empty unless a certificate was read.
+  std::string fingerprint;      ///< SHA-256 of the certificate, in hexadecimal digits.
+  std::string key_type;         ///< "EC 256", "RSA 2048".
+  std::int64_t not_before = 0;  ///< Seconds since 1970, UTC.
+  std::int64_t not_after = 0;   ///< The same; 0: no certificate.
+};
+
+/// What is under way with the next slot.
+enum class RotationPhase : std::uint8_t {
+  none,       ///< There is nothing to try.
+  waiting,    ///< For the certificate's time to come, or for the next comparison.
+  trying,     ///< Connecting, or connected, with it; not proven yet.
+  comparing,  ///< It has failed; whether the others still work is being tried.
+  keeping,    ///< Proven; it becomes the active one.
+  refused,    ///< Tried and rolled back; another file in its place is tried again.
+};
+[[nodiscard]] std::string_view to_string(RotationPhase phase) noexcept;
+
+enum class RotationResult : std::uint8_t { none, kept, rolled_back };
+[[nodiscard]] std::string_view to_string(RotationResult result) noexcept;
+
+/// Who the device is to its broker, and how the change to another certificate stands.
+struct IdentityState {
+  std::filesystem::path directory;  ///< Of the slots (Config::Identity); empty: there are none.
+  /// Without slots the active one is the certificate of Config::tls.
+  std::array<SlotState, kIdentitySlots> slots;
+  IdentitySlot in_use = IdentitySlot::active;  ///< Of the present, or the next, connection.
+  RotationPhase phase = RotationPhase::none;
+  std::string phase_reason;                    ///< What it waits for; empty: nothing to say.
+  RotationResult last = RotationResult::none;  ///< How the last change ended, for ever.
+  std::string last_reason;                     ///< Why it was rolled back.
+  std::string last_fingerprint;                ///< The certificate that was tried.
+  std::int64_t last_at = 0;                    ///< When: seconds since 1970, by our clock.
+  std::uint64_t kept = 0;                      ///< In this run.
+  std::uint64_t rolled_back = 0;               ///< In this run.
+  std::optional<std::int32_t> days_left;       ///< Of the one in use; below 0: expired.
+  bool clock_suspect = false;                  ///< The clock shows a time that is over.
+};
+
 /// Everything there is to see, at one instant.
 struct DeviceState {
   ConnectionState connection;
@@ -307,6 +367,8 @@ struct DeviceState {
   std::uint64_t inbound_dropped = 0;     ///< Received, but the executor's queue was full.
   RequestCounts requests;                ///< See Device::request().
   bool recovered_unclean = false;        ///< The last run did not end in order.
+  /// Whole days until our certificate expires, below 0 since it has; none: not known.
+  std::optional<std::int32_t> certificate_days_left;
 };
 
 }  // namespace holdfast

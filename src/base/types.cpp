@@ -85,6 +85,12 @@ constexpr std::string_view kResponseNames[] = {"answered", "timed_out", "not_sen
 constexpr std::string_view kFateNames[] = {"unknown", "pending", "delivered", "dropped",
                                            "forgotten"};
 
+constexpr std::string_view kSlotNames[] = {"active", "next", "previous"};
+constexpr std::string_view kConditionNames[] = {"missing", "complete", "refused"};
+constexpr std::string_view kPhaseNames[] = {"none",      "waiting", "trying",
+                                            "comparing", "keeping", "refused"};
+constexpr std::string_view kResultNames[] = {"none", "kept", "rolled_back"};
+
 /// The text of an enumerator, or "?" for a value outside of the enumeration.
 template <class Enum, std::size_t N>
 std::string_view name_of(const std::string_view (&names)[N], Enum value) noexcept {
@@ -105,6 +111,13 @@ std::string_view to_string(FateKind kind) noexcept { return name_of(kFateNames, 
 std::string_view to_string(StorageHealth health) noexcept { return name_of(kStorageNames, health); }
 std::string_view to_string(ResponseKind kind) noexcept { return name_of(kResponseNames, kind); }
 std::string_view to_string(ReceiptKind kind) noexcept { return name_of(kReceiptNames, kind); }
+
+std::string_view to_string(IdentitySlot slot) noexcept { return name_of(kSlotNames, slot); }
+std::string_view to_string(SlotCondition condition) noexcept {
+  return name_of(kConditionNames, condition);
+}
+std::string_view to_string(RotationPhase phase) noexcept { return name_of(kPhaseNames, phase); }
+std::string_view to_string(RotationResult result) noexcept { return name_of(kResultNames, result); }
 
 std::string_view to_string(Verdict verdict) noexcept {
   const auto index = static_cast<std::size_t>(verdict);

@@ -503,7 +503,8 @@ struct Core::Impl {
     supervisor.reconnect_now(now);
   }
   void on(const Changed& change) {
-    if (change.what == link::Mend::credentials) suspicion.try_now(now);
+    const bool files = change.what == link::Mend::credentials;
+    if (files || change.what == link::Mend::identity) suspicion.try_now(now);
     supervisor.changed(now, change.what);
   }
 

@@ -48,7 +48,9 @@ class Disk {
   /// Names of all files, in no order.
   [[nodiscard]] virtual Result<std::vector<std::string>> list() = 0;
   [[nodiscard]] virtual Status remove(std::string_view name) = 0;
-  /// Makes creations and removals of names durable (fsync of the directory).
+  /// Gives a file another name; a file that had it is replaced, at once for every reader.
+  [[nodiscard]] virtual Status rename(std::string_view from, std::string_view to) = 0;
+  /// Makes creations, removals and changes of names durable (fsync of the directory).
   [[nodiscard]] virtual Status sync_directory() = 0;
   /// Takes the directory for this process until the Disk is destroyed; in_use if it is taken.
   [[nodiscard]] virtual Status lock() = 0;

@@ -31,6 +31,7 @@ enum class Mend : std::uint8_t {
   network = 1,      ///< A carrier, an address or a default route has come.
   credentials = 2,  ///< A file of certificates, keys or passwords has changed.
   clock = 4,        ///< The wall clock was set.
+  identity = 8,     ///< Other credentials are to be used from now on: also a connection is renewed.
 };
 
 struct Policy {

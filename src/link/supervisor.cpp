@@ -74,7 +74,8 @@ bool same_connection(const Config& a, const Config& b) {
              std::tie(b.host, b.port, b.transport, b.websocket_path, b.sigv4, b.proxy, b.client_id,
                       b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
                       b.clean_start, b.topic_aliases, b.timing.silent_after) &&
-         same_tls(a.tls, b.tls) && a.will == b.will && a.birth == b.birth;
+         same_tls(a.tls, b.tls) && a.identity.directory == b.identity.directory &&
+         a.will == b.will && a.birth == b.birth;
 }
 
 Supervisor::Supervisor(const Config& config, env::Random& random)
@@ -109,7 +110,16 @@ void Supervisor::reconnect_now(BootTime now) {
 }
 
 void Supervisor::changed(BootTime now, Mend what) {
+  if (what == Mend::identity) return renew(now);
   if (policy_of(verdict_).mended_by(what)) reconnect_now(now);
+}
+
+void Supervisor::renew(BootTime now) {
+  if (near()) {
+    renew_ = true;
+  } else {
+    reconnect_now(now);
+  }
 }
 
 void Supervisor::reconfigure(BootTime now, const Config& config) {
@@ -119,12 +129,7 @@ void Supervisor::reconfigure(BootTime now, const Config& config) {
   if (health_at_ != kNever) {
     health_at_ = std::min(health_at_, now + config.timing.health_interval);
   }
-  if (same) return;
-  if (near()) {
-    renew_ = true;
-  } else {
-    reconnect_now(now);
-  }
+  if (!same) renew(now);
 }
 
 // ---- events -------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ class Supervisor {
   void leave(BootTime now, BootTime by);
   /// The next attempt as soon as one a second allows. No effect while connecting or connected.
   void reconnect_now(BootTime now);
-  /// Something has changed around the device: the same, if that may have been the trouble.
+  /// Something has changed around the device: the same, if that may have been the trouble. Another
+  /// identity also ends the present connection, in order.
   void changed(BootTime now, Mend what);
   /// New settings. If the connection depends on a changed one, it is renewed at once.
   void reconfigure(BootTime now, const Config& config);
@@ -152,6 +153,7 @@ class Supervisor {
     stopped,
   };
 
+  void renew(BootTime now);
   void begin_attempt(BootTime now, Orders& orders);
   void check_overdue(BootTime now, BootTime answer_due, Orders& orders);
   void reconcile(BootTime now, Orders& orders);

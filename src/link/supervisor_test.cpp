@@ -357,6 +357,25 @@ TEST(Supervisor, AChangeEndsTheWaitsThatItMayMend) {
             (std::map<Mend, int>{{Mend::network, 9}, {Mend::credentials, 8}, {Mend::clock, 4}}));
 }
 
+TEST(Supervisor, AnotherIdentityRenewsAConnectionInOrderAndEndsAWait) {
+  Bench bench;
+  bench.start();
+  bench.up();
+  bench.sup.changed(bench.now, Mend::identity);
+  bench.serve();
+  EXPECT_EQ(bench.disconnects.size(), 1U);
+  EXPECT_TRUE(bench.aborts.empty());
+  bench.down(Verdict::none);
+  EXPECT_LE(bench.view().retry_in, seconds(1)) << "at once, as one a second allows";
+  bench.run_until_attempt();
+  for (int attempt = 0; attempt < 8; ++attempt) {  // until the delays are long
+    bench.fail(Verdict::tcp_timeout);
+    if (attempt < 7) bench.run_until_attempt();
+  }
+  bench.sup.changed(bench.now, Mend::identity);
+  EXPECT_LE(bench.view().retry_in, seconds(1)) << "whatever the trouble was";
+}
+
 // Field lesson 1.
 TEST(Supervisor, ReconnectNowEndsAWaitAndNothingElse) {
   Bench bench;

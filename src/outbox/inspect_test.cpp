@@ -409,6 +409,9 @@ class BusyDisk final : public env::Disk {
   }
   Result<std::vector<std::string>> list() override { return disk_.list(); }
   Status remove(std::string_view name) override { return disk_.remove(name); }
+  Status rename(std::string_view from, std::string_view to) override {
+    return disk_.rename(from, to);
+  }
   Status sync_directory() override { return disk_.sync_directory(); }
   Status lock() override { return disk_.lock(); }
   Result<std::uint64_t> free_bytes() override { return disk_.free_bytes(); }

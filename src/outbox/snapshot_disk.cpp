@@ -46,6 +46,8 @@ Result<std::unique_ptr<env::File>> SnapshotDisk::open(std::string_view name, env
 
 Status SnapshotDisk::remove(std::string_view) { return refused(); }
 
+Status SnapshotDisk::rename(std::string_view, std::string_view) { return refused(); }
+
 Status SnapshotDisk::sync_directory() { return refused(); }
 
 Status SnapshotDisk::lock() { return refused(); }

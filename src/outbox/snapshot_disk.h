@@ -25,6 +25,7 @@ class SnapshotDisk final : public env::Disk {
   Result<std::unique_ptr<env::File>> open(std::string_view name, env::OpenMode mode) override;
   Result<std::vector<std::string>> list() override { return disk_.list(); }
   Status remove(std::string_view name) override;
+  Status rename(std::string_view from, std::string_view to) override;
   Status sync_directory() override;
   Status lock() override;
   Result<std::uint64_t> free_bytes() override { return disk_.free_bytes(); }

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <limits>
 
 #include "base/check.h"
@@ -85,7 +86,8 @@ bool plain_name(std::string_view name) {
 }
 
 int open_flags(env::OpenMode mode) {
-  constexpr int kAlways = O_CLOEXEC | O_NOFOLLOW;
+  // O_NONBLOCK: opening a FIFO without a writer must not hang the caller.
+  constexpr int kAlways = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   switch (mode) {
     case env::OpenMode::read:
       return O_RDONLY | kAlways;
@@ -140,6 +142,17 @@ class PosixDisk final : public env::Disk {
     const std::string text(name);
     if (::unlinkat(directory_.get(), text.c_str(), 0) != 0) {
       return make_os_error(errno, "cannot remove " + full(text));
+    }
+    return {};
+  }
+
+  Status rename(std::string_view from, std::string_view to) override {
+    if (!plain_name(from)) return bad_name(from);
+    if (!plain_name(to)) return bad_name(to);
+    const std::string before(from);
+    const std::string after(to);
+    if (::renameat(directory_.get(), before.c_str(), directory_.get(), after.c_str()) != 0) {
+      return make_os_error(errno, "cannot replace " + full(after));
     }
     return {};
   }

@@ -57,6 +57,33 @@ void expect_error(const Error& error, Errc code, const std::string& words) {
   EXPECT_NE(error.message.find(words), std::string::npos) << error.message;
 }
 
+TEST_F(DiskTest, RenamesOverAFileThatIsThere) {
+  auto disk = open();
+  ASSERT_TRUE(disk);
+  for (const char* name : {"fresh", "old"}) {
+    auto file = disk->open(name, env::OpenMode::create);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->write_at(0, bytes_of(name)));
+  }
+  ASSERT_TRUE(disk->rename("fresh", "old"));
+  EXPECT_EQ(disk->list().value(), std::vector<std::string>{"old"});
+  auto file = disk->open("old", env::OpenMode::read);
+  ASSERT_TRUE(file);
+  EXPECT_EQ((*file)->size().value(), 5U);
+  expect_error(disk->rename("absent", "old").error(), Errc::not_found, "old");
+  expect_error(disk->rename("old", "../old").error(), Errc::invalid_argument, "../old");
+}
+
+TEST_F(DiskTest, OpeningAFifoDoesNotWaitForItsWriter) {
+  auto disk = open();
+  ASSERT_TRUE(disk);
+  ASSERT_EQ(::mkfifo((root_ / "box" / "pipe").c_str(), 0600), 0);
+  auto file = disk->open("pipe", env::OpenMode::read);
+  ASSERT_TRUE(file);
+  std::array<std::byte, 1> one{};
+  EXPECT_FALSE((*file)->read_at(0, one));
+}
+
 TEST_F(DiskTest, CreatesItsDirectoryWithParentsForTheOwnerOnly) {
   const fs::path deep = root_ / "a" / "b" / "c";
   ASSERT_TRUE(open_disk(deep).ok());

@@ -16,7 +16,8 @@ namespace holdfast::posix {
 
 namespace {
 
-constexpr std::uint32_t kNews = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_ONLYDIR;
+constexpr std::uint32_t kNews =
+    IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR;
 constexpr std::size_t kBufferSize = 16 * (sizeof(inotify_event) + NAME_MAX + 1);
 constexpr const char* kContainerLink = "..data";
 

@@ -1,4 +1,4 @@
-// Tells that one of some files has been written, replaced, made or made readable.
+// Tells that one of some files has been written, replaced, made, made readable or taken away.
 //
 // Purpose: a device that waits because of a file goes on as soon as that is mended.
 // Threads: loop thread only.

@@ -60,6 +60,11 @@ TEST_F(FileWatchTest, HearsWhenAFileBecomesReadable) {
   EXPECT_EQ(told(), 1);
 }
 
+TEST_F(FileWatchTest, HearsWhenAFileIsTakenAway) {
+  fs::remove(folder_ / "key.pem");
+  EXPECT_EQ(told(), 1);
+}
+
 TEST_F(FileWatchTest, FilesThatChangeTogetherAreToldOnce) {
   write("key.pem", "new");
   write("cert.pem", "new");

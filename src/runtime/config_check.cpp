@@ -182,6 +182,20 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
   }
 }
 
+void check_identity(const Config& config, Problems& problems) {
+  if (config.identity.directory.empty()) return;
+  if (!config.tls.enabled) {
+    problems.push_back({"identity.directory", "needs tls.enabled; certificates belong to TLS"});
+  }
+  if (!config.tls.key_uri.empty()) {
+    problems.push_back({"identity.directory",
+                        "stands beside tls.key_uri; a key in a token cannot move between slots"});
+  }
+  if (config.identity.directory == config.outbox.directory) {
+    problems.push_back({"identity.directory", "is outbox.directory; give it one of its own"});
+  }
+}
+
 void check_sigv4(const Config& config, Problems& problems) {
   const SigV4Config& sigv4 = config.sigv4;
   if (!sigv4.region.empty() && !std::all_of(sigv4.region.begin(), sigv4.region.end(), [](char c) {
@@ -299,8 +313,7 @@ void check_status_properties(const Config& config, const StatusMessage& message,
   }
   check("user_properties", !message.user_properties.empty(), good, bytes,
         limits::kUserPropertiesMax);
-  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0,
-        0);
+  check("content_type", !message.content_type.empty(), valid_utf8(message.content_type), 0, 0);
   check("expiry", message.expiry.has_value(), true, 0, 0);
   check("on_stop", message.on_stop, true, 0, 0);
   check("delay", message.delay.count() > 0, true, 0, 0);
@@ -441,6 +454,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_relations(config, problems);
   check_engine(config, problems);
   check_tls_key(config.tls, problems);
+  check_identity(config, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);

@@ -250,6 +250,8 @@ constexpr std::array kKeys{
     row<kTls, &TlsConfig::pkcs11_module>("tls.pkcs11_module", K::path, 0, kPathMax),
     row<kTls, &TlsConfig::server_name>("tls.server_name", K::text, 0, 253),
     row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
+    row<&Config::identity, &Config::Identity::directory>("identity.directory", K::path, 0,
+                                                         kPathMax),
 
     row<&Config::history_topic>("history.topic", K::text, 0, limits::kTopicMax),
 

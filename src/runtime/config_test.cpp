@@ -121,6 +121,8 @@ constexpr std::string_view kEveryKey = R"(
     pkcs11_module = "/m.so"
     server_name = "s"
     alpn = "x-amzn-mqtt-ca"
+    [identity]
+    directory = "/identity"
     [history]
     topic = "h/outages"
     [timing]
@@ -174,9 +176,29 @@ constexpr std::string_view kEveryKey = R"(
     level = "debug"
   )";
 
+TEST(Config, SlotsNeedTlsKeysInFilesAndADirectoryOfTheirOwn) {
+  const auto problem = [](const char* more) {
+    const ConfigReport report = parse_config(
+        "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"/box\"\n"
+        "[identity]\n" +
+            std::string(more),
+        "/etc/hf/h.toml", {});
+    return report.problems.empty() ? std::string() : report.problems[0].message;
+  };
+  EXPECT_EQ(problem("directory = \"/identity\"\n"), "");
+  EXPECT_NE(problem("directory = \"/box\"\n").find("is outbox.directory"), std::string::npos);
+  EXPECT_NE(problem("directory = \"/identity\"\n[tls]\ncert_file = \"c.pem\"\n"
+                    "key_uri = \"pkcs11:object=k\"\n")
+                .find("stands beside tls.key_uri"),
+            std::string::npos);
+}
+
 TEST(Config, EveryKeyArrives) {
   const ConfigReport report = parse_config(kEveryKey, "/etc/hf/h.toml", {});
-  ASSERT_EQ(report.problems.size(), 1U) << "two keys exclude each other";
+  ASSERT_EQ(report.problems.size(), 2U) << "some keys exclude each other";
+  EXPECT_NE(report.problems[1].message.find("identity.directory: needs tls.enabled"),
+            std::string::npos)
+      << report.problems[1].message;
   EXPECT_TRUE(report.problems[0].message.ends_with(
       "tls.key_uri: stands beside tls.key_file; the key is in one place only"));
   const Config defaults;

@@ -326,6 +326,7 @@ DeviceState DeviceImpl::state() const {
     const std::lock_guard lock(mutex_);
     state = state_;
     taken = state_at_;
+    state.certificate_days_left = certificate_days_left(identity_, clock_->wall());
   }
   const auto age = std::chrono::duration_cast<Milliseconds>(clock_->now() - taken);
   state.connection.retry_in = std::max(state.connection.retry_in - age, Milliseconds{0});
@@ -336,6 +337,28 @@ DeviceState DeviceImpl::state() const {
   state.inbound_dropped = inbound_dropped_.load();
   state.requests = requester_->counts();
   state.recovered_unclean = recovered_unclean_;
+  return state;
+}
+
+void DeviceImpl::give_identity(IdentityState state, bool warned) {
+  ConnectionState connection;
+  bool news = warned;
+  state.days_left = certificate_days_left(state, clock_->wall());
+  {
+    const std::lock_guard lock(mutex_);
+    news = news || state.phase != identity_.phase || state.kept != identity_.kept ||
+           state.rolled_back != identity_.rolled_back;
+    identity_ = state;
+    connection = state_.connection;
+  }
+  if (news && local_server_) local_server_->identity_changed(state);
+  if (warned) give_connection(connection);  // a service manager's status is told so
+}
+
+IdentityState DeviceImpl::identity() const {
+  const std::lock_guard lock(mutex_);
+  IdentityState state = identity_;
+  state.days_left = certificate_days_left(state, clock_->wall());
   return state;
 }
 

@@ -53,6 +53,7 @@ class DeviceImpl final : public Device, private Outlet {
   void on_connection(ConnectionHandler handler) override;
   [[nodiscard]] DeviceState state() const override;
   [[nodiscard]] std::vector<FilterState> filters() const override;
+  [[nodiscard]] IdentityState identity() const override;
   [[nodiscard]] Progress progress() override;
   void reconnect_now() override;
   Status reload(Config config) override;
@@ -63,6 +64,7 @@ class DeviceImpl final : public Device, private Outlet {
   void give_message(device::GiveMessage given) override;
   void give_connection(const ConnectionState& state) override;
   void give_filters(std::vector<FilterState> filters, BootTime now) override;
+  void give_identity(IdentityState state, bool warned) override;
   void log(LogLevel level, const std::string& line) override;
   void turn_done(DeviceState state, BootTime now) override;
   void stopped() override;
@@ -94,6 +96,7 @@ class DeviceImpl final : public Device, private Outlet {
   BootTime state_at_;
   std::vector<FilterState> filters_;
   BootTime filters_at_;
+  IdentityState identity_;
   bool stopping_ = false;
   bool core_stopped_ = false;
   std::condition_variable core_ended_;

@@ -13,6 +13,7 @@
 #include "runtime/doctor_machine.h"
 #include "runtime/doctor_mqtt.h"
 #include "runtime/doctor_network.h"
+#include "runtime/identity_slots.h"
 #include "runtime/logins.h"
 
 namespace holdfast::runtime {
@@ -128,6 +129,7 @@ class Examination {
   Finding configuration() {
     ConfigReport report = read_config(wish_.config_file, wish_.environment);
     config_ = std::move(report.config);
+    use_active_slot(config_);
     profile_ = report.profile;
     configured_ = report.problems.empty();
     health::ConfigurationFacts facts;

@@ -45,15 +45,17 @@ fs::path existing(fs::path directory) {
 std::vector<health::FileFacts> file_facts(const fs::path& config_file, const Config& config) {
   struct Named {
     const char* key;
-    const fs::path& file;
+    fs::path file;
     bool secret;
   };
   const TlsConfig& tls = config.tls;
+  const bool slot =
+      !config.identity.directory.empty() && tls.key_file.parent_path() == config.identity.directory;
   const std::array<Named, 11> named{{
       {"the configuration", config_file, false},
       {"tls.ca_file", tls.ca_file, false},
-      {"tls.cert_file", tls.cert_file, false},
-      {"tls.key_file", tls.key_file, true},
+      {"tls.cert_file", slot ? fs::path() : tls.cert_file, false},
+      {slot ? "the slot active" : "tls.key_file", tls.key_file, true},
       {"tls.pin_file", tls.pin_file, true},
       {"tls.pkcs11_module", tls.pkcs11_module, false},
       {"connection.password_file", config.password_file, true},

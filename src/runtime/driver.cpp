@@ -22,12 +22,18 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       resolver_(posix::make_resolver(loop)),
       addresses_(clock, storage, config.outbox.directory,
                  [&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); }),
+      identity_(loop, clock, storage, config,
+                {[&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); },
+                 [this] { enqueue(device::Changed{link::Mend::identity}); },
+                 [&outlet](IdentityState state, bool warned) {
+                   outlet.give_identity(std::move(state), warned);
+                 }}),
       core_(config, random, device::opening_of(store)),
-      clock_watch_(loop, [this] { enqueue(device::Changed{link::Mend::clock}); }),
-      file_watch_(loop, [this] { enqueue(device::Changed{link::Mend::credentials}); }),
+      clock_watch_(loop, [this] { clock_set(); }),
+      file_watch_(loop, [this] { files_changed(); }),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
-  file_watch_.watch(login_files(config));
+  watch_files(config);
   for (const std::string& problem : {network_.problem(), file_watch_.problem()}) {
     if (!problem.empty()) outlet_.log(LogLevel::warning, problem);
   }
@@ -39,6 +45,22 @@ void Driver::make_engine() {
   const engines::EngineKind& kind = engines::kind_of(engine_kind_);
   HF_CHECK(kind.make != nullptr);  // check_settings() has refused what this build has not
   engine_ = kind.make(loop_, *resolver_, clock_, *this);
+}
+
+void Driver::watch_files(const Config& config) {
+  std::vector<std::filesystem::path> files = login_files(config);
+  for (std::filesystem::path& file : identity_.files()) files.push_back(std::move(file));
+  file_watch_.watch(files);
+}
+
+void Driver::files_changed() {
+  identity_.look();
+  enqueue(device::Changed{link::Mend::credentials});
+}
+
+void Driver::clock_set() {
+  identity_.service();
+  enqueue(device::Changed{link::Mend::clock});
 }
 
 void Driver::start() {
@@ -69,7 +91,8 @@ void Driver::turn() {
   }
   for (device::Event& event : events) {
     if (const auto* reload = std::get_if<device::Reload>(&event)) {
-      file_watch_.watch(login_files(*reload->config));
+      identity_.reconfigure(*reload->config);
+      watch_files(*reload->config);
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -114,6 +137,7 @@ void Driver::network_changed(bool gained) {
 
 void Driver::act(device::EngineConnect& action) {
   env::ConnectRequest& request = *action.request;
+  identity_.fill_in(request);
   if (Status filled = fill_in_logins(request, clock_.wall()); !filled) {
     enqueue(device::EngineFailed{request.attempt,
                                  {Verdict::no_credentials, 0, std::move(filled).error().message}});
@@ -148,6 +172,7 @@ void Driver::act(device::EngineUnsubscribe& action) {
 void Driver::act(device::EngineDisconnect&) { engine_->disconnect(); }
 
 void Driver::act(device::EngineAbort&) {
+  identity_.aborted();
   engine_->abort();
   make_engine();
 }
@@ -156,14 +181,17 @@ void Driver::act(device::Stopped&) { outlet_.stopped(); }
 
 void Driver::engine_up(env::AttemptId attempt, const env::UpInfo& info) {
   enqueue(device::EngineUp{attempt, info});
+  identity_.up(attempt);
 }
 
 void Driver::engine_failed(env::AttemptId attempt, const env::Failure& failure) {
   enqueue(device::EngineFailed{attempt, failure});
+  identity_.ended(attempt, failure);
 }
 
 void Driver::engine_down(env::AttemptId attempt, const env::Failure& failure) {
   enqueue(device::EngineDown{attempt, failure});
+  identity_.ended(attempt, failure);
 }
 
 void Driver::engine_published(env::AttemptId attempt, env::Token token, std::uint8_t reason_code) {

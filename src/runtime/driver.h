@@ -25,6 +25,7 @@
 #include "posix/file_watch.h"
 #include "posix/network.h"
 #include "runtime/address_file.h"
+#include "runtime/identity.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -38,6 +39,8 @@ class Outlet {
   virtual void give_connection(const ConnectionState& state) = 0;
   /// After each turn in which they have changed.
   virtual void give_filters(std::vector<FilterState> filters, BootTime now) = 0;
+  /// At each change; `warned`: it has been said that our certificate ends soon.
+  virtual void give_identity(IdentityState state, bool warned) = 0;
   virtual void log(LogLevel level, const std::string& line) = 0;
   /// After each turn in which events were handled.
   virtual void turn_done(DeviceState state, BootTime now) = 0;
@@ -74,6 +77,9 @@ class Driver final : public env::EngineSink {
   void rearm();
   void make_engine();
   void network_changed(bool gained);
+  void files_changed();
+  void clock_set();
+  void watch_files(const Config& config);
   /// Tells the core that the engine would not take this request.
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
@@ -114,6 +120,7 @@ class Driver final : public env::EngineSink {
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
   AddressFile addresses_;
+  Identity identity_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   posix::ClockWatch clock_watch_;

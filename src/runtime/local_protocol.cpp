@@ -13,6 +13,7 @@
 #include "base/message.h"
 #include "base/utf8.h"
 #include "runtime/config_keys.h"
+#include "runtime/identity_json.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -467,7 +468,7 @@ std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
 }
 
 std::string status_line(const std::string& id, const DeviceState& state,
-                        const std::vector<FilterState>& filters) {
+                        const std::vector<FilterState>& filters, const IdentityState& identity) {
   ordered_json status = connection_json(state.connection);
   status["backlog"] = state.ledger.pending;
   status["in_flight"] = state.in_flight;
@@ -491,7 +492,14 @@ std::string status_line(const std::string& id, const DeviceState& state,
                         {"late", requests.late},           {"duplicate", requests.duplicate},
                         {"unknown", requests.unknown}};
   status["filters"] = filters_json(filters);
+  status["identity"] = identity_json(identity);
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
+}
+
+std::string identity_line(const IdentityState& state) {
+  ordered_json event{{"event", "identity"}};
+  event.update(identity_json(state));
+  return dump(event) + "\n";
 }
 
 std::string connection_line(const ConnectionState& state) {

@@ -107,8 +107,10 @@ struct LocalRefusal {
 [[nodiscard]] std::string response_line(const std::string& id, const Response& response);
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
-                                      const std::vector<FilterState>& filters);
+                                      const std::vector<FilterState>& filters,
+                                      const IdentityState& identity);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);
+[[nodiscard]] std::string identity_line(const IdentityState& state);
 [[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);
 
 // --- requests, for clients ---

@@ -137,7 +137,7 @@ TEST(LocalProtocol, FiltersShowWhatIsKnownOfThem) {
   const std::vector<FilterState> filters{
       {"a", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{1500}},
       {"b", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
-  const json line = json::parse(status_line("5", {}, filters));
+  const json line = json::parse(status_line("5", {}, filters, {}));
   EXPECT_EQ(line["status"]["filters"],
             json::parse(R"([{"filter":"a","qos":1,"granted":0,"code":0,"next_in_ms":1500},
                             {"filter":"b","qos":0}])"));
@@ -225,7 +225,7 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.parked = 2;
   state.quarantine.push_back({Verdict::publish_denied, "t/secret", true, 0x87, 4,
                               Milliseconds(90000), Milliseconds(300000)});
-  const json line = json::parse(status_line("5", state, {}));
+  const json line = json::parse(status_line("5", state, {}, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
   const json& status = line["status"];
@@ -253,6 +253,44 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   EXPECT_EQ(aside["hang_ups"], 4);
   EXPECT_EQ(aside["since_ms"], 90000);
   EXPECT_EQ(aside["next_trial_in_ms"], 300000);
+}
+
+TEST(LocalProtocol, TheIdentityIsInTheStatusAndInAnEventOfItsOwn) {
+  IdentityState identity;
+  identity.directory = "/var/lib/holdfast/identity";
+  SlotState& active = identity.slots[0];
+  active.condition = SlotCondition::complete;
+  active.subject = "CN=device-1";
+  active.fingerprint = "ab12";
+  active.key_type = "EC 256";
+  active.not_before = 1'700'000'000;
+  active.not_after = 1'800'000'000;
+  identity.slots[1].condition = SlotCondition::refused;
+  identity.slots[1].reason = "the file is empty";
+  identity.phase = RotationPhase::refused;
+  identity.last = RotationResult::kept;
+  identity.last_at = 1'700'000'000;
+  identity.days_left = 29;
+  identity.kept = 2;
+  const json status = json::parse(status_line("5", {}, {}, identity))["status"]["identity"];
+  EXPECT_EQ(status["directory"], "/var/lib/holdfast/identity");
+  EXPECT_EQ(status["in_use"], "active");
+  EXPECT_EQ(status["phase"], "refused");
+  EXPECT_EQ(status["days_left"], 29);
+  EXPECT_EQ(status["kept"], 2);
+  EXPECT_EQ(status["last"]["result"], "kept");
+  EXPECT_EQ(status["last"]["at"], "2023-11-14T22:13:20Z");
+  EXPECT_EQ(status["slots"]["active"]["not_after"], "2027-01-15T08:00:00Z");
+  EXPECT_EQ(status["slots"]["active"]["key_type"], "EC 256");
+  EXPECT_EQ(status["slots"]["next"],
+            json::parse(R"({"condition":"refused","reason":"the file is empty"})"));
+  EXPECT_EQ(status["slots"]["previous"], json::parse(R"({"condition":"missing"})"));
+  json event = json::parse(identity_line(identity));
+  EXPECT_EQ(event["event"], "identity");
+  event.erase("event");
+  EXPECT_EQ(event, status);
+  identity.days_left.reset();
+  EXPECT_TRUE(json::parse(identity_line(identity))["days_left"].is_null());
 }
 
 TEST(LocalProtocol, MessagesAreTextWhenTheyCanBe) {

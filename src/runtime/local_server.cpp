@@ -66,7 +66,8 @@ class LocalServer::Hub {
   Hub& operator=(const Hub&) = delete;
 
   [[nodiscard]] Status start();
-  void tell_connection(const ConnectionState& state);
+  /// To all clients that asked for events.
+  void tell(const std::string& line);
   void deliver(const std::vector<Mail>& mail);
 
  private:
@@ -143,7 +144,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
 
   void read();
   void take_mail(const Mail& mail);
-  void tell_connection(const std::string& line);
+  void tell(const std::string& line);
   /// Writes what has been gathered, unless a write is under way.
   void flush();
   /// The last chance of what is unwritten; then the socket is gone.
@@ -380,7 +381,8 @@ void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& 
 }
 
 void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
-  pending_ += status_line(id, hub_->device_.state(), hub_->device_.filters());
+  pending_ +=
+      status_line(id, hub_->device_.state(), hub_->device_.filters(), hub_->device_.identity());
 }
 
 void LocalServer::Hub::Client::answer(EventsRequest&, std::string& id) {
@@ -425,7 +427,7 @@ void LocalServer::Hub::Client::take_mail(const Mail& mail) {
   }
 }
 
-void LocalServer::Hub::Client::tell_connection(const std::string& line) {
+void LocalServer::Hub::Client::tell(const std::string& line) {
   if (!wants_events_) return;
   pending_ += line;
   if (unread() > limits::kLocalBacklog) return cut("does not read the events it asked for");
@@ -578,10 +580,9 @@ void LocalServer::Hub::deliver(const std::vector<Mail>& mail) {
   for (const auto& client : touched) client->flush();
 }
 
-void LocalServer::Hub::tell_connection(const ConnectionState& state) {
-  const std::string line = connection_line(state);
+void LocalServer::Hub::tell(const std::string& line) {
   const auto clients = clients_;  // telling may end one
-  for (const auto& [number, client] : clients) client->tell_connection(line);
+  for (const auto& [number, client] : clients) client->tell(line);
 }
 
 // ---- the face -----------------------------------------------------------------------------------
@@ -601,6 +602,10 @@ Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, D
   return std::unique_ptr<LocalServer>(new LocalServer(std::move(hub)));
 }
 
-void LocalServer::connection_changed(const ConnectionState& state) { hub_->tell_connection(state); }
+void LocalServer::connection_changed(const ConnectionState& state) {
+  hub_->tell(connection_line(state));
+}
+
+void LocalServer::identity_changed(const IdentityState& state) { hub_->tell(identity_line(state)); }
 
 }  // namespace holdfast::runtime

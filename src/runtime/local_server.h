@@ -47,6 +47,7 @@ class LocalServer {
   /// Tells the clients that asked for events. Loop thread. Device::on_connection() stays the
   /// application's.
   void connection_changed(const ConnectionState& state);
+  void identity_changed(const IdentityState& state);
 
  private:
   class Hub;

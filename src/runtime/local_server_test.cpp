@@ -90,6 +90,7 @@ class FakeDevice final : public Device {
   std::vector<FilterState> filters() const override {
     return {{"cmd/#", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}}};
   }
+  IdentityState identity() const override { return device_identity; }
   Progress progress() override {
     ADD_FAILURE() << "it is the watchdog's";
     return {};
@@ -127,6 +128,7 @@ class FakeDevice final : public Device {
   }
 
   std::atomic<int> reconnects{0};
+  IdentityState device_identity;
 
  private:
   std::mutex mutex_;
@@ -376,6 +378,12 @@ TEST_F(LocalServerTest, StatusReconnectAndEvents) {
   const json line = answer(client);
   EXPECT_EQ(line["event"], "connection");
   EXPECT_EQ(line["verdict"], "server_gone");
+  IdentityState identity;
+  identity.phase = RotationPhase::trying;
+  on_loop([&] { server_->identity_changed(identity); });
+  const json told = answer(client);
+  EXPECT_EQ(told["event"], "identity");
+  EXPECT_EQ(told["phase"], "trying");
 }
 
 TEST_F(LocalServerTest, MalformedLinesAreAnsweredAndTheConnectionStays) {

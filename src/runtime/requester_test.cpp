@@ -51,6 +51,7 @@ class FakeDevice final : public Device {
   void on_connection(ConnectionHandler) override {}
   DeviceState state() const override { return {}; }
   std::vector<FilterState> filters() const override { return {}; }
+  IdentityState identity() const override { return {}; }
   Progress progress() override { return {}; }
   void reconnect_now() override {}
   Status reload(Config) override { return {}; }

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "identity/expiry.h"
 #include "posix/system.h"
 
 namespace holdfast::runtime {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr Duration kStatusGap = std::chrono::seconds(1);
 constexpr Duration kTellAgain = std::chrono::seconds(1);
+constexpr std::int32_t kDaysTold = identity::kExpiryDays.front();
 constexpr Duration kEndReserve = std::chrono::seconds(1);  // from the stop's end to the exit
 
 std::shared_ptr<const posix::UniqueFd> make_wake(bool wanted) {
@@ -37,6 +39,12 @@ std::string status_words(const DeviceState& state) {
   }
   if (state.storage != StorageHealth::ok) {
     words += " Storage: " + std::string(to_string(state.storage)) + ".";
+  }
+  if (state.certificate_days_left && *state.certificate_days_left < 0) {
+    words += " Our certificate has expired.";
+  } else if (state.certificate_days_left && *state.certificate_days_left <= kDaysTold) {
+    words +=
+        " Our certificate expires in " + std::to_string(*state.certificate_days_left) + " days.";
   }
   return words;
 }

@@ -43,6 +43,7 @@ struct TestDevice final : Device {
   Status unsubscribe(SubscriptionId) override { return {}; }
   Status request(Message, Milliseconds, ResponseHandler) override { return {}; }
   std::vector<FilterState> filters() const override { return {}; }
+  IdentityState identity() const override { return {}; }
   void on_connection(ConnectionHandler) override {}
   [[nodiscard]] DeviceState state() const override { return shown; }
   void reconnect_now() override {}

@@ -4,6 +4,8 @@ set(SURFACE_SOURCES
     outbox_keys.cpp
     config_file.cpp
     config_keys.cpp
+    identity_install.cpp
+    identity_json.cpp
     local_client.cpp
     local_protocol.cpp
     local_server.cpp

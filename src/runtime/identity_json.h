@@ -1,0 +1,15 @@
+// IdentityState as JSON: for the local API, and for whoever looks into a directory of slots.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "holdfast/types.h"
+
+namespace holdfast::runtime {
+
+/// docs/local-api.md has the fields. Nothing of a private key is in it.
+[[nodiscard]] nlohmann::ordered_json identity_json(const IdentityState& state);
+
+}  // namespace holdfast::runtime
