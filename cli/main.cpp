@@ -13,6 +13,7 @@
 #include "identity.h"
 #include "lab.h"
 #include "outbox.h"
+#include "provision.h"
 #include "runtime/config_keys.h"
 #include "runtime/local_protocol.h"
 
@@ -35,6 +36,7 @@ struct Arguments {
   HistoryOptions history;
   DoctorOptions doctor;
   IdentityOptions identity;
+  ProvisionOptions provision;
   MessageId message_id = 0;
 };
 
@@ -224,6 +226,28 @@ ExitCode identity(const IdentityCommands& c, Arguments& a) {
   return run_identity_list(a.socket, a.identity);
 }
 
+CLI::App* add_provision(CLI::App& app, Arguments& a) {
+  ProvisionOptions& o = a.provision;
+  CLI::App* const command =
+      app.add_subcommand("provision", "Get this device's certificate from AWS IoT Core");
+  command->add_option("-c,--config", o.config, "the agent's configuration file")->required();
+  command->add_option("--claim", o.claim,
+                      "a claim as CreateProvisioningClaim gives it, instead of the configured one");
+  command->add_flag("--renew", o.renew, "get a successor of the active certificate");
+  command->add_flag("--anew", o.anew,
+                    "forget what was reached; a certificate of an earlier run may stay in force");
+  command->add_flag("--wait", o.wait, "go on where only somebody else can help");
+  command->add_option("--timeout", a.timeout, "longest time (default 10m)")
+      ->check(duration_validator);
+  command->add_flag("--json", o.json, "for programs: a line at each change, the result last");
+  return command;
+}
+
+ExitCode provision(Arguments& a) {
+  if (!a.timeout.empty()) a.provision.timeout = duration_of(a.timeout);
+  return run_provision(a.provision);
+}
+
 /// The subcommands of `outbox`.
 struct OutboxCommands {
   CLI::App* all = nullptr;
@@ -337,6 +361,7 @@ int run(int argc, char** argv) {
   const CLI::App* const examining = add_doctor(app, a);
   const OutboxCommands looking = add_outbox(app, a.outbox);
   const IdentityCommands identities = add_identity(app, a);
+  CLI::App* const provisioning = add_provision(app, a);
   // Only for --help: main() has seen it before.
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
@@ -357,6 +382,7 @@ int run(int argc, char** argv) {
   if (*looking.all) return outbox(looking, a);
   if (*examining) return doctor(a, !socket->empty());
   if (*identities.all) return identity(identities, a);
+  if (*provisioning) return provision(a);
   if (*history) return run_history(a.socket, a.history);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);

@@ -111,6 +111,7 @@ struct RegionServices {
     region.add(iam);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
+    provisioning.follow(region.switches);
   }
 
   iot::Registry registry;

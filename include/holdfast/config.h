@@ -169,6 +169,25 @@ struct Config {
     std::filesystem::path directory;
   } identity;
 
+  // --- [provisioning] -------------------------------------------------------------------------
+  /// Getting the first certificate from AWS IoT Core (fleet provisioning), and its successors.
+  /// Without a template there is none.
+  struct Provisioning {
+    std::string template_name;
+    std::filesystem::path claim_certificate;  ///< PEM.
+    std::filesystem::path claim_key;          ///< PEM.
+    /// In place of these two: what CreateProvisioningClaim gives, as JSON; a trusted user's
+    /// application puts it there, and it is good for five minutes.
+    std::filesystem::path claim_file;
+    bool csr = true;            ///< The key is made here and never leaves; else by the service.
+    bool retire_claim = false;  ///< The claim's files are removed once the new identity works.
+    std::string client_id;      ///< Of the claim's connection. Empty: CLIENT_ID-claim.
+    /// Of the template: name and value; "@FILE" stands for the first line of that file.
+    std::vector<std::pair<std::string, std::string>> parameters;
+
+    [[nodiscard]] bool wanted() const { return !template_name.empty(); }
+  } provisioning;
+
   // --- [flow] ---------------------------------------------------------------------------------
   std::uint16_t max_in_flight = 100;            ///< Never above the server's Receive Maximum.
   std::uint32_t messages_per_second = 80;       ///< 0: unlimited. AWS allows 100.

@@ -329,6 +329,31 @@ enum class RotationPhase : std::uint8_t {
 enum class RotationResult : std::uint8_t { none, kept, rolled_back };
 [[nodiscard]] std::string_view to_string(RotationResult result) noexcept;
 
+/// Getting a certificate from the cloud, step by step (Config::Provisioning).
+enum class ProvisioningStep : std::uint8_t {
+  none,          ///< Nothing is under way.
+  key,           ///< Makes a private key, which never leaves the device.
+  claim,         ///< Connects with the claim certificate, or with the one that is to be renewed.
+  certificate,   ///< Asks for a certificate.
+  registration,  ///< Registers it, with the template.
+  verification,  ///< Connects with it.
+  installation,  ///< Puts it into its slot.
+  done,
+};
+[[nodiscard]] std::string_view to_string(ProvisioningStep step) noexcept;
+
+/// Where provisioning stands, and what keeps it there.
+struct ProvisioningState {
+  ProvisioningStep step = ProvisioningStep::none;
+  std::string reason;          ///< Why the step is not done yet; empty: it is under way.
+  bool blocked = false;        ///< Only somebody else can help: it is tried again rarely.
+  std::uint64_t tries = 0;     ///< Of this step that failed.
+  std::string certificate_id;  ///< The service's; empty until there is a certificate.
+  std::string thing_name;      ///< As the template named it; empty: not known.
+
+  friend bool operator==(const ProvisioningState&, const ProvisioningState&) = default;
+};
+
 /// Who the device is to its broker, and how the change to another certificate stands.
 struct IdentityState {
   std::filesystem::path directory;  ///< Of the slots (Config::Identity); empty: there are none.
@@ -345,6 +370,7 @@ struct IdentityState {
   std::uint64_t rolled_back = 0;               ///< In this run.
   std::optional<std::int32_t> days_left;       ///< Of the one in use; below 0: expired.
   bool clock_suspect = false;                  ///< The clock shows a time that is over.
+  ProvisioningState provisioning;
 };
 
 /// Everything there is to see, at one instant.

@@ -20,6 +20,7 @@
 #include "lab/iot/issuer.h"
 #include "lab/iot/provisioning_template.h"
 #include "lab/iot/service.h"
+#include "lab/iot/switches.h"
 
 namespace holdfast::lab::iot {
 
@@ -60,6 +61,8 @@ class Provisioning final : public Service {
                ProvisioningHook* hook, env::Random& random);
 
   void configure(ProvisioningSettings settings) { settings_ = std::move(settings); }
+  /// Quotas and the life of tokens are as `switches` say, which must outlive it.
+  void follow(const Switches& switches) { switches_ = &switches; }
 
   /// Whether there is a template of the type JITP with this name.
   [[nodiscard]] bool has_just_in_time(std::string_view name) const;
@@ -155,6 +158,7 @@ class Provisioning final : public Service {
   static bool is_hook(const Json& hook);
 
   ProvisioningSettings settings_;
+  const Switches* switches_ = nullptr;
   Service& registry_;
   CertificateIssuer& issuer_;
   ProvisioningHook* hook_;

@@ -34,6 +34,10 @@ constexpr auto kRows = std::to_array<Row>({
     {"websocket_seconds", &Switches::websocket_seconds},
     {"signature_seconds", &Switches::signature_seconds},
     {"assume_role_per_second", &Switches::assume_role_per_second},
+    {"ownership_token_seconds", &Switches::ownership_token_seconds},
+    {"creates_per_second", &Switches::creates_per_second},
+    {"csrs_per_second", &Switches::csrs_per_second},
+    {"registers_per_second", &Switches::registers_per_second},
 });
 
 const Row* row_named(std::string_view name) {

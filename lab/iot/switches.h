@@ -58,6 +58,12 @@ struct Switches {
   std::int64_t signature_seconds = 300;
   /// Credentials that the credential provider gives each second; 0: no limit.
   std::int64_t assume_role_per_second = 50;
+  /// How long a certificate waits for its registration, in seconds.
+  std::int64_t ownership_token_seconds = 3600;
+  /// Requests of fleet provisioning each second, of all devices together; 0: no limit.
+  std::int64_t creates_per_second = 10;
+  std::int64_t csrs_per_second = 20;
+  std::int64_t registers_per_second = 10;
 };
 
 /// Changes those that `changes` names, {"redelivery_ms": 5000, …}. Fails, changing nothing, for an

@@ -48,6 +48,7 @@ inline constexpr std::size_t kRequestsRemembered = 256;  // that have ended
 inline constexpr std::size_t kFiltersPerSubscribe = 8;   // AWS IoT Core quota
 inline constexpr std::uint16_t kTopicAliasesMax = 64;
 inline constexpr std::size_t kClientIdMax = 128;     // AWS IoT Core quota
+inline constexpr std::size_t kProvisioningParametersMax = 64;  // of a template
 inline constexpr std::size_t kLookupsAtOnce = 4;     // abandoned name look-ups still running
 inline constexpr std::size_t kErrorDetailMax = 512;  // a failure's own words
 

@@ -54,9 +54,6 @@ class Store {
   [[nodiscard]] Status write_record(const Record& record);
 
  private:
-  [[nodiscard]] Result<Secret> read_file(std::string_view name, std::size_t most);
-  [[nodiscard]] Status replace(std::string_view name, std::string_view content);
-
   env::Disk& disk_;
 };
 

@@ -34,8 +34,9 @@ void check_required(const Config& config, Problems& problems) {
     if (!given) problems.push_back({std::string(key), "is missing; give " + std::string(what)});
   };
   require(!config.host.empty(), "connection.host", "the broker's name or address");
-  require(!config.client_id.empty() || config.assigned_client_id, "connection.client_id",
-          "a name that no other client of this broker has");
+  // Provisioning names the thing, and that is the client id then.
+  require(!config.client_id.empty() || config.assigned_client_id || config.provisioning.wanted(),
+          "connection.client_id", "a name that no other client of this broker has");
   require(!config.outbox.directory.empty(), "outbox.directory",
           "a directory of this device's own, such as \"/var/lib/holdfast\"");
   require(!config.will || !config.will->topic.empty(), "connection.will.topic", "a topic");
@@ -193,6 +194,63 @@ void check_identity(const Config& config, Problems& problems) {
   }
   if (config.identity.directory == config.outbox.directory) {
     problems.push_back({"identity.directory", "is outbox.directory; give it one of its own"});
+  }
+}
+
+bool is_template_name(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
+/// Where the claim comes from: two files, or one.
+void check_claim(const Config::Provisioning& wanted, Problems& problems) {
+  const bool pair = !wanted.claim_certificate.empty() || !wanted.claim_key.empty();
+  if (pair && !wanted.claim_file.empty()) {
+    problems.push_back({"provisioning.claim_file",
+                        "stands beside provisioning.claim_certificate or claim_key; the claim "
+                        "comes from one place"});
+  } else if (!pair && wanted.claim_file.empty()) {
+    problems.push_back({"provisioning.claim_certificate",
+                        "is missing; give the claim's certificate and "
+                        "provisioning.claim_key, or provisioning.claim_file"});
+  } else if (pair && wanted.claim_certificate.empty()) {
+    problems.push_back({"provisioning.claim_certificate",
+                        "is missing; provisioning.claim_key needs its certificate"});
+  } else if (pair && wanted.claim_key.empty()) {
+    problems.push_back({"provisioning.claim_key",
+                        "is missing; provisioning.claim_certificate needs its private key"});
+  }
+}
+
+void check_provisioning(const Config& config, Problems& problems) {
+  const Config::Provisioning& wanted = config.provisioning;
+  if (!wanted.wanted()) {
+    const bool given = !wanted.claim_certificate.empty() || !wanted.claim_key.empty() ||
+                       !wanted.claim_file.empty() || !wanted.client_id.empty() ||
+                       !wanted.parameters.empty();
+    if (given) {
+      problems.push_back(
+          {"provisioning.template", "is missing; give the name of the provisioning template"});
+    }
+    return;
+  }
+  if (!is_template_name(wanted.template_name)) {
+    problems.push_back({"provisioning.template", "is " + in_quotes(wanted.template_name) +
+                                                     "; give a name of letters, digits, _ and -"});
+  }
+  if (config.identity.directory.empty()) {
+    problems.push_back(
+        {"identity.directory", "is missing; provisioning needs a directory for the certificate"});
+  }
+  check_claim(wanted, problems);
+  for (const auto& [name, value] : wanted.parameters) {
+    if (!name.empty() && valid_utf8(name) && valid_utf8(value) && !has_control(name + value)) {
+      continue;
+    }
+    problems.push_back(
+        {"provisioning.parameters", "has a name or value that is empty or no text; mend it"});
   }
 }
 
@@ -455,6 +513,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_engine(config, problems);
   check_tls_key(config.tls, problems);
   check_identity(config, problems);
+  check_provisioning(config, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);

@@ -183,6 +183,8 @@ using K = KeyKind;
 using Timing = Config::Timing;
 using Limits = Config::Limits;
 using Outbox = Config::Outbox;
+using Provisioning = Config::Provisioning;
+constexpr auto kProvisioning = &Config::provisioning;
 constexpr auto kProxy = &Config::proxy;
 constexpr auto kSigV4 = &Config::sigv4;
 constexpr auto kTls = &Config::tls;
@@ -252,6 +254,18 @@ constexpr std::array kKeys{
     row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
     row<&Config::identity, &Config::Identity::directory>("identity.directory", K::path, 0,
                                                          kPathMax),
+
+    row<kProvisioning, &Provisioning::template_name>("provisioning.template", K::text, 0, 36),
+    row<kProvisioning, &Provisioning::claim_certificate>("provisioning.claim_certificate", K::path,
+                                                         0, kPathMax),
+    row<kProvisioning, &Provisioning::claim_key>("provisioning.claim_key", K::path, 0, kPathMax),
+    row<kProvisioning, &Provisioning::claim_file>("provisioning.claim_file", K::path, 0, kPathMax),
+    row<kProvisioning, &Provisioning::csr>("provisioning.csr", K::boolean, 0, 0),
+    row<kProvisioning, &Provisioning::retire_claim>("provisioning.retire_claim", K::boolean, 0, 0),
+    row<kProvisioning, &Provisioning::client_id>("provisioning.client_id", K::text, 0,
+                                                 limits::kClientIdMax),
+    row<kProvisioning, &Provisioning::parameters>("provisioning.parameters", K::pairs, 0,
+                                                  limits::kProvisioningParametersMax),
 
     row<&Config::history_topic>("history.topic", K::text, 0, limits::kTopicMax),
 

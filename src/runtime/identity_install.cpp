@@ -27,7 +27,17 @@ std::string installed_line(WallTime now) {
   return "Installed " + iso_time(now) + " " + std::to_string(number) + "\n";
 }
 
-Result<std::unique_ptr<env::Disk>> open_locked(const fs::path& directory) {
+Config config_for(const fs::path& directory) {
+  Config config;
+  config.identity.directory = directory;
+  return config;
+}
+
+WallTime best(WallTime now) { return identity::KnownTime{now, transport::build_time()}.best(); }
+
+}  // namespace
+
+Result<std::unique_ptr<env::Disk>> open_slots(const fs::path& directory) {
   auto disk = posix::open_existing_disk(directory);
   if (!disk) {
     Error error = std::move(disk).error();
@@ -46,16 +56,6 @@ Result<std::unique_ptr<env::Disk>> open_locked(const fs::path& directory) {
   }
 }
 
-Config config_for(const fs::path& directory) {
-  Config config;
-  config.identity.directory = directory;
-  return config;
-}
-
-WallTime best(WallTime now) { return identity::KnownTime{now, transport::build_time()}.best(); }
-
-}  // namespace
-
 Result<SlotState> install_identity(const fs::path& directory, const fs::path& certificate,
                                    const fs::path& key, WallTime now) {
   auto content = bundle(certificate, key, installed_line(now));
@@ -69,7 +69,7 @@ Result<SlotState> install_identity(const fs::path& directory, const fs::path& ce
                      " by this device's clock; give one that is valid",
                  0};
   }
-  auto disk = open_locked(directory);
+  auto disk = open_slots(directory);
   if (!disk) return std::move(disk).error();
   const identity::Slots slots = SlotReader(config_for(directory)).read();
   if (slots[Slot::active].state.fingerprint == state->fingerprint) {
@@ -83,7 +83,7 @@ Result<SlotState> install_identity(const fs::path& directory, const fs::path& ce
 }
 
 Result<Rollback> roll_back_identity(const fs::path& directory, WallTime now) {
-  auto disk = open_locked(directory);
+  auto disk = open_slots(directory);
   if (!disk) return std::move(disk).error();
   Store store(**disk);
   Status gone = store.withdraw();

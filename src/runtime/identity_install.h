@@ -6,14 +6,20 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
 #include "base/time.h"
+#include "env/disk.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
 
 namespace holdfast::runtime {
 
 inline constexpr Duration kInstallPatience = std::chrono::seconds(3);
+
+/// The directory, with its lock, which is waited for. Errors: not_found, permission (another user's
+/// directory), in_use.
+[[nodiscard]] Result<std::unique_ptr<env::Disk>> open_slots(const std::filesystem::path& directory);
 
 /// Checks the two files, and puts them into the slot `next`. Gives what is in it.
 /// Errors: of reading and checking them; invalid_argument (expired, or the active one already);

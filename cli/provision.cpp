@@ -1,0 +1,158 @@
+// See provision.h.
+#include "provision.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "commands.h"
+#include "outbox.h"
+#include "runtime/config_file.h"
+#include "runtime/provisioner.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using runtime::ProvisionEnd;
+using runtime::Provisioner;
+
+const char* meaning(ProvisioningStep step) {
+  switch (step) {
+    case ProvisioningStep::key:
+      return "makes a private key";
+    case ProvisioningStep::claim:
+      return "connects";
+    case ProvisioningStep::certificate:
+      return "asks for a certificate";
+    case ProvisioningStep::registration:
+      return "registers it";
+    case ProvisioningStep::verification:
+      return "connects with it";
+    case ProvisioningStep::installation:
+      return "puts it into its slot";
+    case ProvisioningStep::none:
+    case ProvisioningStep::done:
+      break;
+  }
+  return "";
+}
+
+ordered_json json_of(const ProvisioningState& state) {
+  return {{"step", to_string(state.step)},
+          {"blocked", state.blocked},
+          {"reason", state.reason},
+          {"tries", state.tries},
+          {"certificate_id", state.certificate_id},
+          {"thing_name", state.thing_name}};
+}
+
+void print(const ordered_json& object) {
+  std::printf("%s\n", object.dump(-1, ' ', true, ordered_json::error_handler_t::replace).c_str());
+  std::fflush(stdout);
+}
+
+/// Prints each change once; for people a step is one line, and each reason another.
+class Progress {
+ public:
+  explicit Progress(bool json) : json_(json) {}
+
+  void operator()(const ProvisioningState& state) {
+    if (json_) return print(json_of(state));
+    if (state.step == ProvisioningStep::done || state.step == ProvisioningStep::none) return;
+    const std::string line = render_provisioning(state);
+    if (line == last_) return;
+    last_ = line;
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
+
+ private:
+  bool json_;
+  std::string last_;
+};
+
+ordered_json result_json(const Provisioner& provisioner, const char* result) {
+  ordered_json out = json_of(provisioner.state());
+  out["result"] = result;
+  out["given_up"] = provisioner.given_up();
+  const auto configuration = ordered_json::parse(provisioner.configuration(), nullptr, false);
+  if (configuration.is_object()) out["device_configuration"] = configuration;
+  return out;
+}
+
+ExitCode told(const ProvisionOptions& options, const Provisioner& provisioner, const char* result,
+              ExitCode code, const std::string& words) {
+  if (options.json) {
+    print(result_json(provisioner, result));
+    return code;
+  }
+  if (code != kOk) return fail(code, words);
+  std::printf("%s\n", words.c_str());
+  return kOk;
+}
+
+ExitCode report(const ProvisionOptions& options, const Provisioner& provisioner, ProvisionEnd end) {
+  const ProvisioningState& state = provisioner.state();
+  const std::string thing =
+      state.thing_name.empty() ? "" : " of thing " + printable(state.thing_name);
+  switch (end) {
+    case ProvisionEnd::done:
+      for (const std::string& id : provisioner.given_up()) {
+        if (!options.json) {
+          std::printf("certificate %s was never registered; the service deletes it\n",
+                      printable(id).c_str());
+        }
+      }
+      return told(options, provisioner, "done", kOk,
+                  "done: certificate " + printable(state.certificate_id) + thing +
+                      (options.renew ? " is the next one; the agent tries it" : " is in use"));
+    case ProvisionEnd::nothing_to_do:
+      return told(options, provisioner, "nothing_to_do", kOk,
+                  "there is a certificate already; --renew gets its successor");
+    case ProvisionEnd::blocked:
+      return told(options, provisioner, "blocked", kFailed, render_provisioning(state));
+    case ProvisionEnd::timed_out:
+    case ProvisionEnd::stopped:
+      break;
+  }
+  return told(options, provisioner, "timed_out", kTimedOut,
+              "not done in time, " + render_provisioning(state) +
+                  "; what was reached is kept, call it again");
+}
+
+}  // namespace
+
+std::string render_provisioning(const ProvisioningState& state) {
+  std::string line(to_string(state.step));
+  line += ": ";
+  line += state.reason.empty() ? meaning(state.step) : printable(state.reason);
+  return line;
+}
+
+ExitCode run_provision(const ProvisionOptions& options) {
+  runtime::ConfigReport read = runtime::read_config(options.config, runtime::process_environment());
+  if (options.claim) {
+    Config::Provisioning& wanted = read.config.provisioning;
+    wanted.claim_file = std::filesystem::absolute(*options.claim);
+    wanted.claim_certificate.clear();
+    wanted.claim_key.clear();
+    // What was missing in the file may be there now.
+    if (runtime::check_settings(read.config)) read.problems.clear();
+  }
+  for (const Error& problem : read.problems) fail(kUsage, problem.message);
+  if (!read.problems.empty()) return kUsage;
+  if (!read.config.provisioning.wanted()) {
+    return fail(kUsage, options.config.string() + ": provisioning.template is missing");
+  }
+  runtime::use_provisioned_name(read.config);
+  runtime::ProvisionWish wish{std::move(read.config), options.renew, options.anew, !options.wait,
+                              options.timeout};
+  Progress progress(options.json);
+  auto provisioner = Provisioner::open(std::move(wish),
+                                       {[&](const ProvisioningState& state) { progress(state); }});
+  if (!provisioner) return fail(kFailed, provisioner.error().message);
+  return report(options, **provisioner, (*provisioner)->run());
+}
+
+}  // namespace holdfast::cli

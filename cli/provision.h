@@ -1,0 +1,30 @@
+// holdfast provision: from a claim to a certificate of one's own, and its successor.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "exit_codes.h"
+#include "holdfast/types.h"
+
+namespace holdfast::cli {
+
+struct ProvisionOptions {
+  std::filesystem::path config;  ///< The agent's configuration file.
+  std::optional<std::filesystem::path>
+      claim;  ///< In place of what it says: provisioning.claim_file.
+  bool renew = false;
+  bool anew = false;
+  bool wait = false;  ///< Also where only somebody else can help.
+  bool json = false;
+  Milliseconds timeout{600'000};
+};
+
+[[nodiscard]] ExitCode run_provision(const ProvisionOptions& options);
+
+/// A line about where it stands: "registration: rejected: …".
+[[nodiscard]] std::string render_provisioning(const ProvisioningState& state);
+
+}  // namespace holdfast::cli
