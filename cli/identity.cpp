@@ -59,6 +59,12 @@ std::string phase_text(const json& identity) {
   return phase + (reason.empty() ? "" : ": " + reason);
 }
 
+std::string provisioning_text(const json& identity) {
+  const json state = part(identity, "provisioning");
+  const std::string reason = text_of(state, "reason");
+  return text_of(state, "step") + (reason.empty() ? "" : ": " + reason);
+}
+
 /// The identity as the agent has it. kOk also without slots.
 ExitCode ask_agent(const std::filesystem::path& socket, json& identity) {
   json answer;
@@ -143,6 +149,7 @@ std::string render_identity_short(const json& identity) {
     put_field(out, "identity", text_of(mine, "reason"));
   }
   put_field(out, "next", phase_text(identity));
+  put_field(out, "provisioning", provisioning_text(identity));
   put_field(out, "last", last_text(identity));
   return out;
 }
@@ -166,6 +173,7 @@ std::string render_identity(const json& identity) {
     }
   }
   put_field(out, "rotation", phase_text(identity));
+  put_field(out, "provisioning", provisioning_text(identity));
   put_field(out, "last", last_text(identity));
   return out;
 }

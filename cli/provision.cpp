@@ -8,6 +8,8 @@
 #include "commands.h"
 #include "outbox.h"
 #include "runtime/config_file.h"
+#include "runtime/identity_json.h"
+#include "runtime/provision_thread.h"
 #include "runtime/provisioner.h"
 
 namespace holdfast::cli {
@@ -17,35 +19,8 @@ using nlohmann::ordered_json;
 using runtime::ProvisionEnd;
 using runtime::Provisioner;
 
-const char* meaning(ProvisioningStep step) {
-  switch (step) {
-    case ProvisioningStep::key:
-      return "makes a private key";
-    case ProvisioningStep::claim:
-      return "connects";
-    case ProvisioningStep::certificate:
-      return "asks for a certificate";
-    case ProvisioningStep::registration:
-      return "registers it";
-    case ProvisioningStep::verification:
-      return "connects with it";
-    case ProvisioningStep::installation:
-      return "puts it into its slot";
-    case ProvisioningStep::none:
-    case ProvisioningStep::done:
-      break;
-  }
-  return "";
-}
-
-ordered_json json_of(const ProvisioningState& state) {
-  return {{"step", to_string(state.step)},
-          {"blocked", state.blocked},
-          {"reason", state.reason},
-          {"tries", state.tries},
-          {"certificate_id", state.certificate_id},
-          {"thing_name", state.thing_name}};
-}
+/// What a service says may steer no terminal.
+std::string line_of(const ProvisioningState& state) { return printable(runtime::describe(state)); }
 
 void print(const ordered_json& object) {
   std::printf("%s\n", object.dump(-1, ' ', true, ordered_json::error_handler_t::replace).c_str());
@@ -58,9 +33,9 @@ class Progress {
   explicit Progress(bool json) : json_(json) {}
 
   void operator()(const ProvisioningState& state) {
-    if (json_) return print(json_of(state));
+    if (json_) return print(runtime::provisioning_json(state));
     if (state.step == ProvisioningStep::done || state.step == ProvisioningStep::none) return;
-    const std::string line = render_provisioning(state);
+    const std::string line = line_of(state);
     if (line == last_) return;
     last_ = line;
     std::printf("%s\n", line.c_str());
@@ -73,7 +48,7 @@ class Progress {
 };
 
 ordered_json result_json(const Provisioner& provisioner, const char* result) {
-  ordered_json out = json_of(provisioner.state());
+  ordered_json out = runtime::provisioning_json(provisioner.state());
   out["result"] = result;
   out["given_up"] = provisioner.given_up();
   const auto configuration = ordered_json::parse(provisioner.configuration(), nullptr, false);
@@ -111,24 +86,16 @@ ExitCode report(const ProvisionOptions& options, const Provisioner& provisioner,
       return told(options, provisioner, "nothing_to_do", kOk,
                   "there is a certificate already; --renew gets its successor");
     case ProvisionEnd::blocked:
-      return told(options, provisioner, "blocked", kFailed, render_provisioning(state));
+      return told(options, provisioner, "blocked", kFailed, line_of(state));
     case ProvisionEnd::timed_out:
     case ProvisionEnd::stopped:
       break;
   }
   return told(options, provisioner, "timed_out", kTimedOut,
-              "not done in time, " + render_provisioning(state) +
-                  "; what was reached is kept, call it again");
+              "not done in time, " + line_of(state) + "; what was reached is kept, call it again");
 }
 
 }  // namespace
-
-std::string render_provisioning(const ProvisioningState& state) {
-  std::string line(to_string(state.step));
-  line += ": ";
-  line += state.reason.empty() ? meaning(state.step) : printable(state.reason);
-  return line;
-}
 
 ExitCode run_provision(const ProvisionOptions& options) {
   runtime::ConfigReport read = runtime::read_config(options.config, runtime::process_environment());

@@ -2,9 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <string>
 
 #include "exit_codes.h"
 #include "holdfast/types.h"
@@ -23,8 +21,5 @@ struct ProvisionOptions {
 };
 
 [[nodiscard]] ExitCode run_provision(const ProvisionOptions& options);
-
-/// A line about where it stands: "registration: rejected: …".
-[[nodiscard]] std::string render_provisioning(const ProvisioningState& state);
 
 }  // namespace holdfast::cli

@@ -13,6 +13,7 @@ import subprocess
 from region_fixture import RegionTest, run
 from tool import device
 from tool.place import ACCOUNT
+from tool.programs import wait_for
 
 TEMPLATE = {
     "Parameters": {"SerialNumber": {"Type": "String"},
@@ -129,6 +130,57 @@ class ProvisionTest(RegionTest):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn("already", again.stdout)
         self.assertEqual(self.certificates("1001"), {"ACTIVE": [identifier]})
+
+    # ---- the agent -----------------------------------------------------------------------------
+
+    def agent(self, folder):
+        with open(folder / "agent.log", "ab") as log:
+            process = subprocess.Popen([self.bin / "holdfastd", "--config", folder / "device.toml"],
+                                       stderr=log, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.wait, 20)
+        self.addCleanup(process.terminate)
+        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+        return process
+
+    def cli(self, folder, *words):
+        return subprocess.run([self.bin / "holdfast", *map(str, words), "--socket",
+                               folder / "agent.sock"], capture_output=True, text=True, timeout=60,
+                              check=False)
+
+    def status(self, folder):
+        return json.loads(self.cli(folder, "status", "--json").stdout)
+
+    def log(self, folder):
+        return (folder / "agent.log").read_text(encoding="utf-8", errors="replace")
+
+    def test_a_first_boot_provisions_and_what_was_accepted_before_arrives(self):
+        folder = self.device("2001", client_id="", more="retire_claim = true")
+        claim = {name: (folder / name).rename(folder / f"{name}.kept")
+                 for name in ("claim.pem", "claim.key")}
+        process = self.agent(folder)
+        # Nothing to come with yet; messages are taken all the same.
+        wait_for(lambda: "No such file" in self.log(folder), 20, "it waits for the claim")
+        self.assertEqual(self.cli(folder, "publish", "pump-2001/first", "early").returncode, 0)
+        self.assertEqual(self.status(folder)["identity"]["provisioning"]["step"], "claim")
+        for name, kept in claim.items():
+            kept.rename(folder / name)
+        wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
+        wait_for(lambda: self.status(folder)["backlog"] == 0, 10, "delivered")
+        status = self.status(folder)
+        self.assertEqual(status["client_id"], "pump-2001")
+        self.assertEqual(status["ledger"]["delivered"], 1)
+        self.assertEqual(status["identity"]["provisioning"]["step"], "done")
+        self.assertEqual(len(self.certificates("2001")["ACTIVE"]), 1)
+        wait_for(lambda: not (folder / "claim.key").exists(), 10, "the claim was retired")
+        self.assertFalse((folder / "claim.pem").exists())
+        self.assertNotIn("PRIVATE KEY", self.log(folder))
+        # The next boot knows its name.
+        process.terminate()
+        process.wait(20)
+        self.agent(folder)
+        wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected again")
+        self.assertEqual(self.status(folder)["client_id"], "pump-2001")
+        self.assertEqual(len(self.certificates("2001")["ACTIVE"]), 1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include "posix/system.h"
 #include "runtime/config_file.h"
 #include "runtime/log_level.h"
+#include "runtime/provisioner.h"
 
 namespace holdfast::runtime {
 
@@ -57,7 +58,10 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       history_writes_(storage_, "the history of outages was not written",
                       [this](LogLevel level, const std::string& line) { this->log(level, line); }),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
-                                       storage_, *config_, report)) {
+                                       storage_, *config_, report)),
+      provisioning_({[this](LogLevel level, const std::string& line) { this->log(level, line); },
+                     [this](const ProvisioningState& state) { give_provisioning(state); },
+                     [this](const std::string& thing) { provisioned(thing); }}) {
   // Until the loop's first turn this is what state() answers: not an empty ledger.
   state_.ledger = storage_.first_report().ledger;
   state_.storage = storage_.first_report().health;
@@ -83,6 +87,7 @@ Status DeviceImpl::begin() {
     ::pthread_setname_np(::pthread_self(), "hf-loop");
     loop_.run();
   });
+  provisioning_.start(*config());
   return {};
 }
 
@@ -219,6 +224,7 @@ void DeviceImpl::reconnect_now() {
 
 Status DeviceImpl::reload(Config config) {
   if (Status valid = check_settings(config); !valid.ok()) return valid;
+  use_provisioned_name(config);
   const std::lock_guard lock(mutex_);
   const auto fixed = [](std::string_view key) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
@@ -243,6 +249,7 @@ Status DeviceImpl::reload(Config config) {
   executor_.set_alarm(config.timing.callback_alarm);
   config_ = std::make_shared<const Config>(std::move(config));
   driver_->enqueue(device::Reload{config_});
+  provisioning_.start(*config_);
   return {};
 }
 
@@ -351,13 +358,36 @@ void DeviceImpl::give_identity(IdentityState state, bool warned) {
     identity_ = state;
     connection = state_.connection;
   }
-  if (news && local_server_) local_server_->identity_changed(state);
+  if (news && local_server_) local_server_->identity_changed(identity());
   if (warned) give_connection(connection);  // a service manager's status is told so
+}
+
+void DeviceImpl::give_provisioning(const ProvisioningState& state) {
+  {
+    const std::lock_guard lock(mutex_);
+    provisioning_state_ = state;
+  }
+  loop_.post([this] {
+    if (local_server_) local_server_->identity_changed(identity());
+  });
+}
+
+/// The credential's file is seen by whoever watches it; a name needs another connection.
+void DeviceImpl::provisioned(const std::string& thing) {
+  loop_.post([this, thing] {
+    Config named = *config();
+    if (thing.empty() || !named.client_id.empty() || named.assigned_client_id) return;
+    named.client_id = thing;
+    const Status done = reload(std::move(named));
+    log(done ? LogLevel::info : LogLevel::error,
+        "provisioning: this device is " + thing + (done ? "" : ": " + done.error().message));
+  });
 }
 
 IdentityState DeviceImpl::identity() const {
   const std::lock_guard lock(mutex_);
   IdentityState state = identity_;
+  state.provisioning = provisioning_state_;
   state.days_left = certificate_days_left(state, clock_->wall());
   return state;
 }
@@ -409,6 +439,9 @@ void DeviceImpl::stop(Milliseconds deadline) {
   std::call_once(stop_once_, [this, deadline] {
     const BootTime end = clock_->now() + std::max<Duration>(deadline, 2 * kThreadReserve);
     requester_->stop();
+    if (!provisioning_.stop(std::min<Duration>(deadline / 4, Seconds(1)))) {
+      log(LogLevel::error, "provisioning did not stop in time; its thread is left behind");
+    }
     if (loop_thread_.joinable()) {
       std::unique_lock lock(mutex_);
       stopping_ = true;

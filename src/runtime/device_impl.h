@@ -26,6 +26,7 @@
 #include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
+#include "runtime/provision_thread.h"
 #include "runtime/requester.h"
 #include "runtime/side_writes.h"
 #include "runtime/storage.h"
@@ -76,6 +77,9 @@ class DeviceImpl final : public Device, private Outlet {
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
+  /// Of provisioning, on its thread.
+  void give_provisioning(const ProvisioningState& state);
+  void provisioned(const std::string& thing);
   void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
@@ -97,6 +101,7 @@ class DeviceImpl final : public Device, private Outlet {
   std::vector<FilterState> filters_;
   BootTime filters_at_;
   IdentityState identity_;
+  ProvisioningState provisioning_state_;
   bool stopping_ = false;
   bool core_stopped_ = false;
   std::condition_variable core_ended_;
@@ -118,6 +123,7 @@ class DeviceImpl final : public Device, private Outlet {
   SideWrites history_writes_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
+  ProvisionThread provisioning_;
   std::thread loop_thread_;
   std::once_flag stop_once_;
 };

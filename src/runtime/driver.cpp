@@ -33,7 +33,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       file_watch_(loop, [this] { files_changed(); }),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
-  watch_files(config);
+  configure(config);
   for (const std::string& problem : {network_.problem(), file_watch_.problem()}) {
     if (!problem.empty()) outlet_.log(LogLevel::warning, problem);
   }
@@ -47,7 +47,8 @@ void Driver::make_engine() {
   engine_ = kind.make(loop_, *resolver_, clock_, *this);
 }
 
-void Driver::watch_files(const Config& config) {
+void Driver::configure(const Config& config) {
+  named_ = !config.client_id.empty() || config.assigned_client_id;
   std::vector<std::filesystem::path> files = login_files(config);
   for (std::filesystem::path& file : identity_.files()) files.push_back(std::move(file));
   file_watch_.watch(files);
@@ -92,7 +93,7 @@ void Driver::turn() {
   for (device::Event& event : events) {
     if (const auto* reload = std::get_if<device::Reload>(&event)) {
       identity_.reconfigure(*reload->config);
-      watch_files(*reload->config);
+      configure(*reload->config);
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -138,6 +139,12 @@ void Driver::network_changed(bool gained) {
 void Driver::act(device::EngineConnect& action) {
   env::ConnectRequest& request = *action.request;
   identity_.fill_in(request);
+  if (!named_) {
+    enqueue(device::EngineFailed{
+        request.attempt,
+        {Verdict::no_credentials, 0, "provisioning has not given this device its name yet"}});
+    return;
+  }
   if (Status filled = fill_in_logins(request, clock_.wall()); !filled) {
     enqueue(device::EngineFailed{request.attempt,
                                  {Verdict::no_credentials, 0, std::move(filled).error().message}});

@@ -79,7 +79,7 @@ class Driver final : public env::EngineSink {
   void network_changed(bool gained);
   void files_changed();
   void clock_set();
-  void watch_files(const Config& config);
+  void configure(const Config& config);
   /// Tells the core that the engine would not take this request.
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
@@ -109,6 +109,7 @@ class Driver final : public env::EngineSink {
   Storage& storage_;
   const MqttEngine engine_kind_;  ///< A change needs a restart.
   std::uint32_t id_prefix_ = 0;
+  bool named_ = true;  ///< There is a client id, or the broker gives one.
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_
   std::vector<device::Event> inbox_;

@@ -26,6 +26,15 @@ ordered_json slot_json(const SlotState& slot) {
 
 }  // namespace
 
+ordered_json provisioning_json(const ProvisioningState& state) {
+  return {{"step", to_string(state.step)},
+          {"blocked", state.blocked},
+          {"reason", state.reason},
+          {"tries", state.tries},
+          {"certificate_id", state.certificate_id},
+          {"thing_name", state.thing_name}};
+}
+
 ordered_json identity_json(const IdentityState& state) {
   ordered_json slots = ordered_json::object();
   for (std::size_t i = 0; i < kIdentitySlots; ++i) {
@@ -46,6 +55,9 @@ ordered_json identity_json(const IdentityState& state) {
   out["last"] = std::move(last);
   out["kept"] = state.kept;
   out["rolled_back"] = state.rolled_back;
+  if (state.provisioning.step != ProvisioningStep::none) {
+    out["provisioning"] = provisioning_json(state.provisioning);
+  }
   out["slots"] = std::move(slots);
   return out;
 }

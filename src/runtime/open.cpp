@@ -11,6 +11,7 @@
 #include "runtime/config_file.h"
 #include "runtime/device_impl.h"
 #include "runtime/outbox_keys.h"
+#include "runtime/provisioner.h"
 
 namespace holdfast {
 
@@ -95,6 +96,7 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
 Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
   // A wrong setting never mends itself; missing credentials may come later.
   if (Status valid = runtime::check_settings(config); !valid.ok()) return std::move(valid).error();
+  runtime::use_provisioned_name(config);
   auto parts = std::make_shared<OutboxParts>();
   parts->clock = posix::make_clock();
   outbox::RecoveryReport report;

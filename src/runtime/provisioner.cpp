@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <system_error>
-#include <thread>
 #include <utility>
 
-#include "base/hex.h"
+#include "base/limits.h"
 #include "identity/provisioning.h"
 #include "identity/store.h"
 #include "identity/whole_file.h"
@@ -39,6 +38,7 @@ constexpr std::string_view kJournal = "journal";
 constexpr std::string_view kRenewal = "renewal";
 constexpr std::string_view kClaim = "claim.pem";
 constexpr std::size_t kParameterFileMax = 4096;
+constexpr std::size_t kClaimFileMax = 64 * limits::kKiB;
 /// A pre-provisioning hook may take five seconds, and the service its own time.
 constexpr Duration kAnswerTime = std::chrono::seconds(30);
 /// How soon a claim that has come is noticed.
@@ -86,9 +86,16 @@ Result<Parameters> filled_in(const Parameters& parameters) {
   return filled;
 }
 
+std::vector<fs::path> claim_files(const Config::Provisioning& wanted) {
+  std::vector<fs::path> files;
+  for (const fs::path& file : {wanted.claim_certificate, wanted.claim_key, wanted.claim_file}) {
+    if (!file.empty()) files.push_back(file);
+  }
+  return files;
+}
+
 /// What changes when a file does.
 std::string mark_of(const fs::path& file) {
-  if (file.empty()) return {};
   std::error_code failure;
   const auto time = fs::last_write_time(file, failure);
   if (failure) return "-";
@@ -197,9 +204,9 @@ class Provisioner::Work {
   }
 
   [[nodiscard]] std::string claim_mark() const {
-    const Config::Provisioning& wanted = config_.provisioning;
-    if (!wanted.claim_file.empty()) return mark_of(wanted.claim_file);
-    return mark_of(wanted.claim_certificate) + mark_of(wanted.claim_key);
+    std::string marks;
+    for (const fs::path& file : claim_files(config_.provisioning)) marks += mark_of(file) + ',';
+    return marks;
   }
 
   ProvisionOutcome carry_out(ProvisionOrder order) {
@@ -288,7 +295,7 @@ class Provisioner::Work {
       return active.tls;
     }
     if (wanted.claim_file.empty()) return tls_with(wanted.claim_certificate, wanted.claim_key);
-    auto text = posix::read_file(wanted.claim_file, transport_file_max());
+    auto text = posix::read_file(wanted.claim_file, kClaimFileMax);
     if (!text) return std::move(text).error();
     const Secret whole(std::move(text).value());
     auto claim = read_claim(whole.text());
@@ -299,8 +306,6 @@ class Provisioner::Work {
     const fs::path file = folder_of(config_) / kClaim;
     return tls_with(file, file);
   }
-
-  static std::size_t transport_file_max() { return identity::kSlotFileMax; }
 
   ProvisionOutcome connect() {
     auto tls = claims_tls();
@@ -440,9 +445,7 @@ class Provisioner::Work {
   }
 
   Status retire_claim() {
-    const Config::Provisioning& wanted = config_.provisioning;
-    for (const fs::path& file : {wanted.claim_certificate, wanted.claim_key, wanted.claim_file}) {
-      if (file.empty()) continue;
+    for (const fs::path& file : claim_files(config_.provisioning)) {
       std::error_code failure;
       fs::remove(file, failure);
       if (failure) {
@@ -493,8 +496,22 @@ const std::vector<std::string>& Provisioner::given_up() const {
   return work_->saga().journal().given_up;
 }
 
-bool needs_provisioning(const Config& config) {
-  return config.provisioning.wanted() && !any_usable(SlotReader(config).read());
+bool has_provisioning_work(const Config& config) {
+  const Config::Provisioning& wanted = config.provisioning;
+  if (!wanted.wanted()) return false;
+  if (!any_usable(SlotReader(config).read())) return true;
+  if (!wanted.retire_claim) return false;
+  const auto files = claim_files(wanted);
+  if (std::none_of(files.begin(), files.end(), [](const fs::path& file) {
+        std::error_code failure;
+        return fs::exists(file, failure);
+      })) {
+    return false;
+  }
+  const auto disk = posix::open_existing_disk(folder_of(config));
+  const auto journal =
+      disk ? read_journal(**disk, kJournal) : Result<ProvisionJournal>(ProvisionJournal{});
+  return journal && journal->phase == ProvisionPhase::done;
 }
 
 std::string provisioned_thing(const Config& config) {

@@ -72,8 +72,9 @@ class Provisioner {
   std::unique_ptr<Work> work_;
 };
 
-/// The slots have no credential that could be used, and provisioning is configured.
-[[nodiscard]] bool needs_provisioning(const Config& config);
+/// Provisioning is configured, and there is no credential that could be used; or the claim is still
+/// to be retired.
+[[nodiscard]] bool has_provisioning_work(const Config& config);
 
 /// The name that provisioning gave to this device's thing; empty: none that is known.
 [[nodiscard]] std::string provisioned_thing(const Config& config);

@@ -61,7 +61,7 @@ Status Requester::ask(Message message, Milliseconds timeout, ResponseHandler han
   if (timeout <= Milliseconds::zero() || timeout > kTimeoutMax) {
     return wrong("the timeout of a request is above 0 and at most a day");
   }
-  if (config.assigned_client_id && config.response_topic.empty()) {
+  if (config.client_id.empty() && config.response_topic.empty()) {
     return wrong("without a client id of its own a device needs flow.response_topic for answers");
   }
   if (!message.response_topic.empty() || !message.correlation_data.empty()) {
