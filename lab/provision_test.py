@@ -7,12 +7,15 @@ trusted user, with a key of their own and without, whatever is refused, lost or 
 HOLDFAST_KILLS: so many kills in the test of kills (default 12).
 """
 import json
+import os
 import pathlib
+import random
 import subprocess
+import time
 
 from region_fixture import RegionTest, run
 from tool import device
-from tool.place import ACCOUNT
+from tool.place import ACCOUNT, Control
 from tool.programs import wait_for
 
 TEMPLATE = {
@@ -130,6 +133,202 @@ class ProvisionTest(RegionTest):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn("already", again.stdout)
         self.assertEqual(self.certificates("1001"), {"ACTIVE": [identifier]})
+
+    def fault(self, *rules):
+        """Rules between devices and the endpoint, to the test's end or till heal()."""
+        with Control(self.region.control_socket) as control:
+            control.ask("faults.set", faults={"rules": list(rules)})
+        self.addCleanup(self.heal)
+
+    def heal(self):
+        with Control(self.region.control_socket) as control:
+            control.ask("faults.set", faults={})
+
+    def switch(self, **values):
+        before = self.region.call("GetSwitches")
+        self.region.call("PutSwitches", **values)
+        self.addCleanup(lambda: self.region.call(
+            "PutSwitches", **{name: before[name] for name in values}))
+
+    def test_the_service_may_make_the_key(self):
+        folder = self.device("1002", more="csr = false")
+        said = self.provision(folder)
+        self.provisioned(folder, said)
+        self.assertNotIn("key: ", said.stdout)
+
+    def test_programs_get_lines_of_json(self):
+        folder = self.device("1003")
+        said = self.provision(folder, "--json")
+        identifier = self.provisioned(folder, said)
+        lines = [json.loads(line) for line in said.stdout.splitlines()]
+        self.assertEqual(lines[-1]["result"], "done")
+        self.assertEqual(lines[-1]["certificate_id"], identifier)
+        self.assertEqual(lines[-1]["device_configuration"], {"site": "north"})
+        self.assertIn("registration", [line["step"] for line in lines])
+        self.assertNotIn("PRIVATE KEY", said.stdout)
+
+    # ---- what is refused -----------------------------------------------------------------------
+
+    def rejection(self, topic, status, code, first=1):
+        return {"name": f"{code}-{topic}", "packets": "PUBLISH", "direction": "down",
+                "topic": topic + "/accepted", "first": first, "scope": "all",
+                "alter": {"topic": topic + "/rejected", "payload": json.dumps(
+                    {"statusCode": status, "errorCode": code, "errorMessage": "by the test"})}}
+
+    def test_what_passes_is_tried_again_and_what_does_not_is_named(self):
+        csr = "$aws/certificates/create-from-csr/json"
+        register = "$aws/provisioning-templates/fleet/provision/json"
+        serial = 1100
+        for topic, step in ((csr, "certificate"), (register, "registration")):
+            for status, code, passes in ((429, "ThrottlingException", True),
+                                         (500, "InternalFailure", True),
+                                         (503, "ServiceUnavailable", True),
+                                         (409, "ConflictingResourceUpdate", True),
+                                         (400, "InvalidParameters", False),
+                                         (403, "AccessDenied", False),
+                                         (404, "ResourceNotFoundException", False)):
+                with self.subTest(topic=topic, code=code):
+                    serial += 1
+                    folder = self.device(str(serial))
+                    self.fault(self.rejection(topic, status, code))
+                    said = self.provision(folder, "--timeout", "20s")
+                    if not passes:
+                        self.assertEqual(said.returncode, 1, said.stdout + said.stderr)
+                        self.assertIn(f"{step}: rejected: {status} {code}: by the test",
+                                      said.stderr)
+                        said = self.provision(folder)  # the rule has had its one time
+                    self.assertIn(code if passes else "done", said.stdout)
+                    self.provisioned(folder, said)
+
+    def test_the_hook_the_template_and_the_policy_are_named(self):
+        body = json.dumps(TEMPLATE)
+        self.region.call("CreateProvisioningTemplate", templateName="denied", enabled=True,
+                         templateBody=body,
+                         provisioningRoleArn=f"arn:aws:iam::{ACCOUNT}:role/provisioning")
+        self.region.call("SetProvisioningHook", templateName="denied", hook={"kind": "deny"})
+        folder = self.device("1201", template="denied")
+        said = self.provision(folder)
+        self.assertEqual(said.returncode, 1, said.stdout)
+        self.assertIn("registration: rejected: 403 AccessDenied", said.stderr)
+        self.assertIn("hook", said.stderr)
+        self.region.call("SetProvisioningHook", templateName="denied", hook={"kind": "allow"})
+        kept = (folder / "identity/provisioning/journal").read_text(encoding="ascii")
+        identifier = self.provisioned(folder, self.provision(folder))
+        self.assertIn(identifier, kept)  # the certificate that waited
+        said = self.provision(self.device("1202", template="nowhere"))
+        self.assertEqual(said.returncode, 1, said.stdout)
+        self.assertIn("registration: rejected: 400 InvalidTemplate", said.stderr)
+        nothing = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
+        said = self.provision(self.device("1203", policy=nothing), "--timeout", "30s")
+        self.assertEqual(said.returncode, 1, said.stdout + said.stderr)
+        self.assertIn("does not allow to subscribe to $aws/certificates", said.stderr)
+
+    def test_a_claim_that_was_revoked_is_named_and_another_one_goes_on(self):
+        folder = self.device("1301")
+        claim = (folder / "claim.id").read_text(encoding="ascii")
+        self.region.call("UpdateCertificate", certificateId=claim, newStatus="REVOKED")
+        said = self.provision(folder, "--timeout", "15s")
+        self.assertIn(said.returncode, (1, 4), said.stdout)
+        self.assertIn("claim: ", said.stderr)
+        self.assertIn("is the claim certificate active?", said.stderr)
+        other = self.device("1302")
+        for name in ("claim.pem", "claim.key"):
+            (folder / name).write_bytes((other / name).read_bytes())
+        self.provisioned(folder, self.provision(folder))
+
+    def test_throttled_it_waits_its_turn(self):
+        self.switch(csrs_per_second=1, registers_per_second=1)
+        folders = [self.device(str(1400 + i)) for i in range(4)]
+        running = [subprocess.Popen([self.bin / "holdfast", "provision", "--config",
+                                     folder / "device.toml"], stdout=subprocess.PIPE, text=True)
+                   for folder in folders]
+        said = [process.communicate(timeout=120)[0] for process in running]
+        self.assertTrue(any("Throttling" in one for one in said), said)
+        for folder, process in zip(folders, running):
+            self.assertEqual(process.returncode, 0, said)
+            self.assertEqual(len(self.certificates(folder.name)["ACTIVE"]), 1)
+
+    # ---- what is lost --------------------------------------------------------------------------
+
+    def test_a_registration_whose_answer_is_lost_stays_the_only_one(self):
+        folder = self.device("1501")
+        self.fault({"packets": "PUBLISH", "direction": "down", "first": 1, "scope": "all",
+                    "topic": "$aws/provisioning-templates/fleet/provision/json/accepted",
+                    "disconnect": {"how": "reset"}, "name": "lost"})
+        said = self.provision(folder)
+        self.provisioned(folder, said)
+        self.assertIn("while asking", said.stdout)
+        self.assertEqual(self.given_up(folder), [])
+
+    def given_up(self, folder):
+        journal = (folder / "identity/provisioning/journal").read_text(encoding="ascii")
+        given_up = next(line for line in journal.splitlines() if line.startswith("given-up"))
+        return given_up.split()[1:]
+
+    def test_a_token_that_is_too_old_costs_the_certificate_and_not_the_key(self):
+        self.switch(ownership_token_seconds=2)
+        folder = self.device("1502")
+        register = "$aws/provisioning-templates/fleet/provision/json"
+        self.fault({"packets": "PUBLISH", "direction": "up", "first": 1, "scope": "all",
+                    "topic": register, "drop": True, "name": "late"})
+        process = subprocess.Popen([self.bin / "holdfast", "provision", "--config",
+                                    folder / "device.toml"], stdout=subprocess.PIPE, text=True)
+        journal = folder / "identity/provisioning/journal"
+        wait_for(lambda: journal.exists() and "phase certificate" in journal.read_text(), 20,
+                 "a certificate")
+        process.kill()
+        process.communicate()
+        key = journal.read_text(encoding="ascii").split("-----BEGIN PRIVATE KEY-----")[1]
+        time.sleep(3)  # the service's clock: the token's two seconds are over
+        self.switch(ownership_token_seconds=3600)
+        said = self.provision(folder)
+        self.provisioned(folder, said)
+        self.assertIn("never registered", said.stdout)
+        self.assertEqual(len(self.given_up(folder)), 1)
+        active = (folder / "identity/active.pem").read_text(encoding="ascii")
+        self.assertEqual(active.split("-----BEGIN PRIVATE KEY-----")[1], key)
+
+    def test_kills_at_any_instant_end_with_one_certificate(self):
+        kills = int(os.environ.get("HOLDFAST_KILLS", "12"))
+        chance = random.Random(7)
+        cut = 0
+        for serial in range(1600, 1600 + kills):
+            folder = self.device(str(serial), more="csr = false" if serial % 4 == 0 else "")
+            for _ in range(3):
+                process = subprocess.Popen([self.bin / "holdfast", "provision", "--config",
+                                            folder / "device.toml"], stdout=subprocess.DEVNULL)
+                try:
+                    process.wait(chance.uniform(0.02, 0.6))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    cut += 1
+                process.wait()
+            self.provisioned(folder, self.provision(folder))
+        self.assertGreater(cut, kills)
+        print(f"{kills} devices, {cut} kills")
+
+    # ---- a trusted user ------------------------------------------------------------------------
+
+    def test_a_trusted_users_claim_is_handed_over(self):
+        folder = self.device("1701", claim='claim_file = "handed-over.json"')
+        said = self.provision(folder, "--timeout", "2s")
+        self.assertEqual(said.returncode, 4, said.stdout)
+        self.assertIn("no claim", said.stderr)
+        process = subprocess.Popen([self.bin / "holdfast", "provision", "--config",
+                                    folder / "device.toml"], stdout=subprocess.PIPE, text=True)
+        claim = self.region.call("CreateProvisioningClaim", templateName="fleet")
+        device.write(folder / "handed-over.json", json.dumps(claim), 0o600)
+        out = process.communicate(timeout=60)[0]
+        self.assertEqual(process.returncode, 0, out)
+        self.assertEqual(len(self.certificates("1701")["ACTIVE"]), 1)
+        self.assertEqual(sorted(path.name for path in (folder / "identity/provisioning").iterdir()),
+                         ["LOCK", "journal"])
+        folder = self.device("1702")
+        claim = self.region.call("CreateProvisioningClaim", templateName="fleet")
+        device.write(folder / "mine.json", json.dumps(claim), 0o600)
+        (folder / "claim.pem").unlink()
+        self.provisioned(folder, self.provision(folder, "--claim", folder / "mine.json"))
 
     # ---- the agent -----------------------------------------------------------------------------
 
