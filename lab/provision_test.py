@@ -381,6 +381,31 @@ class ProvisionTest(RegionTest):
         self.assertEqual(self.status(folder)["client_id"], "pump-2001")
         self.assertEqual(len(self.certificates("2001")["ACTIVE"]), 1)
 
+    def test_a_successor_is_asked_for_with_the_certificate_and_tried_by_the_agent(self):
+        folder = self.device("3001")
+        before = self.provisioned(folder, self.provision(folder))
+        self.agent(folder)
+        wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
+        said = self.provision(folder, "--renew")
+        self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
+        self.assertIn("is the next one; the agent tries it", said.stdout)
+        wait_for(lambda: self.status(folder)["identity"]["kept"] == 1, 30, "it is kept")
+        both = self.certificates("3001")["ACTIVE"]
+        self.assertEqual(len(both), 2)
+        self.assertIn(before, both)
+        self.region.call("UpdateCertificate", certificateId=before, newStatus="INACTIVE")
+        self.assertEqual(self.cli(folder, "publish", "pump-3001/x", "y", "--wait",
+                                  "delivered").returncode, 0)
+        slots = self.status(folder)["identity"]["slots"]
+        self.assertNotEqual(slots["active"]["fingerprint"], slots["previous"]["fingerprint"])
+        # And once more, from there.
+        self.assertEqual(self.provision(folder, "--renew").returncode, 0)
+        wait_for(lambda: self.status(folder)["identity"]["kept"] == 2, 30, "it is kept, too")
+        nobody = self.device("3002")
+        said = self.provision(nobody, "--renew")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("no active certificate", said.stderr)
+
 
 if __name__ == "__main__":
     run(__doc__)
