@@ -135,6 +135,7 @@ Secret to_text(const ProvisionJournal& journal) {
 }
 
 Result<ProvisionJournal> parse_provision_journal(std::string_view text) {
+  const std::string_view whole = text;
   if (text.size() > kProvisionJournalMax) return corrupt("too long");
   if (!text.starts_with(kHead)) return corrupt("it does not begin as it must");
   text.remove_prefix(kHead.size());
@@ -162,6 +163,8 @@ Result<ProvisionJournal> parse_provision_journal(std::string_view text) {
       (certificate == 0 || is_pem(journal.certificate)) && (key == 0 || is_pem(journal.key.text()));
   if (!pem) return corrupt("certificate or key is no PEM text");
   if (!consistent(journal)) return corrupt("its phase does not fit what is in it");
+  // Numbers and lists have one way to be written.
+  if (to_text(journal).text() != whole) return corrupt("it is not as it was written");
   return journal;
 }
 

@@ -61,6 +61,9 @@ TEST(ProvisionJournal, WhatIsTornOrForeignIsRefusedWithoutItsSecrets) {
     EXPECT_EQ(other.ok(), free) << i;
   }
   EXPECT_FALSE(parse_provision_journal(text + "x"));
+  std::string padded = text;
+  padded.replace(padded.find("received "), 9, "received -0");
+  EXPECT_FALSE(parse_provision_journal(padded));
   EXPECT_FALSE(parse_provision_journal(std::string(kProvisionJournalMax + 1, 'x')));
 }
 

@@ -174,7 +174,16 @@ constexpr std::string_view kEveryKey = R"(
     socket = "s.sock"
     [log]
     level = "debug"
-  )";
+      [provisioning]
+    template = "fleet"
+    claim_certificate = "claim.pem"
+    claim_key = "claim.key"
+    claim_file = "claim.json"
+    csr = false
+    retire_claim = true
+    client_id = "c-claim"
+    parameters = ["SerialNumber=7", "Site=@/etc/site"]
+)";
 
 TEST(Config, SlotsNeedTlsKeysInFilesAndADirectoryOfTheirOwn) {
   const auto problem = [](const char* more) {
@@ -193,9 +202,44 @@ TEST(Config, SlotsNeedTlsKeysInFilesAndADirectoryOfTheirOwn) {
             std::string::npos);
 }
 
+TEST(Config, ProvisioningNeedsATemplateAClaimAndAPlaceForTheCertificate) {
+  const auto problem = [](const char* more,
+                          const char* identity = "[identity]\ndirectory = \"i\"") {
+    const ConfigReport report =
+        parse_config(std::string("[connection]\nhost = \"h\"\n[outbox]\ndirectory = \"/box\"\n") +
+                         identity + "\n[provisioning]\n" + more,
+                     "/etc/hf/h.toml", {});
+    return report.problems.empty() ? std::string() : report.problems[0].message;
+  };
+  const std::string pair = "claim_certificate = \"c.pem\"\nclaim_key = \"c.key\"\n";
+  const std::string good = "template = \"fleet-1\"\n" + pair;
+  EXPECT_EQ(problem(good.c_str()), "") << "the client id comes with the thing";
+  EXPECT_EQ(problem("template = \"t\"\nclaim_file = \"c.json\"\n"), "");
+  const auto says = [](const std::string& message, const char* words) {
+    EXPECT_NE(message.find(words), std::string::npos) << message;
+  };
+  says(problem(pair.c_str()), "connection.client_id: is missing");
+  says(problem(good.c_str(), ""), "identity.directory: is missing");
+  says(problem(("template = \"a b\"\n" + pair).c_str()), "provisioning.template: is \"a b\"");
+  says(problem("template = \"t\"\n"), "provisioning.claim_certificate: is missing");
+  says(problem("template = \"t\"\nclaim_certificate = \"c\"\n"), "provisioning.claim_key: is");
+  says(problem("template = \"t\"\nclaim_key = \"c\"\n"), "provisioning.claim_certificate: is");
+  says(problem((good + "parameters = [\"=x\"]\n").c_str()), "provisioning.parameters: has a name");
+  says(problem((good + "parameters = [\"x\"]\n").c_str()), "provisioning.parameters: has \"x\"");
+  const ConfigReport named = parse_config(
+      "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"/box\"\n"
+      "[provisioning]\nclaim_key = \"k\"\n",
+      "/etc/hf/h.toml", {});
+  ASSERT_EQ(named.problems.size(), 1U);
+  says(named.problems[0].message, "provisioning.template: is missing");
+}
+
 TEST(Config, EveryKeyArrives) {
   const ConfigReport report = parse_config(kEveryKey, "/etc/hf/h.toml", {});
-  ASSERT_EQ(report.problems.size(), 2U) << "some keys exclude each other";
+  ASSERT_EQ(report.problems.size(), 3U) << "some keys exclude each other";
+  EXPECT_NE(report.problems[2].message.find("provisioning.claim_file: stands beside"),
+            std::string::npos)
+      << report.problems[2].message;
   EXPECT_NE(report.problems[1].message.find("identity.directory: needs tls.enabled"),
             std::string::npos)
       << report.problems[1].message;

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "transport/credentials.h"
 #include "transport/openssl_ptr.h"
 #include "transport/tls_errors.h"
@@ -53,7 +54,8 @@ Result<std::string> make_certificate_request(const Secret& key, std::string_view
   auto parsed = parse_private_key(key.text(), "of the new certificate");
   if (!parsed) return std::move(parsed).error();
   ::ERR_clear_error();
-  const std::string_view name = common_name.substr(0, kCommonNameMax);
+  std::string_view name = common_name.substr(0, kCommonNameMax);
+  while (!valid_utf8(name)) name.remove_suffix(1);
   const std::unique_ptr<X509_REQ, FreeRequest> request(::X509_REQ_new());
   const BioPtr out(::BIO_new(::BIO_s_mem()));
   if (!request || !out) return failed("no certificate request can be made");
