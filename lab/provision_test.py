@@ -406,6 +406,43 @@ class ProvisionTest(RegionTest):
         self.assertEqual(said.returncode, 1)
         self.assertIn("no active certificate", said.stderr)
 
+    # ---- registered just in time ----------------------------------------------------------------
+
+    def test_a_certificate_of_ones_own_ca_is_let_in_after_first_connects_that_fail(self):
+        ca = self.make_ca("jitr")
+        identity = self.register_ca(ca)
+        self.make("registrar", device.PERMISSIVE_POLICY)
+        topic = f"$aws/events/certificates/registered/{identity}"
+        registrar = self.subscribed("registrar", "-t", topic, "-C", "3")
+        self.sign(ca, "newcomer", "newcomer")
+        folder = self.folder / "newcomer"
+        (folder / "device.toml").write_text(f"""
+[connection]
+host = "localhost"
+port = {self.region.endpoint()["mqtt"]}
+client_id = "newcomer"
+[tls]
+ca_file = "ca.pem"
+cert_file = "device.pem"
+key_file = "device.key"
+just_in_time = true
+[outbox]
+directory = "outbox"
+[local]
+socket = "agent.sock"
+""", encoding="utf-8")
+        self.agent(folder)
+        # The rule that activates it is slow: three connects fail before.
+        events = [json.loads(line) for line in registrar.output(40).splitlines()]
+        self.assertEqual([event["certificateStatus"] for event in events],
+                         3 * ["PENDING_ACTIVATION"])
+        known = self.region.call("DescribeCertificate", certificateId=events[0]["certificateId"])
+        self.region.call("AttachPolicy", policyName="fleet",
+                         target=known["certificateDescription"]["certificateArn"])
+        self.region.call("UpdateCertificate", certificateId=events[0]["certificateId"],
+                         newStatus="ACTIVE")
+        wait_for(lambda: self.status(folder)["state"] == "connected", 8, "let in soon after")
+
 
 if __name__ == "__main__":
     run(__doc__)

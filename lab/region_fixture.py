@@ -2,6 +2,7 @@
 import argparse
 import contextlib
 import http.client
+import io
 import json
 import pathlib
 import shutil
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from tool import device
+from tool import aws, device
 from tool.place import ApiFailure, Place
 from tool.programs import Programs, wait_for
 
@@ -107,6 +108,40 @@ class RegionTest(unittest.TestCase):
             connection.request(method, target, body, headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    def make_ca(self, name):
+        """The folder of a customer's CA: ca.pem, ca.key."""
+        folder = self.folder / name
+        folder.mkdir()
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                     "-nodes", "-subj", f"/O={name}/CN={name} CA", "-days", 1, "-keyout",
+                     folder / "ca.key", "-out", folder / "ca.pem")
+        return folder
+
+    def sign(self, ca, name, common_name):
+        """A key and a certificate of this CA, as the files of a device in a folder of its own."""
+        files = self.folder / name
+        files.mkdir()
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                     "-subj", f"/CN={common_name}", "-keyout", files / "device.key", "-out",
+                     files / "device.csr")
+        self.openssl("x509", "-req", "-in", files / "device.csr", "-CA", ca / "ca.pem", "-CAkey",
+                     ca / "ca.key", "-CAcreateserial", "-days", 1, "-out", files / "device.pem")
+        shutil.copy(self.region.endpoint()["ca"], files / "ca.pem")
+        return (files / "device.pem").read_text(encoding="utf-8")
+
+    def register_ca(self, ca, *words):
+        """With the AWS CLI's words, and the proof that they ask for."""
+        code = self.region.call("GetRegistrationCode")["registrationCode"]
+        self.sign(ca, f"{ca.name}-proof", code)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, [
+                "iot", "register-ca-certificate", "--ca-certificate", f"file://{ca / 'ca.pem'}",
+                "--verification-certificate",
+                f"file://{self.folder / f'{ca.name}-proof' / 'device.pem'}", "--set-as-active",
+                "--allow-auto-registration", *words])
+        return json.loads(out.getvalue())["certificateId"]
 
     def make_role(self, name, *statements):
         """A role that the credential provider may assume, under an alias of the same name."""

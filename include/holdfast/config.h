@@ -60,6 +60,9 @@ struct TlsConfig {
   std::filesystem::path pkcs11_module;  ///< The token's library. Empty: p11-kit's choice.
   std::string server_name;              ///< SNI and name to verify. Empty: the endpoint's host.
   std::string alpn;                     ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
+  /// The broker registers our certificate when it first sees it, and hangs up meanwhile (AWS: JITP,
+  /// JITR): until it has let us in once, that is tried again soon, for a while.
+  bool just_in_time = false;
 };
 
 /// The library that speaks MQTT. A build may be without the second one.

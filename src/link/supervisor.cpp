@@ -270,8 +270,23 @@ void Supervisor::fail(BootTime now, const env::Failure& failure) {
   say_offline(now, failure);
 }
 
+bool Supervisor::is_registering(Verdict verdict) const {
+  if (!config_.tls.just_in_time || connects_ != 0 || registering_ >= kJustInTimeTries) {
+    return false;
+  }
+  return verdict == Verdict::server_gone || verdict == Verdict::tls_failed ||
+         verdict == Verdict::tls_client_refused || verdict == Verdict::protocol_error ||
+         verdict == Verdict::not_authorized;
+}
+
 Duration Supervisor::delay_for(Verdict verdict, bool was_up) {
   const Policy& policy = policy_of(verdict);
+  if (is_registering(verdict)) {
+    ++registering_;
+    constexpr auto kSpread =
+        static_cast<std::uint64_t>((kJustInTimeMost - kJustInTimeLeast).count());
+    return kJustInTimeLeast + Duration(static_cast<Duration::rep>(random_.below(kSpread + 1)));
+  }
   if (policy.retry == Retry::paced) {
     const Duration delay = paced_delay(policy.at_least);
     paced_ += delay;

@@ -35,6 +35,10 @@ inline constexpr std::size_t kConnectsPerMinute = 10;
 inline constexpr Duration kMinute = std::chrono::seconds(60);
 /// Grace beyond the sum of an attempt's stage deadlines before its engine counts as hung.
 inline constexpr Duration kAttemptMargin = std::chrono::seconds(5);
+/// A certificate that is registered just in time is refused at first: so many times, this apart.
+inline constexpr std::uint64_t kJustInTimeTries = 20;
+inline constexpr Duration kJustInTimeLeast = std::chrono::seconds(1);
+inline constexpr Duration kJustInTimeMost = std::chrono::seconds(5);
 /// Longest wait for a DISCONNECT to be written.
 inline constexpr Duration kLeaveTime = std::chrono::milliseconds(300);
 /// However long a peer has made us wait because too many come at once: no single wait is longer.
@@ -163,6 +167,8 @@ class Supervisor {
   void enter(State state);
   void note_stable(BootTime now);
   void say_offline(BootTime now, const env::Failure& failure);
+  /// Whether the broker may be registering our certificate just now (tls.just_in_time).
+  [[nodiscard]] bool is_registering(Verdict verdict) const;
   [[nodiscard]] Duration delay_for(Verdict verdict, bool was_up);
   [[nodiscard]] Duration paced_delay(Duration at_least);
   [[nodiscard]] BootTime earliest_attempt() const;
@@ -196,6 +202,7 @@ class Supervisor {
   std::uint32_t attempts_ = 0;  ///< Since last connected.
   std::uint64_t version_ = 0;
   std::uint64_t connects_ = 0;
+  std::uint64_t registering_ = 0;  ///< Failures that may have been our certificate's registration.
   std::uint64_t attempts_total_ = 0;
   std::array<std::uint64_t, kVerdicts> verdicts_{};
 

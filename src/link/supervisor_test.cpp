@@ -286,6 +286,46 @@ TEST(Supervisor, WithAShortCapTheSpreadBeginsShortAndGrows) {
   }
 }
 
+TEST(Supervisor, ACertificateThatIsRegisteredJustInTimeIsTriedAgainSoonAndNotForEver) {
+  Config config = make_config();
+  config.tls.just_in_time = true;
+  Bench bench(config);
+  bench.start();
+  for (std::uint64_t i = 0; i < 2 * kJustInTimeTries;
+       ++i) {  // no network yet: that counts for nothing
+    bench.fail(Verdict::dns_failed);
+    bench.run_until_attempt();
+  }
+  for (std::uint64_t i = 1; i <= kJustInTimeTries; ++i) {
+    const BootTime before = bench.now;
+    bench.fail(i % 2 == 0 ? Verdict::server_gone : Verdict::tls_client_refused);
+    bench.run_until_attempt();
+    EXPECT_GE(bench.now - before, kJustInTimeLeast);
+    EXPECT_LE(bench.now - before, kJustInTimeMost);
+  }
+  Duration longest{};
+  for (int i = 0; i < 30; ++i) {
+    const BootTime before = bench.now;
+    bench.fail(Verdict::server_gone);
+    bench.run_until_attempt();
+    longest = std::max(longest, Duration(bench.now - before));
+  }
+  EXPECT_GT(longest, minutes(1)) << "then as any other";
+
+  Bench known(config);
+  known.start();
+  known.up();
+  known.down(Verdict::server_gone);
+  longest = {};
+  for (int i = 0; i < 8; ++i) {
+    const BootTime before = known.now;
+    known.run_until_attempt();
+    longest = std::max(longest, Duration(known.now - before));
+    known.fail(Verdict::server_gone);
+  }
+  EXPECT_GT(longest, kJustInTimeMost) << "let in once, it is registered";
+}
+
 TEST(Supervisor, TooManyMeansHalfToAllOfTheWaitSoFar) {
   for (const Verdict verdict : {Verdict::throttled, Verdict::quota_exceeded}) {
     Bench bench;

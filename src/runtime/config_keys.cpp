@@ -252,6 +252,7 @@ constexpr std::array kKeys{
     row<kTls, &TlsConfig::pkcs11_module>("tls.pkcs11_module", K::path, 0, kPathMax),
     row<kTls, &TlsConfig::server_name>("tls.server_name", K::text, 0, 253),
     row<kTls, &TlsConfig::alpn>("tls.alpn", K::text, 0, 255),
+    row<kTls, &TlsConfig::just_in_time>("tls.just_in_time", K::boolean, 0, 0),
     row<&Config::identity, &Config::Identity::directory>("identity.directory", K::path, 0,
                                                          kPathMax),
 

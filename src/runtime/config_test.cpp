@@ -121,6 +121,7 @@ constexpr std::string_view kEveryKey = R"(
     pkcs11_module = "/m.so"
     server_name = "s"
     alpn = "x-amzn-mqtt-ca"
+    just_in_time = true
     [identity]
     directory = "/identity"
     [history]
