@@ -234,6 +234,8 @@ CLI::App* add_provision(CLI::App& app, Arguments& a) {
   command->add_option("--claim", o.claim,
                       "a claim as CreateProvisioningClaim gives it, instead of the configured one");
   command->add_flag("--renew", o.renew, "get a successor of the active certificate");
+  command->add_option("--days-left", o.days_left, "with --renew: only if so many days are left")
+      ->check(CLI::Range(0, 36500));
   command->add_flag("--anew", o.anew,
                     "forget what was reached; a certificate of an earlier run may stay in force");
   command->add_flag("--wait", o.wait, "go on where only somebody else can help");

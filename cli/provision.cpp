@@ -1,6 +1,7 @@
 // See provision.h.
 #include "provision.h"
 
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "commands.h"
 #include "outbox.h"
 #include "runtime/config_file.h"
+#include "runtime/identity_install.h"
 #include "runtime/identity_json.h"
 #include "runtime/provision_thread.h"
 #include "runtime/provisioner.h"
@@ -21,6 +23,11 @@ using runtime::Provisioner;
 
 /// What a service says may steer no terminal.
 std::string line_of(const ProvisioningState& state) { return printable(runtime::describe(state)); }
+
+WallTime wall_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return WallTime{std::chrono::duration_cast<Milliseconds>(since).count()};
+}
 
 void print(const ordered_json& object) {
   std::printf("%s\n", object.dump(-1, ' ', true, ordered_json::error_handler_t::replace).c_str());
@@ -84,7 +91,7 @@ ExitCode report(const ProvisionOptions& options, const Provisioner& provisioner,
                       (options.renew ? " is the next one; the agent tries it" : " is in use"));
     case ProvisionEnd::nothing_to_do:
       return told(options, provisioner, "nothing_to_do", kOk,
-                  "there is a certificate already; --renew gets its successor");
+                  "nothing to do: there is a certificate already; --renew gets its successor");
     case ProvisionEnd::blocked:
       return told(options, provisioner, "blocked", kFailed, line_of(state));
     case ProvisionEnd::timed_out:
@@ -111,6 +118,14 @@ ExitCode run_provision(const ProvisionOptions& options) {
   if (!read.problems.empty()) return kUsage;
   if (!read.config.provisioning.wanted()) {
     return fail(kUsage, options.config.string() + ": provisioning.template is missing");
+  }
+  if (options.renew && options.days_left) {
+    const auto now = runtime::look_at_identity(read.config.identity.directory, wall_now());
+    if (!now) return fail(kFailed, now.error().message);
+    if (now->days_left && *now->days_left > *options.days_left) {
+      std::printf("nothing to do: %d days are left of the certificate\n", *now->days_left);
+      return kOk;
+    }
   }
   runtime::use_provisioned_name(read.config);
   runtime::ProvisionWish wish{std::move(read.config), options.renew, options.anew, !options.wait,

@@ -14,6 +14,7 @@ struct ProvisionOptions {
   std::optional<std::filesystem::path>
       claim;  ///< In place of what it says: provisioning.claim_file.
   bool renew = false;
+  std::optional<std::int32_t> days_left;  ///< Renews only if so many are left, or fewer.
   bool anew = false;
   bool wait = false;  ///< Also where only somebody else can help.
   bool json = false;

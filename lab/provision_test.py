@@ -156,6 +156,21 @@ class ProvisionTest(RegionTest):
         self.provisioned(folder, said)
         self.assertNotIn("key: ", said.stdout)
 
+    def test_each_engine_and_version_of_mqtt_provisions(self):
+        engines = subprocess.run([self.bin / "holdfastd", "--version"], capture_output=True,
+                                 text=True, check=True).stdout.splitlines()[1]
+        ways = [("mosquitto", "3.1.1")]
+        if "aws_crt" in engines:
+            ways.append(("aws_crt", "5"))
+        for number, (engine, version) in enumerate(ways):
+            with self.subTest(engine=engine, version=version):
+                folder = self.device(f"101{number}")
+                file = folder / "device.toml"
+                file.write_text(file.read_text(encoding="utf-8").replace(
+                    "[connection]", f'[connection]\nengine = "{engine}"\n'
+                    f'mqtt_version = "{version}"'), encoding="utf-8")
+                self.provisioned(folder, self.provision(folder))
+
     def test_programs_get_lines_of_json(self):
         folder = self.device("1003")
         said = self.provision(folder, "--json")
@@ -308,6 +323,27 @@ class ProvisionTest(RegionTest):
         self.assertGreater(cut, kills)
         print(f"{kills} devices, {cut} kills")
 
+    def test_an_agent_that_is_killed_at_its_first_boot_goes_on_at_the_next(self):
+        chance = random.Random(11)
+        cut = 0
+        for serial in ("1650", "1651", "1652", "1653"):
+            folder = self.device(serial, client_id="")
+            for _ in range(8):
+                if (folder / "identity" / "active.pem").exists():
+                    break
+                process = self.agent(folder)
+                time.sleep(chance.uniform(0, 0.12))
+                process.kill()
+                process.wait()
+                (folder / "agent.sock").unlink()
+                cut += 1
+            self.agent(folder)
+            wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
+            self.assertEqual(self.status(folder)["client_id"], f"pump-{serial}")
+            self.assertEqual(len(self.certificates(serial)["ACTIVE"]), 1)
+        self.assertGreater(cut, 4)
+        print(f"{cut} kills of agents")
+
     # ---- a trusted user ------------------------------------------------------------------------
 
     def test_a_trusted_users_claim_is_handed_over(self):
@@ -386,7 +422,9 @@ class ProvisionTest(RegionTest):
         before = self.provisioned(folder, self.provision(folder))
         self.agent(folder)
         wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
-        said = self.provision(folder, "--renew")
+        self.assertIn("nothing to do", self.provision(folder, "--renew", "--days-left",
+                                                      "1").stdout)
+        said = self.provision(folder, "--renew", "--days-left", "36500")
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
         self.assertIn("is the next one; the agent tries it", said.stdout)
         wait_for(lambda: self.status(folder)["identity"]["kept"] == 1, 30, "it is kept")
@@ -401,6 +439,14 @@ class ProvisionTest(RegionTest):
         # And once more, from there.
         self.assertEqual(self.provision(folder, "--renew").returncode, 0)
         wait_for(lambda: self.status(folder)["identity"]["kept"] == 2, 30, "it is kept, too")
+        # Where nobody tries it, a second one would only be another certificate in force.
+        alone = self.device("3003")
+        self.provisioned(alone, self.provision(alone))
+        self.assertEqual(self.provision(alone, "--renew").returncode, 0)
+        said = self.provision(alone, "--renew")
+        self.assertEqual(said.returncode, 1, said.stdout)
+        self.assertIn("waits in the slot next already", said.stderr)
+        self.assertEqual(len(self.certificates("3003")["ACTIVE"]), 2)
         nobody = self.device("3002")
         said = self.provision(nobody, "--renew")
         self.assertEqual(said.returncode, 1)

@@ -88,7 +88,8 @@ struct Device {
   BootTime now{};
   unsigned keys = 0;
   unsigned orders = 0;
-  unsigned lose_at = 0;  ///< The process ends when this order was carried out, its answer unheard.
+  unsigned in_force = 1;  ///< At most.
+  unsigned lose_at = 0;   ///< The process ends when this order was carried out, its answer unheard.
   /// Says what an order meets; none: as it should be.
   std::function<std::optional<ProvisionOutcome>(Order)> meets = {};
   std::vector<Order> done = {};
@@ -132,7 +133,7 @@ struct Device {
       done.push_back(order.what);
       auto outcome = meets ? meets(order.what) : std::nullopt;
       if (!outcome) outcome = carry_out(order.what, saga);
-      EXPECT_LE(service.in_force(), 1U);
+      EXPECT_LE(service.in_force(), in_force);
       if (disk.is_down() || ++orders == lose_at) return false;
       saga.done(now, WallTime{1}, std::move(*outcome));
       last = saga.state();
@@ -457,6 +458,43 @@ TEST(Provisioning, ARenewalPutsItsCertificateBesideTheActiveOne) {
     EXPECT_EQ(Store(disk).read(IdentitySlot::active)->text().find("id2"), std::string::npos);
     EXPECT_EQ(service.made, 2U);
   }
+}
+
+TEST(Provisioning, ARenewalThatIsCutAnywhereMakesOneSuccessor) {
+  std::uint64_t at = 0;
+  for (bool cut = true; cut; ++at) {
+    for (const bool survives : {false, true}) {
+      sim::SeededRandom random(at + 1);
+      PowerCutDisk disk(random);
+      Service service;
+      Device first{disk, service};
+      ASSERT_TRUE(first.run(random));
+      ASSERT_TRUE(disk.remove(kJournal));
+      ASSERT_TRUE(disk.sync_directory());
+      Device renewal{disk, service, {.csr = true, .renewal = true}};
+      renewal.in_force = 2;
+      disk.faults.cut_at = disk.operations() + at;
+      static_cast<void>(renewal.run(random));
+      cut = disk.is_down();
+      disk.faults = {};
+      if (!cut) break;
+      disk.cut(std::vector<bool>(disk.undecided(), survives));
+      // The agent has not tried it yet; done before the cut, it is not asked for again.
+      if (renewal.journal().phase != ProvisionPhase::done) {
+        Device again{disk, service, {.csr = true, .renewal = true}};
+        again.in_force = 2;
+        ASSERT_TRUE(again.run(random)) << at;
+      }
+      EXPECT_EQ(service.in_force(), 2U) << at;
+      const auto next = Store(disk).read(IdentitySlot::next);
+      ASSERT_TRUE(next) << at;
+      const std::string id = renewal.journal().certificate_id;
+      EXPECT_TRUE(service.certificates[id].active) << at;
+      EXPECT_EQ(next->text(), pem("CERTIFICATE", id) + service.certificates[id].key) << at;
+      EXPECT_NE(Store(disk).read(IdentitySlot::active)->text(), next->text()) << at;
+    }
+  }
+  EXPECT_GE(at, 20U);
 }
 
 TEST(Provisioning, RandomFaultsInManyRuns) {

@@ -125,8 +125,8 @@ class Provisioner::Work {
     identity::ProvisionStart start;
     start.has_active = any_usable(slots);
     const identity::View& active = slots[Slot::active];
-    if (wish_.renewal && !active.usable()) {
-      return Error{Errc::not_found, "there is no active certificate that could be renewed", 0};
+    if (wish_.renewal) {
+      if (Status may = may_renew(slots, *journal); !may) return may;
     }
     start.active_is_journals =
         start.has_active && (journal->phase == ProvisionPhase::done ||
@@ -174,6 +174,26 @@ class Provisioner::Work {
  private:
   [[nodiscard]] std::string_view journal_name() const {
     return wish_.renewal ? kRenewal : kJournal;
+  }
+
+  /// One successor at a time: each is a certificate in force.
+  Status may_renew(const identity::Slots& slots, const ProvisionJournal& journal) {
+    if (!slots[Slot::active].usable()) {
+      return Error{Errc::not_found, "there is no active certificate that could be renewed", 0};
+    }
+    const bool begun =
+        journal.phase != ProvisionPhase::none && journal.phase != ProvisionPhase::done;
+    const identity::View& next = slots[Slot::next];
+    if (begun || wish_.anew || !next.usable()) return {};
+    auto disk = posix::open_existing_disk(config_.identity.directory);
+    if (!disk) return std::move(disk).error();
+    const auto record = identity::Store(**disk).read_record();
+    const bool over = record && *record && (*record)->id == next.id;
+    if (over) return {};  // kept, and soon moved; or rolled back
+    return Error{Errc::in_use,
+                 "a certificate waits in the slot next already; see holdfast identity, or take it "
+                 "away by holdfast identity rollback",
+                 0};
   }
 
   ProvisionEnd over() {
