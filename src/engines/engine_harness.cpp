@@ -125,8 +125,14 @@ StoredMessage make_message(std::string topic, std::string_view payload, Qos qos)
   StoredMessage message;
   message.topic = std::move(topic);
   message.qos = qos;
-  for (const char c : payload) message.payload.push_back(static_cast<std::byte>(c));
+  message.payload = bytes(payload);
   return message;
+}
+
+Bytes bytes(std::string_view text) {
+  Bytes result;
+  for (const char c : text) result.push_back(static_cast<std::byte>(c));
+  return result;
 }
 
 std::string text(const Bytes& bytes) {

@@ -95,6 +95,7 @@ class Harness {
 
 [[nodiscard]] StoredMessage make_message(std::string topic, std::string_view payload,
                                          Qos qos = Qos::at_least_once);
+[[nodiscard]] Bytes bytes(std::string_view text);
 [[nodiscard]] std::string text(const Bytes& bytes);
 /// Open descriptors of this process.
 [[nodiscard]] std::size_t count_descriptors();
