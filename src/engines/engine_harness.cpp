@@ -68,17 +68,24 @@ void RecordingSink::engine_subscribed(env::AttemptId attempt, env::Token token,
   if (on_event) on_event();
 }
 
-void RecordingSink::engine_message(env::AttemptId attempt, InboundMessage message) {
+void RecordingSink::engine_message(env::AttemptId attempt, env::Arrival arrival) {
   check(attempt, Phase::up);
-  ++message_count;
-  messages.push_back(std::move(message));
+  if (arrival.again) {
+    ++repeated;
+  } else {
+    ++message_count;
+    messages.push_back(std::move(arrival.message));
+  }
+  if (arrival.ticket != 0) on_ticket(arrival.ticket);
   if (on_event) on_event();
 }
 
 Harness::Harness(EngineFactory make)
     : resolver(posix::make_resolver(loop)),
       clock(posix::make_clock()),
-      engine(make(loop, *resolver, *clock, sink)) {}
+      engine(make(loop, *resolver, *clock, sink)) {
+  sink.take_all(*engine);
+}
 
 env::ConnectRequest Harness::request(std::uint16_t port) {
   env::ConnectRequest result;

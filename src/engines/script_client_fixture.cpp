@@ -130,9 +130,10 @@ class ScriptClient final : public env::EngineSink {
     require(codes.size() == 1 && codes[0] < 0x80, "a wrong answer to a filter");
     if (scenario_.on_subscribed) scenario_.on_subscribed(*this);
   }
-  void engine_message(env::AttemptId /*attempt*/, InboundMessage message) override {
+  void engine_message(env::AttemptId /*attempt*/, env::Arrival arrival) override {
     require(static_cast<bool>(scenario_.on_message), "a message that nobody asked for");
-    if (scenario_.on_message) scenario_.on_message(*this, message);
+    if (arrival.ticket != 0) engine_->taken(arrival.ticket);
+    if (scenario_.on_message) scenario_.on_message(*this, arrival.message);
   }
 
   posix::EventLoop loop_;
