@@ -471,7 +471,9 @@ void DeviceWorld::act(device::EngineTaken& action) {
 
 /// The application, which may die meanwhile.
 void DeviceWorld::work_on(std::uint64_t number, flow::Delivery delivery) {
-  works_until_ = std::max(works_until_, sim_.now) + sim_.scattered(milliseconds(1), seconds(3));
+  const bool long_work = sim_.random.below(20) == 0;
+  works_until_ = std::max(works_until_, sim_.now) +
+                 sim_.scattered(milliseconds(1), long_work ? minutes(2) : seconds(3));
   sim_.agenda.add(works_until_, Side::device, [this, run = run_, number, delivery] {
     if (run != run_ || !core_) return;
     handled_.insert(number);
