@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <tuple>
@@ -206,6 +207,7 @@ class World {
     books_.attempt = 0;
     books_.disconnected();
     request_.reset();
+    untaken_.clear();
   }
 
   /// One in flight is answered: a PUBACK, or the engine did not take it.
@@ -251,6 +253,7 @@ class World {
         return;
       case 3:
         if (over) step(EngineMessage{attempt, {}});
+        if (in_.below(2) == 0) step(MessageTaken{in_.below(300)});
         return;
       case 4:
         if (over) step(EngineUp{attempt, {}});
@@ -265,9 +268,12 @@ class World {
   }
   void message() {
     if (engine_ != Engine::up && engine_ != Engine::leaving) return;
-    InboundMessage message;
-    message.topic = std::string("f/") + static_cast<char>('a' + in_.below(8));
-    step(EngineMessage{attempt_, std::move(message)});
+    env::Arrival arrival;
+    arrival.message.topic = std::string("f/") + static_cast<char>('a' + in_.below(8));
+    arrival.ticket = in_.below(8);
+    arrival.again = arrival.ticket != 0 && !untaken_.insert(arrival.ticket).second;
+    if (arrival.again) arrival.ticket = 0;
+    step(EngineMessage{attempt_, std::move(arrival)});
   }
 
   // ---- wishes ----------------------------------------------------------------------------------
@@ -405,6 +411,10 @@ class World {
   }
   void on(EngineSubscribe& ask_for) { ask(ask_for.attempt, ask_for.token, ask_for.filters.size()); }
   void on(EngineUnsubscribe& end) { ask(end.attempt, end.token, end.filters.size()); }
+  void on(EngineTaken& taken) {
+    require(taken.attempt == attempt_, "an answer on a connection that is over");
+    require(untaken_.erase(taken.ticket) == 1, "a message is acknowledged that does not wait");
+  }
   void on(EngineDisconnect&) {
     require(engine_ == Engine::up, "a DISCONNECT without a connection");
     engine_ = Engine::leaving;
@@ -482,6 +492,7 @@ class World {
   Ticket last_ticket_ = 0;
   SubscriptionId last_wish_ = 0;
   std::map<SubscriptionId, std::string> wanted_;
+  std::set<env::Token> untaken_;  ///< Tickets of messages that the broker waits for.
 
   Engine engine_ = Engine::none;
   env::AttemptId attempt_ = 0;

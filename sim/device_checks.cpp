@@ -27,6 +27,7 @@ constexpr std::array<std::string_view, kDeviceChecks> kNames{"no-loss",
                                                              "hold-off",
                                                              "blame",
                                                              "denied-alone",
+                                                             "command-kept",
                                                              "secrets"};
 static_assert(!kNames.back().empty());
 

@@ -40,9 +40,10 @@ enum class Check : std::uint8_t {
   hold_off,             ///< Nobody who took our id over is thrown out again at once.
   blame,                ///< What is shown as denied was; what was, again and again, is shown.
   denied_alone,         ///< Policy: what is allowed goes on beside what is denied.
-  secrets,              ///< No log line and no detail of the state shows a payload.
+  command_kept,  ///< The broker may forget a message only when the application is done with it.
+  secrets,       ///< No log line and no detail of the state shows a payload.
 };
-inline constexpr std::size_t kDeviceChecks = 25;
+inline constexpr std::size_t kDeviceChecks = 26;
 
 [[nodiscard]] std::string_view to_string(Check check) noexcept;
 

@@ -16,11 +16,11 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",       "> subscribe",       "> unsubscribe",  "> stored",
-    "> fetched",       "> parked-one",    "> store-news",      "> store-report", "> engine-up",
-    "> engine-failed", "> engine-down",   "> published",       "> refused",      "> subscribed",
-    "> message",       "> reconnect-now", "> network-changed", "> reload",       "> stop",
-    "> store-closed"};
+    "> tick",          "> publish",     "> subscribe",     "> unsubscribe",     "> stored",
+    "> fetched",       "> parked-one",  "> store-news",    "> store-report",    "> engine-up",
+    "> engine-failed", "> engine-down", "> published",     "> refused",         "> subscribed",
+    "> message",       "> taken",       "> reconnect-now", "> network-changed", "> reload",
+    "> stop",          "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -285,6 +285,7 @@ void DeviceWorld::end_process(End end) {
   queue_ = {};
   in_turn_ = stopping_ = store_closed_ = cut_next_turn_ = asked_ = false;
   gate_bytes_ = 0;
+  works_until_ = {};
   series_ = ticks_ = 0;
   attempt_at_.reset();
   taken_over_at_.reset();
@@ -460,6 +461,26 @@ void DeviceWorld::act(device::EnginePublish& action) {
   link_.publish(action.attempt, action.token, action.message);
 }
 
+void DeviceWorld::act(device::EngineTaken& action) {
+  sim_.note("taken number", {action.ticket});
+  sim_.checks.expect(Check::command_kept, handled_.contains(action.ticket), [&] {
+    return "command " + std::to_string(action.ticket) + " is acknowledged, and not dealt with";
+  });
+  link_.taken(action);
+}
+
+/// The application, which may die meanwhile.
+void DeviceWorld::work_on(std::uint64_t number, flow::Delivery delivery) {
+  const bool long_work = sim_.random.below(20) == 0;
+  works_until_ = std::max(works_until_, sim_.now) +
+                 sim_.scattered(milliseconds(1), long_work ? minutes(2) : seconds(3));
+  sim_.agenda.add(works_until_, Side::device, [this, run = run_, number, delivery] {
+    if (run != run_ || !core_) return;
+    handled_.insert(number);
+    deliver(device::MessageTaken{delivery});
+  });
+}
+
 void DeviceWorld::act(device::EngineDisconnect&) {
   sim_.note("disconnect");
   link_.disconnect();
@@ -480,6 +501,9 @@ void DeviceWorld::act(device::GiveReceipt& action) {
 
 void DeviceWorld::act(device::GiveMessage& action) {
   const InboundMessage& message = action.message;
+  ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
+  if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
+  work_on(command.number, action.delivery);
   if (action.to.empty()) {  // asked for once, and meanwhile not any more
     const bool wanted = std::any_of(wanted_.begin(), wanted_.end(),
                                     [&](const auto& wish) { return wish.second == message.topic; });
@@ -488,8 +512,6 @@ void DeviceWorld::act(device::GiveMessage& action) {
     });
     return;
   }
-  ModelBroker::Command command{serial_of(message.payload), message.topic, message.retain};
-  if (message.payload.empty()) command.number = std::stoull('0' + message.content_type);
   if (message.retain) got_retained_[message.topic] = command.number;
   sim_.note("message number", {command.number});
   const bool known = broker_.knows(command) &&

@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "device/store_turn.h"
@@ -124,6 +125,7 @@ class DeviceWorld {
   void act(device::EnginePublish& action);
   void act(device::EngineSubscribe& action) { link_.subscribe(action); }
   void act(device::EngineUnsubscribe& action) { link_.unsubscribe(action); }
+  void act(device::EngineTaken& action);
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::GiveReceipt& action);
@@ -132,6 +134,7 @@ class DeviceWorld {
   void act(device::Log& action);
   void check_secrets(std::string_view shown);
   void act(device::Stopped& action);
+  void work_on(std::uint64_t number, flow::Delivery delivery);
   void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }
 
   static constexpr const char* kStatusTopic = "s/device-1";
@@ -218,7 +221,9 @@ class DeviceWorld {
   SubscriptionId last_subscription_ = 0;
   /// The last retained message of a topic that the application got because it subscribed.
   std::map<std::string, std::uint64_t> got_retained_;
-  std::size_t gate_bytes_ = 0;  ///< Published, not answered by the store.
+  std::set<std::uint64_t> handled_;  ///< Commands that the application is done with, in any life.
+  SimTime works_until_{};            ///< Its handlers, one after the other.
+  std::size_t gate_bytes_ = 0;       ///< Published, not answered by the store.
 
   std::uint64_t events_ = 0;
   LinkState state_ = LinkState::idle;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 namespace holdfast::sim {
@@ -302,7 +303,10 @@ void ModelLink::unsubscribe(const device::EngineUnsubscribe& ask) {
 void ModelLink::send_command(const ModelBroker::Command& command) {
   if (!server_wire_) return;
   down(server_wire_, kSmallPacket, [this, wire = server_wire_, command] {
-    InboundMessage message;
+    env::Arrival arrival;
+    arrival.again = !wire->untaken.insert(command.number).second;
+    if (!arrival.again) arrival.ticket = command.number;
+    InboundMessage& message = arrival.message;
     message.topic = command.topic;
     message.qos = Qos::at_least_once;
     message.retain = command.retain;
@@ -311,10 +315,21 @@ void ModelLink::send_command(const ModelBroker::Command& command) {
     } else {
       message.payload = payload_of(command.number, sizeof(Serial));
     }
-    wire->said = sim_.now;
-    up(wire, kSmallPacket, [this, number = command.number] { broker_.command_taken(number); });
-    deliver_(device::EngineMessage{wire->request.attempt, std::move(message)});
+    if (command.number % 2 == 0) {  // its sender is Holdfast, which stamps
+      char stamp[32];
+      std::snprintf(stamp, sizeof stamp, "0000002a-%016llx",
+                    static_cast<unsigned long long>(command.number));
+      message.user_properties.emplace_back(wire->request.id_property, stamp);
+    }
+    deliver_(device::EngineMessage{wire->request.attempt, std::move(arrival)});
   });
+}
+
+void ModelLink::taken(const device::EngineTaken& done) {
+  if (!up() || wire_->request.attempt != done.attempt) return;
+  wire_->untaken.erase(done.ticket);
+  wire_->said = sim_.now;
+  up(wire_, kSmallPacket, [this, number = done.ticket] { broker_.command_taken(number); });
 }
 
 // ---- the end of a connection --------------------------------------------------------------------

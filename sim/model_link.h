@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "device/events.h"
@@ -43,6 +44,7 @@ class ModelLink {
   void publish(env::AttemptId attempt, env::Token token, MessagePtr message);
   void subscribe(const device::EngineSubscribe& ask);
   void unsubscribe(const device::EngineUnsubscribe& ask);
+  void taken(const device::EngineTaken& done);
   void disconnect();
   void abort();
 
@@ -109,6 +111,7 @@ class ModelLink {
     std::optional<SimTime> asked;  ///< A ping that is not answered.
     SimTime broker_heard{};
     env::Token last_token = 0;
+    std::set<env::Token> untaken;  ///< Tickets of messages that have come.
   };
   using WirePtr = std::shared_ptr<Wire>;
 

@@ -86,7 +86,10 @@ class Device {
   virtual void fate(MessageId id, FateHandler handler) = 0;
 
   /// Wants messages for a topic filter (MQTT 5.0 section 4.7). The wish is kept and brought to
-  /// the broker at every connect whose session has lost it; `handler` runs on the executor.
+  /// the broker at every connect whose session has lost it; `handler` runs on the executor. A QoS 1
+  /// message is acknowledged when its handlers have returned, in the order in which messages came:
+  /// one that a crash interrupts comes again, and a handler that never returns soon stops the
+  /// broker, which sends no more than its window. A handler that throws is done with its message.
   /// Errors: invalid_argument for a bad filter, full at the limit, closed after stop().
   [[nodiscard]] virtual Result<SubscriptionId> subscribe(std::string filter, Qos qos,
                                                          MessageHandler handler) = 0;

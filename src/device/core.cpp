@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "device/accounts.h"
 #include "device/quarantine.h"
-#include "flow/duplicates.h"
+#include "flow/inbound.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
@@ -359,15 +359,18 @@ struct Core::Impl {
 
   void on(EngineMessage& arrived) {
     if (!answer_of(arrived.attempt)) return;
-    ++inbound;
-    if (config.filter_duplicates && duplicates.repeats(arrived.message, config.id_property)) {
-      ++repeated;
-      return;
-    }
-    std::vector<SubscriptionId> to = subscriptions.match(arrived.message.topic);
+    const auto came = inbound.came(arrived.arrival, arrived.attempt, config);
+    if (came.acknowledge) emit(EngineTaken{arrived.attempt, arrived.arrival.ticket});
+    if (!came.give) return;
+    std::vector<SubscriptionId> to = subscriptions.match(arrived.arrival.message.topic);
     // The session may still hold what an earlier run wanted; some answers come unasked for.
     if (to.empty()) ++unmatched;
-    emit(GiveMessage{std::move(to), std::move(arrived.message)});
+    emit(GiveMessage{std::move(to), std::move(arrived.arrival.message), *came.give});
+  }
+  void on(const MessageTaken& done) {
+    for (const auto& [attempt, ticket] : inbound.taken(done.delivery)) {
+      if (attached && supervisor.is_current(attempt)) emit(EngineTaken{attempt, ticket});
+    }
   }
 
   /// Whether an event of this attempt still counts; notes the sign of life.
@@ -703,7 +706,7 @@ struct Core::Impl {
   flow::Sender sender;
   flow::Subscriptions subscriptions;
   flow::Suspicion suspicion;
-  flow::Duplicates duplicates;
+  flow::Inbound inbound;
   Accounts accounts;
   MessageId last_volatile;
 
@@ -714,13 +717,11 @@ struct Core::Impl {
   env::UpInfo up_info;
   BootTime last_answer{};
   std::uint64_t version_given = 0;
-  std::uint64_t inbound = 0;
   std::uint64_t suspicion_seen = 0;
   flow::Names topics_aside;
   flow::Names filters_aside;
   std::uint64_t parked_in_store = 0;
-  std::uint64_t repeated = 0;   ///< Of those, duplicates.
-  std::uint64_t unmatched = 0;  ///< Of those, without a subscription.
+  std::uint64_t unmatched = 0;  ///< Inbound, without a subscription.
   std::uint64_t appends_outstanding = 0;
   std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
   std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
@@ -786,12 +787,12 @@ DeviceState Core::state(BootTime now) const {
   state.attempts_total = core.supervisor.attempts_total();
   state.verdicts = core.supervisor.verdicts();
   state.sends_repeated = core.sender.sends_repeated();
-  state.inbound = core.inbound;
+  state.inbound = core.inbound.total();
   state.quarantine =
       quarantine_of(core.suspicion, core.subscriptions, core.config.mqtt_version, now);
   state.parked = core.parked_in_store + core.sender.parked();
   state.inbound_unmatched = core.unmatched;
-  state.inbound_duplicates = core.repeated;
+  state.inbound_duplicates = core.inbound.repeated();
   HF_CHECK(state.ledger.balanced());
   return state;
 }

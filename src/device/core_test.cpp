@@ -320,6 +320,36 @@ TEST(Core, LateEventsOfAnOldAttemptChangeNothing) {
   EXPECT_EQ(bench.state().ledger.delivered, 1U);
 }
 
+TEST(Core, AMessageIsAcknowledgedWhenTheApplicationIsDoneWithIt) {
+  Bench bench;
+  bench.start();
+  bench.step(Subscribe{1, "cmd/go", Qos::at_least_once});
+  bench.up();
+  env::Arrival arrival;
+  arrival.message.topic = "cmd/go";
+  arrival.ticket = 7;
+  bench.step(EngineMessage{bench.attempt(), arrival});
+  const auto given = bench.take_all<GiveMessage>();
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(bench.count<EngineTaken>(), 0U);
+  bench.step(MessageTaken{given[0].delivery});
+  const auto taken = bench.take_all<EngineTaken>();
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(taken[0].attempt, bench.attempt());
+  EXPECT_EQ(taken[0].ticket, 7U);
+  bench.step(MessageTaken{given[0].delivery});
+  EXPECT_EQ(bench.count<EngineTaken>(), 0U) << "once";
+
+  // What its connection has not acknowledged the next one brings again.
+  bench.step(EngineMessage{bench.attempt(), arrival});
+  const auto again = bench.take_all<GiveMessage>();
+  bench.down(Verdict::server_gone);
+  bench.run_for(seconds(15));
+  bench.up();
+  bench.step(MessageTaken{again.at(0).delivery});
+  EXPECT_EQ(bench.count<EngineTaken>(), 0U) << "no ticket of another connection";
+}
+
 TEST(Core, SubscriptionsAndDispatch) {
   Bench bench;
   bench.start();

@@ -13,6 +13,7 @@
 #include "base/message.h"
 #include "base/time.h"
 #include "env/engine.h"
+#include "flow/duplicates.h"
 #include "holdfast/config.h"
 #include "holdfast/device.h"
 #include "holdfast/types.h"
@@ -123,7 +124,11 @@ struct EngineSubscribed {
 };
 struct EngineMessage {
   env::AttemptId attempt = 0;
-  InboundMessage message;
+  env::Arrival arrival;
+};
+/// The application is done with what GiveMessage gave, or it was dropped and counted.
+struct MessageTaken {
+  flow::Delivery delivery = 0;
 };
 
 /// Somebody asks for an attempt now: the application, or whoever changed the credentials.
@@ -141,10 +146,11 @@ struct Stop {
 /// Everything handed to the storage thread is on disk and the store is closed.
 struct StoreClosed {};
 
-using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
-                           StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
-                           EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
-                           EngineMessage, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
+using Event =
+    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
+                 StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
+                 EnginePublished, EngineRefused, EngineSubscribed, EngineMessage, MessageTaken,
+                 ReconnectNow, Changed, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -207,6 +213,10 @@ struct EngineUnsubscribe {
   env::Token token = 0;
   std::vector<std::string> filters;
 };
+struct EngineTaken {
+  env::AttemptId attempt = 0;
+  env::Token ticket = 0;
+};
 struct EngineDisconnect {};
 /// Destroy the engine and make a new one for the next attempt.
 struct EngineAbort {};
@@ -218,6 +228,7 @@ struct GiveReceipt {
 struct GiveMessage {
   std::vector<SubscriptionId> to;  ///< Empty: it belongs to no subscription.
   InboundMessage message;
+  flow::Delivery delivery = 0;  ///< For MessageTaken, which is awaited.
 };
 struct GiveConnection {
   ConnectionState state;
@@ -231,8 +242,8 @@ struct Stopped {};
 
 using Action = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack,
                             StoreEvict, StoreSettle, StoreClose, EngineConnect, EnginePublish,
-                            EngineSubscribe, EngineUnsubscribe, EngineDisconnect, EngineAbort,
-                            GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+                            EngineSubscribe, EngineUnsubscribe, EngineTaken, EngineDisconnect,
+                            EngineAbort, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

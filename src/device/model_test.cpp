@@ -483,6 +483,7 @@ class World {
   }
   void act(EngineSubscribe& a) { answer_request(a); }
   void act(EngineUnsubscribe& a) { answer_request(a); }
+  void act(EngineTaken&) {}
   void act(EngineDisconnect&) {
     ASSERT_TRUE(attempt_up_);
     if (!black_hole_) end_connection(soon(), Verdict::none);

@@ -176,6 +176,7 @@ class Policed : public testing::Test {
     }
     events_.push_back(EngineSubscribed{attempt_, a.token, codes});
   }
+  void act(EngineTaken&) {}
   void act(EngineUnsubscribe& a) {
     if (up_) events_.push_back(EngineSubscribed{attempt_, a.token, {0}});
   }

@@ -158,6 +158,12 @@ Status Attempt::unsubscribe(env::Token token, std::span<const std::string> filte
   return status;
 }
 
+void Attempt::taken(env::Token ticket) {
+  if (state_ != State::up) return;
+  bridge_->taken(static_cast<std::uint16_t>(ticket));
+  schedule_flush();
+}
+
 void Attempt::disconnect() {
   if (state_ == State::ended || state_ == State::leaving) return;
   if (state_ != State::up) {
@@ -229,10 +235,19 @@ void Attempt::collect() {
   for (SessionEvent& event : session_->take_events()) {
     if (const auto* done = std::get_if<HandedOver>(&event)) {
       handed_over_.emplace_back(bridge_->position(), done->token);
-    } else {
-      events_.push_back(std::move(event));
+      continue;
     }
+    if (auto* arrival = std::get_if<env::Arrival>(&event)) enter(*arrival);
+    events_.push_back(std::move(event));
   }
+}
+
+/// Before its PUBACK is seen.
+void Attempt::enter(env::Arrival& arrival) {
+  if (arrival.ticket == 0) return;
+  const AckGate::Came came = bridge_->came(static_cast<std::uint16_t>(arrival.ticket));
+  if (came != AckGate::Came::held) arrival.ticket = 0;
+  arrival.again = came == AckGate::Came::again;
 }
 
 void Attempt::dispatch() {
@@ -277,9 +292,7 @@ void Attempt::on(const Subscribed& event) {
   sink_.engine_subscribed(request_.attempt, event.token, event.codes);
 }
 
-void Attempt::on(InboundMessage& event) {
-  sink_.engine_message(request_.attempt, std::move(event));
-}
+void Attempt::on(env::Arrival& event) { sink_.engine_message(request_.attempt, std::move(event)); }
 
 void Attempt::on(const Closed& event) {
   if (event.own) return;  // bridge_drained() follows
@@ -339,7 +352,11 @@ void Attempt::bridge_packet(const Framing& packet) {
   session_->packet_comes(packet);
 }
 
-void Attempt::bridge_leaving(const Framing& packet) { session_->packet_leaves(packet); }
+void Attempt::bridge_leaving(const Framing& packet) {
+  // A library with a thread of its own may have written this before its event was taken.
+  if (packet.type() == PacketType::puback) collect();
+  session_->packet_leaves(packet);
+}
 
 void Attempt::bridge_farewell(const Framing& packet) {
   if (state_ == State::leaving) {

@@ -42,6 +42,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   [[nodiscard]] Status publish(env::Token token, const StoredMessage& message);
   [[nodiscard]] Status subscribe(env::Token token, std::span<const env::FilterRequest> filters);
   [[nodiscard]] Status unsubscribe(env::Token token, std::span<const std::string> filters);
+  void taken(env::Token ticket);
   void disconnect();
   void network_changed(env::Resolver& resolver, bool gained);
   void abort();
@@ -65,6 +66,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   void schedule_flush();
   void dispatch();
   void collect();
+  void enter(env::Arrival& arrival);
   void watch_peer();
   void probe_way();
   [[nodiscard]] std::string peer() const;
@@ -77,7 +79,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   void on(const HandedOver&) {}  // collect() has taken it
   void on(const Acknowledged& event);
   void on(const Subscribed& event);
-  void on(InboundMessage& event);
+  void on(env::Arrival& event);
   void on(const Closed& event);
 
   void bridge_input() override;

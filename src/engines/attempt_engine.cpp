@@ -35,6 +35,10 @@ class AttemptEngine final : public env::Engine {
     return attempt_ ? attempt_->unsubscribe(token, filters) : nothing_runs();
   }
 
+  void taken(env::Token ticket) override {
+    if (attempt_) attempt_->taken(ticket);
+  }
+
   void disconnect() override {
     if (attempt_) attempt_->disconnect();
   }

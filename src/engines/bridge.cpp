@@ -14,6 +14,8 @@ namespace holdfast::engines {
 namespace {
 
 constexpr std::array<std::byte, 2> kPing{std::byte{0xC0}, std::byte{0x00}};
+/// Of ours in one write: a window of PUBACKs, and a ping.
+constexpr std::size_t kInsertMax = 512;
 
 }  // namespace
 
@@ -25,7 +27,7 @@ Bridge::Bridge(posix::EventLoop& loop, env::Clock& clock, posix::UniqueFd local,
       owner_(&owner),
       last_words_(loop),
       in_(kBufferSize),
-      out_(kBufferSize + kPing.size()),
+      out_(kBufferSize + kInsertMax),
       last_inbound_(clock.now()),
       last_outbound_(last_inbound_) {
   if (library == Library::on_its_own) watch_.emplace(loop, local_.get());
@@ -181,46 +183,81 @@ void Bridge::ping() {
 }
 
 void Bridge::flush() {
-  if (owner_ == nullptr || writing_ || write_failure_ || drained_) return;
   const auto self = shared_from_this();
-  owner_->bridge_room();
-  if (owner_ == nullptr) return;
-  const ssize_t count = recv(local_.get(), out_.data(), kBufferSize, MSG_DONTWAIT);
-  if (count > 0) {
-    const auto from_library = static_cast<std::size_t>(count);
+  while (owner_ != nullptr && !writing_ && !write_failure_ && !drained_) {
+    owner_->bridge_room();
+    if (owner_ == nullptr) return;
+    const ssize_t got = recv(local_.get(), out_.data(), kBufferSize, MSG_DONTWAIT);
+    if (got == 0) {
+      drained_ = true;
+      owner_->bridge_drained();
+      return;
+    }
+    const auto from_library = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
     taken_ += from_library;
-    write(insert_ping(from_library), from_library);
-  } else if (count == 0) {
-    drained_ = true;
-    owner_->bridge_drained();
-  } else if (ping_wanted_ && outbound_.at_boundary()) {
-    write(insert_ping(0), 0);
+    const std::size_t count = sift(from_library);
+    if (count > 0) return write(count, from_library);
+    if (from_library == 0) return;
+    enter_written(from_library);  // PUBACKs alone, and they wait
   }
 }
 
-std::size_t Bridge::insert_ping(std::size_t count) {
-  // Follow the boundaries always, for the next ping; the last one in these bytes is as good as any.
-  std::size_t boundary = 0;
-  bool found = outbound_.at_boundary();
+/// How much is to be written, at the front of out_, of what the library has put there: PUBACKs go
+/// into the gate, and at the first boundary of packets comes what else has to leave. The boundaries
+/// are followed always, for the next time.
+std::size_t Bridge::sift(std::size_t count) {
+  // The peer has seen whole packets only, also in the middle of a PUBACK: nothing of it has left.
+  const auto at_boundary = [this] { return outbound_.at_boundary() || !ack_.empty(); };
+  std::size_t kept = 0;
+  std::optional<std::size_t> boundary;
+  if (at_boundary()) boundary = 0;
   std::span<const std::byte> rest(out_.data(), count);
-  for (;;) {
-    const Framing::Step step = outbound_.next(rest);
-    HF_CHECK(step != Framing::Step::malformed);  // the library's own packets
-    if (step == Framing::Step::more) break;
+  for (Framing::Step step = Framing::Step::header; step != Framing::Step::more;) {
+    const std::span<const std::byte> before = rest;
+    step = outbound_.next(rest);
+    HF_CHECK(step != Framing::Step::malformed);                   // the library's own packets
+    const auto part = before.first(before.size() - rest.size());  // of one packet
+    if (outbound_.type() == PacketType::puback) {
+      ack_.insert(ack_.end(), part.begin(), part.end());
+      if (step == Framing::Step::packet) hold_ack();
+      continue;
+    }
+    if (part.data() != out_.data() + kept) std::ranges::copy(part, out_.data() + kept);
+    kept += part.size();
     if (step != Framing::Step::packet) continue;
-    if (outbound_.type() == PacketType::puback && unanswered_ > 0) --unanswered_;
     owner_->bridge_leaving(outbound_);
-    boundary = count - rest.size();
-    found = true;
+    if (!boundary) boundary = kept;
   }
-  if (!ping_wanted_ || !found) return count;
-  ping_wanted_ = false;
-  const auto begin = out_.begin();
-  const auto at = begin + static_cast<std::ptrdiff_t>(boundary);
-  const auto last = begin + static_cast<std::ptrdiff_t>(count);
-  std::move_backward(at, last, last + static_cast<std::ptrdiff_t>(kPing.size()));
-  std::copy(kPing.begin(), kPing.end(), at);
-  return count + kPing.size();
+  return boundary ? insert(kept, *boundary) : kept;
+}
+
+/// A PUBACK is whole.
+void Bridge::hold_ack() {
+  constexpr std::size_t kIdSize = 2;
+  const std::size_t at = ack_.size() - outbound_.length();
+  HF_CHECK(outbound_.length() >= kIdSize && at < ack_.size());
+  if (unanswered_ > 0) --unanswered_;
+  owner_->bridge_leaving(outbound_);
+  const auto id =
+      std::to_integer<unsigned>(ack_[at]) << 8 | std::to_integer<unsigned>(ack_[at + 1]);
+  gate_.hold(ack_, static_cast<std::uint16_t>(id));
+  ack_.clear();
+}
+
+/// Puts PUBACKs whose messages are taken, and the ping, at `boundary`; returns the new count.
+std::size_t Bridge::insert(std::size_t count, std::size_t boundary) {
+  std::array<std::byte, kInsertMax> words{};
+  std::size_t size = gate_.release(std::span(words).first(kInsertMax - kPing.size()));
+  if (std::exchange(ping_wanted_, false)) {
+    std::ranges::copy(kPing, words.begin() + static_cast<std::ptrdiff_t>(size));
+    size += kPing.size();
+  }
+  if (size == 0) return count;
+  const auto at = out_.begin() + static_cast<std::ptrdiff_t>(boundary);
+  const auto last = out_.begin() + static_cast<std::ptrdiff_t>(count);
+  std::move_backward(at, last, last + static_cast<std::ptrdiff_t>(size));
+  std::copy_n(words.begin(), size, at);
+  return count + size;
 }
 
 void Bridge::write(std::size_t count, std::size_t from_library) {
@@ -240,12 +277,16 @@ void Bridge::on_written(std::size_t from_library, const env::Failure* failure) {
     on_write_failure(*failure);
     return;
   }
-  written_ += from_library;
-  HF_CHECK(written_ <= taken_);
-  if (from_library > 0) owner_->bridge_written(written_);
+  enter_written(from_library);
   flush();
   read();
   watch();
+}
+
+void Bridge::enter_written(std::size_t from_library) {
+  written_ += from_library;
+  HF_CHECK(written_ <= taken_);
+  if (from_library > 0) owner_->bridge_written(written_);
 }
 
 void Bridge::on_write_failure(const env::Failure& failure) {

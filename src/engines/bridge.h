@@ -6,8 +6,9 @@
 //           thread of its own, the local socket is watched.
 // Bounds:   one buffer of kBufferSize each way. Outbound: while a write is under way nothing is
 //           taken from the local socket, so the library's writes stop when the kernel's buffer is
-//           full and its queue is bounded by the window. Inbound: nothing is read while the library
-//           has not taken what came, or kUnansweredMax messages have no PUBACK on its way yet.
+//           full and its queue is bounded by the window; PUBACKs wait in the gate. Inbound: nothing
+//           is read while the library has not taken what came, or kUnansweredMax messages have no
+//           PUBACK on its way yet.
 // Threads:  loop thread. Owner calls come through the loop or from inside flush(), never after
 //           close(). The owner may close() from inside any of them.
 // Errors:   bridge_ended() once; then nothing more comes in.
@@ -20,6 +21,7 @@
 #include <span>
 #include <vector>
 
+#include "engines/ack_gate.h"
 #include "engines/framing.h"
 #include "env/clock.h"
 #include "posix/event_loop.h"
@@ -39,7 +41,8 @@ class BridgeOwner {
   [[nodiscard]] virtual bool bridge_header(const Framing& packet) = 0;
   /// A whole CONNACK, SUBACK or UNSUBACK is about to be given to the library.
   virtual void bridge_packet(const Framing& packet) = 0;
-  /// A whole packet of the library is on its way. The owner must not close() now.
+  /// A whole packet of the library is on its way; a PUBACK is about to wait in the gate, if its
+  /// message came() and is not taken(). The owner must not close() now.
   virtual void bridge_leaving(const Framing& packet) = 0;
   /// A whole DISCONNECT has come; everything before it has been given to the library, which never
   /// sees it: libmosquitto 2.0.11 leaks the packet it was writing when it does.
@@ -78,6 +81,9 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void flush();
   /// Puts a PINGREQ between two packets as soon as possible.
   void ping();
+  /// See AckGate. What is taken leaves with the next flush().
+  [[nodiscard]] AckGate::Came came(std::uint16_t packet_id) { return gate_.came(packet_id); }
+  void taken(std::uint16_t packet_id) { gate_.taken(packet_id); }
   /// Nothing more comes in: the library sees the end behind what has come.
   void end_input();
   /// Ends the stream in order; `done` comes when that is done, unless close() comes first.
@@ -100,7 +106,10 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   void watch();
   void on_local(bool writable);
   void write(std::size_t count, std::size_t from_library);
-  std::size_t insert_ping(std::size_t count);
+  [[nodiscard]] std::size_t sift(std::size_t count);
+  void hold_ack();
+  [[nodiscard]] std::size_t insert(std::size_t count, std::size_t boundary);
+  void enter_written(std::size_t from_library);
   void on_written(std::size_t from_library, const env::Failure* failure);
   void on_write_failure(const env::Failure& failure);
   void end(const env::Failure* failure);
@@ -113,6 +122,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   posix::Timer last_words_;
   Framing inbound_;
   Framing outbound_;
+  AckGate gate_;
+  std::vector<std::byte> ack_;  ///< The PUBACK of the library that is under way.
   std::vector<std::byte> in_;
   std::vector<std::byte> out_;
   BootTime last_inbound_;

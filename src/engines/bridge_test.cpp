@@ -159,6 +159,48 @@ TEST_F(BridgeTest, WithoutAnswersNoMoreIsRead) {
   EXPECT_EQ(leaving, std::vector<PacketType>(100, PacketType::puback));
 }
 
+TEST_F(BridgeTest, APubackWaitsForItsMessageAndNothingWaitsForIt) {
+  const std::string before("\x30\x04\x00\x01t1", 6);
+  const std::string ack("\x40\x02\x00\x05", 4);
+  const std::string after("\x30\x04\x00\x01t2", 6);
+  const std::string ping("\xC0\x00", 2);
+  const auto library_writes = [this](const std::string& bytes) {
+    ASSERT_EQ(send(library.get(), bytes.data(), bytes.size(), 0),
+              static_cast<ssize_t>(bytes.size()));
+  };
+  const auto leaves = [this](const std::string& bytes) {
+    return turn_until([&] { return script.outbound.size() >= bytes.size(); }) &&
+           script.outbound == bytes;
+  };
+  bridge->start();
+  EXPECT_EQ(bridge->came(5), AckGate::Came::held);
+  library_writes(before + ack + after);
+  EXPECT_TRUE(leaves(before + after));
+  ASSERT_TRUE(turn_until([&] { return written > 0; }));
+  EXPECT_EQ(written, before.size() + ack.size() + after.size()) << "positions are the library's";
+  bridge->taken(5);
+  bridge->flush();
+  EXPECT_TRUE(leaves(before + after + ack));
+
+  // In pieces, and with a ping between them.
+  script.outbound.clear();
+  EXPECT_EQ(bridge->came(5), AckGate::Came::held);
+  library_writes(before.substr(0, 3));
+  EXPECT_TRUE(leaves(before.substr(0, 3)));
+  bridge->ping();
+  turn_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(script.outbound, before.substr(0, 3)) << "not into the middle of a packet";
+  library_writes(before.substr(3) + ack.substr(0, 1));
+  EXPECT_TRUE(leaves(before + ping));
+  bridge->ping();
+  EXPECT_TRUE(leaves(before + ping + ping)) << "of half a PUBACK nothing has left";
+  library_writes(ack.substr(1) + after);
+  EXPECT_TRUE(leaves(before + ping + ping + after));
+  bridge->taken(5);
+  bridge->flush();
+  EXPECT_TRUE(leaves(before + ping + ping + after + ack));
+}
+
 TEST_F(BridgeTest, TheLibrarysEndIsTold) {
   bridge->start();
   const std::string disconnect("\xE0\x00", 2);

@@ -28,6 +28,7 @@ class Companion {
     request.client_id = "companion";
     request.will.reset();
     request.clean_start = true;
+    sink.take_all(*engine);
     sink.expect(request.attempt);
     engine->connect(request);
     return harness_.run_until([this] { return sink.up() || sink.ended(); }) && sink.up();

@@ -75,6 +75,7 @@ class Brokers : public ::testing::TestWithParam<Parameters> {
   [[nodiscard]] std::unique_ptr<Companion> companion(const env::ConnectRequest& wanted) {
     auto made = std::make_unique<Companion>();
     made->engine = make()(harness.loop, *harness.resolver, *harness.clock, made->sink);
+    made->sink.take_all(*made->engine);
     made->sink.expect(wanted.attempt);
     made->engine->connect(wanted);
     EXPECT_TRUE(harness.run_until([&] { return made->sink.up() || made->sink.ended(); }));

@@ -68,17 +68,24 @@ void RecordingSink::engine_subscribed(env::AttemptId attempt, env::Token token,
   if (on_event) on_event();
 }
 
-void RecordingSink::engine_message(env::AttemptId attempt, InboundMessage message) {
+void RecordingSink::engine_message(env::AttemptId attempt, env::Arrival arrival) {
   check(attempt, Phase::up);
-  ++message_count;
-  messages.push_back(std::move(message));
+  if (arrival.again) {
+    ++repeated;
+  } else {
+    ++message_count;
+    messages.push_back(std::move(arrival.message));
+  }
+  if (arrival.ticket != 0) on_ticket(arrival.ticket);
   if (on_event) on_event();
 }
 
 Harness::Harness(EngineFactory make)
     : resolver(posix::make_resolver(loop)),
       clock(posix::make_clock()),
-      engine(make(loop, *resolver, *clock, sink)) {}
+      engine(make(loop, *resolver, *clock, sink)) {
+  sink.take_all(*engine);
+}
 
 env::ConnectRequest Harness::request(std::uint16_t port) {
   env::ConnectRequest result;
@@ -125,8 +132,14 @@ StoredMessage make_message(std::string topic, std::string_view payload, Qos qos)
   StoredMessage message;
   message.topic = std::move(topic);
   message.qos = qos;
-  for (const char c : payload) message.payload.push_back(static_cast<std::byte>(c));
+  message.payload = bytes(payload);
   return message;
+}
+
+Bytes bytes(std::string_view text) {
+  Bytes result;
+  for (const char c : text) result.push_back(static_cast<std::byte>(c));
+  return result;
 }
 
 std::string text(const Bytes& bytes) {

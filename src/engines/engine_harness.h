@@ -36,7 +36,7 @@ class RecordingSink final : public env::EngineSink {
   void engine_published(env::AttemptId attempt, env::Token token, std::uint8_t code) override;
   void engine_subscribed(env::AttemptId attempt, env::Token token,
                          std::span<const std::uint8_t> codes) override;
-  void engine_message(env::AttemptId attempt, InboundMessage message) override;
+  void engine_message(env::AttemptId attempt, env::Arrival arrival) override;
 
   [[nodiscard]] bool up() const { return phase == Phase::up; }
   [[nodiscard]] bool ended() const { return phase == Phase::ended; }
@@ -55,7 +55,13 @@ class RecordingSink final : public env::EngineSink {
   std::vector<std::pair<env::Token, std::vector<std::uint8_t>>> subscribed;
   std::vector<InboundMessage> messages;
   std::size_t message_count = 0;
-  std::function<void()> on_event;  ///< Called at the end of each call.
+  std::size_t repeated = 0;                   ///< Sent again before they were taken.
+  std::function<void()> on_event;             ///< Called at the end of each call.
+  std::function<void(env::Token)> on_ticket;  ///< What is to become of a ticket.
+  /// Each message is taken at once.
+  void take_all(env::Engine& engine) {
+    on_ticket = [&engine](env::Token ticket) { engine.taken(ticket); };
+  }
 
  private:
   void check(env::AttemptId attempt, Phase wanted);
@@ -95,6 +101,7 @@ class Harness {
 
 [[nodiscard]] StoredMessage make_message(std::string topic, std::string_view payload,
                                          Qos qos = Qos::at_least_once);
+[[nodiscard]] Bytes bytes(std::string_view text);
 [[nodiscard]] std::string text(const Bytes& bytes);
 /// Open descriptors of this process.
 [[nodiscard]] std::size_t count_descriptors();

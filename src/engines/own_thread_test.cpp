@@ -108,9 +108,9 @@ TEST_F(OwnThread, TheEndWaitsForWhatTheLibraryHasToSay) {
   EXPECT_EQ(sink.phase, RecordingSink::Phase::connecting) << "ended before the library has spoken";
   library.report(Accepted{});
   EXPECT_TRUE(sink.up());
-  InboundMessage message;
-  message.topic = "t";
-  library.report(std::move(message));
+  env::Arrival arrival;
+  arrival.message.topic = "t";
+  library.report(std::move(arrival));
   EXPECT_EQ(sink.message_count, 1U);
   EXPECT_TRUE(sink.up());
   library.report(Closed{false, Verdict::engine_failed, "its end of the socket"});

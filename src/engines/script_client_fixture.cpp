@@ -130,9 +130,10 @@ class ScriptClient final : public env::EngineSink {
     require(codes.size() == 1 && codes[0] < 0x80, "a wrong answer to a filter");
     if (scenario_.on_subscribed) scenario_.on_subscribed(*this);
   }
-  void engine_message(env::AttemptId /*attempt*/, InboundMessage message) override {
+  void engine_message(env::AttemptId /*attempt*/, env::Arrival arrival) override {
     require(static_cast<bool>(scenario_.on_message), "a message that nobody asked for");
-    if (scenario_.on_message) scenario_.on_message(*this, message);
+    if (arrival.ticket != 0) engine_->taken(arrival.ticket);
+    if (scenario_.on_message) scenario_.on_message(*this, arrival.message);
   }
 
   posix::EventLoop loop_;
@@ -223,6 +224,38 @@ void add_subscribing(Scenarios& all) {
   }
 }
 
+void add_requesting(Scenarios& all) {
+  const auto request = [](std::string_view correlation) {
+    return Scenario{
+        .client_id = "request-test",
+        .version = MqttVersion::v5,
+        .on_up = [](auto& it) { it.require(it.subscribe("response/topic", Qos::at_most_once)); },
+        .on_subscribed =
+            [=](auto& it) {
+              it.require(it.publish("request/topic", "action", Qos::at_most_once, [=](auto& more) {
+                more.response_topic = "response/topic";
+                more.correlation_data = bytes(correlation);
+              }));
+            },
+        .on_message =
+            [](auto& it, const InboundMessage& message) {
+              it.require(text(message.payload) == "a response", "another response");
+            }};
+  };
+  all["03-request-response-1"] = request("");
+  all["03-request-response-correlation-1"] = request("corridor");
+  all["03-request-response-2"] = {
+      .client_id = "response-test",
+      .version = MqttVersion::v5,
+      .on_up = [](auto& it) { it.require(it.subscribe("request/topic", Qos::at_most_once)); },
+      .on_message =
+          [](auto& it, const InboundMessage& message) {
+            const auto correlation = message.correlation_data;
+            it.require(it.publish(message.response_topic, "a response", Qos::at_most_once,
+                                  [=](auto& more) { more.correlation_data = correlation; }));
+          }};
+}
+
 /// One message, and DISCONNECT when it is answered.
 Scenario publish_one(const char* id, MqttVersion version, const char* topic, const char* payload,
                      Qos qos, const std::function<void(StoredMessage&)>& more = {}) {
@@ -282,6 +315,7 @@ int run(const std::filesystem::path& called, const char* port) {
   Scenarios scenarios;
   add_connecting(scenarios);
   add_subscribing(scenarios);
+  add_requesting(scenarios);
   add_publishing(scenarios);
   const auto scenario = scenarios.find(called.stem().string());
   if (scenario == scenarios.end()) return kUnknown;

@@ -54,8 +54,9 @@ struct Closed {
   Verdict verdict = Verdict::engine_failed;  ///< protocol_error: the peer broke the protocol.
   std::string words;
 };
+/// The ticket of an env::Arrival is the message's packet id.
 using SessionEvent =
-    std::variant<Accepted, Refused, HandedOver, Acknowledged, Subscribed, InboundMessage, Closed>;
+    std::variant<Accepted, Refused, HandedOver, Acknowledged, Subscribed, env::Arrival, Closed>;
 
 class Session {
  public:

@@ -91,6 +91,13 @@ struct FilterRequest {
   bool verify = false;
 };
 
+/// A message from the broker.
+struct Arrival {
+  InboundMessage message;
+  Token ticket = 0;    ///< For Engine::taken(); 0: nobody waits for that.
+  bool again = false;  ///< The broker has sent one again that nobody has taken yet.
+};
+
 /// Where an engine reports to; implemented by the runtime, which hands it to the core.
 class EngineSink {
  public:
@@ -103,7 +110,7 @@ class EngineSink {
   /// One code per filter, in the order of the request (SUBACK or UNSUBACK).
   virtual void engine_subscribed(AttemptId attempt, Token token,
                                  std::span<const std::uint8_t> reason_codes) = 0;
-  virtual void engine_message(AttemptId attempt, InboundMessage message) = 0;
+  virtual void engine_message(AttemptId attempt, Arrival arrival) = 0;
 };
 
 class Engine {
@@ -115,6 +122,8 @@ class Engine {
   [[nodiscard]] virtual Status publish(Token token, const StoredMessage& message) = 0;
   [[nodiscard]] virtual Status subscribe(Token token, std::span<const FilterRequest> filters) = 0;
   [[nodiscard]] virtual Status unsubscribe(Token token, std::span<const std::string> filters) = 0;
+  /// Only while up: the message of this ticket may be acknowledged. Those before it go first.
+  virtual void taken(Token ticket) = 0;
   /// Sends DISCONNECT (no will, unless StatusMessage::on_stop asks for it) and ends with
   /// down(Verdict::none) when it is written, or when the peer closes; the core bounds the wait with
   /// abort().

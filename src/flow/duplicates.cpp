@@ -25,22 +25,24 @@ std::optional<Duplicates::Id> Duplicates::id_of(std::string_view text) {
   return good ? std::optional(id) : std::nullopt;
 }
 
-bool Duplicates::repeats(const InboundMessage& message, std::string_view property) {
-  if (property.empty() || message.retain) return false;
+std::optional<Delivery> Duplicates::first_of(const InboundMessage& message,
+                                             std::string_view property, Delivery delivery) {
+  if (property.empty() || message.retain) return std::nullopt;
   const auto& properties = message.user_properties;
   const auto stamp = std::find_if(properties.begin(), properties.end(),
                                   [&](const auto& pair) { return pair.first == property; });
-  if (stamp == properties.end()) return false;
+  if (stamp == properties.end()) return std::nullopt;
   std::optional<Id> id = id_of(stamp->second);
-  if (!id) return false;
+  if (!id) return std::nullopt;
   id->topic = std::hash<std::string_view>{}(message.topic);
-  if (!seen_.insert(*id).second) return true;
+  const auto [seen, added] = seen_.emplace(*id, delivery);
+  if (!added) return seen->second;
   order_.push_back(*id);
   if (order_.size() > limits::kInboundIds) {
     seen_.erase(order_.front());
     order_.pop_front();
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace holdfast::flow

@@ -13,17 +13,21 @@
 #include <deque>
 #include <optional>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "holdfast/types.h"
 
 namespace holdfast::flow {
 
+/// Numbers what comes from the broker, in order; never 0.
+using Delivery = std::uint64_t;
+
 class Duplicates {
  public:
-  /// Whether a message with the same id has come before; notes it if not. `property` names the
-  /// user property; empty: nothing is a repeat.
-  [[nodiscard]] bool repeats(const InboundMessage& message, std::string_view property);
+  /// The delivery in which a message with the same id has come before; nothing, and this one noted,
+  /// if none has. `property` names the user property; empty: nothing is a repeat.
+  [[nodiscard]] std::optional<Delivery> first_of(const InboundMessage& message,
+                                                 std::string_view property, Delivery delivery);
 
  private:
   /// A store, a message of it, and its topic: whoever copies a message to another topic, stamp and
@@ -42,7 +46,7 @@ class Duplicates {
   [[nodiscard]] static std::optional<Id> id_of(std::string_view text);
 
   std::deque<Id> order_;
-  std::unordered_set<Id, Hash> seen_;
+  std::unordered_map<Id, Delivery, Hash> seen_;
 };
 
 }  // namespace holdfast::flow

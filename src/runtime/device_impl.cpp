@@ -65,6 +65,8 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
   // Until the loop's first turn this is what state() answers: not an empty ledger.
   state_.ledger = storage_.first_report().ledger;
   state_.storage = storage_.first_report().health;
+  subscribers_->on_taken(
+      [this](flow::Delivery delivery) { driver_->enqueue(device::MessageTaken{delivery}); });
 }
 
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
@@ -272,9 +274,14 @@ void DeviceImpl::give_receipt(const device::GiveReceipt& given) {
 }
 
 void DeviceImpl::give_message(device::GiveMessage given) {
-  if (!subscribers_->address(given)) return;
-  auto task = subscribers_->task_for(std::move(given), config()->limits.memory);
-  if (task && executor_.post_droppable(std::move(*task))) return;
+  const flow::Delivery delivery = given.delivery;
+  const bool wanted = subscribers_->address(given);
+  if (wanted) {
+    auto task = subscribers_->task_for(std::move(given), config()->limits.memory);
+    if (task && executor_.post_droppable(std::move(*task))) return;
+  }
+  driver_->enqueue(device::MessageTaken{delivery});
+  if (!wanted) return;
   const std::uint64_t dropped = ++inbound_dropped_;
   log(LogLevel::warning, "inbound messages dropped because callbacks are too slow: " +
                              std::to_string(dropped) + " so far");
@@ -458,6 +465,7 @@ void DeviceImpl::stop(Milliseconds deadline) {
       loop_thread_.join();
     }
     local_server_.reset();
+    subscribers_->on_taken(nullptr);
     driver_.reset();
     if (!storage_.join(end)) {
       log(LogLevel::error, "the disk did not answer in time; its thread is left behind");

@@ -213,7 +213,7 @@ void MqttProbe::engine_subscribed(env::AttemptId, env::Token token,
   wait_.finish();
 }
 
-void MqttProbe::engine_message(env::AttemptId, InboundMessage) {
+void MqttProbe::engine_message(env::AttemptId, env::Arrival) {
   // What the filters bring is the agent's affair.
 }
 

@@ -210,8 +210,8 @@ void Driver::engine_subscribed(env::AttemptId attempt, env::Token token,
   enqueue(device::EngineSubscribed{attempt, token, {reason_codes.begin(), reason_codes.end()}});
 }
 
-void Driver::engine_message(env::AttemptId attempt, InboundMessage message) {
-  enqueue(device::EngineMessage{attempt, std::move(message)});
+void Driver::engine_message(env::AttemptId attempt, env::Arrival arrival) {
+  enqueue(device::EngineMessage{attempt, std::move(arrival)});
 }
 
 }  // namespace holdfast::runtime

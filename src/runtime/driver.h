@@ -67,7 +67,7 @@ class Driver final : public env::EngineSink {
                         std::uint8_t reason_code) override;
   void engine_subscribed(env::AttemptId attempt, env::Token token,
                          std::span<const std::uint8_t> reason_codes) override;
-  void engine_message(env::AttemptId attempt, InboundMessage message) override;
+  void engine_message(env::AttemptId attempt, env::Arrival arrival) override;
 
  private:
   void turn();
@@ -95,6 +95,7 @@ class Driver final : public env::EngineSink {
   void act(device::EnginePublish& action);
   void act(device::EngineSubscribe& action);
   void act(device::EngineUnsubscribe& action);
+  void act(device::EngineTaken& action) { engine_->taken(action.ticket); }
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::GiveReceipt& action) { outlet_.give_receipt(action); }

@@ -70,6 +70,10 @@ class Application {
   [[nodiscard]] bool received(const std::string& topic) {
     return wait([&] { return std::count(topics_.begin(), topics_.end(), topic) > 0; });
   }
+  [[nodiscard]] bool has(const std::string& topic) {
+    const std::lock_guard lock(mutex_);
+    return std::count(topics_.begin(), topics_.end(), topic) > 0;
+  }
   [[nodiscard]] std::size_t count(LinkState state) const {
     return static_cast<std::size_t>(std::count_if(
         states_.begin(), states_.end(), [&](const auto& each) { return each.state == state; }));
@@ -341,6 +345,44 @@ TEST_F(FieldTest, AHandlerThatBlocksCostsNeitherTheConnectionNorTheMessages) {
   EXPECT_EQ(device->state().connects, 1U);
   shut.unlock();
   device->stop(Milliseconds(5000));
+}
+
+TEST_F(FieldTest, AMessageWhoseHandlerHasNotReturnedComesAgainAndOneThatIsDealtWithDoesNot) {
+  RealBroker broker(Way::plain);
+  std::promise<void> gate;
+  std::promise<void> entered;
+  {
+    auto device = open(config(broker.port()));
+    ASSERT_TRUE(device);
+    const auto blocks = [&entered, open = gate.get_future().share()](const InboundMessage&) {
+      entered.set_value();
+      open.wait();
+    };
+    ASSERT_TRUE(device->subscribe("in", Qos::at_least_once, blocks).ok());
+    Application application;
+    application.publish(*device, "in");
+    ASSERT_EQ(entered.get_future().wait_for(kPatience), std::future_status::ready);
+    device->stop(Milliseconds(500));  // leaves the handler behind, as a crash would
+  }
+  Application application;
+  {
+    auto device = open(config(broker.port()));
+    ASSERT_TRUE(device);
+    ASSERT_TRUE(device->subscribe("in", Qos::at_least_once, application.inbox()).ok());
+    EXPECT_TRUE(application.received("in"));
+    application.publish(*device, "behind");
+    EXPECT_TRUE(application.all_delivered());  // told behind the handler's return
+    device->stop(Milliseconds(5000));
+  }
+  auto device = open(config(broker.port()));
+  ASSERT_TRUE(device);
+  Application last;
+  ASSERT_TRUE(device->subscribe("+", Qos::at_least_once, last.inbox()).ok());
+  last.publish(*device, "mark");
+  EXPECT_TRUE(last.received("mark"));
+  EXPECT_FALSE(last.has("in"));
+  device->stop(Milliseconds(5000));
+  gate.set_value();
 }
 
 }  // namespace

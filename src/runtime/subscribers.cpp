@@ -45,6 +45,17 @@ void Subscribers::clear() {
   const std::lock_guard lock(mutex_);
   handlers_.clear();
   unmatched_.clear();
+  on_taken_ = nullptr;
+}
+
+void Subscribers::on_taken(Taken taken) {
+  const std::lock_guard lock(mutex_);
+  on_taken_ = std::move(taken);
+}
+
+void Subscribers::taken(flow::Delivery delivery) {
+  const std::lock_guard lock(mutex_);
+  if (on_taken_) on_taken_(delivery);
 }
 
 bool Subscribers::address(device::GiveMessage& given) const {
@@ -67,6 +78,8 @@ std::optional<Executor::Task> Subscribers::task_for(device::GiveMessage given, s
         self->bytes_ -= cost;
       });
   return [self, held] {
+    // Also after a handler that throws: one message must not hold up all others for ever.
+    const Done done{*self, held->delivery};
     for (const SubscriptionId id : held->to) self->run(id, held->message);
   };
 }

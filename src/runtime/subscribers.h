@@ -22,8 +22,15 @@ namespace holdfast::runtime {
 
 class Subscribers : public std::enable_shared_from_this<Subscribers> {
  public:
+  /// Told, from any thread, that all handlers of a message are done with it. Called with a lock
+  /// held that every member takes.
+  using Taken = std::function<void(flow::Delivery)>;
+
   /// Must be owned by a shared_ptr: tasks share it.
   [[nodiscard]] static std::shared_ptr<Subscribers> make();
+
+  /// Nobody else is told any more when this returns.
+  void on_taken(Taken taken);
 
   [[nodiscard]] SubscriptionId add(MessageHandler handler);
   /// For what belongs to no subscription.
@@ -44,12 +51,21 @@ class Subscribers : public std::enable_shared_from_this<Subscribers> {
 
  private:
   Subscribers() = default;
+  /// Tells when it ends that a message is taken.
+  struct Done {
+    Subscribers& self;
+    flow::Delivery delivery;
+    ~Done() { self.taken(delivery); }
+  };
+
   void run(SubscriptionId id, const InboundMessage& message);
+  void taken(flow::Delivery delivery);
 
   mutable std::mutex mutex_;
   std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
   std::set<SubscriptionId> unmatched_;  ///< Of those.
   SubscriptionId next_ = 1;
+  Taken on_taken_;
   std::atomic<std::size_t> bytes_{0};
 };
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,34 @@ TEST(Subscribers, AMessageGoesToEachHandlerThatIsStillThere) {
   (*task)();
   EXPECT_EQ(seen, "abb");
   EXPECT_EQ(subscribers->size(), 1U);
+}
+
+TEST(Subscribers, AMessageIsTakenWhenItsHandlersHaveRun) {
+  const auto subscribers = Subscribers::make();
+  std::string seen;
+  subscribers->on_taken([&](flow::Delivery delivery) { seen += std::to_string(delivery); });
+  const SubscriptionId a = subscribers->add([&](const InboundMessage&) { seen += 'a'; });
+  const SubscriptionId b = subscribers->add([&](const InboundMessage&) { seen += 'b'; });
+  device::GiveMessage message = given({a, b});
+  message.delivery = 7;
+  auto task = subscribers->task_for(message, kRoom);
+  EXPECT_EQ(seen, "");
+  (*task)();
+  EXPECT_EQ(seen, "ab7");
+  message.delivery = 8;
+  task = subscribers->task_for(message, kRoom);
+  task.reset();
+  EXPECT_EQ(seen, "ab7") << "it was not run";
+  const SubscriptionId thrower =
+      subscribers->add([](const InboundMessage&) { throw std::runtime_error("no"); });
+  message = given({thrower});
+  message.delivery = 9;
+  EXPECT_THROW((*subscribers->task_for(message, kRoom))(), std::runtime_error);
+  EXPECT_EQ(seen, "ab79") << "a message that nobody can take must not hold up the others";
+  task = subscribers->task_for(given({a}), kRoom);
+  subscribers->on_taken(nullptr);
+  (*task)();
+  EXPECT_EQ(seen, "ab79a");
 }
 
 TEST(Subscribers, WhatBelongsToNoSubscriptionGoesToThoseWhoWantSuch) {

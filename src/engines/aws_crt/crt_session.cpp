@@ -173,7 +173,7 @@ struct CrtSession::Callbacks {
     if (publish->qos != AWS_MQTT5_QOS_AT_MOST_ONCE && publish->packet_id == 0) {
       mailbox.put(Closed{false, Verdict::protocol_error, "a message with packet id 0"});
     } else {
-      mailbox.put(inbound(*publish));
+      mailbox.put(env::Arrival{inbound(*publish), publish->packet_id});
     }
   }
 

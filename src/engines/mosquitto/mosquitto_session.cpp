@@ -146,7 +146,8 @@ struct MosquittoSession::Callbacks {
 
   static void message(mosquitto*, void* self, const mosquitto_message* message,
                       const mosquitto_property* properties) {
-    of(self).events_.emplace_back(inbound(*message, properties));
+    const env::Token ticket = message->qos == 0 ? 0 : static_cast<std::uint16_t>(message->mid);
+    of(self).events_.emplace_back(env::Arrival{inbound(*message, properties), ticket});
   }
 };
 
