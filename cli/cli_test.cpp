@@ -174,6 +174,8 @@ TEST(Status, IsReadableByPeople) {
   identity.last_at = 1'700'000'000;
   identity.last_fingerprint = "0123456789abcdef01";
   identity.last_reason = "not_authorized: no policy";
+  identity.provisioning.step = ProvisioningStep::registration;
+  identity.provisioning.reason = "rejected: 403 \x07";
   const json status = json::parse(runtime::status_line("1", state, filters, identity))["status"];
   EXPECT_EQ(render_status(status),
             "state      waiting, next attempt in 2 s\n"
@@ -187,6 +189,7 @@ TEST(Status, IsReadableByPeople) {
                 "verdicts   tcp_refused 3\n"
                 "identity   CN=c-1, expires 2027-01-15T08:00:00Z (12 days left)\n"
                 "next       trying\n"
+                "provisioning registration: rejected: 403 \\x07\n"
                 "last       rolled back at 2023-11-14T22:13:20Z, SHA-256 0123456789abcdef…: "
                 "not_authorized: no policy\n"
                 "backlog    3 waiting, 0 in flight\n"

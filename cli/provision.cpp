@@ -80,6 +80,7 @@ ExitCode report(const ProvisionOptions& options, const Provisioner& provisioner,
       state.thing_name.empty() ? "" : " of thing " + printable(state.thing_name);
   switch (end) {
     case ProvisionEnd::done:
+      if (!state.reason.empty()) fail(kOk, printable(state.reason));  // files that stay
       for (const std::string& id : provisioner.given_up()) {
         if (!options.json) {
           std::printf("certificate %s was never registered; the service deletes it\n",
@@ -131,8 +132,9 @@ ExitCode run_provision(const ProvisionOptions& options) {
   runtime::ProvisionWish wish{std::move(read.config), options.renew, options.anew, !options.wait,
                               options.timeout};
   Progress progress(options.json);
-  auto provisioner = Provisioner::open(std::move(wish),
-                                       {[&](const ProvisioningState& state) { progress(state); }});
+  auto provisioner =
+      Provisioner::open(std::move(wish), {[&](const ProvisioningState& state) { progress(state); },
+                                          [](const std::string& line) { fail(kOk, line); }});
   if (!provisioner) return fail(kFailed, provisioner.error().message);
   return report(options, **provisioner, (*provisioner)->run());
 }

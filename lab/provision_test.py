@@ -344,6 +344,21 @@ class ProvisionTest(RegionTest):
         self.assertGreater(cut, 4)
         print(f"{cut} kills of agents")
 
+    def test_what_a_disk_has_damaged_is_set_aside_and_said(self):
+        folder = self.device("1660")
+        before = self.provisioned(folder, self.provision(folder))
+        (folder / "identity/active.pem").write_text("damaged", encoding="ascii")
+        said = self.provision(folder)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn(f"certificate {before}, which it had before, may still be in force",
+                      said.stderr)
+        (folder / "identity/active.pem").unlink()
+        (folder / "identity/provisioning/journal").write_text("damaged", encoding="ascii")
+        said = self.provision(folder)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn("set aside as damaged/journal", said.stderr)
+        self.assertEqual(len(self.certificates("1660")["ACTIVE"]), 3)
+
     # ---- a trusted user ------------------------------------------------------------------------
 
     def test_a_trusted_users_claim_is_handed_over(self):

@@ -125,7 +125,8 @@ void ProvisionThread::run(const std::shared_ptr<Shared>& shared) {
     };
     ProvisionWish wish;
     wish.config = std::move(config);
-    auto opened = Provisioner::open(std::move(wish), {changed});
+    const auto warn = [&](const std::string& line) { shared->say(LogLevel::warning, line); };
+    auto opened = Provisioner::open(std::move(wish), {changed, warn});
     std::chrono::seconds rest{0};
     std::unique_lock lock(shared->mutex);
     if (opened) {

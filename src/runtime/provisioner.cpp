@@ -118,7 +118,8 @@ class Provisioner::Work {
     for (const std::string_view name : {kJournal, kRenewal, kClaim}) {
       static_cast<void>(disk_->remove(std::string(name) + std::string(identity::kUnfinished)));
     }
-    auto journal = wish_.anew ? ProvisionJournal{} : read_journal(*disk_, journal_name());
+    auto journal = read_journal(*disk_, journal_name());
+    if (!journal && journal.error().code == Errc::corrupt) journal = set_aside(journal.error());
     if (!journal) return std::move(journal).error();
     SlotReader reader(config_);
     const identity::Slots slots = reader.read();
@@ -128,6 +129,12 @@ class Provisioner::Work {
     if (wish_.renewal) {
       if (Status may = may_renew(slots, *journal); !may) return may;
     }
+    const bool over = journal->phase == ProvisionPhase::done && !start.has_active;
+    if ((over || wish_.anew) && !wish_.renewal && !journal->certificate_id.empty()) {
+      warn("it begins anew; certificate " + journal->certificate_id +
+           ", which it had before, may still be in force: delete it in the cloud");
+    }
+    if (wish_.anew) journal = ProvisionJournal{};
     start.active_is_journals =
         start.has_active && (journal->phase == ProvisionPhase::done ||
                              active.id == transport::content_id(journal->credential().text()));
@@ -174,6 +181,19 @@ class Provisioner::Work {
  private:
   [[nodiscard]] std::string_view journal_name() const {
     return wish_.renewal ? kRenewal : kJournal;
+  }
+
+  void warn(const std::string& line) {
+    if (listener_.warn) listener_.warn(line);
+  }
+
+  /// Nobody can mend it from afar, and a device without a certificate helps nobody.
+  Result<ProvisionJournal> set_aside(const Error& damage) {
+    auto moved = posix::move_aside(folder_of(config_), std::string(journal_name()), "damaged");
+    if (!moved) return std::move(moved).error();
+    warn(damage.message + "; it is set aside as " + *moved +
+         ", and a certificate that it knew may be in force");
+    return ProvisionJournal{};
   }
 
   /// One successor at a time: each is a certificate in force.

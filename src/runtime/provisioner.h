@@ -41,6 +41,8 @@ enum class ProvisionEnd : std::uint8_t {
 struct ProvisionListener {
   /// At each change.
   std::function<void(const ProvisioningState& state)> changed;
+  /// What somebody should know besides: a certificate that may be in force without use.
+  std::function<void(const std::string& line)> warn;
 };
 
 /// Where the runs keep their journals, below identity.directory.
@@ -48,8 +50,9 @@ inline constexpr const char* kProvisioningFolder = "provisioning";
 
 class Provisioner {
  public:
-  /// Takes the folder's lock. Errors: in_use (another run is under way), not_found (a renewal of
-  /// nothing), corrupt (a journal that cannot be read), permission, io.
+  /// Takes the folder's lock. A damaged journal is set aside, in the folder `damaged`.
+  /// Errors: in_use (another run is under way, or a successor waits), not_found (a renewal of
+  /// nothing), permission, io.
   [[nodiscard]] static Result<std::unique_ptr<Provisioner>> open(ProvisionWish wish,
                                                                  ProvisionListener listener);
   ~Provisioner();
