@@ -120,6 +120,7 @@ class ProvisionTest(RegionTest):
         self.assertIn("phase done", journal)
         return found["ACTIVE"][0]
 
+    # Field lesson 52.
     def test_a_claim_becomes_a_certificate_whose_key_was_made_here(self):
         folder = self.device("1001")
         said = self.provision(folder)
@@ -190,6 +191,7 @@ class ProvisionTest(RegionTest):
                 "alter": {"topic": topic + "/rejected", "payload": json.dumps(
                     {"statusCode": status, "errorCode": code, "errorMessage": "by the test"})}}
 
+    # Field lesson 53.
     def test_what_passes_is_tried_again_and_what_does_not_is_named(self):
         csr = "$aws/certificates/create-from-csr/json"
         register = "$aws/provisioning-templates/fleet/provision/json"
@@ -323,6 +325,7 @@ class ProvisionTest(RegionTest):
         self.assertGreater(cut, kills)
         print(f"{kills} devices, {cut} kills")
 
+    # Field lesson 51.
     def test_an_agent_that_is_killed_at_its_first_boot_goes_on_at_the_next(self):
         chance = random.Random(11)
         cut = 0

@@ -191,6 +191,7 @@ std::string wrong_at_the_end(PowerCutDisk& disk, const Service& service) {
   return text->text().find("PRIVATE KEY") == std::string::npos ? "" : "a key is left over";
 }
 
+// Field lesson 52.
 TEST(Provisioning, GoesStraightThroughAndWritesBeforeEachStepThatMatters) {
   sim::SeededRandom random(1);
   PowerCutDisk disk(random);
@@ -210,6 +211,7 @@ TEST(Provisioning, GoesStraightThroughAndWritesBeforeEachStepThatMatters) {
   EXPECT_EQ(journal.certificate_id, "id1");
 }
 
+// Field lesson 51.
 TEST(Provisioning, ACutAtAnyOperationOfTheDiskEndsWithOneCertificate) {
   std::size_t ways = 0;
   for (const bool csr : {true, false}) {
@@ -247,6 +249,7 @@ TEST(Provisioning, ACutAtAnyOperationOfTheDiskEndsWithOneCertificate) {
   RecordProperty("ways", static_cast<int>(ways));
 }
 
+// Field lesson 51.
 TEST(Provisioning, AnyAnswerMayBeLostWithTheProcess) {
   for (const bool csr : {true, false}) {
     const unsigned orders = csr ? 13 : 11;
@@ -414,6 +417,7 @@ TEST(Provisioning, PausesGrowAndANudgeEndsThem) {
   EXPECT_EQ(saga.state().tries, 41U);
 }
 
+// Field lesson 53.
 TEST(Provisioning, AFullDiskHoldsItBeforeAnythingIsAskedOrRegistered) {
   for (const std::uint64_t room : {std::uint64_t{100}, std::uint64_t{400}}) {
     sim::SeededRandom random(1);

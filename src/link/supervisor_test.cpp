@@ -286,6 +286,7 @@ TEST(Supervisor, WithAShortCapTheSpreadBeginsShortAndGrows) {
   }
 }
 
+// Field lesson 53.
 TEST(Supervisor, ACertificateThatIsRegisteredJustInTimeIsTriedAgainSoonAndNotForEver) {
   Config config = make_config();
   config.tls.just_in_time = true;

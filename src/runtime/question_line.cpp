@@ -136,7 +136,9 @@ void QuestionLine::engine_subscribed(env::AttemptId, env::Token token,
   if (code_is_enough_) wait_.finish();
 }
 
-void QuestionLine::engine_message(env::AttemptId, InboundMessage message) {
+void QuestionLine::engine_message(env::AttemptId, env::Arrival arrival) {
+  if (arrival.ticket != 0) engine_->taken(arrival.ticket);
+  InboundMessage& message = arrival.message;
   if (message.topic.empty() || (message.topic != accepted_ && message.topic != rejected_)) return;
   message_ = std::move(message);
   wait_.finish();

@@ -58,7 +58,7 @@ class QuestionLine final : public env::EngineSink {
                         std::uint8_t reason_code) override;
   void engine_subscribed(env::AttemptId attempt, env::Token token,
                          std::span<const std::uint8_t> reason_codes) override;
-  void engine_message(env::AttemptId attempt, InboundMessage message) override;
+  void engine_message(env::AttemptId attempt, env::Arrival arrival) override;
 
  private:
   void end(const env::Failure& failure);
