@@ -531,6 +531,31 @@ class MainJob(Lab):
         wait_until("the mistake is logged", lambda: "hos" in self.agent_log())
         self.assertEqual(self.status()["state"], "connected")
 
+    def test_sigusr1_logs_the_state(self):
+        agent = self.agent()
+        wait_until("it has a verdict", lambda: self.status()["verdict"] == "tcp_refused")
+        agent.send_signal(signal.SIGUSR1)
+        line = wait_until("the state is logged", lambda: next(
+            (each for each in self.agent_log().splitlines() if "state: {" in each), None))
+        state = json.loads(line[line.index("{"):])["status"]
+        self.assertEqual((state["verdict"], state["ledger"]["balanced"]), ("tcp_refused", True))
+        self.assertIsNone(agent.poll())
+
+    def test_health_is_about_the_agent_and_not_about_the_broker(self):
+        self.one_line_error(self.cli("health"), 3, "start holdfastd")
+        self.agent()
+        wait_until("it has a verdict", lambda: self.status()["verdict"] == "tcp_refused")
+        offline = self.cli("health")
+        self.assertEqual(offline.returncode, 0, offline.stderr)
+        self.assertRegex(offline.stdout, "^healthy: .*, tcp_refused: .*; storage ok\n$")
+        self.one_line_error(self.cli("health", "--connected"), 1, "not connected")
+        self.broker()
+        self.cli("reconnect")
+        self.until_state("connected")
+        online = self.cli("health", "--connected")
+        self.assertEqual(online.returncode, 0, online.stderr)
+        self.assertIn("healthy: connected to ", online.stdout)
+
 
 class Outbox(Lab):
     """holdfast outbox: online and offline answers are the same, and nothing is disturbed."""

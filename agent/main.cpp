@@ -1,6 +1,7 @@
 // holdfastd: opens a Device from a configuration file, obeys signals, ends in order.
 //
-// Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again. They are blocked before
+// Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again, SIGUSR1 logs the state.
+// They are blocked before
 //          the first thread exists and fetched by this one, so no handler runs anywhere.
 #include <getopt.h>
 #include <malloc.h>
@@ -19,6 +20,7 @@
 #include "exit_codes.h"
 #include "holdfast/device.h"
 #include "runtime/config_file.h"
+#include "runtime/local_protocol.h"
 #include "runtime/service_report.h"
 #include "runtime/stderr_log.h"
 
@@ -104,6 +106,13 @@ void reload(Device& device, const std::string& file, const LogHandler& log,
   report.reloaded(device);
 }
 
+/// All that `holdfast status --json` shows, as one line: also where no socket is configured.
+void dump(const Device& device, const LogHandler& log) {
+  std::string line = runtime::status_line("", device.state(), device.filters(), device.identity());
+  line.pop_back();  // its newline
+  log(LogLevel::info, "state: " + line);
+}
+
 /// From now on a second SIGTERM or SIGINT ends the process at once.
 void let_signals_kill(const sigset_t& signals) {
   struct sigaction action {};
@@ -111,6 +120,7 @@ void let_signals_kill(const sigset_t& signals) {
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
   ::signal(SIGHUP, SIG_IGN);
+  ::signal(SIGUSR1, SIG_IGN);
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
@@ -120,6 +130,7 @@ class EndsAtOnce {
  public:
   explicit EndsAtOnce(sigset_t signals) : over_(::eventfd(0, EFD_CLOEXEC)) {
     sigdelset(&signals, SIGHUP);
+    sigdelset(&signals, SIGUSR1);
     if (over_ < 0) return;
     watch_ = std::thread([over = over_, signals] {
       const int signal = ::signalfd(-1, &signals, SFD_CLOEXEC);
@@ -182,9 +193,10 @@ int run(const Options& options, const sigset_t& signals) {
   });
   log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
   report.ready(device);
-  int signal = SIGHUP;
-  while ((signal = next_signal(signal_fd, device, report)) == SIGHUP) {
-    reload(device, options.config, log, report);
+  int signal = 0;
+  while ((signal = next_signal(signal_fd, device, report)) == SIGHUP || signal == SIGUSR1) {
+    if (signal == SIGHUP) reload(device, options.config, log, report);
+    if (signal == SIGUSR1) dump(device, log);
   }
   log(LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
   let_signals_kill(signals);
@@ -203,9 +215,11 @@ int main(int argc, char** argv) {
   if (options.check) return check(options.config);
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // The first process of a container inherits orphans: let the kernel reap them.
+  if (::getpid() == 1) ::signal(SIGCHLD, SIG_IGN);
   ::mallopt(M_ARENA_MAX, 2);  // two threads are busy; each further pool of memory would stay
   return run(options, signals);
 }

@@ -64,6 +64,14 @@ TEST(History, IsShownForPeople) {
   EXPECT_EQ(render_history(json::array()), "no outage yet\n");
 }
 
+TEST(Health, APartThatHasFinishedNothingIsStuck) {
+  const json before = json::parse(R"({"loop":5,"storage":6,"callbacks":7})");
+  EXPECT_TRUE(stuck_parts(before, json::parse(R"({"loop":6,"storage":7,"callbacks":9})")).empty());
+  EXPECT_EQ(stuck_parts(before, json::parse(R"({"loop":6,"storage":6,"callbacks":7})")),
+            (std::vector<std::string>{"the storage thread", "the callbacks"}));
+  EXPECT_EQ(stuck_parts(before, json::parse("{}")).size(), 3U) << "an answer without the field";
+}
+
 TEST(PublishSession, TheWindowBoundsMessages) {
   PublishSession session(to_topic(), WantedReceipt::accepted);
   for (std::size_t i = 0; i < PublishSession::kWindow; ++i) {

@@ -2,8 +2,10 @@
 #include "commands.h"
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "identity.h"
@@ -210,6 +212,47 @@ ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool as_
   }
   std::printf("%s\n", shown.c_str());
   return fate == "delivered" || fate == "pending" ? kOk : kFailed;
+}
+
+std::vector<std::string> stuck_parts(const json& before, const json& now) {
+  constexpr std::array<std::pair<const char*, const char*>, 3> kParts{
+      {{"loop", "the event loop"},
+       {"storage", "the storage thread"},
+       {"callbacks", "the callbacks"}}};
+  std::vector<std::string> stuck;
+  for (const auto& [name, words] : kParts) {
+    if (count_of(now, name) <= count_of(before, name)) stuck.emplace_back(words);
+  }
+  return stuck;
+}
+
+ExitCode run_health(const std::filesystem::path& socket, bool connected, Milliseconds patience) {
+  constexpr Milliseconds kPause{20};
+  const auto end = std::chrono::steady_clock::now() + patience;
+  json first;
+  if (const ExitCode code = ask(socket, "ping", first, json::object()); code != kOk) return code;
+  const json before = first.value("progress", json::object());
+  for (;;) {
+    std::this_thread::sleep_for(kPause);
+    json again;
+    if (const ExitCode code = ask(socket, "ping", again, json::object()); code != kOk) return code;
+    const auto stuck = stuck_parts(before, again.value("progress", json::object()));
+    if (stuck.empty()) break;
+    if (std::chrono::steady_clock::now() < end) continue;
+    std::string what = "stuck:";
+    for (const std::string& part : stuck) what += (what.back() == ':' ? " " : ", ") + part;
+    return fail(kFailed, what + "; restart the agent");
+  }
+  json answer;
+  if (const ExitCode code = ask(socket, "status", answer, json::object()); code != kOk) return code;
+  const json status = answer.value("status", json::object());
+  const std::string state = text_of(status, "state");
+  const std::string words = state == "connected" ? "connected to " + text_of(status, "endpoint")
+                                                 : state + ", " + text_of(status, "verdict") +
+                                                       ": " + text_of(status, "explanation");
+  if (connected && state != "connected") return fail(kFailed, "not connected: " + words);
+  std::printf("healthy: %s; storage %s\n", words.c_str(), text_of(status, "storage").c_str());
+  return kOk;
 }
 
 ExitCode run_reconnect(const std::filesystem::path& socket) {

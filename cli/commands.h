@@ -53,9 +53,17 @@ struct RequestOptions {
 [[nodiscard]] ExitCode run_request(const std::filesystem::path& socket,
                                    const RequestOptions& options);
 [[nodiscard]] ExitCode run_status(const std::filesystem::path& socket, bool json);
+/// Exit code kFailed if a part of the agent stands still for `patience` or, where `connected` is
+/// asked for, it is not connected.
+[[nodiscard]] ExitCode run_health(const std::filesystem::path& socket, bool connected,
+                                  Milliseconds patience);
 [[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
 [[nodiscard]] ExitCode run_check_config(const std::filesystem::path& file);
+
+/// The parts of the agent that have finished nothing from one answer to a ping to the next.
+[[nodiscard]] std::vector<std::string> stuck_parts(const nlohmann::json& before,
+                                                   const nlohmann::json& now);
 
 /// The status for people; `status` is the object of the local API.
 [[nodiscard]] std::string render_status(const nlohmann::json& status);

@@ -29,6 +29,7 @@ struct Arguments {
   std::vector<std::string> user_properties;
   unsigned qos = 1;
   bool json = false;
+  bool connected = false;
   PublishOptions publish;
   RequestOptions request;
   SubscribeOptions subscribe;
@@ -351,6 +352,11 @@ int run(int argc, char** argv) {
   CLI::App* const subscribing = add_subscribe(app, a);
   CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
   status->add_flag("--json", a.json, "for programs");
+  CLI::App* const health =
+      app.add_subcommand("health", "Whether the agent goes on: for containers and supervisors");
+  health->add_flag("--connected", a.connected, "and is connected");
+  health->add_option("--timeout", a.timeout, "so long a part may stand still (default 10s)")
+      ->check(duration_validator);
   CLI::App* const checking =
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
@@ -381,6 +387,8 @@ int run(int argc, char** argv) {
   if (*requesting) return request(a);
   if (*subscribing) return subscribe(a);
   if (*status) return run_status(a.socket, a.json);
+  if (*health)
+    return run_health(a.socket, a.connected, duration_of(a.timeout.empty() ? "10s" : a.timeout));
   if (*looking.all) return outbox(looking, a);
   if (*examining) return doctor(a, !socket->empty());
   if (*identities.all) return identity(identities, a);

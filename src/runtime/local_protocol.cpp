@@ -496,6 +496,12 @@ std::string status_line(const std::string& id, const DeviceState& state,
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
 }
 
+std::string progress_line(const std::string& id, const Progress& progress) {
+  const ordered_json parts{
+      {"loop", progress.loop}, {"storage", progress.storage}, {"callbacks", progress.callbacks}};
+  return start(id, true) + ",\"progress\":" + dump(parts) + "}\n";
+}
+
 std::string identity_line(const IdentityState& state) {
   ordered_json event{{"event", "identity"}};
   event.update(identity_json(state));

@@ -109,6 +109,8 @@ struct LocalRefusal {
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
                                       const std::vector<FilterState>& filters,
                                       const IdentityState& identity);
+/// The answer to a ping: how much work each part has finished.
+[[nodiscard]] std::string progress_line(const std::string& id, const Progress& progress);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);
 [[nodiscard]] std::string identity_line(const IdentityState& state);
 [[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);

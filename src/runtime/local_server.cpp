@@ -396,7 +396,9 @@ void LocalServer::Hub::Client::answer(ReconnectRequest&, std::string& id) {
   pending_ += ok_line(id);
 }
 
-void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) { pending_ += ok_line(id); }
+void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) {
+  pending_ += progress_line(id, hub_->device_.progress());
+}
 
 template <class Request>
 void LocalServer::Hub::Client::look(const Request& request, std::string& id) {

@@ -91,10 +91,7 @@ class FakeDevice final : public Device {
     return {{"cmd/#", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}}};
   }
   IdentityState identity() const override { return device_identity; }
-  Progress progress() override {
-    ADD_FAILURE() << "it is the watchdog's";
-    return {};
-  }
+  Progress progress() override { return {.loop = 7, .storage = 8, .callbacks = 9}; }
   void reconnect_now() override { ++reconnects; }
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}
@@ -362,6 +359,13 @@ TEST_F(LocalServerTest, SubscriptionsEndWithTheirClient) {
     ASSERT_TRUE(device_.wait_handlers(1));
   }
   EXPECT_TRUE(device_.wait_handlers(0));
+}
+
+TEST_F(LocalServerTest, APingIsAnsweredWithTheWorkOfEachPart) {
+  LocalClient client = this->client();
+  const json line = ask(client, R"({"op":"ping","id":1})");
+  EXPECT_EQ(line["ok"], true);
+  EXPECT_EQ(line["progress"], json::parse(R"({"loop":7,"storage":8,"callbacks":9})"));
 }
 
 TEST_F(LocalServerTest, StatusReconnectAndEvents) {
