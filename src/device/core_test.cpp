@@ -365,9 +365,9 @@ TEST(Core, SubscriptionsAndDispatch) {
   EXPECT_EQ(lines.back(), "subscription 'cmd/+' refused (0x87); asked for again in 5 s");
   InboundMessage message;
   message.topic = "cmd/go";
-  bench.step(EngineMessage{bench.attempt(), message});
+  bench.step(EngineMessage{bench.attempt(), {message, {}}});
   message.topic = "other";
-  bench.step(EngineMessage{bench.attempt(), message});
+  bench.step(EngineMessage{bench.attempt(), {message, {}}});
   const auto given = bench.take_all<GiveMessage>();
   ASSERT_EQ(given.size(), 2U);
   EXPECT_EQ(given[0].to, (std::vector<SubscriptionId>{1, 2}));
@@ -395,7 +395,7 @@ TEST(Core, ARepeatByItsStampIsCountedAndLeftOutIfSoConfigured) {
     InboundMessage message;
     message.topic = "t";
     message.user_properties = {{config.id_property, "0000abcd-0000000800000001"}};
-    for (int i = 0; i < 2; ++i) bench.step(EngineMessage{bench.attempt(), message});
+    for (int i = 0; i < 2; ++i) bench.step(EngineMessage{bench.attempt(), {message, {}}});
     EXPECT_EQ(bench.count<GiveMessage>(), filter ? 1U : 2U);
     EXPECT_EQ(bench.state().inbound, 2U);
     EXPECT_EQ(bench.state().inbound_duplicates, filter ? 1U : 0U);
