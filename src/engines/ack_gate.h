@@ -1,9 +1,8 @@
 // PUBACKs of the library that wait until somebody has taken the messages.
 //
 // Purpose:  libraries acknowledge a message before, or just when, they hand it over. What ends
-// then,
-//           before the application has dealt with it, would be lost for good. Held back here, the
-//           broker keeps the message and gives it again.
+//           then, before the application has dealt with it, would be lost for good. Held back here,
+//           the broker keeps the message and gives it again.
 // Order:    PUBACKs leave in the order in which their messages came [MQTT-4.6.0-2].
 // Again:    a message that comes while an earlier one of the same packet id waits is that one, sent
 //           again: no id is free before its PUBACK [MQTT-2.2.1-4]. AWS IoT Core does so each half
@@ -36,7 +35,8 @@ class AckGate {
   /// A whole PUBACK of the library.
   void hold(std::span<const std::byte> packet, std::uint16_t id);
 
-  [[nodiscard]] bool empty() const noexcept { return ready_.empty(); }
+  /// Some may leave.
+  [[nodiscard]] bool ready() const noexcept { return !ready_.empty(); }
   /// Moves whole PUBACKs that may leave to the front of `room`; returns how many bytes.
   [[nodiscard]] std::size_t release(std::span<std::byte> room);
 

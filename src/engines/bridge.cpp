@@ -246,6 +246,7 @@ void Bridge::hold_ack() {
 
 /// Puts PUBACKs whose messages are taken, and the ping, at `boundary`; returns the new count.
 std::size_t Bridge::insert(std::size_t count, std::size_t boundary) {
+  if (!ping_wanted_ && !gate_.ready()) return count;
   std::array<std::byte, kInsertMax> words{};
   std::size_t size = gate_.release(std::span(words).first(kInsertMax - kPing.size()));
   if (std::exchange(ping_wanted_, false)) {

@@ -18,15 +18,6 @@ struct StoreContextFree {
 };
 using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, StoreContextFree>;
 
-WallTime time_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (time == nullptr || ::ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  using namespace std::chrono;
-  const sys_days day{year(parts.tm_year + 1900) / (parts.tm_mon + 1) / parts.tm_mday};
-  const auto at = day + hours(parts.tm_hour) + minutes(parts.tm_min) + seconds(parts.tm_sec);
-  return WallTime{duration_cast<milliseconds>(at.time_since_epoch()).count()};
-}
-
 std::string key_words(EVP_PKEY* key) {
   const char* kind = "key";
   switch (::EVP_PKEY_get_base_id(key)) {
@@ -90,14 +81,21 @@ void verify(SSL_CTX* context, STACK_OF(X509) * chain, CredentialLook& look) {
 
 }  // namespace
 
+WallTime time_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (time == nullptr || ::ASN1_TIME_to_tm(time, &parts) != 1) return {};
+  using namespace std::chrono;
+  const sys_days day{year(parts.tm_year + 1900) / (parts.tm_mon + 1) / parts.tm_mday};
+  const auto at = day + hours(parts.tm_hour) + minutes(parts.tm_min) + seconds(parts.tm_sec);
+  return WallTime{duration_cast<milliseconds>(at.time_since_epoch()).count()};
+}
+
 std::string name_text(const X509_NAME* name) {
   const BioPtr memory(::BIO_new(::BIO_s_mem()));
   if (!memory || name == nullptr) return "?";
   ::X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_RFC2253);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(memory.get(), &text);
-  constexpr long kEnough = 120;
-  return std::string(text, static_cast<std::size_t>(std::clamp(size, 0L, kEnough)));
+  constexpr std::size_t kEnough = 120;
+  return std::string(content_of(memory).substr(0, kEnough));
 }
 
 CertificateLook look_at(const X509* certificate) {

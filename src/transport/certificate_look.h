@@ -20,6 +20,8 @@ struct CertificateLook {
   WallTime not_after;
 };
 
+/// The epoch for a time that is missing or cannot be read.
+[[nodiscard]] WallTime time_of(const ASN1_TIME* time);
 /// RFC 2253 form of at most 120 bytes; control characters and everything beyond ASCII come out
 /// escaped.
 [[nodiscard]] std::string name_text(const X509_NAME* name);

@@ -1,6 +1,5 @@
 #include "transport/credentials.h"
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -9,6 +8,7 @@
 
 #include "posix/os_error.h"
 #include "posix/system.h"
+#include "transport/pem.h"
 #include "transport/tls_errors.h"
 #include "transport/token_key.h"
 #include "transport/transport.h"
@@ -19,49 +19,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// File content that is wiped when it is no longer needed, because it may be a key.
-class Secret {
- public:
-  explicit Secret(std::string text) : text_(std::move(text)) {}
-  ~Secret() { ::OPENSSL_cleanse(text_.data(), text_.size()); }
-  Secret(const Secret&) = delete;
-  Secret& operator=(const Secret&) = delete;
-
-  /// A read-only view for OpenSSL; valid while this object lives.
-  [[nodiscard]] BioPtr view() const {
-    return BioPtr(::BIO_new_mem_buf(text_.data(), static_cast<int>(text_.size())));
-  }
-
- private:
-  std::string text_;
-};
 static_assert(kCaFileMax < std::size_t{std::numeric_limits<int>::max()});
 
-Error unfit(Errc code, const char* what, const fs::path& file, std::string_view problem) {
-  return Error{code, std::string(what) + " " + file.string() + ": " + std::string(problem), 0};
-}
-
-Result<std::string> read(const char* what, const fs::path& file, std::size_t max_bytes) {
+/// Content that is wiped when it is no longer needed, because it may be a key.
+Result<Secret> read(const char* what, const fs::path& file, std::size_t max_bytes) {
   auto text = posix::read_file(file, max_bytes);
   if (!text) return std::move(text).error().with(what);
   if (text->empty()) return unfit(Errc::corrupt, what, file, "the file is empty");
-  return text;
-}
-
-// PEM_read_… ends a file with "no start line"; any other error means that a block is damaged.
-bool ended_well() {
-  const unsigned long error = ::ERR_peek_last_error();
-  return error == 0 ||
-         (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE);
+  return Secret(std::move(text).value());
 }
 
 int refuse_password(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
-}
-
-X509Ptr next_certificate(BIO* from) {
-  return X509Ptr(::PEM_read_bio_X509_AUX(from, nullptr, nullptr, nullptr));
 }
 
 Status load_ca(SSL_CTX* context, const fs::path& file) {
@@ -72,12 +42,11 @@ Status load_ca(SSL_CTX* context, const fs::path& file) {
   }
   auto text = read("CA file", file, kCaFileMax);
   if (!text) return std::move(text).error();
-  const Secret content(std::move(text).value());
-  const BioPtr from = content.view();
+  const BioPtr from = view_of(*text);
   X509_STORE* store = ::SSL_CTX_get_cert_store(context);
   std::size_t count = 0;
   ::ERR_clear_error();
-  while (const X509Ptr certificate = next_certificate(from.get())) {
+  while (const X509Ptr certificate = next_certificate(from)) {
     if (::X509_STORE_add_cert(store, certificate.get()) != 1) {
       return unfit(Errc::corrupt, "CA file", file, openssl_words());
     }
@@ -96,10 +65,9 @@ Status load_ca(SSL_CTX* context, const fs::path& file) {
 Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
   auto text = read("certificate", file, kCertFileMax);
   if (!text) return std::move(text).error();
-  const Secret content(std::move(text).value());
-  const BioPtr from = content.view();
+  const BioPtr from = view_of(*text);
   ::ERR_clear_error();
-  X509Ptr own = next_certificate(from.get());
+  X509Ptr own = next_certificate(from);
   if (!own) {
     return unfit(Errc::corrupt, "certificate", file,
                  ended_well() ? "no PEM certificate in it" : "the certificate in it is damaged");
@@ -107,7 +75,7 @@ Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
   if (::SSL_CTX_use_certificate(context, own.get()) != 1) {
     return unfit(Errc::invalid_argument, "certificate", file, openssl_words());
   }
-  while (X509Ptr link = next_certificate(from.get())) {
+  while (X509Ptr link = next_certificate(from)) {
     if (::SSL_CTX_add0_chain_cert(context, link.get()) != 1) {
       return unfit(Errc::invalid_argument, "certificate", file, openssl_words());
     }
@@ -122,7 +90,7 @@ Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
 Result<KeyPtr> read_key(const fs::path& file) {
   auto pem = read("key", file, kKeyFileMax);
   if (!pem) return std::move(pem).error();
-  return parse_private_key(std::move(pem).value(), file);
+  return parse_private_key(*pem, file);
 }
 
 Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
@@ -176,10 +144,9 @@ SslCtxPtr new_context() {
 
 }  // namespace
 
-Result<KeyPtr> parse_private_key(std::string pem, const fs::path& file) {
-  const bool present = pem.find("PRIVATE KEY-----") != std::string::npos;
-  const Secret content(std::move(pem));
-  const BioPtr from = content.view();
+Result<KeyPtr> parse_private_key(const Secret& pem, const fs::path& file) {
+  const bool present = pem.text().find("PRIVATE KEY-----") != std::string::npos;
+  const BioPtr from = view_of(pem);
   bool asked = false;
   ::ERR_clear_error();
   KeyPtr key(::PEM_read_bio_PrivateKey(from.get(), nullptr, refuse_password, &asked));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/limits.h"
+#include "base/secret.h"
 #include "holdfast/config.h"
 #include "holdfast/result.h"
 #include "transport/openssl_ptr.h"
@@ -24,8 +25,9 @@ inline constexpr std::size_t kKeyFileMax = 64 * limits::kKiB;
 /// invalid_argument (files that do not fit together, a key with a password).
 [[nodiscard]] Result<SslCtxPtr> load_context(const TlsConfig& tls);
 
-/// The private key in `pem`, the content of `file`, which is wiped. Errors: corrupt (none in it, or
+/// The private key in `pem`, the content of `file`. Errors: corrupt (none in it, or
 /// damaged), invalid_argument (it has a password).
-[[nodiscard]] Result<KeyPtr> parse_private_key(std::string pem, const std::filesystem::path& file);
+[[nodiscard]] Result<KeyPtr> parse_private_key(const Secret& pem,
+                                               const std::filesystem::path& file);
 
 }  // namespace holdfast::transport

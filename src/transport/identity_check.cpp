@@ -2,15 +2,16 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <array>
-#include <chrono>
 
 #include "base/check.h"
 #include "base/hex.h"
+#include "transport/certificate_look.h"
 #include "transport/credentials.h"
+#include "transport/pem.h"
+#include "transport/sha256.h"
 #include "transport/tls_errors.h"
 
 namespace holdfast::transport {
@@ -22,39 +23,12 @@ namespace fs = std::filesystem;
 constexpr std::size_t kSubjectMax = 256;
 constexpr std::size_t kIdBytes = 16;
 
-Error unfit(Errc code, const char* what, const fs::path& file, std::string_view problem) {
-  return Error{code, std::string(what) + " " + file.string() + ": " + std::string(problem), 0};
-}
-
-BioPtr view(const Secret& text) {
-  return BioPtr(::BIO_new_mem_buf(text.text().data(), static_cast<int>(text.text().size())));
-}
-
-X509Ptr next_certificate(BIO* from) {
-  return X509Ptr(::PEM_read_bio_X509_AUX(from, nullptr, nullptr, nullptr));
-}
-
-bool at_the_end() {
-  const unsigned long error = ::ERR_peek_last_error();
-  return error == 0 ||
-         (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE);
-}
-
-std::string digest(const unsigned char* bytes, std::size_t size) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
-  unsigned length = 0;
-  HF_CHECK(::EVP_Digest(bytes, size, out.data(), &length, ::EVP_sha256(), nullptr) == 1);
-  return {reinterpret_cast<const char*>(out.data()), length};
-}
-
 std::string subject_of(X509* certificate) {
   const BioPtr out(::BIO_new(::BIO_s_mem()));
   // Control bytes are escaped, UTF-8 is left as it is.
   ::X509_NAME_print_ex(out.get(), ::X509_get_subject_name(certificate), 0,
                        XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-  char* text = nullptr;
-  const long size = ::BIO_get_mem_data(out.get(), &text);
-  return size <= 0 ? "" : std::string(text, static_cast<std::size_t>(size)).substr(0, kSubjectMax);
+  return std::string(content_of(out).substr(0, kSubjectMax));
 }
 
 std::string fingerprint_of(X509* certificate) {
@@ -75,22 +49,14 @@ std::string key_type_of(X509* certificate) {
 }
 
 /// Seconds since 1970; 0 for a time that cannot be read.
-std::int64_t seconds_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (::ASN1_TIME_to_tm(time, &parts) != 1) return 0;
-  using namespace std::chrono;
-  const sys_days day = year(parts.tm_year + 1900) / (parts.tm_mon + 1) / parts.tm_mday;
-  return (sys_seconds(day) + hours(parts.tm_hour) + minutes(parts.tm_min) + seconds(parts.tm_sec))
-      .time_since_epoch()
-      .count();
-}
+std::int64_t seconds_of(const ASN1_TIME* time) { return time_of(time).ms / 1000; }
 
 Status check_key(SSL_CTX* context, X509* certificate, const IdentityText& text) {
   if (text.key == nullptr) return {};
   if (text.key->text().empty()) {
     return unfit(Errc::corrupt, "key", text.key_file, "the file is empty");
   }
-  auto key = parse_private_key(text.key->text(), text.key_file);
+  auto key = parse_private_key(*text.key, text.key_file);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();
   if (::X509_check_private_key(certificate, key->get()) != 1) {
@@ -116,19 +82,19 @@ Result<SlotState> inspect_identity(const IdentityText& text) {
   }
   const SslCtxPtr context(::SSL_CTX_new(::TLS_client_method()));
   if (!context) return Error{Errc::internal, "TLS cannot start: " + openssl_words(), 0};
-  const BioPtr from = view(text.certificate);
+  const BioPtr from = view_of(text.certificate);
   ::ERR_clear_error();
-  const X509Ptr own = next_certificate(from.get());
+  const X509Ptr own = next_certificate(from);
   if (!own) {
     return unfit(Errc::corrupt, "certificate", file,
-                 at_the_end() ? "no PEM certificate in it" : "the certificate in it is damaged");
+                 ended_well() ? "no PEM certificate in it" : "the certificate in it is damaged");
   }
   if (::SSL_CTX_use_certificate(context.get(), own.get()) != 1) {
     return unfit(Errc::invalid_argument, "certificate", file, openssl_words());
   }
-  while (next_certificate(from.get()) != nullptr) {
+  while (next_certificate(from) != nullptr) {
   }
-  const bool whole = at_the_end();
+  const bool whole = ended_well();
   // First the key: where it stands behind the certificates, its damage ends their chain.
   if (Status fits = check_key(context.get(), own.get(), text); !fits) {
     return std::move(fits).error();
@@ -148,9 +114,7 @@ Result<SlotState> inspect_identity(const IdentityText& text) {
 }
 
 std::string content_id(std::string_view text) {
-  const std::string whole =
-      digest(reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  return text_to_hex(std::string_view(whole).substr(0, kIdBytes));
+  return text_to_hex(std::string_view(sha256(text)).substr(0, kIdBytes));
 }
 
 }  // namespace holdfast::transport

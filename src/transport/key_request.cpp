@@ -27,12 +27,6 @@ Error failed(const char* what) {
   return Error{Errc::internal, std::string(what) + ": " + openssl_words(), 0};
 }
 
-std::string_view content_of(BIO* memory) {
-  char* text = nullptr;
-  const long size = ::BIO_get_mem_data(memory, &text);
-  return size <= 0 ? std::string_view() : std::string_view(text, static_cast<std::size_t>(size));
-}
-
 /// Memory that is wiped when it is freed.
 BioPtr secret_memory() { return BioPtr(::BIO_new(::BIO_s_secmem())); }
 
@@ -47,11 +41,11 @@ Result<Secret> make_key() {
                                       nullptr) != 1) {
     return failed("no private key can be made");
   }
-  return Secret(std::string(content_of(out.get())));
+  return Secret(std::string(content_of(out)));
 }
 
 Result<std::string> make_certificate_request(const Secret& key, std::string_view common_name) {
-  auto parsed = parse_private_key(key.text(), "of the new certificate");
+  auto parsed = parse_private_key(key, "of the new certificate");
   if (!parsed) return std::move(parsed).error();
   ::ERR_clear_error();
   std::string_view name = common_name.substr(0, kCommonNameMax);
@@ -69,7 +63,7 @@ Result<std::string> make_certificate_request(const Secret& key, std::string_view
       ::X509_REQ_sign(request.get(), parsed->get(), ::EVP_sha256()) > 0 &&
       ::PEM_write_bio_X509_REQ(out.get(), request.get()) == 1;
   if (!made) return failed("no certificate request can be made");
-  return std::string(content_of(out.get()));
+  return std::string(content_of(out));
 }
 
 }  // namespace holdfast::transport

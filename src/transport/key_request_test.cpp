@@ -36,7 +36,7 @@ TEST(KeyRequest, AKeyIsNewAndOnP256) {
   ASSERT_TRUE(one && other);
   EXPECT_NE(one->text(), other->text());
   EXPECT_TRUE(one->text().starts_with("-----BEGIN PRIVATE KEY-----\n"));
-  const auto key = parse_private_key(one->text(), "k");
+  const auto key = parse_private_key(*one, "k");
   ASSERT_TRUE(key) << key.error().message;
   EXPECT_EQ(::EVP_PKEY_get_base_id(key->get()), EVP_PKEY_EC);
   EXPECT_EQ(::EVP_PKEY_get_bits(key->get()), 256);

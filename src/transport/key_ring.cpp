@@ -167,7 +167,7 @@ Result<SecretBytes> secret_of(const fs::path& file) {
     }
     return bytes;
   }
-  auto key = parse_private_key(std::move(text).value(), file);
+  auto key = parse_private_key(Secret(std::move(text).value()), file);
   if (!key) return std::move(key).error();
   // The same key gives the same bytes, however its file is laid out.
   const int length = ::i2d_PrivateKey(key->get(), nullptr);

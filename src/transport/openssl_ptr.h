@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include <memory>
+#include <string_view>
 
 namespace holdfast::transport {
 
@@ -22,5 +23,12 @@ using SslPtr = std::unique_ptr<SSL, OpenSslFree>;
 using BioPtr = std::unique_ptr<BIO, OpenSslFree>;
 using X509Ptr = std::unique_ptr<X509, OpenSslFree>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, OpenSslFree>;
+
+/// What was written to a BIO in memory; valid until it is written to again or freed.
+inline std::string_view content_of(const BioPtr& memory) {
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(memory.get(), &text);
+  return size <= 0 ? std::string_view() : std::string_view(text, static_cast<std::size_t>(size));
+}
 
 }  // namespace holdfast::transport

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/hex.h"
 #include "transport/http_words.h"
+#include "transport/sha256.h"
 
 namespace holdfast::transport {
 
@@ -16,29 +17,19 @@ namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view kService = "iotdevicegateway";
-constexpr std::size_t kDigestSize = 32;
 
 bool unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
 }
 
-std::string sha256(std::string_view text) {
-  std::string digest(kDigestSize, '\0');
-  unsigned int size = 0;
-  HF_CHECK(::EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()),
-                        &size, ::EVP_sha256(), nullptr) == 1);
-  HF_CHECK(size == kDigestSize);
-  return digest;
-}
-
 std::string hmac(std::string_view key, std::string_view text) {
-  std::string digest(kDigestSize, '\0');
+  std::string digest(kSha256Size, '\0');
   unsigned int size = 0;
   HF_CHECK(::HMAC(::EVP_sha256(), key.data(), static_cast<int>(key.size()),
                   reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                   reinterpret_cast<unsigned char*>(digest.data()), &size) != nullptr);
-  HF_CHECK(size == kDigestSize);
+  HF_CHECK(size == kSha256Size);
   return digest;
 }
 

@@ -16,12 +16,6 @@ void require(bool fine, const char* what) {
   if (!fine) throw std::runtime_error(what);
 }
 
-std::string text_of(const BioPtr& memory) {
-  char* text = nullptr;
-  const long size = ::BIO_ctrl(memory.get(), BIO_CTRL_INFO, 0, &text);
-  return std::string(text, static_cast<std::size_t>(size));
-}
-
 void extend(X509* certificate, X509* issuer, int what, const std::string& value) {
   X509V3_CTX context{};
   ::X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -73,7 +67,7 @@ std::filesystem::path TestDirectory::write(const std::string& name,
 std::string Identity::certificate_pem() const {
   const BioPtr memory(::BIO_new(::BIO_s_mem()));
   require(::PEM_write_bio_X509(memory.get(), certificate.get()) == 1, "write certificate");
-  return text_of(memory);
+  return std::string(content_of(memory));
 }
 
 std::string Identity::key_pem(const char* password) const {
@@ -83,7 +77,7 @@ std::string Identity::key_pem(const char* password) const {
   require(::PEM_write_bio_PKCS8PrivateKey(memory.get(), key.get(), cipher, word.c_str(),
                                           static_cast<int>(word.size()), nullptr, nullptr) == 1,
           "write key");
-  return text_of(memory);
+  return std::string(content_of(memory));
 }
 
 Identity make_ca(const std::string& common_name) {
