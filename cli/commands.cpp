@@ -107,6 +107,11 @@ void put_filters(std::string& out, const json& status) {
 
 }  // namespace
 
+WallTime wall_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return WallTime{std::chrono::duration_cast<Milliseconds>(since).count()};
+}
+
 ExitCode ask(const std::filesystem::path& socket, const char* op, json& answer,
              const json& fields) {
   Result<runtime::LocalClient> client = runtime::LocalClient::connect(socket);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
 #include "exit_codes.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
@@ -45,6 +46,9 @@ struct RequestOptions {
   Milliseconds timeout{10'000};     ///< For the answer.
   bool json = false;                ///< The answer whole, as an object.
 };
+
+/// By this machine's clock.
+[[nodiscard]] WallTime wall_now();
 
 [[nodiscard]] ExitCode run_publish(const std::filesystem::path& socket,
                                    const PublishOptions& options);

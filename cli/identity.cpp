@@ -1,7 +1,6 @@
 // holdfast identity: list, install, rollback. See identity.h.
 #include "identity.h"
 
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -16,11 +15,6 @@ namespace holdfast::cli {
 namespace {
 
 using nlohmann::json;
-
-WallTime wall_now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return WallTime{std::chrono::duration_cast<Milliseconds>(since).count()};
-}
 
 /// Names of certificates come from elsewhere: nothing in them may steer a terminal.
 std::string text_of(const json& object, const char* name) {

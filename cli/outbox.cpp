@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -74,11 +73,6 @@ constexpr const char* kSealed =
     "sealed with a key that is not here; give DIR and --key FILE (the agent's key when it was "
     "sealed)";
 
-std::int64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
-
 /// How many messages of the lane wait, or of all lanes.
 std::uint64_t waiting(const json& stat, const std::string& lane) {
   const json lanes = stat.value("lanes", json::object());
@@ -119,7 +113,7 @@ ExitCode run_outbox_ls(const std::filesystem::path& socket, const OutboxOptions&
   Output out;
   if (out.terminal() && !options.json) out.write("ID\tLANE\tAGE\tSIZE\tQOS\tEXPIRY\tTOPIC\n");
   const std::uint64_t limit = options.all ? ~std::uint64_t{0} : options.limit;
-  const std::int64_t now = wall_ms();
+  const std::int64_t now = wall_now().ms;
   const auto shown = each_message(**source, options, limit, false, [&](const json& message) {
     return options.json ? out.write_json(message) : out.write(render_listed(message, now));
   });

@@ -1,7 +1,6 @@
 // See provision.h.
 #include "provision.h"
 
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -23,11 +22,6 @@ using runtime::Provisioner;
 
 /// What a service says may steer no terminal.
 std::string line_of(const ProvisioningState& state) { return printable(runtime::describe(state)); }
-
-WallTime wall_now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return WallTime{std::chrono::duration_cast<Milliseconds>(since).count()};
-}
 
 void print(const ordered_json& object) {
   std::printf("%s\n", object.dump(-1, ' ', true, ordered_json::error_handler_t::replace).c_str());

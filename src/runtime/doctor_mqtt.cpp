@@ -1,14 +1,11 @@
 #include "runtime/doctor_mqtt.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <span>
 
 #include <nlohmann/json.hpp>
 
-#include "base/check.h"
-#include "engines/engine_list.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
 
@@ -18,11 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-/// Stages keep their own deadlines; this is only in case one does not.
-constexpr Duration kGrace = std::chrono::seconds(2);
 /// AWS IoT Core takes one connect a second from one client id.
 constexpr Duration kConnectSpacing = std::chrono::milliseconds(1100);
-constexpr Duration kLeaveTime = std::chrono::seconds(1);
 /// A retained message that could not be removed again goes by itself (MQTT 5).
 constexpr std::uint32_t kExpirySeconds = 60;
 constexpr std::uint8_t kFirstRefusal = 0x80;
@@ -89,132 +83,68 @@ health::AgentFacts agent_facts(const std::filesystem::path& socket, Milliseconds
 
 MqttProbe::MqttProbe(posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock,
                      MqttEngine engine, env::ConnectRequest request)
-    : clock_(clock), request_(std::move(request)), wait_(loop) {
-  const engines::EngineKind& kind = engines::kind_of(engine);
-  HF_CHECK(kind.make != nullptr);  // check_values() has refused what this build has not.
-  engine_ = kind.make(loop, resolver, clock, *this);
-}
+    : clock_(clock), request_(std::move(request)), line_(loop, resolver, clock, engine) {}
 
-MqttProbe::~MqttProbe() { engine_->abort(); }
-
-void MqttProbe::connect() {
-  if (std::exchange(connected_before_, true)) wait_.pause(kConnectSpacing);
-  ++request_.attempt;
-  failure_.reset();
-  wait_.begin();
+std::optional<env::Failure> MqttProbe::connect() {
+  if (std::exchange(connected_before_, true)) line_.pause(kConnectSpacing);
   begun_ = clock_.now();
-  engine_->connect(request_);
-  const Duration longest =
-      request_.resolve_timeout + 4 * request_.connect_timeout + request_.connack_timeout + kGrace;
-  if (!wait_.wait(longest)) {
-    engine_->abort();
-    failure_ = env::Failure{Verdict::mqtt_timeout, 0, "no end in time"};
-  }
+  return line_.connect(request_);
 }
 
 void MqttProbe::log_in(health::LoginFacts& facts) {
-  connect();
-  if (failure_ &&
-      (failure_->verdict == Verdict::quota_exceeded || failure_->verdict == Verdict::throttled)) {
-    connect();  // Perhaps only because the doctor was here a moment ago.
+  facts.failure = connect();
+  if (facts.failure && (facts.failure->verdict == Verdict::quota_exceeded ||
+                        facts.failure->verdict == Verdict::throttled)) {
+    facts.failure = connect();  // Perhaps only because the doctor was here a moment ago.
   }
   facts.ms = std::chrono::duration<double, std::milli>(clock_.now() - begun_).count();
-  facts.up = up_;
-  if (!up_) facts.failure = failure_;
+  facts.up = line_.up();
 }
 
-template <class Start>
-health::TopicFacts MqttProbe::operate(const std::string& name, Start start) {
+template <class Operation>
+health::TopicFacts MqttProbe::operate(const std::string& name, Operation operation) {
   health::TopicFacts facts;
   facts.name = name;
-  if (!up_) connect();
-  if (!up_) {
-    facts.detail = failure_ ? failure_->detail : std::string();
-    return facts;
+  if (!line_.up()) {
+    if (const auto failure = connect()) {
+      facts.detail = failure->detail;
+      return facts;
+    }
   }
-  ++token_;
-  answer_.reset();
-  wait_.begin();
   const BootTime begun = clock_.now();
-  if (const Status started = start(token_); !started) {
-    facts.detail = started.error().message;
-    return facts;
-  }
-  const bool over = wait_.wait(request_.connack_timeout);
+  const QuestionLine::End over = operation();
   facts.ms = std::chrono::duration<double, std::milli>(clock_.now() - begun).count();
   using Outcome = health::TopicFacts::Outcome;
-  if (answer_) {
-    facts.code = *answer_;
+  if (over.answered) {
+    facts.code = over.code;
     facts.outcome = facts.code < kFirstRefusal ? Outcome::done : Outcome::refused;
-  } else if (over) {
+    return facts;
+  }
+  if (over.failure) facts.detail = over.failure->detail;
+  if (!line_.up()) {
     facts.outcome = Outcome::hung_up;
-    facts.detail = failure_ ? failure_->detail : std::string();
-  } else {
+  } else if (!over.failure) {
     facts.outcome = Outcome::no_answer;
   }
   return facts;
 }
 
 health::TopicFacts MqttProbe::subscribe(const std::string& filter) {
-  return operate(filter, [&](env::Token token) {
-    const std::array<env::FilterRequest, 1> wanted{{{filter, Qos::at_least_once, true}}};
-    return engine_->subscribe(token, wanted);
-  });
+  return operate(filter, [&] { return line_.subscribe({filter, Qos::at_least_once, true}); });
 }
 
 health::TopicFacts MqttProbe::publish(const std::string& topic, const std::string& payload,
                                       bool retain) {
-  return operate(topic, [&](env::Token token) {
+  return operate(topic, [&] {
     StoredMessage message;
-    message.id = token;
     message.retain = retain;
     message.topic = topic;
     const auto bytes = std::as_bytes(std::span(payload));
     message.payload.assign(bytes.begin(), bytes.end());
     message.expiry_seconds = kExpirySeconds;
     message.expires = clock_.now() + std::chrono::seconds(kExpirySeconds);
-    return engine_->publish(token, message);
+    return line_.publish(std::move(message));
   });
-}
-
-void MqttProbe::leave() {
-  if (!up_) return;
-  wait_.begin();
-  engine_->disconnect();
-  static_cast<void>(wait_.wait(kLeaveTime));
-  engine_->abort();
-  up_.reset();
-}
-
-void MqttProbe::engine_up(env::AttemptId, const env::UpInfo& info) {
-  up_ = info;
-  wait_.finish();
-}
-
-void MqttProbe::engine_failed(env::AttemptId, const env::Failure& failure) { end(failure); }
-void MqttProbe::engine_down(env::AttemptId, const env::Failure& failure) { end(failure); }
-
-void MqttProbe::end(const env::Failure& failure) {
-  up_.reset();
-  failure_ = failure;
-  wait_.finish();
-}
-
-void MqttProbe::engine_published(env::AttemptId, env::Token token, std::uint8_t reason_code) {
-  if (token != token_) return;
-  answer_ = reason_code;
-  wait_.finish();
-}
-
-void MqttProbe::engine_subscribed(env::AttemptId, env::Token token,
-                                  std::span<const std::uint8_t> reason_codes) {
-  if (token != token_ || reason_codes.empty()) return;
-  answer_ = reason_codes.front();
-  wait_.finish();
-}
-
-void MqttProbe::engine_message(env::AttemptId, env::Arrival) {
-  // What the filters bring is the agent's affair.
 }
 
 std::string doctors_topic(const Config& config) {

@@ -397,7 +397,7 @@ class Provisioner::Work {
   ProvisionOutcome subscribe() {
     for (const char* end : {"/accepted", "/rejected"}) {
       const std::string filter = topic() + end;
-      const QuestionLine::End over = line_.subscribe(filter);
+      const QuestionLine::End over = line_.subscribe({filter, Qos::at_least_once, false});
       if (over.answered && over.code < kFirstRefusal) continue;
       if (over.answered) return policy_trouble("subscribe to", filter);
       if (over.failure) return ended("subscribing to", filter, *over.failure);

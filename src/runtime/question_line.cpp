@@ -1,6 +1,5 @@
 #include "runtime/question_line.h"
 
-#include <array>
 #include <utility>
 
 #include "base/check.h"
@@ -44,54 +43,58 @@ std::optional<env::Failure> QuestionLine::connect(env::ConnectRequest request) {
   return up_ ? std::nullopt : failure_;
 }
 
-QuestionLine::End QuestionLine::subscribe(const std::string& filter) {
+template <class Start>
+QuestionLine::End QuestionLine::operate(Duration longest, Start start) {
   End over;
   over.failure = failure_;
   if (!up_) return over;
   ++token_;
   code_.reset();
-  code_is_enough_ = true;
   wait_.begin();
-  const std::array<env::FilterRequest, 1> wanted{{{filter, Qos::at_least_once, false}}};
-  if (const Status sent = engine_->subscribe(token_, wanted); !sent) {
+  if (const Status sent = start(token_); !sent) {
     over.failure = env::Failure{Verdict::engine_failed, 0, sent.error().message};
     return over;
   }
-  static_cast<void>(wait_.wait(acknowledged_within_));
+  static_cast<void>(wait_.wait(longest));
   over.answered = code_.has_value();
   over.code = code_.value_or(0);
   over.failure = failure_;
   return over;
 }
 
+QuestionLine::End QuestionLine::subscribe(const env::FilterRequest& filter) {
+  return operate(acknowledged_within_, [&](env::Token token) {
+    return engine_->subscribe(token, std::span(&filter, 1));
+  });
+}
+
+QuestionLine::End QuestionLine::publish(StoredMessage message) {
+  return operate(acknowledged_within_, [&](env::Token token) {
+    message.id = token;
+    return engine_->publish(token, message);
+  });
+}
+
 QuestionLine::Answer QuestionLine::ask(const std::string& topic, const std::string& payload,
                                        const std::string& accepted, const std::string& rejected,
                                        Duration longest) {
-  Answer over;
-  over.failure = failure_;
-  if (!up_) return over;
-  ++token_;
-  code_.reset();
-  code_is_enough_ = false;
   message_.reset();
   accepted_ = accepted;
   rejected_ = rejected;
-  StoredMessage message;
-  message.id = token_;
-  message.topic = topic;
-  const auto bytes = std::as_bytes(std::span(payload));
-  message.payload.assign(bytes.begin(), bytes.end());
-  message.expires = clock_.now() + longest;
-  wait_.begin();
-  if (const Status sent = engine_->publish(token_, message); !sent) {
-    over.failure = env::Failure{Verdict::engine_failed, 0, sent.error().message};
-    return over;
-  }
-  static_cast<void>(wait_.wait(longest));
+  Answer over{operate(longest,
+                      [&](env::Token token) {
+                        StoredMessage message;
+                        message.id = token;
+                        message.topic = topic;
+                        const auto bytes = std::as_bytes(std::span(payload));
+                        message.payload.assign(bytes.begin(), bytes.end());
+                        message.expires = clock_.now() + longest;
+                        return engine_->publish(token, message);
+                      }),
+              {},
+              {}};
   accepted_.clear();
   rejected_.clear();
-  over.code = code_.value_or(0);
-  over.failure = failure_;
   over.answered = message_.has_value();
   if (!message_) return over;
   over.topic = message_->topic;
@@ -106,11 +109,11 @@ void QuestionLine::leave() {
   engine_->disconnect();
   static_cast<void>(wait_.wait(kLeaveTime));
   engine_->abort();
-  up_ = false;
+  up_.reset();
 }
 
-void QuestionLine::engine_up(env::AttemptId, const env::UpInfo&) {
-  up_ = true;
+void QuestionLine::engine_up(env::AttemptId, const env::UpInfo& info) {
+  up_ = info;
   wait_.finish();
 }
 
@@ -118,7 +121,7 @@ void QuestionLine::engine_failed(env::AttemptId, const env::Failure& failure) { 
 void QuestionLine::engine_down(env::AttemptId, const env::Failure& failure) { end(failure); }
 
 void QuestionLine::end(const env::Failure& failure) {
-  up_ = false;
+  up_.reset();
   failure_ = failure;
   wait_.finish();
 }
@@ -126,14 +129,14 @@ void QuestionLine::end(const env::Failure& failure) {
 void QuestionLine::engine_published(env::AttemptId, env::Token token, std::uint8_t reason_code) {
   if (token != token_) return;
   code_ = reason_code;
-  if (reason_code >= kFirstRefusal) wait_.finish();
+  if (accepted_.empty() || reason_code >= kFirstRefusal) wait_.finish();
 }
 
 void QuestionLine::engine_subscribed(env::AttemptId, env::Token token,
                                      std::span<const std::uint8_t> reason_codes) {
   if (token != token_ || reason_codes.empty()) return;
   code_ = reason_codes.front();
-  if (code_is_enough_) wait_.finish();
+  wait_.finish();
 }
 
 void QuestionLine::engine_message(env::AttemptId, env::Arrival arrival) {

@@ -1,4 +1,5 @@
-// A connection of its own for questions and answers, one at a time: each ends within its time.
+// A connection of its own, with one operation at a time: each ends within its time, and an end of
+// the connection belongs to the operation that was unanswered.
 //
 // Purpose:  what a device asks of a service before it has an identity, or beside the agent.
 // Threads:  the one that owns the loop; nobody else may run it. Whoever stops the loop ends what is
@@ -32,10 +33,13 @@ class QuestionLine final : public env::EngineSink {
   /// How something that was sent has ended.
   struct End {
     bool answered = false;
-    std::uint8_t code = 0;                ///< Of the acknowledgement; from 0x80 on a refusal.
-    std::optional<env::Failure> failure;  ///< The connection's end; none: no answer in time.
+    std::uint8_t code = 0;                ///< Of the acknowledgement; from kFirstRefusal on no.
+    std::optional<env::Failure> failure;  ///< The connection's end, or why it was not sent; none:
+                                          ///< no answer in time.
   };
-  [[nodiscard]] End subscribe(const std::string& filter);
+  [[nodiscard]] End subscribe(const env::FilterRequest& filter);
+  /// Ends with the acknowledgement. `message.id` is given here.
+  [[nodiscard]] End publish(StoredMessage message);
 
   struct Answer : End {
     std::string topic;
@@ -46,6 +50,8 @@ class QuestionLine final : public env::EngineSink {
                            const std::string& accepted, const std::string& rejected,
                            Duration longest);
 
+  /// While connected.
+  [[nodiscard]] const std::optional<env::UpInfo>& up() const noexcept { return up_; }
   /// Says good-bye, if there is a connection. Harmless otherwise.
   void leave();
   /// Lets time pass.
@@ -61,18 +67,20 @@ class QuestionLine final : public env::EngineSink {
   void engine_message(env::AttemptId attempt, env::Arrival arrival) override;
 
  private:
+  /// Sends with `start(token)`, awaits the end of it.
+  template <class Start>
+  [[nodiscard]] End operate(Duration longest, Start start);
   void end(const env::Failure& failure);
 
   env::Clock& clock_;
   LoopWait wait_;
-  bool up_ = false;
+  std::optional<env::UpInfo> up_;
   env::AttemptId attempt_ = 0;
   Duration acknowledged_within_{};
   std::optional<env::Failure> failure_;  ///< Why not up, or no longer.
   env::Token token_ = 0;
   std::optional<std::uint8_t> code_;  ///< Of what is under way.
-  bool code_is_enough_ = false;       ///< ... and nothing else is awaited.
-  std::string accepted_;
+  std::string accepted_;              ///< Empty: the code is all that is awaited.
   std::string rejected_;
   std::optional<InboundMessage> message_;
   std::unique_ptr<env::Engine> engine_;  // last: destroyed first
