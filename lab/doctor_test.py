@@ -88,18 +88,11 @@ class DoctorTest(RegionTest):
 
     def agent(self, name):
         folder = self.devices[name]
-        with open(folder / "agent.log", "wb") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", folder / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.wait, 20)
-        self.addCleanup(process.terminate)
-        wait_for(lambda: (folder / "agent.sock").exists() and
-                 self.status(name)["state"] == "connected", 15, "the agent's connection")
+        self.start_agent(folder)
+        wait_for(lambda: self.status(name)["state"] == "connected", 15, "the agent's connection")
 
     def status(self, name):
-        said = subprocess.run([self.bin / "holdfast", "status", "--json", "--socket",
-                               self.devices[name] / "agent.sock"], capture_output=True, text=True,
-                              timeout=30, check=False)
+        said = self.ask_agent(self.devices[name], "status", "--json")
         return json.loads(said.stdout) if said.returncode == 0 else {"state": said.stderr}
 
     # --- all is well ---

@@ -9,7 +9,6 @@ HOLDFAST_ROTATIONS: so many changes in the test of many (default 20). 300 of the
 """
 import json
 import os
-import subprocess
 import threading
 
 from region_fixture import RegionTest, run
@@ -43,24 +42,17 @@ class IdentityTest(RegionTest):
         folder = self.devices[name]
         (folder / "device.toml").write_text(CONFIGURATION.format(
             name=name, port=self.region.endpoint()["mqtt"]), encoding="utf-8")
-        with open(folder / "agent.log", "wb") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", folder / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.wait, 20)
-        self.addCleanup(process.terminate)
-        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+        self.start_agent(folder)
         wait_for(lambda: self.status(name)["state"] == "connected", 20, "connected")
 
     def cli(self, name, *words):
-        return subprocess.run([self.bin / "holdfast", *map(str, words), "--socket",
-                               self.devices[name] / "agent.sock"], capture_output=True, text=True,
-                              timeout=90, check=False)
+        return self.ask_agent(self.devices[name], *words, seconds=90)
 
     def status(self, name):
         return json.loads(self.cli(name, "status", "--json").stdout)
 
     def log(self, name):
-        return (self.devices[name] / "agent.log").read_text(encoding="utf-8", errors="replace")
+        return self.agent_log(self.devices[name])
 
     def certify(self, name, active=True):
         """Another certificate of the thing; its id and its two files."""

@@ -41,18 +41,10 @@ class LoginTest(RegionTest):
         (folder / "device.toml").write_text(CONFIGURATION.format(
             name=name, port=self.region.endpoint()[port], connection=connection, tls=tls, more=more),
             encoding="utf-8")
-        with open(folder / "agent.log", "wb") as log:
-            process = subprocess.Popen(
-                [self.bin / "holdfastd", "--config", folder / "device.toml"], stderr=log,
-                stdin=subprocess.DEVNULL, env={**os.environ, **environment})
-        self.addCleanup(process.wait, 20)
-        self.addCleanup(process.terminate)
-        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+        self.start_agent(folder, **environment)
 
     def cli(self, name, *words):
-        return subprocess.run([self.bin / "holdfast", *words, "--socket",
-                               self.devices[name] / "agent.sock"], capture_output=True, text=True,
-                              timeout=30, check=False)
+        return self.ask_agent(self.devices[name], *words)
 
     def connection(self, name):
         return json.loads(self.cli(name, "status", "--json").stdout)
@@ -71,7 +63,7 @@ class LoginTest(RegionTest):
         wait_for(seen, 15, f"{verdict}: {words}; the agent: {self.connection(name)}")
 
     def log(self, name):
-        return (self.devices[name] / "agent.log").read_text(encoding="utf-8", errors="replace")
+        return self.agent_log(self.devices[name])
 
     def write_keys(self, name, keys):
         """Replaces the file of AWS keys as a renewing program does."""

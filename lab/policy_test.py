@@ -5,7 +5,6 @@ aside, all else goes on, and it arrives once the policy is mended.
     policy_test.py --bin DIR      DIR: the programs of a build
 """
 import json
-import subprocess
 
 from region_fixture import RegionTest, run
 from tool.programs import wait_for
@@ -38,17 +37,10 @@ class PolicyTest(RegionTest):
         folder = self.devices[name]
         (folder / "device.toml").write_text(CONFIGURATION.format(
             name=name, version=version, port=self.region.endpoint()["mqtt"]), encoding="utf-8")
-        with open(folder / "agent.log", "wb") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", folder / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.wait, 20)
-        self.addCleanup(process.terminate)
-        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+        self.start_agent(folder)
 
     def cli(self, name, *words):
-        said = subprocess.run([self.bin / "holdfast", *words, "--socket",
-                               self.devices[name] / "agent.sock"], capture_output=True, text=True,
-                              timeout=60, check=False)
+        said = self.ask_agent(self.devices[name], *words)
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr + self.log(name))
         return said.stdout
 
@@ -59,7 +51,7 @@ class PolicyTest(RegionTest):
         return json.loads(self.cli(name, "status", "--json"))
 
     def log(self, name):
-        return (self.devices[name] / "agent.log").read_text(encoding="utf-8", errors="replace")
+        return self.agent_log(self.devices[name])
 
     def aside(self, name, topic):
         """What the status says of this topic, if it is set aside."""

@@ -334,13 +334,13 @@ class ProvisionTest(RegionTest):
             for _ in range(8):
                 if (folder / "identity" / "active.pem").exists():
                     break
-                process = self.agent(folder)
+                process = self.start_agent(folder)
                 time.sleep(chance.uniform(0, 0.12))
                 process.kill()
                 process.wait()
                 (folder / "agent.sock").unlink()
                 cut += 1
-            self.agent(folder)
+            self.start_agent(folder)
             wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
             self.assertEqual(self.status(folder)["client_id"], f"pump-{serial}")
             self.assertEqual(len(self.certificates(serial)["ACTIVE"]), 1)
@@ -386,34 +386,17 @@ class ProvisionTest(RegionTest):
 
     # ---- the agent -----------------------------------------------------------------------------
 
-    def agent(self, folder):
-        with open(folder / "agent.log", "ab") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", folder / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.wait, 20)
-        self.addCleanup(process.terminate)
-        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
-        return process
-
-    def cli(self, folder, *words):
-        return subprocess.run([self.bin / "holdfast", *map(str, words), "--socket",
-                               folder / "agent.sock"], capture_output=True, text=True, timeout=60,
-                              check=False)
-
     def status(self, folder):
-        return json.loads(self.cli(folder, "status", "--json").stdout)
-
-    def log(self, folder):
-        return (folder / "agent.log").read_text(encoding="utf-8", errors="replace")
+        return json.loads(self.ask_agent(folder, "status", "--json").stdout)
 
     def test_a_first_boot_provisions_and_what_was_accepted_before_arrives(self):
         folder = self.device("2001", client_id="", more="retire_claim = true")
         claim = {name: (folder / name).rename(folder / f"{name}.kept")
                  for name in ("claim.pem", "claim.key")}
-        process = self.agent(folder)
+        process = self.start_agent(folder)
         # Nothing to come with yet; messages are taken all the same.
-        wait_for(lambda: "No such file" in self.log(folder), 20, "it waits for the claim")
-        self.assertEqual(self.cli(folder, "publish", "pump-2001/first", "early").returncode, 0)
+        wait_for(lambda: "No such file" in self.agent_log(folder), 20, "it waits for the claim")
+        self.assertEqual(self.ask_agent(folder, "publish", "pump-2001/first", "early").returncode, 0)
         self.assertEqual(self.status(folder)["identity"]["provisioning"]["step"], "claim")
         for name, kept in claim.items():
             kept.rename(folder / name)
@@ -426,11 +409,11 @@ class ProvisionTest(RegionTest):
         self.assertEqual(len(self.certificates("2001")["ACTIVE"]), 1)
         wait_for(lambda: not (folder / "claim.key").exists(), 10, "the claim was retired")
         self.assertFalse((folder / "claim.pem").exists())
-        self.assertNotIn("PRIVATE KEY", self.log(folder))
+        self.assertNotIn("PRIVATE KEY", self.agent_log(folder))
         # The next boot knows its name.
         process.terminate()
         process.wait(20)
-        self.agent(folder)
+        self.start_agent(folder)
         wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected again")
         self.assertEqual(self.status(folder)["client_id"], "pump-2001")
         self.assertEqual(len(self.certificates("2001")["ACTIVE"]), 1)
@@ -438,7 +421,7 @@ class ProvisionTest(RegionTest):
     def test_a_successor_is_asked_for_with_the_certificate_and_tried_by_the_agent(self):
         folder = self.device("3001")
         before = self.provisioned(folder, self.provision(folder))
-        self.agent(folder)
+        self.start_agent(folder)
         wait_for(lambda: self.status(folder)["state"] == "connected", 30, "connected")
         self.assertIn("nothing to do", self.provision(folder, "--renew", "--days-left",
                                                       "1").stdout)
@@ -450,7 +433,7 @@ class ProvisionTest(RegionTest):
         self.assertEqual(len(both), 2)
         self.assertIn(before, both)
         self.region.call("UpdateCertificate", certificateId=before, newStatus="INACTIVE")
-        self.assertEqual(self.cli(folder, "publish", "pump-3001/x", "y", "--wait",
+        self.assertEqual(self.ask_agent(folder, "publish", "pump-3001/x", "y", "--wait",
                                   "delivered").returncode, 0)
         slots = self.status(folder)["identity"]["slots"]
         self.assertNotEqual(slots["active"]["fingerprint"], slots["previous"]["fingerprint"])
@@ -495,7 +478,7 @@ directory = "outbox"
 [local]
 socket = "agent.sock"
 """, encoding="utf-8")
-        self.agent(folder)
+        self.start_agent(folder)
         # The rule that activates it is slow: three connects fail before.
         events = [json.loads(line) for line in registrar.output(40).splitlines()]
         self.assertEqual([event["certificateStatus"] for event in events],

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import pathlib
 import shutil
 import ssl
@@ -91,6 +92,27 @@ class RegionTest(unittest.TestCase):
                 return self.region.call("GetConnection", clientId=name)["subscriptions"]
         wait_for(granted, 10, f"the subscription of {name}")
         return client
+
+    def start_agent(self, folder, **environment):
+        """holdfastd with the device.toml of this folder; when it takes messages."""
+        with open(folder / "agent.log", "ab") as log:
+            process = subprocess.Popen(
+                [self.bin / "holdfastd", "--config", folder / "device.toml"], stderr=log,
+                stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+        self.addCleanup(process.wait, 20)
+        self.addCleanup(process.terminate)
+        wait_for((folder / "agent.sock").exists, 10, "the agent's socket")
+        return process
+
+    def ask_agent(self, folder, *words, seconds=60):
+        """The command line with the agent of this folder."""
+        return subprocess.run(
+            [self.bin / "holdfast", *map(str, words), "--socket", folder / "agent.sock"],
+            capture_output=True, text=True, timeout=seconds, check=False)
+
+    @staticmethod
+    def agent_log(folder):
+        return (folder / "agent.log").read_text(encoding="utf-8", errors="replace")
 
     def openssl(self, *words):
         subprocess.run([Programs.system("openssl"), *map(str, words)], check=True,
