@@ -1,8 +1,8 @@
 // holdfastd: opens a Device from a configuration file, obeys signals, ends in order.
 //
 // Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again, SIGUSR1 logs the state.
-// They are blocked before
-//          the first thread exists and fetched by this one, so no handler runs anywhere.
+//          They are blocked before the first thread exists and fetched by this one, so no handler
+//          runs anywhere.
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
@@ -20,6 +20,7 @@
 #include "exit_codes.h"
 #include "holdfast/device.h"
 #include "runtime/config_file.h"
+#include "runtime/key_guard.h"
 #include "runtime/local_protocol.h"
 #include "runtime/service_report.h"
 #include "runtime/stderr_log.h"
@@ -30,15 +31,17 @@ using namespace holdfast;         // NOLINT: a program's main file
 using namespace holdfast::agent;  // NOLINT
 
 constexpr const char* kUsage =
-    "usage: holdfastd --config FILE [--check]\n"
+    "usage: holdfastd --config FILE [--check] [--allow-core-dumps]\n"
     "       holdfastd --version | --help\n"
     "Keeps a device connected as FILE says and serves the local API. See holdfastd(8).\n"
     "  -c, --config FILE  the configuration (TOML)\n"
-    "      --check        only check FILE and what it names; print every problem\n";
+    "      --check        only check FILE and what it names; print every problem\n"
+    "      --allow-core-dumps  and debuggers: both show the private key\n";
 
 struct Options {
   std::string config;
   bool check = false;
+  bool core_dumps = false;
 };
 
 int fail(ExitCode code, const std::string& what) {
@@ -52,8 +55,9 @@ int usage_error(const std::string& what) {
 
 /// The exit code when there is nothing more to do, else -1.
 int parse(int argc, char** argv, Options& options) {
-  constexpr std::array<option, 5> kLong{{{"config", required_argument, nullptr, 'c'},
+  constexpr std::array<option, 6> kLong{{{"config", required_argument, nullptr, 'c'},
                                          {"check", no_argument, nullptr, 'k'},
+                                         {"allow-core-dumps", no_argument, nullptr, 'd'},
                                          {"version", no_argument, nullptr, 'V'},
                                          {"help", no_argument, nullptr, 'h'},
                                          {nullptr, 0, nullptr, 0}}};
@@ -65,6 +69,9 @@ int parse(int argc, char** argv, Options& options) {
         break;
       case 'k':
         options.check = true;
+        break;
+      case 'd':
+        options.core_dumps = true;
         break;
       case 'V':
         return std::printf("holdfastd " HOLDFAST_VERSION "\nengines: %s\n",
@@ -176,6 +183,7 @@ int next_signal(int signals, Device& device, runtime::ServiceReport& report) {
 
 int run(const Options& options, const sigset_t& signals) {
   const LogHandler log = runtime::stderr_log();
+  runtime::guard_keys(options.core_dumps, log);
   Result<Config> config = load_config(options.config);
   if (!config) return fail(kConfiguration, config.error().message);
   const Milliseconds deadline = config->timing.stop_deadline;

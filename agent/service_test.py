@@ -66,7 +66,8 @@ class Managed(Lab):
 
     def managed(self, extra="", **environment):
         with open(self.path("agent.log"), "a") as log:
-            return self.start(agent_test.BIN + "/holdfastd", "--config", self.config(extra=extra),
+            return self.start(agent_test.BIN + "/holdfastd", "--allow-core-dumps", "--config",
+                              self.config(extra=extra),
                               stderr=log, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
                                                **environment})
 

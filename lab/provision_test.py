@@ -453,6 +453,21 @@ class ProvisionTest(RegionTest):
         self.assertEqual(said.returncode, 1)
         self.assertIn("no active certificate", said.stderr)
 
+    def test_the_agent_asks_for_a_successor_when_its_certificate_is_old_enough(self):
+        folder = self.device("3004", more='renew_every = "1s"')
+        before = self.provisioned(folder, self.provision(folder))
+        self.start_agent(folder)
+        wait_for(lambda: self.status(folder)["identity"]["kept"] == 1, 40, "it is kept")
+        both = self.certificates("3004")["ACTIVE"]
+        self.assertEqual(len(both), 2)
+        self.assertIn(before, both)
+        self.assertEqual(self.status(folder)["identity"]["slots"]["next"]["condition"], "missing")
+        self.assertIn("successor: installation", self.agent_log(folder))
+        # Old enough, too, and still not the next one: that takes a day.
+        self.assertEqual(self.ask_agent(folder, "publish", "pump-3004/x", "y", "--wait",
+                                        "delivered").returncode, 0)
+        self.assertEqual(len(self.certificates("3004")["ACTIVE"]), 2)
+
     # ---- registered just in time ----------------------------------------------------------------
 
     def test_a_certificate_of_ones_own_ca_is_let_in_after_first_connects_that_fail(self):

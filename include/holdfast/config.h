@@ -184,7 +184,10 @@ struct Config {
     std::filesystem::path claim_file;
     bool csr = true;            ///< The key is made here and never leaves; else by the service.
     bool retire_claim = false;  ///< The claim's files are removed once the new identity works.
-    std::string client_id;      ///< Of the claim's connection. Empty: CLIENT_ID-claim.
+    /// A running device asks for a successor of its certificate when that is so old, or runs out.
+    /// 0: never by itself.
+    Seconds renew_every{0};
+    std::string client_id;  ///< Of the claim's connection. Empty: CLIENT_ID-claim.
     /// Of the template: name and value; "@FILE" stands for the first line of that file.
     std::vector<std::pair<std::string, std::string>> parameters;
 

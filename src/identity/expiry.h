@@ -21,6 +21,11 @@ inline constexpr std::array<std::int32_t, 4> kExpiryDays{30, 7, 1, 0};
 /// certificate.
 [[nodiscard]] std::optional<std::int32_t> days_left(const SlotState& slot, WallTime now);
 
+/// When a successor of this certificate is due: when it is `every` old, the devices of a fleet
+/// spread over a tenth of that; but not later than 30 days, or a third of its life, before its end.
+/// REQUIRES: a certificate was read.
+[[nodiscard]] WallTime renewal_due(const SlotState& slot, Seconds every);
+
 class ExpiryWatch {
  public:
   /// The warning to give now, if one of kExpiryDays has been reached since the last call for this

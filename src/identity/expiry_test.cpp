@@ -54,5 +54,32 @@ TEST(Expiry, OfSeveralThresholdsOnlyTheNearestIsSaidAndAnotherCertificateBeginsA
   EXPECT_TRUE(watch.service(certificate("bb"), WallTime{kEnd - 3 * kDay}));
 }
 
+SlotState issued(std::int64_t life_days, const std::string& fingerprint) {
+  SlotState slot = certificate(fingerprint);
+  slot.not_before = slot.not_after - life_days * kDay / 1000;
+  return slot;
+}
+
+TEST(Expiry, ASuccessorIsDueAtAnAgeAndTheDevicesOfAFleetSpreadOverATenthOfIt) {
+  const SlotState last = issued(9000, "0000aa");
+  const std::int64_t begin = last.not_before * 1000;
+  constexpr Seconds kYear = std::chrono::hours(24 * 365);
+  EXPECT_EQ(renewal_due(last, kYear).ms, begin + 365 * kDay);
+  const std::int64_t first = renewal_due(issued(9000, "ffff00"), kYear).ms;
+  EXPECT_GE(first, begin + 365 * kDay * 9 / 10);
+  EXPECT_LT(first, begin + 365 * kDay * 91 / 100);
+  EXPECT_EQ(renewal_due(issued(9000, "8000"), kYear).ms, begin + 365 * kDay * 95 / 100);
+  EXPECT_EQ(renewal_due(issued(9000, ""), kYear).ms, begin + 365 * kDay) << "never malformed";
+}
+
+TEST(Expiry, ASuccessorIsDueBeforeTheEndWhateverItsAge) {
+  constexpr Seconds kYear = std::chrono::hours(24 * 365);
+  EXPECT_EQ(renewal_due(issued(90, "0000"), kYear).ms, kEnd - 30 * kDay);
+  EXPECT_EQ(renewal_due(issued(6, "0000"), kYear).ms, kEnd - 2 * kDay) << "a short life";
+  SlotState backwards = issued(90, "0000");
+  backwards.not_before = backwards.not_after + 1000;
+  EXPECT_LE(renewal_due(backwards, kYear).ms, kEnd);
+}
+
 }  // namespace
 }  // namespace holdfast::identity

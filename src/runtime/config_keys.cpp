@@ -18,6 +18,7 @@ using limits::kMiB;
 constexpr std::uint64_t kSecond = 1000;
 constexpr std::uint64_t kMinute = 60 * kSecond;
 constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kRenewEveryMax = std::uint64_t{20} * 365 * 24 * kHour;
 constexpr std::size_t kShownMax = 48;  // bytes of a wrong value that an error repeats
 constexpr std::size_t kPathMax = 4095;
 constexpr std::size_t kTextMax = limits::kMqttString;
@@ -263,6 +264,8 @@ constexpr std::array kKeys{
     row<kProvisioning, &Provisioning::claim_file>("provisioning.claim_file", K::path, 0, kPathMax),
     row<kProvisioning, &Provisioning::csr>("provisioning.csr", K::boolean, 0, 0),
     row<kProvisioning, &Provisioning::retire_claim>("provisioning.retire_claim", K::boolean, 0, 0),
+    row<kProvisioning, &Provisioning::renew_every>("provisioning.renew_every", K::seconds, 0,
+                                                   kRenewEveryMax),
     row<kProvisioning, &Provisioning::client_id>("provisioning.client_id", K::text, 0,
                                                  limits::kClientIdMax),
     row<kProvisioning, &Provisioning::parameters>("provisioning.parameters", K::pairs, 0,

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "posix/system.h"
 #include "runtime/provisioner.h"
 
 namespace holdfast::runtime {
@@ -16,9 +18,11 @@ namespace holdfast::runtime {
 namespace {
 
 /// After what a run could not even begin with: another has the folder, or the disk is in trouble.
-constexpr std::chrono::seconds kBeginAgain{10};
+constexpr Milliseconds kBeginAgain = std::chrono::seconds(10);
 /// After a run that has left something: files of a claim that do not go.
-constexpr std::chrono::seconds kEndAgain{600};
+constexpr Milliseconds kEndAgain = std::chrono::minutes(10);
+/// Whether a successor is due: clocks are set, and files replaced.
+constexpr Milliseconds kLookAgain = std::chrono::hours(1);
 
 const char* meaning(ProvisioningStep step) {
   switch (step) {
@@ -65,6 +69,13 @@ struct ProvisionThread::Shared {
   Provisioner* provisioner = nullptr;  ///< Of the run under way.
   std::string said;                    ///< The thread's own: the last line.
 
+  /// None: the device stops.
+  std::optional<Config> next_config();
+  /// Returns how long to rest after it.
+  Milliseconds carry_out(const Config& with, bool renewal);
+  /// ... unless the configuration changes or the device stops.
+  void rest(Milliseconds time);
+
   template <class Call>
   void tell(Call call) {
     const std::lock_guard lock(hooks_mutex);
@@ -91,59 +102,79 @@ void ProvisionThread::start(const Config& config) {
   shared_->again = true;
   if (shared_->provisioner != nullptr) shared_->provisioner->stop();
   shared_->changed.notify_all();
-  if (shared_->running || !has_provisioning_work(config)) return;
+  const bool wanted = has_provisioning_work(config) || renews_by_itself(config);
+  if (shared_->running || !wanted) return;
   shared_->running = true;
   std::thread([shared = shared_] {
     ::pthread_setname_np(::pthread_self(), "hf-provision");
-    run(shared);
-    const std::lock_guard ended(shared->mutex);
-    shared->running = false;
-    shared->changed.notify_all();
+    for (;;) {
+      run(shared);
+      const std::lock_guard ended(shared->mutex);
+      if (shared->again && !shared->stopping) continue;  // in the very last moment
+      shared->running = false;
+      shared->changed.notify_all();
+      return;
+    }
   }).detach();
 }
 
+std::optional<Config> ProvisionThread::Shared::next_config() {
+  const std::lock_guard lock(mutex);
+  if (stopping) return std::nullopt;
+  again = false;
+  return config;
+}
+
+Milliseconds ProvisionThread::Shared::carry_out(const Config& with, bool renewal) {
+  const auto show = [&](const ProvisioningState& state) {
+    // A step that is tried again is told of by what keeps it, once.
+    const bool repeated = state.reason.empty() && state.tries != 0;
+    const LogLevel level = state.reason.empty() ? LogLevel::info : LogLevel::warning;
+    if (!repeated) say(level, (renewal ? "successor: " : "") + describe(state));
+    tell([&](Hooks& to) { to.changed(state); });
+  };
+  const auto warn = [&](const std::string& line) { say(LogLevel::warning, line); };
+  ProvisionWish wish;
+  wish.config = with;
+  wish.renewal = renewal;
+  auto opened = Provisioner::open(std::move(wish), {show, warn});
+  if (!opened) {
+    say(LogLevel::warning, opened.error().message);
+    return renewal ? kLookAgain : kBeginAgain;
+  }
+  std::unique_lock lock(mutex);
+  provisioner = opened->get();
+  if (stopping || again) provisioner->stop();
+  lock.unlock();
+  const ProvisionEnd end = (*opened)->run();
+  lock.lock();
+  provisioner = nullptr;
+  const bool rests = !renewal && end != ProvisionEnd::stopped && has_provisioning_work(with);
+  return rests ? kEndAgain : Milliseconds(0);
+}
+
+void ProvisionThread::Shared::rest(Milliseconds time) {
+  std::unique_lock lock(mutex);
+  changed.wait_for(lock, time, [this] { return stopping || again; });
+}
+
 void ProvisionThread::run(const std::shared_ptr<Shared>& shared) {
-  for (;;) {
-    Config config;
-    {
-      const std::lock_guard lock(shared->mutex);
-      if (shared->stopping) return;
-      shared->again = false;
-      config = shared->config;
+  const auto clock = posix::make_clock();
+  bool told = false;
+  while (const auto config = shared->next_config()) {
+    if (has_provisioning_work(*config)) {
+      told = false;
+      shared->rest(shared->carry_out(*config, false));
+      continue;
     }
-    if (!has_provisioning_work(config)) {
-      const std::string thing = provisioned_thing(config);
-      return shared->tell([&](Hooks& to) { to.done(thing); });
+    if (!std::exchange(told, true)) {
+      const std::string thing = provisioned_thing(*config);
+      shared->tell([&](Hooks& to) { to.done(thing); });
     }
-    const auto changed = [&](const ProvisioningState& state) {
-      // A step that is tried again is told of by what keeps it, once.
-      const bool again = state.reason.empty() && state.tries != 0;
-      if (!again) {
-        shared->say(state.reason.empty() ? LogLevel::info : LogLevel::warning, describe(state));
-      }
-      shared->tell([&](Hooks& to) { to.changed(state); });
-    };
-    ProvisionWish wish;
-    wish.config = std::move(config);
-    const auto warn = [&](const std::string& line) { shared->say(LogLevel::warning, line); };
-    auto opened = Provisioner::open(std::move(wish), {changed, warn});
-    std::chrono::seconds rest{0};
-    std::unique_lock lock(shared->mutex);
-    if (opened) {
-      shared->provisioner = opened->get();
-      if (shared->stopping || shared->again) shared->provisioner->stop();
-      lock.unlock();
-      const ProvisionEnd end = (*opened)->run();
-      lock.lock();
-      shared->provisioner = nullptr;
-      if (end != ProvisionEnd::stopped && has_provisioning_work(shared->config)) rest = kEndAgain;
-    } else {
-      lock.unlock();
-      shared->say(LogLevel::warning, opened.error().message);
-      lock.lock();
-      rest = kBeginAgain;
-    }
-    shared->changed.wait_for(lock, rest, [&] { return shared->stopping || shared->again; });
+    const auto left = until_renewal(*config, clock->wall());
+    if (!left) return;
+    shared->rest(*left > Milliseconds(0) ? std::min(*left, kLookAgain)
+                                         : shared->carry_out(*config, true));
   }
 }
 

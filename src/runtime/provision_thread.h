@@ -1,4 +1,5 @@
-// Provisioning beside a running device: at the first boot, and whenever there is no credential.
+// Provisioning beside a running device: at the first boot, whenever there is no credential, and when
+// a successor is due.
 //
 // Purpose:  a thread of its own, so that neither the loop nor the storage waits for a step of it.
 // Threads:  start() and stop() from any, not from a hook; hooks are called by the thread.
@@ -20,7 +21,7 @@ class ProvisionThread {
   struct Hooks {
     std::function<void(LogLevel level, const std::string& line)> log;
     std::function<void(const ProvisioningState& state)> changed;
-    /// There is a credential now; the name of the thing, if it is known.
+    /// There is a credential; the name of the thing, if it is known.
     std::function<void(const std::string& thing)> done;
   };
 

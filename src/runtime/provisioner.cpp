@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "identity/expiry.h"
 #include "identity/provisioning.h"
 #include "identity/store.h"
 #include "identity/whole_file.h"
@@ -43,6 +44,8 @@ constexpr std::size_t kClaimFileMax = 64 * limits::kKiB;
 constexpr Duration kAnswerTime = std::chrono::seconds(30);
 /// How soon a claim that has come is noticed.
 constexpr Duration kLookEvery = std::chrono::seconds(1);
+/// After a successor that was not kept.
+constexpr Milliseconds kRenewAgain = std::chrono::hours(24);
 constexpr std::uint8_t kFirstRefusal = 0x80;
 constexpr std::uint8_t kNotAuthorized = 0x87;
 
@@ -552,6 +555,25 @@ bool has_provisioning_work(const Config& config) {
   const auto journal =
       disk ? read_journal(**disk, kJournal) : Result<ProvisionJournal>(ProvisionJournal{});
   return journal && journal->phase == ProvisionPhase::done;
+}
+
+bool renews_by_itself(const Config& config) {
+  return config.provisioning.wanted() && config.provisioning.renew_every > Seconds(0);
+}
+
+std::optional<Milliseconds> until_renewal(const Config& config, WallTime now) {
+  if (!renews_by_itself(config)) return std::nullopt;
+  const identity::View active = SlotReader(config).read()[Slot::active];
+  if (!active.usable()) return std::nullopt;
+  std::int64_t due = identity::renewal_due(active.state, config.provisioning.renew_every).ms;
+  const auto disk = posix::open_existing_disk(folder_of(config));
+  const auto journal =
+      disk ? read_journal(**disk, kRenewal) : Result<ProvisionJournal>(ProvisionJournal{});
+  // One that came to nothing is a certificate in force: not another one each hour.
+  if (journal && journal->phase == ProvisionPhase::done) {
+    due = std::max(due, journal->received.ms + kRenewAgain.count());
+  }
+  return Milliseconds(std::max<std::int64_t>(due - now.ms, 0));
 }
 
 std::string provisioned_thing(const Config& config) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 
+#include "base/time.h"
 #include "holdfast/config.h"
 #include "holdfast/device.h"
 #include "holdfast/result.h"
@@ -78,6 +79,12 @@ class Provisioner {
 /// Provisioning is configured, and there is no credential that could be used; or the claim is still
 /// to be retired.
 [[nodiscard]] bool has_provisioning_work(const Config& config);
+
+/// A successor of each certificate is to be asked for (provisioning.renew_every).
+[[nodiscard]] bool renews_by_itself(const Config& config);
+
+/// How long until that of the active certificate is due. None: none is to be asked for.
+[[nodiscard]] std::optional<Milliseconds> until_renewal(const Config& config, WallTime now);
 
 /// The name that provisioning gave to this device's thing; empty: none that is known.
 [[nodiscard]] std::string provisioned_thing(const Config& config);

@@ -6,6 +6,7 @@ set(SURFACE_SOURCES
     config_keys.cpp
     identity_install.cpp
     identity_json.cpp
+    key_guard.cpp
     local_client.cpp
     local_protocol.cpp
     local_server.cpp

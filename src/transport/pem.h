@@ -1,4 +1,4 @@
-// What reads PEM files has in common: certificates one after the other, and words for what is wrong.
+// What reads PEM files has in common: one certificate after the other, words for what is wrong.
 //
 // Threads: any.
 #pragma once
