@@ -117,6 +117,22 @@ struct LaneRules {
   friend bool operator==(const LaneRules&, const LaneRules&) = default;
 };
 
+/// What programs of one user or group may do through the local API.
+struct ClientRules {
+  std::string user;                    ///< Name or number …
+  std::string group;                   ///< … or that of a group it is in: one of both.
+  std::vector<std::string> publish;    ///< Topic filters of what it may publish to; also requests.
+  std::vector<std::string> subscribe;  ///< Topic filters: theirs must lie within one of these.
+  std::vector<std::string> lanes;      ///< Empty: all.
+  /// All its programs together, of publications and requests. 0: unlimited.
+  std::uint32_t messages_per_second = 0;
+  /// Everything else than its own messages and the state: other programs' messages in the outbox,
+  /// messages of no subscription, connecting at once.
+  bool control = false;
+
+  friend bool operator==(const ClientRules&, const ClientRules&) = default;
+};
+
 /// What becomes of durable messages while the disk refuses to store.
 enum class OnFault : std::uint8_t {
   reject,  ///< They are not accepted.
@@ -250,6 +266,9 @@ struct Config {
 
   // --- [local] --------------------------------------------------------------------------------
   std::filesystem::path local_socket;  ///< Empty: no local API.
+  /// By a name of one's choice. Where there is one, whom none is for may do nothing, but root and
+  /// our own user, who may do everything. None: each who may connect may do everything.
+  std::map<std::string, ClientRules, std::less<>> client_rules;
 
   // --- [log] ----------------------------------------------------------------------------------
   std::string log_level = "info";  ///< error, warning, info or debug.

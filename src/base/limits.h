@@ -67,6 +67,8 @@ inline constexpr std::size_t kIngressMessages = 8192;
 
 // Local API.
 inline constexpr std::size_t kLocalClients = 32;
+inline constexpr std::size_t kClientSections = 32;    // [client.NAME]
+inline constexpr std::size_t kClientFiltersMax = 64;  // of one of them, to publish and to subscribe
 inline constexpr std::size_t kLocalLine = 512 * kKiB;   // one request; a payload may be in base64
 inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
 

@@ -102,4 +102,23 @@ bool matches(std::string_view filter, std::string_view topic) noexcept {
   }
 }
 
+bool covers(std::string_view filter, std::string_view asked) noexcept {
+  std::string_view wanted = without_share(filter);
+  std::string_view actual = without_share(asked);
+  if (wanted.empty() || actual.empty()) return false;
+  const bool wild = wanted[0] == '+' || wanted[0] == '#';
+  if (actual[0] == '$' && wild) return false;
+  for (;;) {
+    bool filter_ends = false;
+    bool asked_ends = false;
+    const std::string_view level = take_level(wanted, filter_ends);
+    if (level == "#") return true;
+    const std::string_view have = take_level(actual, asked_ends);
+    if (have == "#") return false;
+    if (level != "+" && level != have) return false;
+    if (filter_ends) return asked_ends;
+    if (asked_ends) return wanted == "#";  // as in matches()
+  }
+}
+
 }  // namespace holdfast::flow

@@ -24,4 +24,7 @@ struct TopicLimits {
 /// (AWS IoT Core) simply never sends it.
 [[nodiscard]] bool matches(std::string_view filter, std::string_view topic) noexcept;
 
+/// Whether every topic that `asked` matches belongs to `filter`, too. REQUIRES: valid filters.
+[[nodiscard]] bool covers(std::string_view filter, std::string_view asked) noexcept;
+
 }  // namespace holdfast::flow

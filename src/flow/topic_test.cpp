@@ -87,5 +87,36 @@ TEST(Matches, AsTheSpecificationSays) {
   }
 }
 
+TEST(Topic, AFilterCoversAnotherIfNothingTheOtherMatchesIsBesideIt) {
+  for (const auto& [filter, asked] : std::vector<std::pair<const char*, const char*>>{
+           {"#", "a/+/#"},
+           {"a/#", "a"},
+           {"a/#", "a/#"},
+           {"a/#", "a/+/b"},
+           {"a/+", "a/b"},
+           {"a/+", "a/+"},
+           {"+/b", "a/b"},
+           {"a/b", "$share/crew/a/b"},
+           {"$aws/#", "$aws/things/+/jobs"},
+       }) {
+    EXPECT_TRUE(covers(filter, asked)) << filter << ' ' << asked;
+  }
+  for (const auto& [filter, asked] : std::vector<std::pair<const char*, const char*>>{
+           {"a/#", "#"},
+           {"a/#", "+/b"},
+           {"a/+", "a/#"},
+           {"a/+", "a"},
+           {"a/+", "a/b/c"},
+           {"a/b", "a/+"},
+           {"a/b", "a/b/#"},
+           {"#", "$aws/things"},
+           {"+/things", "$aws/things"},
+           {"", "a"},
+           {"a", ""},
+       }) {
+    EXPECT_FALSE(covers(filter, asked)) << filter << ' ' << asked;
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::flow

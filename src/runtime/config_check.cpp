@@ -314,6 +314,49 @@ void check_lane_rules(const Config& config, const std::string& name, const LaneR
   }
 }
 
+void check_client_filters(const Config& config, const std::string& key,
+                          const std::vector<std::string>& filters, Problems& problems) {
+  const flow::TopicLimits limits{config.limits.topic, config.limits.topic_levels};
+  for (const std::string& filter : filters) {
+    if (const Status valid = flow::check_filter(filter, limits); !valid) {
+      problems.push_back({key, "has " + in_quotes(filter) + ": " + valid.error().message});
+    }
+  }
+}
+
+void check_client(const Config& config, const std::string& name, const ClientRules& rules,
+                  Problems& problems) {
+  const std::string section = "client." + name;
+  for (const ClientKey& key : client_keys()) {
+    std::string wrong = check_range(key, key.get(rules));
+    if (!wrong.empty()) {
+      problems.push_back({section + "." + std::string(key.name), std::move(wrong)});
+    }
+  }
+  if (rules.user.empty() == rules.group.empty()) {
+    problems.push_back({section, "says not whom it is for; give either user or group"});
+  }
+  check_client_filters(config, section + ".publish", rules.publish, problems);
+  check_client_filters(config, section + ".subscribe", rules.subscribe, problems);
+  for (const std::string& lane : rules.lanes) {
+    if (std::find(config.lanes.begin(), config.lanes.end(), lane) != config.lanes.end()) continue;
+    problems.push_back(
+        {section + ".lanes", "has " + in_quotes(lane) + ", which is not in flow.lanes"});
+  }
+}
+
+void check_clients(const Config& config, Problems& problems) {
+  if (config.client_rules.empty()) return;
+  if (config.local_socket.empty()) {
+    problems.push_back({"local.socket", "is missing; [client.NAME] is about who may use it"});
+  }
+  if (config.client_rules.size() > limits::kClientSections) {
+    problems.push_back({"client", "has more than " + std::to_string(limits::kClientSections) +
+                                      " sections; put users into groups"});
+  }
+  for (const auto& [name, rules] : config.client_rules) check_client(config, name, rules, problems);
+}
+
 void check_lanes(const Config& config, Problems& problems) {
   const auto& lanes = config.lanes;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
@@ -516,6 +559,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_provisioning(config, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
+  check_clients(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
   check_status_message(config, config.will, "connection.will", problems);

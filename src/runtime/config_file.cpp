@@ -46,9 +46,6 @@ namespace {
 constexpr std::size_t kFileMax = limits::kMiB;
 constexpr std::size_t kNoLine = std::numeric_limits<std::size_t>::max();
 constexpr std::string_view kVariablePrefix = "HOLDFAST_";
-constexpr const char* kLaneHelp = "is not a section; write [lane.NAME], one for each lane";
-constexpr const char* kLaneKeyHelp =
-    "is not a known key; a lane has max_size, max_messages, max_age, when_full and conflate";
 constexpr std::string_view kProfileHelp = R"(give "aws-iot-core", "generic" or "device-advisor")";
 
 /// Where a key was written: a line of the file, or an environment variable.
@@ -56,6 +53,24 @@ struct Origin {
   std::size_t line = kNoLine;
   std::string variable;
 };
+
+/// Those with a free part in their name.
+template <class Rules>
+struct NamedSections {
+  const char* prefix;
+  const char* help;
+  const char* key_help;
+  std::span<const NamedKey<Rules>> keys;
+};
+const NamedSections<LaneRules> kLaneSections{
+    "lane", "is not a section; write [lane.NAME], one for each lane",
+    "is not a known key; a lane has max_size, max_messages, max_age, when_full and conflate",
+    lane_keys()};
+const NamedSections<ClientRules> kClientSections{
+    "client", "is not a section; write [client.NAME], one for each user or group",
+    "is not a known key; a client has user, group, publish, subscribe, lanes, messages_per_second "
+    "and control",
+    client_keys()};
 
 /// A key as people may have typed it, fit for a line of output.
 std::string printable(std::string_view key) {
@@ -189,7 +204,9 @@ class Reader {
       Origin origin{line_of(node), {}};
       if (origin.line == kNoLine || origin.line == 0) origin.line = key.source().begin.line;
       if (name == "lane") {
-        walk_lanes(node, origin);
+        walk_named(node, origin, kLaneSections, config_.lane_rules);
+      } else if (name == "client") {
+        walk_named(node, origin, kClientSections, config_.client_rules);
       } else if (const ConfigKey* known = find_key(name)) {
         origins_[name] = origin;
         take(*known, node, origin);
@@ -205,38 +222,47 @@ class Reader {
     }
   }
 
-  /// The sections [lane.NAME]; whether there is such a lane is checked with the finished Config.
-  void walk_lanes(const toml::node& node, const Origin& origin) {
-    const toml::table* lanes = node.as_table();
-    if (lanes == nullptr) return add(origin, "lane", kLaneHelp);
-    for (const auto& [lane, settings] : *lanes) {
-      const std::string section = "lane." + std::string(lane.str());
-      const Origin place{lane.source().begin.line, {}};
+  /// Sections with a free part in their name: [lane.NAME]. Whether the name makes sense is checked
+  /// with the finished Config.
+  template <class Rules, class All>
+  void walk_named(const toml::node& node, const Origin& origin, const NamedSections<Rules>& kind,
+                  All& all) {
+    const toml::table* sections = node.as_table();
+    if (sections == nullptr) return add(origin, kind.prefix, kind.help);
+    for (const auto& [free, settings] : *sections) {
+      std::string section(kind.prefix);
+      section += "." + std::string(free.str());
+      const Origin place{free.source().begin.line, {}};
       if (!settings.is_table()) {
-        add(place, section, kLaneHelp);
+        add(place, section, kind.help);
         continue;
       }
       origins_[section] = place;
-      LaneRules& rules = config_.lane_rules[std::string(lane.str())];
+      Rules& rules = all[std::string(free.str())];
       for (const auto& [key, value] : *settings.as_table()) {
-        const std::string name = section + "." + std::string(key.str());
-        take_lane_key(rules, name, std::string(key.str()), value, {key.source().begin.line, {}});
+        take_named_key(kind, rules, section, std::string(key.str()), value,
+                       {key.source().begin.line, {}});
       }
     }
   }
 
-  void take_lane_key(LaneRules& rules, const std::string& name, const std::string& leaf,
-                     const toml::node& node, const Origin& origin) {
+  template <class Rules>
+  void take_named_key(const NamedSections<Rules>& kind, Rules& rules, const std::string& section,
+                      const std::string& leaf, const toml::node& node, const Origin& origin) {
+    const std::string name = section + "." + leaf;
     origins_[name] = origin;
-    const LaneKey* const known = find_lane_key(leaf);
-    if (known == nullptr) return add(origin, name, kLaneKeyHelp);
+    const auto known = std::find_if(kind.keys.begin(), kind.keys.end(),
+                                    [&](const NamedKey<Rules>& key) { return key.name == leaf; });
+    if (known == kind.keys.end()) return add(origin, name, kind.key_help);
     const KeySpec named{name, known->kind, known->min, known->max};
-    if (auto value = value_of(named, node, origin))
-      accept_lane(*known, named, rules, *value, origin);
+    if (auto value = value_of(named, node, origin)) {
+      accept_named(*known, named, rules, *value, origin);
+    }
   }
 
-  void accept_lane(const LaneKey& key, const KeySpec& named, LaneRules& rules,
-                   const KeyValue& value, const Origin& origin) {
+  template <class Rules>
+  void accept_named(const NamedKey<Rules>& key, const KeySpec& named, Rules& rules,
+                    const KeyValue& value, const Origin& origin) {
     if (const std::string wrong = check_range(named, value); !wrong.empty()) {
       add(origin, named.name, wrong);
     } else {
@@ -367,7 +393,7 @@ class Reader {
         const KeySpec named{full, key.kind, key.min, key.max};
         Result<KeyValue> parsed = parse_value(named, text);
         if (parsed) {
-          accept_lane(key, named, config_.lane_rules[lane], *parsed, origin);
+          accept_named(key, named, config_.lane_rules[lane], *parsed, origin);
         } else {
           add(origin, full, parsed.error().message);
         }

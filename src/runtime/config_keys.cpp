@@ -18,6 +18,7 @@ using limits::kMiB;
 constexpr std::uint64_t kSecond = 1000;
 constexpr std::uint64_t kMinute = 60 * kSecond;
 constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kAccountNameMax = 32;  // useradd(8)
 constexpr std::uint64_t kRenewEveryMax = std::uint64_t{20} * 365 * 24 * kHour;
 constexpr std::size_t kShownMax = 48;  // bytes of a wrong value that an error repeats
 constexpr std::size_t kPathMax = 4095;
@@ -322,12 +323,18 @@ constexpr std::array kKeys{
     row<&Config::log_level>("log.level", K::text, 1, 16),
 };
 
+template <class Rules, auto Member>
+constexpr NamedKey<Rules> named_row(std::string_view name, KeyKind kind, std::uint64_t min,
+                                    std::uint64_t max) {
+  return {{name, kind, min, max},
+          [](Rules& rules, const KeyValue& value) { from_value(rules.*Member, value); },
+          [](const Rules& rules) { return to_value(rules.*Member); }};
+}
+
 template <auto Member>
 constexpr LaneKey lane_row(std::string_view name, KeyKind kind, std::uint64_t min,
                            std::uint64_t max) {
-  return {{name, kind, min, max},
-          [](LaneRules& rules, const KeyValue& value) { from_value(rules.*Member, value); },
-          [](const LaneRules& rules) { return to_value(rules.*Member); }};
+  return named_row<LaneRules, Member>(name, kind, min, max);
 }
 
 constexpr std::array kLaneKeys{
@@ -336,6 +343,22 @@ constexpr std::array kLaneKeys{
     lane_row<&LaneRules::max_age>("max_age", K::seconds, 0, kExpiryMax),
     lane_row<&LaneRules::when_full>("when_full", K::when_full, 0, 0),
     lane_row<&LaneRules::conflate>("conflate", K::boolean, 0, 0),
+};
+
+template <auto Member>
+constexpr ClientKey client_row(std::string_view name, KeyKind kind, std::uint64_t min,
+                               std::uint64_t max) {
+  return named_row<ClientRules, Member>(name, kind, min, max);
+}
+
+constexpr std::array kClientKeys{
+    client_row<&ClientRules::user>("user", K::text, 0, kAccountNameMax),
+    client_row<&ClientRules::group>("group", K::text, 0, kAccountNameMax),
+    client_row<&ClientRules::publish>("publish", K::names, 0, limits::kClientFiltersMax),
+    client_row<&ClientRules::subscribe>("subscribe", K::names, 0, limits::kClientFiltersMax),
+    client_row<&ClientRules::lanes>("lanes", K::names, 0, limits::kLanesMax),
+    client_row<&ClientRules::messages_per_second>("messages_per_second", K::count, 0, 1'000'000),
+    client_row<&ClientRules::control>("control", K::boolean, 0, 0),
 };
 
 struct Unit {
@@ -432,11 +455,7 @@ bool is_section(std::string_view name) noexcept {
 
 std::span<const LaneKey> lane_keys() noexcept { return kLaneKeys; }
 
-const LaneKey* find_lane_key(std::string_view name) noexcept {
-  const auto found = std::find_if(kLaneKeys.begin(), kLaneKeys.end(),
-                                  [&](const LaneKey& key) { return key.name == name; });
-  return found == kLaneKeys.end() ? nullptr : &*found;
-}
+std::span<const ClientKey> client_keys() noexcept { return kClientKeys; }
 
 std::optional<std::uint64_t> parse_duration(std::string_view text) noexcept {
   return parse_units(text, kTimeUnits);

@@ -42,7 +42,7 @@ using KeyValue = std::variant<bool, std::uint64_t, std::string, std::vector<std:
 
 /// What a key's value may be.
 struct KeySpec {
-  std::string_view name;  ///< "section.key", as in the file; in [lane.NAME] "key" alone.
+  std::string_view name;  ///< "section.key", as in the file; of a NamedKey "key" alone.
   KeyKind kind;
   std::uint64_t min;
   std::uint64_t max;
@@ -55,13 +55,16 @@ struct ConfigKey : KeySpec {
   std::optional<KeyValue> (*get)(const Config& config);
 };
 
-/// A key of a section [lane.NAME].
-struct LaneKey : KeySpec {
-  void (*set)(LaneRules& rules, const KeyValue& value);
-  KeyValue (*get)(const LaneRules& rules);
+/// A key of sections whose name has a part that is free: [lane.NAME], [client.NAME].
+template <class Rules>
+struct NamedKey : KeySpec {
+  void (*set)(Rules& rules, const KeyValue& value);
+  KeyValue (*get)(const Rules& rules);
 };
+using LaneKey = NamedKey<LaneRules>;
+using ClientKey = NamedKey<ClientRules>;
 [[nodiscard]] std::span<const LaneKey> lane_keys() noexcept;
-[[nodiscard]] const LaneKey* find_lane_key(std::string_view name) noexcept;
+[[nodiscard]] std::span<const ClientKey> client_keys() noexcept;
 
 [[nodiscard]] std::span<const ConfigKey> config_keys() noexcept;
 [[nodiscard]] const ConfigKey* find_key(std::string_view name) noexcept;

@@ -73,11 +73,13 @@ DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
 Status DeviceImpl::begin() {
   if (!config_->local_socket.empty()) {
+    Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
+    if (!access) return std::move(access).error();
     auto server = LocalServer::open(
         loop_, *this,
         {config_->local_socket, config_->outbox.directory,
          [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); },
-         [this](Look look) { storage_.look(std::move(look)); }});
+         [this](Look look) { storage_.look(std::move(look)); }, std::move(access).value()});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -246,6 +248,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.lanes != config_->lanes) return fixed("flow.lanes");
   if (config.lane_rules != config_->lane_rules) return fixed("lane");
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
+  if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
   log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);
   executor_.set_alarm(config.timing.callback_alarm);

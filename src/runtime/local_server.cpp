@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "posix/system.h"
 #include "runtime/local_protocol.h"
 #include "runtime/local_socket.h"
 
@@ -89,6 +90,8 @@ class LocalServer::Hub {
   std::filesystem::path history_;
   LogHandler log_;
   Looks looks_;
+  LocalAccess access_;
+  std::unique_ptr<env::Clock> clock_ = posix::make_clock();
   Acceptor acceptor_;
   posix::Timer accept_timer_;
   bool accept_failing_ = false;
@@ -139,8 +142,13 @@ class LocalServer::Hub::Mailbox : public std::enable_shared_from_this<Mailbox> {
 /// One connection. Kept alive by its pending operations; `hub_` is null once it has been closed.
 class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(Hub& hub, std::uint64_t number, pid_t pid, Socket socket)
-      : hub_(&hub), number_(number), pid_(pid), socket_(std::move(socket)) {}
+  /// No grant: everything is allowed.
+  Client(Hub& hub, std::uint64_t number, pid_t pid, std::shared_ptr<Grant> grant, Socket socket)
+      : hub_(&hub),
+        number_(number),
+        pid_(pid),
+        grant_(std::move(grant)),
+        socket_(std::move(socket)) {}
 
   void read();
   void take_mail(const Mail& mail);
@@ -186,6 +194,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   Hub* hub_;
   const std::uint64_t number_;
   const pid_t pid_;
+  const std::shared_ptr<Grant> grant_;
   Socket socket_;
   std::vector<char> buffer_ = std::vector<char>(kReadBuffer);
   std::string input_;
@@ -197,6 +206,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   bool last_ = false;     // the peer sends no more; close once nothing is owed
   bool doomed_ = false;   // broke the rules; close once the reason is written
   bool wants_events_ = false;
+  bool denied_ = false;  // and logged
   std::size_t owed_ = 0;
   std::size_t looks_owed_ = 0;
   std::map<std::uint64_t, SubscriptionId> subscriptions_;
@@ -282,6 +292,17 @@ void LocalServer::Hub::Client::handle(std::string_view line) {
     return;
   }
   auto& request = std::get<LocalRequest>(parsed);
+  const Status allowed =
+      grant_ == nullptr ? Status() : grant_->allows(request, hub_->clock_->now());
+  if (!allowed) {
+    const bool later = allowed.error().code == Errc::full;
+    if (!later && !std::exchange(denied_, true)) {
+      hub_->log(LogLevel::warning,
+                "local API: process " + std::to_string(pid_) + ": " + allowed.error().message);
+    }
+    pending_ += error_line(request.id, allowed.error().message, later);
+    return;
+  }
   std::visit([&](auto& what) { answer(what, request.id); }, request.what);
 }
 
@@ -497,6 +518,7 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       history_(std::move(options.history)),
       log_(std::move(options.log)),
       looks_(std::move(options.looks)),
+      access_(std::move(options.access)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
@@ -549,6 +571,12 @@ void LocalServer::Hub::accepted(Socket socket) {
                                " refused: neither our user nor in the socket's group");
     return refuse(socket, "permission denied; join the group of the socket file");
   }
+  auto grant = access_.grant_of(peer);
+  if (!grant) {
+    log(LogLevel::warning,
+        "local API: process " + std::to_string(peer.pid) + " refused: " + grant.error().message);
+    return refuse(socket, grant.error().message);
+  }
   if (clients_.size() >= limits::kLocalClients) {
     log(LogLevel::warning, "local API: process " + std::to_string(peer.pid) +
                                " refused: " + std::to_string(limits::kLocalClients) +
@@ -557,7 +585,8 @@ void LocalServer::Hub::accepted(Socket socket) {
                               " connect at once");
   }
   const std::uint64_t number = next_client_++;
-  auto client = std::make_shared<Client>(*this, number, peer.pid, std::move(socket));
+  auto client = std::make_shared<Client>(*this, number, peer.pid, std::move(grant).value(),
+                                         std::move(socket));
   clients_.emplace(number, client);
   client->read();
 }

@@ -6,7 +6,8 @@
 //           and reach the loop through a mailbox that may outlive the server.
 // Ownership: owns the socket file and its clients; the device must outlive it. The destructor hands
 //           out what has been answered so far, as far as the sockets take it at once.
-// Access:   file mode 0660; besides, the peer must be root, our own user, or in the file's group.
+// Access:   file mode 0660; besides, the peer must be root, our own user, or in the file's group;
+//           what it may do then is in local_access.h.
 // Bounds:   limits::kLocalClients clients; each: a line of limits::kLocalLine, unread answers of
 //           limits::kLocalBacklog (at half of it no more requests are read; a client that is over
 //           it because of events is cut), kLocalReceiptsOwed receipts, kLocalLooksOwed questions
@@ -23,6 +24,7 @@
 #include "holdfast/device.h"
 #include "holdfast/result.h"
 #include "posix/event_loop.h"
+#include "runtime/local_access.h"
 #include "runtime/outbox_look.h"
 
 namespace holdfast::runtime {
@@ -37,6 +39,7 @@ class LocalServer {
     std::filesystem::path history;  ///< The directory with the history of outages.
     LogHandler log;
     Looks looks;
+    LocalAccess access{};  ///< Who may do what.
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device, Options options);

@@ -131,17 +131,22 @@ Result<posix::UniqueFd> connect_to(const std::filesystem::path& path) {
   return Error{code, path.native() + ": " + posix::os_words(why), why};
 }
 
-Peer peer_of(int fd, gid_t group) noexcept {
+Peer peer_of(int fd, gid_t group) {
   ucred who{};
   socklen_t size = sizeof(who);
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return {};
-  Peer peer{who.pid, who.uid == 0 || who.uid == ::geteuid() || who.gid == group};
+  Peer peer;
+  peer.pid = who.pid;
+  peer.user = who.uid;
+  peer.groups.push_back(who.gid);
   std::array<gid_t, kGroupsMax> groups{};
   socklen_t bytes = sizeof(groups);
-  if (!peer.allowed && ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) == 0) {
-    const auto* const end = groups.data() + bytes / sizeof(gid_t);
-    peer.allowed = std::find(static_cast<const gid_t*>(groups.data()), end, group) != end;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) == 0) {
+    peer.groups.insert(peer.groups.end(), groups.begin(), groups.begin() + bytes / sizeof(gid_t));
   }
+  peer.owner = who.uid == 0 || who.uid == ::geteuid();
+  peer.allowed =
+      peer.owner || std::find(peer.groups.begin(), peer.groups.end(), group) != peer.groups.end();
   return peer;
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 #include "holdfast/result.h"
 #include "posix/unique_fd.h"
@@ -37,11 +38,14 @@ void remove_socket_file(const ListeningSocket& socket) noexcept;
 
 struct Peer {
   pid_t pid = 0;  ///< 0 when it lives in another process namespace.
+  uid_t user = 0;
+  std::vector<gid_t> groups{};  ///< All of them, its own first.
+  bool owner = false;           ///< Root, or our own user.
   bool allowed = false;
 };
 
 /// Who is at the far end: allowed if root, our own user, or a member of `group`.
-[[nodiscard]] Peer peer_of(int fd, gid_t group) noexcept;
+[[nodiscard]] Peer peer_of(int fd, gid_t group);
 
 /// True when the far end has closed both directions, not only its sending side.
 [[nodiscard]] bool hung_up(int fd) noexcept;

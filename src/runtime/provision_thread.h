@@ -1,5 +1,5 @@
-// Provisioning beside a running device: at the first boot, whenever there is no credential, and when
-// a successor is due.
+// Provisioning beside a running device: at the first boot, whenever there is no credential, and
+// when a successor is due.
 //
 // Purpose:  a thread of its own, so that neither the loop nor the storage waits for a step of it.
 // Threads:  start() and stop() from any, not from a hook; hooks are called by the thread.

@@ -7,6 +7,7 @@ set(SURFACE_SOURCES
     identity_install.cpp
     identity_json.cpp
     key_guard.cpp
+    local_access.cpp
     local_client.cpp
     local_protocol.cpp
     local_server.cpp
@@ -16,5 +17,5 @@ set(SURFACE_SOURCES
     outbox_repair.cpp
     service_report.cpp
     stderr_log.cpp)
-set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp
+set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)
