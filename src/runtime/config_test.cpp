@@ -307,51 +307,6 @@ TEST(Config, LaneSectionsAreChecked) {
             "/f:7: lane.bulk: is not a section; write [lane.NAME], one for each lane");
 }
 
-TEST(Config, ClientSectionsArriveAndAreChecked) {
-  const ConfigReport report = parse_config(basics + R"([local]
-socket = "/run/x"
-[client.sensors]
-user = "sensors"
-publish = ["plant/+/rpm", "plant/alarm/#"]
-subscribe = ["plant/command"]
-lanes = ["normal"]
-messages_per_second = 20
-[client.crew]
-group = "0"
-control = true
-)",
-                                           "/f", {});
-  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
-  const Config& config = report.config;
-  ASSERT_EQ(config.client_rules.size(), 2U);
-  ClientRules sensors;
-  sensors.user = "sensors";
-  sensors.publish = {"plant/+/rpm", "plant/alarm/#"};
-  sensors.subscribe = {"plant/command"};
-  sensors.lanes = {"normal"};
-  sensors.messages_per_second = 20;
-  EXPECT_EQ(config.client_rules.at("sensors"), sensors);
-  EXPECT_TRUE(config.client_rules.at("crew").control);
-}
-
-TEST(Config, WhatIsWrongWithClientSectionsIsNamed) {
-  const std::string local = basics + "[local]\nsocket = \"/run/x\"\n[client.a]\n";
-  const std::string none = "says not whom it is for; give either user or group";
-  expect_problem(local + "control = true\n", "/etc/h.toml:8: client.a: " + none);
-  expect_problem(local + "user = \"u\"\ngroup = \"g\"\n", "/etc/h.toml:8: client.a: " + none);
-  expect_problem(local + "user = \"u\"\npublish = [\"a/#/b\"]\n",
-                 "/etc/h.toml:10: client.a.publish: has \"a/#/b\": '#' is only allowed as a "
-                 "filter's last level");
-  expect_problem(local + "user = \"u\"\nlanes = [\"fast\"]\n",
-                 "/etc/h.toml:10: client.a.lanes: has \"fast\", which is not in flow.lanes");
-  expect_problem(
-      local + "user = \"u\"\ntopics = []\n",
-      "/etc/h.toml:10: client.a.topics: is not a known key; a client has user, group, publish, "
-      "subscribe, lanes, messages_per_second and control");
-  expect_problem(basics + "[client.a]\nuser = \"u\"\n",
-                 "/etc/h.toml: local.socket: is missing; [client.NAME] is about who may use it");
-}
-
 TEST(Config, LaneKeysAreOverriddenByTheEnvironment) {
   const std::string text =
       "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = "

@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <string>
+#include <vector>
+
+#include "runtime/config_file.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -42,6 +46,60 @@ std::string refused(Grant& grant, const std::string& line, BootTime now = BootTi
   if (status) return "";
   EXPECT_EQ(status.error().code, Errc::permission) << line;
   return status.error().message;
+}
+
+constexpr const char* kBasics =
+    "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"d\"\n";
+
+void expect_problem(const std::string& text, const std::string& line) {
+  const auto problems = parse_config(text, "/etc/h.toml", {}).problems;
+  ASSERT_EQ(problems.size(), 1U) << text;
+  EXPECT_EQ(problems[0].message, line);
+}
+
+TEST(LocalAccess, SectionsArriveFromTheFile) {
+  const ConfigReport report = parse_config(std::string(kBasics) + R"([local]
+socket = "/run/x"
+[client.sensors]
+user = "sensors"
+publish = ["plant/+/rpm", "plant/alarm/#"]
+subscribe = ["plant/command"]
+lanes = ["normal"]
+messages_per_second = 20
+[client.crew]
+group = "0"
+control = true
+)",
+                                           "/f", {});
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  const Config& config = report.config;
+  ASSERT_EQ(config.client_rules.size(), 2U);
+  ClientRules sensors;
+  sensors.user = "sensors";
+  sensors.publish = {"plant/+/rpm", "plant/alarm/#"};
+  sensors.subscribe = {"plant/command"};
+  sensors.lanes = {"normal"};
+  sensors.messages_per_second = 20;
+  EXPECT_EQ(config.client_rules.at("sensors"), sensors);
+  EXPECT_TRUE(config.client_rules.at("crew").control);
+}
+
+TEST(LocalAccess, WhatIsWrongWithSectionsIsNamed) {
+  const std::string local = std::string(kBasics) + "[local]\nsocket = \"/run/x\"\n[client.a]\n";
+  const std::string none = "says not whom it is for; give either user or group";
+  expect_problem(local + "control = true\n", "/etc/h.toml:8: client.a: " + none);
+  expect_problem(local + "user = \"u\"\ngroup = \"g\"\n", "/etc/h.toml:8: client.a: " + none);
+  expect_problem(local + "user = \"u\"\npublish = [\"a/#/b\"]\n",
+                 "/etc/h.toml:10: client.a.publish: has \"a/#/b\": '#' is only allowed as a "
+                 "filter's last level");
+  expect_problem(local + "user = \"u\"\nlanes = [\"fast\"]\n",
+                 "/etc/h.toml:10: client.a.lanes: has \"fast\", which is not in flow.lanes");
+  expect_problem(
+      local + "user = \"u\"\ntopics = []\n",
+      "/etc/h.toml:10: client.a.topics: is not a known key; a client has user, group, publish, "
+      "subscribe, lanes, messages_per_second and control");
+  expect_problem(std::string(kBasics) + "[client.a]\nuser = \"u\"\n",
+                 "/etc/h.toml: local.socket: is missing; [client.NAME] is about who may use it");
 }
 
 TEST(LocalAccess, PublishesWithinItsTopicsAndLanes) {
