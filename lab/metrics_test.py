@@ -164,10 +164,13 @@ class MetricsTest(RegionTest):
         wait_for(self.ready, 30, "Prometheus")
 
     def ready(self):
+        """Whether it runs and has scraped once."""
         try:
-            return self.query("up") and self.query("up")[0]["value"][1] == "1"
-        except urllib.error.URLError:
+            fetch(self.api.replace("/api/v1", "/-/ready"))
+        except urllib.error.URLError:  # 503 while it starts
             return False
+        up = self.query("up")
+        return up and up[0]["value"][1] == "1"
 
     def query(self, expression):
         try:
