@@ -1,6 +1,7 @@
 // [metrics] of the configuration: where the page is, and what is wrong with these keys.
 //
-// Threads:  pure functions, but check_metrics_module(), which loads the module to see whether it can.
+// Threads:  pure functions, but check_metrics_module(), which loads the module to see whether it
+// can.
 #pragma once
 
 #include <filesystem>
