@@ -129,7 +129,9 @@ TEST(Metrics, EachNumberOfTheStatusHasOne) {
   numbers_of(status, "", numbers);
   EXPECT_GT(numbers.size(), 60U);
   std::set<std::string> used;
-  for (const auto& [path, number] : numbers) {
+  for (const auto& found : numbers) {
+    const std::string& path = found.first;
+    const double number = found.second;
     const auto exception = std::find_if(
         exceptions().begin(), exceptions().end(),
         [&](const auto& one) { return std::regex_match(path, std::regex(one.first)); });
