@@ -29,6 +29,14 @@ else()
                  "for C++ v2; give its prefix in CMAKE_PREFIX_PATH)")
 endif()
 
+# The page of metrics is served where prometheus-cpp is.
+pkg_check_modules(PROMETHEUS IMPORTED_TARGET prometheus-cpp-core)
+if(PROMETHEUS_FOUND)
+  message(STATUS "Page of metrics: built (prometheus-cpp found)")
+else()
+  message(STATUS "Page of metrics: NOT built, prometheus-cpp was not found (package prometheus-cpp-dev)")
+endif()
+
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

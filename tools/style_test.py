@@ -60,7 +60,7 @@ OS_ROOMS = ("posix", "transport", "engines", "runtime", "host", "agent", "cli", 
             "bench", "examples")
 ANYWHERE = tuple(MAY_INCLUDE)
 LIBRARIES = (
-    ("Boost", r"boost/", ("posix", "transport", "engines", "runtime", "lab/net"), True),
+    ("Boost", r"boost/", ("posix", "transport", "engines", "host", "runtime", "lab/net"), True),
     ("OpenSSL", r"openssl/", ("transport", "lab/net"), True),
     ("mosquitto", r"mosquitto\w*\.h$|mqtt_protocol\.h$", ("engines/mosquitto", "lab", "bench"),
      True),

@@ -139,6 +139,12 @@ enum class OnFault : std::uint8_t {
   memory,  ///< They are kept in RAM, said so in their receipt, and moved to disk when it works.
 };
 
+/// How metrics are written when they are published.
+enum class MetricsFormat : std::uint8_t {
+  defender,  ///< A device metrics report of AWS IoT Device Defender.
+  json,      ///< An object with a member for each metric; docs/metrics.md.
+};
+
 struct Config {
   // --- [connection] ---------------------------------------------------------------------------
   std::string host;
@@ -269,6 +275,21 @@ struct Config {
   /// By a name of one's choice. Where there is one, whom none is for may do nothing, but root and
   /// our own user, who may do everything. None: each who may connect may do everything.
   std::map<std::string, ClientRules, std::less<>> client_rules;
+
+  // --- [metrics] ------------------------------------------------------------------------------
+  struct Metrics {
+    /// Where Prometheus finds them: "127.0.0.1:9464", "[::1]:9464" or "unix:/PATH". Empty: nowhere.
+    std::string listen;
+    /// `listen` may be an address that other machines reach. There is no login and no encryption.
+    bool allow_remote = false;
+    Seconds publish_every{0};  ///< So often they are published, too; 0: never.
+    MetricsFormat format = MetricsFormat::defender;
+    /// Where to. Empty: Device Defender's topic of this thing, or CLIENT_ID/metrics.
+    std::string topic;
+
+    [[nodiscard]] bool wanted() const { return !listen.empty() || publish_every.count() > 0; }
+    friend bool operator==(const Metrics&, const Metrics&) = default;
+  } metrics;
 
   // --- [log] ----------------------------------------------------------------------------------
   std::string log_level = "info";  ///< error, warning, info or debug.

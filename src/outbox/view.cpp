@@ -24,6 +24,7 @@ StoreView view_of(const State& state, std::uint64_t active) {
   view.session = state.session;
   view.counters = state.counters;
   view.waiting.resize(state.session.lanes.size());
+  view.waiting_bytes.resize(view.waiting.size());
   for (const auto& [place, segment] : state.segments) {
     const bool is_active = segment.sequence == active;
     if (segment.live_count() == 0 && !is_active) continue;  // free, or about to be
@@ -39,6 +40,7 @@ StoreView view_of(const State& state, std::uint64_t active) {
     for (std::size_t lane = 0; lane < view.waiting.size(); ++lane) {
       one.by_lane.push_back(segment.lane_live(static_cast<StoreLane>(lane)));
       view.waiting[lane] += one.by_lane.back();
+      view.waiting_bytes[lane] += segment.load(static_cast<StoreLane>(lane)).bytes;
     }
     view.segments.push_back(std::move(one));
   }

@@ -39,8 +39,9 @@ struct StoreView {
   std::uint64_t bytes = 0;  ///< Of all files.
   SessionInfo session;      ///< The latest opening; `epoch` is the number of openings.
   Counters counters;
-  std::vector<std::uint64_t> waiting;  ///< By store lane; names are in session.lanes.
-  std::vector<SegmentView> segments;   ///< Oldest first.
+  std::vector<std::uint64_t> waiting;        ///< By store lane; names are in session.lanes.
+  std::vector<std::uint64_t> waiting_bytes;  ///< The same, of their records.
+  std::vector<SegmentView> segments;         ///< Oldest first.
 
   [[nodiscard]] std::uint64_t pending() const;
 };

@@ -15,6 +15,7 @@
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
 #include "runtime/logins.h"
+#include "runtime/metrics_config.h"
 #include "runtime/outbox_keys.h"
 #include "transport/sigv4.h"
 #include "transport/transport.h"
@@ -562,6 +563,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_clients(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
+  check_metrics(config, problems);
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;
@@ -579,6 +581,7 @@ std::vector<ConfigProblem> check_surroundings(const Config& config) {
   check_outbox_keys(config, problems);
   check_directory(config.outbox.directory, problems);
   check_socket(config.local_socket, problems);
+  check_metrics_module(config, problems);
   return problems;
 }
 

@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 3> kWhenFull{"reject", "drop_oldest", "dr
 constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
 constexpr std::array<std::string_view, 2> kTransport{"mqtt", "websocket"};
 constexpr std::array<std::string_view, 2> kEngine{"mosquitto", "aws_crt"};
+constexpr std::array<std::string_view, 2> kMetricsFormat{"defender", "json"};
 
 std::size_t index_of(std::span<const std::string_view> words, std::string_view word) {
   return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
@@ -39,6 +40,7 @@ std::span<const std::string_view> words_of(KeyKind kind) {
   if (kind == KeyKind::on_fault) return kOnFault;
   if (kind == KeyKind::transport) return kTransport;
   if (kind == KeyKind::engine) return kEngine;
+  if (kind == KeyKind::metrics) return kMetricsFormat;
   return {};
 }
 
@@ -92,6 +94,8 @@ KeyValue to_value(const T& field) {
     return std::string(kTransport[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, MqttEngine>) {
     return std::string(kEngine[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, MetricsFormat>) {
+    return std::string(kMetricsFormat[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Qos>) {
     return std::uint64_t{static_cast<std::uint8_t>(field)};
   } else if constexpr (std::unsigned_integral<T>) {
@@ -120,6 +124,8 @@ void from_value(T& field, const KeyValue& value) {
     field = static_cast<Transport>(index_of(kTransport, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, MqttEngine>) {
     field = static_cast<MqttEngine>(index_of(kEngine, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, MetricsFormat>) {
+    field = static_cast<MetricsFormat>(index_of(kMetricsFormat, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
     field = static_cast<T>(std::get<std::uint64_t>(value));
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
@@ -185,7 +191,9 @@ using K = KeyKind;
 using Timing = Config::Timing;
 using Limits = Config::Limits;
 using Outbox = Config::Outbox;
+using Metrics = Config::Metrics;
 using Provisioning = Config::Provisioning;
+constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
 constexpr auto kProxy = &Config::proxy;
 constexpr auto kSigV4 = &Config::sigv4;
@@ -320,6 +328,11 @@ constexpr std::array kKeys{
 
     // sockaddr_un holds 108 bytes, the last of them NUL (unix(7)).
     row<&Config::local_socket>("local.socket", K::path, 0, 107),
+    row<kMetrics, &Metrics::listen>("metrics.listen", K::text, 0, kPathMax),
+    row<kMetrics, &Metrics::allow_remote>("metrics.allow_remote", K::boolean, 0, 0),
+    row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),
+    row<kMetrics, &Metrics::format>("metrics.format", K::metrics, 0, 0),
+    row<kMetrics, &Metrics::topic>("metrics.topic", K::text, 0, limits::kTopicMax),
     row<&Config::log_level>("log.level", K::text, 1, 16),
 };
 
@@ -505,6 +518,7 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
     case KeyKind::on_fault:
     case KeyKind::transport:
     case KeyKind::engine:
+    case KeyKind::metrics:
       if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
       break;
   }
@@ -573,6 +587,7 @@ std::string expectation(const KeySpec& key) {
     case KeyKind::on_fault:
     case KeyKind::transport:
     case KeyKind::engine:
+    case KeyKind::metrics:
       return join_words(words_of(key.kind));
   }
   return {};
@@ -616,6 +631,7 @@ bool apply_profile(std::string_view profile, Config& config) {
     config.bytes_per_second = 0;
     config.limits.topic = limits::kTopicMax;
     config.limits.topic_levels = 128;
+    config.metrics.format = MetricsFormat::json;
     return true;
   }
   if (profile == "device-advisor") {

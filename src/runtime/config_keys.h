@@ -35,6 +35,7 @@ enum class KeyKind : std::uint8_t {
   on_fault,   ///< "reject" or "memory".
   transport,  ///< "mqtt" or "websocket".
   engine,     ///< "mosquitto" or "aws_crt".
+  metrics,    ///< "defender" or "json".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.

@@ -29,7 +29,8 @@ flow::TopicLimits topic_limits(const Config& config) {
 
 DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
                        std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
-                       const outbox::RecoveryReport& report)
+                       const outbox::RecoveryReport& report,
+                       std::shared_ptr<const DiskCounts> disk_counts)
     : clock_(std::move(clock)),
       random_(posix::make_random()),
       log_(std::move(log)),
@@ -37,6 +38,7 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       recovered_unclean_(!report.created && !report.clean),
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
+      disk_counts_(std::move(disk_counts)),
       history_([this](std::string line) {
         history_writes_.post([directory = this->config()->outbox.directory,
                               line = std::move(line)] { return append_history(directory, line); });
@@ -83,6 +85,7 @@ Status DeviceImpl::begin() {
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
+  if (Status opened = open_metrics(); !opened) return opened;
   loop_.post([this] {
     history_.started(clock_->wall(), recovered_unclean_);
     driver_->start();
@@ -92,6 +95,22 @@ Status DeviceImpl::begin() {
     loop_.run();
   });
   provisioning_.start(*config());
+  return {};
+}
+
+Status DeviceImpl::open_metrics() {
+  if (!config_->metrics.wanted()) return {};
+  auto service = MetricsService::open(
+      {loop_, *this, *clock_, *random_, disk_counts_, [this] { return config(); },
+       [this](Look look) { storage_.look(std::move(look)); },
+       [this] {
+         std::array<std::uint64_t, 4> lines{};
+         std::copy(log_lines_.begin(), log_lines_.end(), lines.begin());
+         return lines;
+       },
+       [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }});
+  if (!service.ok()) return std::move(service).error();
+  metrics_ = std::move(service).value();
   return {};
 }
 
@@ -249,6 +268,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.lane_rules != config_->lane_rules) return fixed("lane");
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.client_rules != config_->client_rules) return fixed("client");
+  if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
   log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);
   executor_.set_alarm(config.timing.callback_alarm);
@@ -299,6 +319,7 @@ void DeviceImpl::give_connection(const ConnectionState& state) {
     }
   }
   if (local_server_) local_server_->connection_changed(state);
+  if (metrics_) metrics_->connection_changed(state);
 }
 
 void DeviceImpl::on_connection(ConnectionHandler handler) {
@@ -309,7 +330,9 @@ void DeviceImpl::on_connection(ConnectionHandler handler) {
 }
 
 void DeviceImpl::log(LogLevel level, const std::string& line) {
-  if (log_ && level <= log_level_.load()) log_(level, line);
+  if (!log_ || level > log_level_.load()) return;
+  ++log_lines_[static_cast<std::size_t>(level)];
+  log_(level, line);
 }
 
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
@@ -463,10 +486,14 @@ void DeviceImpl::stop(Milliseconds deadline) {
           core_ended_.wait_for(lock, end - clock_->now(), [this] { return core_stopped_; });
       lock.unlock();
       if (!in_order) log(LogLevel::error, "the deadline passed before everything was in order");
-      loop_.post([this] { local_server_.reset(); });
+      loop_.post([this] {
+        metrics_.reset();
+        local_server_.reset();
+      });
       loop_.post([this] { loop_.stop(); });
       loop_thread_.join();
     }
+    metrics_.reset();
     local_server_.reset();
     subscribers_->on_taken(nullptr);
     driver_.reset();

@@ -26,6 +26,7 @@
 #include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
+#include "runtime/metrics_service.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
 #include "runtime/side_writes.h"
@@ -39,7 +40,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// Everything that can fail has been done by Device::open().
   DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
              std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
-             const outbox::RecoveryReport& report);
+             const outbox::RecoveryReport& report, std::shared_ptr<const DiskCounts> disk_counts);
   ~DeviceImpl() override;
 
   /// Opens the local socket if one is configured, and starts the loop.
@@ -80,6 +81,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// Of provisioning, on its thread.
   void give_provisioning(const ProvisioningState& state);
   void provisioned(const std::string& thing);
+  [[nodiscard]] Status open_metrics();
   void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
@@ -108,6 +110,8 @@ class DeviceImpl final : public Device, private Outlet {
 
   std::array<std::atomic<std::uint64_t>, kRejectReasons> rejected_{};  // by publish() itself
   std::atomic<std::uint64_t> inbound_dropped_{0};
+  std::array<std::atomic<std::uint64_t>, 4> log_lines_{};  // by LogLevel
+  const std::shared_ptr<const DiskCounts> disk_counts_;
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
@@ -123,6 +127,7 @@ class DeviceImpl final : public Device, private Outlet {
   SideWrites history_writes_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
+  std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them
   ProvisionThread provisioning_;
   std::thread loop_thread_;
   std::once_flag stop_once_;

@@ -9,6 +9,7 @@
 #include "outbox/outbox.h"
 #include "posix/system.h"
 #include "runtime/config_file.h"
+#include "runtime/counting_disk.h"
 #include "runtime/device_impl.h"
 #include "runtime/outbox_keys.h"
 #include "runtime/provisioner.h"
@@ -22,6 +23,7 @@ struct OutboxParts {
   std::shared_ptr<env::Clock> clock;
   std::unique_ptr<env::Random> random;
   std::unique_ptr<env::Disk> disk;
+  std::shared_ptr<runtime::DiskCounts> disk_counts = std::make_shared<runtime::DiskCounts>();
   std::unique_ptr<env::KeyRing> keys;
 };
 
@@ -76,7 +78,7 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
                                                     outbox::RecoveryReport& report) {
   auto disk = posix::open_disk(config.outbox.directory);
   if (!disk.ok()) return std::move(disk).error().with("outbox.directory");
-  parts.disk = std::move(disk).value();
+  parts.disk = runtime::count_writes(std::move(disk).value(), parts.disk_counts);
   parts.random = posix::make_random();
   Status locked = parts.disk->lock();
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
@@ -106,9 +108,10 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
                       report.set_aside != 0 || report.locked != 0;
   if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
   auto clock = parts->clock;
-  auto device =
-      std::make_unique<runtime::DeviceImpl>(std::move(config), std::move(log), std::move(clock),
-                                            std::move(outbox).value(), std::move(parts), report);
+  auto disk_counts = parts->disk_counts;
+  auto device = std::make_unique<runtime::DeviceImpl>(
+      std::move(config), std::move(log), std::move(clock), std::move(outbox).value(),
+      std::move(parts), report, std::move(disk_counts));
   Status begun = device->begin();
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));

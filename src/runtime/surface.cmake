@@ -4,6 +4,7 @@ set(SURFACE_SOURCES
     outbox_keys.cpp
     config_file.cpp
     config_keys.cpp
+    counting_disk.cpp
     identity_install.cpp
     identity_json.cpp
     key_guard.cpp
@@ -12,10 +13,19 @@ set(SURFACE_SOURCES
     local_protocol.cpp
     local_server.cpp
     local_socket.cpp
+    metrics.cpp
+    metrics_config.cpp
+    metrics_report.cpp
+    metrics_service.cpp
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp
     service_report.cpp
     stderr_log.cpp)
 set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
+                  metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)
+set_source_files_properties(metrics_service.cpp PROPERTIES COMPILE_DEFINITIONS
+                                                           HOLDFAST_VERSION="${PROJECT_VERSION}")
+set_source_files_properties(metrics_test.cpp PROPERTIES COMPILE_DEFINITIONS
+                                                        HOLDFAST_DOCS="${PROJECT_SOURCE_DIR}/docs")

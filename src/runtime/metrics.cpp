@@ -1,0 +1,266 @@
+// See metrics.h.
+#include "runtime/metrics.h"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+namespace holdfast::runtime {
+namespace {
+
+constexpr MetricKind kCounter = MetricKind::counter;
+constexpr MetricKind kGauge = MetricKind::gauge;
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+class List {
+ public:
+  MetricFamilies all;
+
+  MetricFamily& family(MetricKind kind, std::string name, std::string help) {
+    return all.emplace_back(MetricFamily{std::move(name), std::move(help), kind, {}});
+  }
+  template <class Number>
+  void one(MetricKind kind, std::string name, Number value, std::string help) {
+    family(kind, std::move(name), std::move(help))
+        .samples.push_back({{}, static_cast<double>(value)});
+  }
+  /// One sample for each value of a label.
+  void by(MetricKind kind, std::string name, const std::string& label,
+          const std::vector<std::pair<std::string_view, std::uint64_t>>& values, std::string help) {
+    MetricFamily& made = family(kind, std::move(name), std::move(help));
+    for (const auto& [text, value] : values) {
+      made.samples.push_back({{{label, std::string(text)}}, static_cast<double>(value)});
+    }
+  }
+  /// One for each word of an enumeration; "none" counts nothing.
+  template <class Enum, std::size_t N>
+  void counts(std::string name, const std::string& label,
+              const std::array<std::uint64_t, N>& counts, std::string help) {
+    MetricFamily& made = family(kCounter, std::move(name), std::move(help));
+    for (std::size_t i = 0; i < N; ++i) {
+      const std::string word(to_string(static_cast<Enum>(i)));
+      if (word != "none") {
+        made.samples.push_back({{{label, word}}, static_cast<double>(counts[i])});
+      }
+    }
+  }
+  /// 1 for the word that holds, 0 for the others.
+  template <class Enum>
+  void state(std::string name, const std::string& label, Enum now, std::size_t words,
+             std::string help) {
+    MetricFamily& made = family(kGauge, std::move(name), std::move(help));
+    for (std::size_t i = 0; i < words; ++i) {
+      const auto word = static_cast<Enum>(i);
+      made.samples.push_back({{{label, std::string(to_string(word))}}, word == now ? 1.0 : 0.0});
+    }
+  }
+};
+
+void add_connection(List& list, const Figures& f) {
+  const ConnectionState& connection = f.state.connection;
+  list.one(kGauge, "holdfast_connected", connection.state == LinkState::connected,
+           "Whether the device is connected to its broker.");
+  list.state("holdfast_connection_state", "state", connection.state,
+             static_cast<std::size_t>(LinkState::stopped) + 1, "1 for the state that holds.");
+  list.state("holdfast_connection_verdict", "verdict", connection.verdict, kVerdicts,
+             "1 for why the device is not connected; none while it is.");
+  list.one(kGauge, "holdfast_connection_session_present", connection.session_present,
+           "Whether the broker remembered the session at the last connect.");
+  list.one(kGauge, "holdfast_connection_failed_attempts", connection.attempts,
+           "Attempts since the device was last connected.");
+  list.one(kGauge, "holdfast_connection_retry_seconds", seconds_of(connection.retry_in),
+           "Time to the next attempt, while waiting for it.");
+  list.one(kGauge, "holdfast_offline_seconds", seconds_of(f.offline),
+           "Time since the connection ended, or since the start; 0 while connected.");
+  list.one(kCounter, "holdfast_connection_attempts_total", f.state.attempts_total,
+           "Connection attempts.");
+  list.one(kCounter, "holdfast_connects_total", f.state.connects, "Attempts that succeeded.");
+  list.one(kCounter, "holdfast_outages_total", f.outages, "Connections that ended.");
+  list.counts<Verdict>("holdfast_verdicts_total", "verdict", f.state.verdicts,
+                       "How often each verdict was given.");
+}
+
+void add_messages(List& list, const Figures& f) {
+  const Ledger& ledger = f.state.ledger;
+  list.one(kCounter, "holdfast_messages_accepted_total", ledger.accepted,
+           "Messages that Holdfast took responsibility for, earlier runs included.");
+  list.one(kCounter, "holdfast_messages_delivered_total", ledger.delivered,
+           "Messages that the broker has acknowledged, earlier runs included.");
+  list.counts<DropReason>("holdfast_messages_dropped_total", "reason", ledger.dropped,
+                          "Accepted messages that were given up, earlier runs included.");
+  list.counts<RejectReason>("holdfast_messages_rejected_total", "reason", ledger.rejected,
+                            "Messages that were not accepted.");
+  list.one(kGauge, "holdfast_messages_pending", ledger.pending,
+           "Accepted messages that wait or are in flight, on disk and in RAM.");
+  list.one(kGauge, "holdfast_messages_in_flight", f.state.in_flight,
+           "Messages sent and not yet acknowledged.");
+  list.one(kGauge, "holdfast_messages_parked", f.state.parked,
+           "Of the pending, those whose topic the broker denies.");
+  list.one(kGauge, "holdfast_ledger_balanced", ledger.balanced(),
+           "Whether accepted = delivered + pending + dropped; 0 is a bug.");
+  list.one(kCounter, "holdfast_sends_repeated_total", f.state.sends_repeated,
+           "Sends of a message that was sent before: possible duplicates.");
+  std::uint64_t denied_publishes = 0;
+  for (const Quarantined& one : f.state.quarantine) {
+    denied_publishes += one.reason == Verdict::publish_denied ? 1 : 0;
+  }
+  list.by(kGauge, "holdfast_quarantined", "what",
+          {{"topic", denied_publishes}, {"filter", f.state.quarantine.size() - denied_publishes}},
+          "Topics and filters set aside because the broker denies them.");
+}
+
+void add_inbound(List& list, const Figures& f) {
+  const DeviceState& state = f.state;
+  list.one(kCounter, "holdfast_inbound_messages_total", state.inbound, "Messages received.");
+  list.one(kCounter, "holdfast_inbound_unmatched_total", state.inbound_unmatched,
+           "Messages received on topics that no subscription is for.");
+  list.one(kCounter, "holdfast_inbound_duplicates_total", state.inbound_duplicates,
+           "Messages received again, by their sender's stamp, and left out.");
+  list.one(kCounter, "holdfast_inbound_dropped_total", state.inbound_dropped,
+           "Messages received and dropped because callbacks were too slow.");
+  list.one(kCounter, "holdfast_slow_callbacks_total", state.slow_callbacks,
+           "Application callbacks that took longer than timing.callback_alarm.");
+  const RequestCounts& requests = state.requests;
+  list.one(kGauge, "holdfast_requests_waiting", requests.waiting,
+           "Requests without an answer yet.");
+  list.by(kCounter, "holdfast_requests_total", "result",
+          {{"answered", requests.answered},
+           {"timed_out", requests.timed_out},
+           {"given_up", requests.given_up}},
+          "Requests that have ended.");
+  list.by(
+      kCounter, "holdfast_responses_unexpected_total", "what",
+      {{"late", requests.late}, {"duplicate", requests.duplicate}, {"unknown", requests.unknown}},
+      "Answers that no request was waiting for.");
+  std::uint64_t granted = 0;
+  std::uint64_t refused = 0;
+  for (const FilterState& one : f.filters) {
+    if (one.granted) {
+      ++granted;
+    } else if (one.code && *one.code >= 0x80) {
+      ++refused;
+    }
+  }
+  list.by(kGauge, "holdfast_subscriptions", "state",
+          {{"granted", granted},
+           {"refused", refused},
+           {"waiting", f.filters.size() - granted - refused}},
+          "Topic filters that somebody wants.");
+}
+
+void add_storage(List& list, const Figures& f) {
+  list.state("holdfast_storage_health", "health", f.state.storage,
+             static_cast<std::size_t>(StorageHealth::slow) + 1, "1 for the health that holds.");
+  list.one(kGauge, "holdfast_recovered_unclean", f.state.recovered_unclean,
+           "Whether the run before did not end in order.");
+  list.one(kCounter, "holdfast_outbox_written_bytes_total", f.written_bytes,
+           "Bytes that the outbox has written.");
+  list.one(kCounter, "holdfast_outbox_flushes_total", f.flushes,
+           "How often the outbox has flushed a file or its directory.");
+  list.one(kGauge, "holdfast_outbox_limit_bytes", f.outbox_limit, "outbox.max_size.");
+  MetricFamily& messages = list.family(kGauge, "holdfast_outbox_messages",
+                                       "Messages that wait on disk, in flight or not.");
+  for (std::size_t i = 0; i < f.store.lanes.size(); ++i) {
+    messages.samples.push_back(
+        {{{"lane", f.store.lanes[i]}}, static_cast<double>(f.store.messages[i])});
+  }
+  MetricFamily& bytes =
+      list.family(kGauge, "holdfast_outbox_bytes", "Bytes on disk of the messages that wait.");
+  for (std::size_t i = 0; i < f.store.lanes.size(); ++i) {
+    bytes.samples.push_back({{{"lane", f.store.lanes[i]}}, static_cast<double>(f.store.bytes[i])});
+  }
+  if (!f.store_known) return;
+  list.one(kGauge, "holdfast_outbox_file_bytes", f.store.file_bytes,
+           "Bytes of the outbox's files, with what is free in them.");
+  list.one(kGauge, "holdfast_outbox_figures_age_seconds", seconds_of(f.store_age),
+           "Age of the figures of outbox and disk; it grows while the disk does not answer.");
+  if (f.store.disk_size == 0) return;
+  list.one(kGauge, "holdfast_disk_free_bytes", f.store.disk_free,
+           "Bytes free for the device on the outbox's file system.");
+  list.one(kGauge, "holdfast_disk_size_bytes", f.store.disk_size,
+           "Size of the outbox's file system.");
+}
+
+void add_identity(List& list, const Figures& f) {
+  MetricFamily& expiry =
+      list.family(kGauge, "holdfast_certificate_expiry_timestamp_seconds",
+                  "When the certificate of a slot expires, in seconds since 1970.");
+  for (std::size_t i = 0; i < kIdentitySlots; ++i) {
+    const std::int64_t end = f.identity.slots[i].not_after;
+    if (end == 0) continue;
+    expiry.samples.push_back({{{"slot", std::string(to_string(static_cast<IdentitySlot>(i)))}},
+                              static_cast<double>(end)});
+  }
+  list.by(kCounter, "holdfast_identity_changes_total", "result",
+          {{"kept", f.identity.kept}, {"rolled_back", f.identity.rolled_back}},
+          "Changes to another certificate, by how they ended.");
+  list.one(kGauge, "holdfast_clock_suspect", f.identity.clock_suspect,
+           "Whether the clock shows a time that is over.");
+  list.one(kGauge, "holdfast_provisioning_failed_tries", f.identity.provisioning.tries,
+           "Tries of the present step of provisioning that failed.");
+  list.one(kGauge, "holdfast_provisioning_blocked", f.identity.provisioning.blocked,
+           "Whether provisioning waits for somebody's help.");
+}
+
+void add_health(List& list, const Figures& f) {
+  list.by(kCounter, "holdfast_progress_total", "part",
+          {{"loop", f.progress.loop},
+           {"storage", f.progress.storage},
+           {"callbacks", f.progress.callbacks}},
+          "Work that each part has finished; one that stands still is stuck.");
+  list.by(kCounter, "holdfast_log_lines_total", "level",
+          {{"error", f.log_lines[0]},
+           {"warning", f.log_lines[1]},
+           {"info", f.log_lines[2]},
+           {"debug", f.log_lines[3]}},
+          "Log lines of at least the configured level, before floods are cut.");
+  const MetricsUse& use = f.use;
+  list.by(kCounter, "holdfast_metrics_requests_total", "result",
+          {{"answered", use.answered},
+           {"refused", use.refused},
+           {"timed_out", use.timed_out},
+           {"displaced", use.displaced},
+           {"lost", use.lost}},
+          "Connections to the page of metrics, by how they ended.");
+  list.by(kCounter, "holdfast_metrics_reports_total", "result",
+          {{"published", use.reports_published},
+           {"refused", use.reports_refused},
+           {"accepted", use.reports_accepted},
+           {"rejected", use.reports_rejected}},
+          "Reports of metrics over MQTT: published, not taken, and Device Defender's answers.");
+}
+
+void add_process(List& list, const Figures& f) {
+  MetricFamily& build = list.family(kGauge, "holdfast_build_info", "Always 1.");
+  build.samples.push_back({{{"version", f.version}, {"engine", f.engine}}, 1});
+  list.one(kGauge, "holdfast_uptime_seconds", seconds_of(f.uptime),
+           "How long the process has run, suspend included.");
+  list.one(kGauge, "process_start_time_seconds",
+           static_cast<double>(f.wall.ms) / 1000 - seconds_of(f.uptime),
+           "When the process began, in seconds since 1970, by the present clock.");
+  list.one(kCounter, "process_cpu_seconds_total", seconds_of(f.process.cpu),
+           "CPU time of the process.");
+  list.one(kGauge, "process_resident_memory_bytes", f.process.resident_bytes,
+           "Memory of the process in RAM.");
+  list.one(kGauge, "process_virtual_memory_bytes", f.process.virtual_bytes,
+           "Address space of the process.");
+  list.one(kGauge, "process_open_fds", f.process.open_files, "Open descriptors.");
+  list.one(kGauge, "process_max_fds", f.process.max_files, "The limit of descriptors.");
+}
+
+}  // namespace
+
+MetricFamilies metric_families(const Figures& figures) {
+  List list;
+  add_connection(list, figures);
+  add_messages(list, figures);
+  add_inbound(list, figures);
+  add_storage(list, figures);
+  add_identity(list, figures);
+  add_health(list, figures);
+  add_process(list, figures);
+  return std::move(list.all);
+}
+
+}  // namespace holdfast::runtime
