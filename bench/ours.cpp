@@ -20,10 +20,8 @@ namespace {
 /// Messages handed over and not yet accepted; keeps the live mode below the memory limit.
 constexpr std::size_t kAhead = 1000;
 
-void log_trouble(LogLevel level, std::string_view line) {
-  if (level == LogLevel::error) {
-    std::fprintf(stderr, "holdfast: %.*s\n", static_cast<int>(line.size()), line.data());
-  }
+void log_trouble(const LogLine& line) {
+  if (line.level == LogLevel::error) std::fprintf(stderr, "holdfast: %s\n", line.text.c_str());
 }
 
 /// Counts receipts and lets the benchmark's thread wait for a count.

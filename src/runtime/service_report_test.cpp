@@ -61,7 +61,7 @@ class ServiceReportTest : public ::testing::Test {
  protected:
   ServiceReport make(Duration watchdog = Duration::zero()) {
     return {posix::ServiceManager(name_, watchdog), clock_,
-            [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
+            [this](const LogLine& line) { log_.push_back(line.text); }};
   }
   void go_offline(Verdict verdict) {
     device_.shown.connection.state = LinkState::waiting;

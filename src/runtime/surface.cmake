@@ -13,7 +13,12 @@ set(SURFACE_SOURCES
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp
-    service_report.cpp
-    stderr_log.cpp)
-set(SURFACE_TESTS config_test.cpp local_protocol_test.cpp local_server_test.cpp
+    log_file.cpp
+    log_gate.cpp
+    log_output.cpp
+    log_text.cpp
+    log_upload.cpp
+    logger.cpp
+    service_report.cpp)
+set(SURFACE_TESTS config_test.cpp log_gate_test.cpp log_text_test.cpp logger_test.cpp local_protocol_test.cpp local_server_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)
