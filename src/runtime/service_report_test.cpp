@@ -42,6 +42,7 @@ struct TestDevice final : Device {
   Result<SubscriptionId> subscribe_unmatched(MessageHandler) override { return SubscriptionId{1}; }
   Status unsubscribe(SubscriptionId) override { return {}; }
   Status request(Message, Milliseconds, ResponseHandler) override { return {}; }
+  LogState log_state() const override { return {}; }
   std::vector<FilterState> filters() const override { return {}; }
   IdentityState identity() const override { return {}; }
   void on_connection(ConnectionHandler) override {}
