@@ -131,9 +131,16 @@ TEST_F(LoggerTest, WhatAFullPipeDoesNotTakeIsCountedAndSaidOnceItDoes) {
     one.asked = true;
     logger_->write(one);
   }
-  static_cast<void>(text());
+  std::string all = text();
   logger_->service();
-  EXPECT_NE(text().find("agent: 10 log lines were dropped"), std::string::npos);
+  all += text();
+  // Where no line of 500 bytes fits, the short one that tells of it may: so it is said in parts.
+  unsigned told = 0;
+  const std::string mark = " log lines were dropped";
+  for (std::size_t at = 0; (at = all.find(mark, at)) != std::string::npos; at += mark.size()) {
+    told += static_cast<unsigned>(std::stoul(all.substr(all.rfind(' ', at - 1) + 1)));
+  }
+  EXPECT_EQ(told, 10U);
   logger_->service();
   EXPECT_EQ(text(), "");
   EXPECT_EQ(logger_->state().not_taken, 10U);
