@@ -188,7 +188,7 @@ Config plain_config(std::uint16_t port, const std::filesystem::path& directory) 
   config.outbox.directory = directory / "outbox";
   config.outbox.max_bytes = 256 * 1024 * 1024;
   config.limits.receipts = 1'000'000;  // every delivery is counted
-  config.log_level = "error";
+  config.log.level = LogLevel::error;
   return config;
 }
 

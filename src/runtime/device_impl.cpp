@@ -362,16 +362,15 @@ void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
 
 void DeviceImpl::turn_done(DeviceState state, BootTime now) {
   look_at_outages(state, now);
-  if (now >= log_service_at_) {
-    log_service_at_ = now + kLogService;
-    log_->service();
-  }
   {
     const std::lock_guard lock(mutex_);
     state_ = std::move(state);
     state_at_ = now;
   }
   executor_.post(std::exchange(tasks_, {}));
+  if (now < log_service_at_) return;
+  log_service_at_ = now + kLogService;
+  log_->service();
 }
 
 DeviceState DeviceImpl::state() const {
