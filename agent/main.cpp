@@ -22,8 +22,9 @@
 #include "runtime/config_file.h"
 #include "runtime/key_guard.h"
 #include "runtime/local_protocol.h"
+#include "runtime/logger.h"
+#include "runtime/open.h"
 #include "runtime/service_report.h"
-#include "runtime/stderr_log.h"
 
 namespace {
 
@@ -100,24 +101,32 @@ int check(const std::string& file) {
   return report.problems.empty() ? kStopped : kConfiguration;
 }
 
-void reload(Device& device, const std::string& file, const LogHandler& log,
+/// What somebody has asked for, so each time.
+void say(runtime::Logger& log, LogLevel level, std::string text) {
+  LogLine line{level, LogArea::agent, std::move(text)};
+  line.asked = true;
+  log.write(std::move(line));
+}
+
+void reload(Device& device, const std::string& file, runtime::Logger& log,
             runtime::ServiceReport& report) {
   report.reloading();
   Result<Config> config = load_config(file);
   const Status status = config ? device.reload(std::move(config).value()) : config.error();
   if (status) {
-    log(LogLevel::info, "configuration read again");
+    say(log, LogLevel::info, "configuration read again");
   } else {
-    log(LogLevel::error, "reload: " + status.error().message + "; the old one stays in force");
+    say(log, LogLevel::error, "reload: " + status.error().message + "; the old one stays in force");
   }
   report.reloaded(device);
 }
 
 /// All that `holdfast status --json` shows, as one line: also where no socket is configured.
-void dump(const Device& device, const LogHandler& log) {
-  std::string line = runtime::status_line("", device.state(), device.filters(), device.identity());
+void dump(const Device& device, runtime::Logger& log) {
+  std::string line = runtime::status_line("", device.state(), device.filters(), device.identity(),
+                                          device.log_state());
   line.pop_back();  // its newline
-  log(LogLevel::info, "state: " + line);
+  say(log, LogLevel::info, "state: " + line);
 }
 
 /// From now on a second SIGTERM or SIGINT ends the process at once.
@@ -162,10 +171,11 @@ class EndsAtOnce {
   std::thread watch_;
 };
 
-Result<std::unique_ptr<Device>> open_device(Config config, const LogHandler& log,
+Result<std::unique_ptr<Device>> open_device(Config config,
+                                            const std::shared_ptr<runtime::Logger>& log,
                                             const sigset_t& signals) {
   const EndsAtOnce ends(signals);
-  return Device::open(std::move(config), log);
+  return runtime::open_device(std::move(config), log);
 }
 
 /// The next of `signals`; meanwhile the service manager is told what changes.
@@ -182,16 +192,17 @@ int next_signal(int signals, Device& device, runtime::ServiceReport& report) {
 }
 
 int run(const Options& options, const sigset_t& signals) {
-  const LogHandler log = runtime::stderr_log();
+  const auto logger = runtime::Logger::to_stderr();
+  runtime::Logger& log = *logger;
   runtime::guard_keys(options.core_dumps, log);
   Result<Config> config = load_config(options.config);
   if (!config) return fail(kConfiguration, config.error().message);
   const Milliseconds deadline = config->timing.stop_deadline;
   const int signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
   if (signal_fd < 0) return fail(kFailed, "no descriptor is left; raise the limit (ulimit -n)");
-  runtime::ServiceReport report(log);
+  runtime::ServiceReport report(logger->handler());
   report.opening();
-  Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), log, signals);
+  Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), logger, signals);
   if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
   Device& device = **opened;
   // What the handshake needed goes back to the system; nobody waits for it here.
@@ -199,19 +210,21 @@ int run(const Options& options, const sigset_t& signals) {
     if (now.state == LinkState::connected) ::malloc_trim(0);
     changed();
   });
-  log(LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
+  say(log, LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
   report.ready(device);
   int signal = 0;
   while ((signal = next_signal(signal_fd, device, report)) == SIGHUP || signal == SIGUSR1) {
     if (signal == SIGHUP) reload(device, options.config, log, report);
     if (signal == SIGUSR1) dump(device, log);
   }
-  log(LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
+  say(log, LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
   let_signals_kill(signals);
   report.stopping(deadline);
   device.stop(deadline);
-  log(LogLevel::info, "stopped; messages waiting for the next start: " +
-                          std::to_string(device.state().ledger.pending));
+  say(log, LogLevel::info,
+      "stopped; messages waiting for the next start: " +
+          std::to_string(device.state().ledger.pending));
+  log.finish();
   return kStopped;
 }
 

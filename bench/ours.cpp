@@ -20,10 +20,8 @@ namespace {
 /// Messages handed over and not yet accepted; keeps the live mode below the memory limit.
 constexpr std::size_t kAhead = 1000;
 
-void log_trouble(LogLevel level, std::string_view line) {
-  if (level == LogLevel::error) {
-    std::fprintf(stderr, "holdfast: %.*s\n", static_cast<int>(line.size()), line.data());
-  }
+void log_trouble(const LogLine& line) {
+  if (line.level == LogLevel::error) std::fprintf(stderr, "holdfast: %s\n", line.text.c_str());
 }
 
 /// Counts receipts and lets the benchmark's thread wait for a count.
@@ -190,7 +188,7 @@ Config plain_config(std::uint16_t port, const std::filesystem::path& directory) 
   config.outbox.directory = directory / "outbox";
   config.outbox.max_bytes = 256 * 1024 * 1024;
   config.limits.receipts = 1'000'000;  // every delivery is counted
-  config.log_level = "error";
+  config.log.level = LogLevel::error;
   return config;
 }
 

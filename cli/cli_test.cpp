@@ -184,7 +184,8 @@ TEST(Status, IsReadableByPeople) {
   identity.last_reason = "not_authorized: no policy";
   identity.provisioning.step = ProvisioningStep::registration;
   identity.provisioning.reason = "rejected: 403 \x07";
-  const json status = json::parse(runtime::status_line("1", state, filters, identity))["status"];
+  const json status =
+      json::parse(runtime::status_line("1", state, filters, identity, {}))["status"];
   EXPECT_EQ(render_status(status),
             "state      waiting, next attempt in 2 s\n"
             "verdict    tcp_refused: " +

@@ -7,11 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "commands.h"
 #include "doctor.h"
 #include "history.h"
 #include "identity.h"
 #include "lab.h"
+#include "logs.h"
 #include "outbox.h"
 #include "provision.h"
 #include "runtime/config_keys.h"
@@ -35,6 +37,8 @@ struct Arguments {
   SubscribeOptions subscribe;
   OutboxOptions outbox;
   HistoryOptions history;
+  LogsOptions logs;
+  std::string log_area, log_level;
   DoctorOptions doctor;
   IdentityOptions identity;
   ProvisionOptions provision;
@@ -159,6 +163,25 @@ CLI::App* add_history(CLI::App& app, HistoryOptions& o) {
   command->add_option("--limit", o.limit, "the newest so many (default 20)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{runtime::kLocalListMax}));
   command->add_flag("--json", o.json, "for programs: an entry a line");
+  return command;
+}
+
+CLI::App* add_logs(CLI::App& app, LogsOptions& o) {
+  CLI::App* const command = app.add_subcommand("logs", "The last lines of the agent's log");
+  command->add_option("-n,--lines", o.count, "so many (default: all that it remembers)")
+      ->check(CLI::Range(std::size_t{1}, limits::kLogLast));
+  command->add_flag("--json", o.json, "for programs: a line is an object");
+  CLI::Option* const send =
+      command->add_flag("--send", o.send, "publish them, in the last lane, instead");
+  command->add_option("--topic", o.topic, "on this topic instead of log.topic")->needs(send);
+  return command;
+}
+
+CLI::App* add_log_level(CLI::App& app, Arguments& a) {
+  CLI::App* const command = app.add_subcommand(
+      "log-level", "What the agent logs, until it reads its configuration again");
+  command->add_option("AREA", a.log_area, "of this area, such as outbox; or a level for all");
+  command->add_option("LEVEL", a.log_level, "error, warning, info or debug");
   return command;
 }
 
@@ -366,6 +389,8 @@ int run(int argc, char** argv) {
   receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   CLI::App* const history = add_history(app, a.history);
+  const CLI::App* const logs = add_logs(app, a.logs);
+  const CLI::App* const log_level = add_log_level(app, a);
   const CLI::App* const examining = add_doctor(app, a);
   const OutboxCommands looking = add_outbox(app, a.outbox);
   const IdentityCommands identities = add_identity(app, a);
@@ -394,6 +419,8 @@ int run(int argc, char** argv) {
   if (*identities.all) return identity(identities, a);
   if (*provisioning) return provision(a);
   if (*history) return run_history(a.socket, a.history);
+  if (*logs) return run_logs(a.socket, a.logs);
+  if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);
   if (*checking) return run_check_config(a.config);
   return run_reconnect(a.socket);

@@ -47,10 +47,12 @@ struct Options {
   double seconds = 0;  // 0: until a signal
 };
 
-void log_line(holdfast::LogLevel level, std::string_view line) {
-  constexpr const char* kNames[] = {"error", "warning", "info", "debug"};
-  std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<std::size_t>(level)],
-               static_cast<int>(line.size()), line.data());
+void log_line(const holdfast::LogLine& line) {
+  std::fprintf(stderr, "%s: %s\n", std::string(to_string(line.level)).c_str(), line.text.c_str());
+}
+
+void log_line(holdfast::LogLevel level, std::string text) {
+  log_line({level, holdfast::LogArea::agent, std::move(text)});
 }
 
 std::string new_run_id() {
@@ -222,7 +224,8 @@ int run(const Options& options) {
   }
   const std::string client_id = config->client_id;
   const holdfast::Milliseconds deadline = config->timing.stop_deadline;
-  auto opened = holdfast::Device::open(std::move(*config), log_line);
+  auto opened = holdfast::Device::open(std::move(*config),
+                                       [](const holdfast::LogLine& line) { log_line(line); });
   if (!opened) {
     std::fprintf(stderr, "host-telemetry: %s\n", opened.error().message.c_str());
     return opened.error().code == holdfast::Errc::invalid_config ? 2 : 1;

@@ -436,7 +436,9 @@ class World {
     }
   }
   void on(GiveConnection& give) { require(give.state.retry_in.count() >= 0, "a wait below zero"); }
-  void on(Log& log) { require(!log.line.empty() && log.line.size() < 2048, "a line without end"); }
+  void on(Log& log) {
+    require(!log.line.text.empty() && log.line.text.size() < 2048, "a line without end");
+  }
   void on(Stopped&) {
     require(stopping_, "stopped by nobody");
     require(!store_closed_ || !books_.volatile_left(), "stopped in order, but RAM is not empty");

@@ -525,8 +525,8 @@ void DeviceWorld::act(device::GiveMessage& action) {
 }
 
 void DeviceWorld::act(device::Log& action) {
-  sim_.trace.line(sim_.now, action.line);
-  check_secrets(action.line);
+  sim_.trace.line(sim_.now, action.line.text);
+  check_secrets(action.line.text);
 }
 
 void DeviceWorld::check_secrets(std::string_view shown) {

@@ -51,7 +51,7 @@ TESTS_MAY_INCLUDE = ("base", "env", "sim", "posix")
 TEST_ENDINGS = ("_test", "_test_support", "_harness", "_fixture")
 TEST_BEGINNINGS = ("test_", "fake_", "scripted_", "real_")
 
-PUBLIC_EVERYWHERE = ("result.h", "types.h", "config.h")  # the vocabulary
+PUBLIC_EVERYWHERE = ("result.h", "types.h", "config.h", "log.h")  # the vocabulary
 PUBLIC_DEVICE = ("public", "device", "runtime", "agent", "cli", "examples", "lab", "bench", "sim",
                  "fuzz")
 

@@ -131,6 +131,9 @@ def scene():
     seen["stopped"] = shown()
     seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
                                      capture_output=True, timeout=WAIT).stdout
+    entries = subprocess.run(["journalctl", "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=holdfastd"],
+                             text=True, check=True, capture_output=True, timeout=WAIT).stdout
+    seen["entries"] = [json.loads(line) for line in entries.splitlines()]
     with open("/scene.json", "w", encoding="utf-8") as file:
         json.dump(seen, file)
 
@@ -237,6 +240,17 @@ class Boot(unittest.TestCase):
         self.active("bitten", restarts=1)
         self.assertIn("Watchdog timeout", self.seen["journal"])
         self.assertIn("last run was cut off", self.seen["journal"])
+
+    def test_the_journal_has_its_fields(self):
+        entries = self.seen["entries"]
+        offline = next(e for e in entries if e.get("HOLDFAST_VERDICT") == "tcp_refused")
+        self.assertEqual((offline["PRIORITY"], offline["HOLDFAST_AREA"], offline["HOLDFAST_STATE"]),
+                         ("4", "connection", "waiting"))
+        self.assertTrue(offline["MESSAGE"].startswith("connection: offline: tcp_refused: "), offline)
+        self.assertEqual((offline["_TRANSPORT"], offline["_SYSTEMD_UNIT"]),
+                         ("journal", "holdfastd.service"))
+        self.assertIn("HOLDFAST_ENDPOINT", offline)
+        self.assertTrue(any(e["HOLDFAST_AREA"] == "outbox" for e in entries))
 
     def test_it_stops_in_order(self):
         self.assertEqual(self.seen["stop"], 0)

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "holdfast/log.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
 
@@ -292,7 +293,24 @@ struct Config {
   } metrics;
 
   // --- [log] ----------------------------------------------------------------------------------
-  std::string log_level = "info";  ///< error, warning, info or debug.
+  struct Log {
+    LogLevel level = LogLevel::info;
+    std::map<LogArea, LogLevel> areas;  ///< Those with a level of their own.
+    // What follows is for the log that the agent writes; a LogHandler gets every line.
+    LogFormat format = LogFormat::automatic;
+    /// More are counted only. A quarter is kept for warnings and errors.
+    std::uint32_t lines_per_hour = 1000;
+    std::filesystem::path file;  ///< Written besides. Empty: none.
+    /// A file that has grown so far makes room: FILE.1 is the one before.
+    std::uint64_t max_size = 1024 * 1024;
+    std::uint16_t keep = 3;  ///< So many older files are kept.
+    /// Where `holdfast logs --send` publishes the last lines. Empty: only where it is told to.
+    std::string topic;
+    /// A message on this topic asks for the same. Empty: nobody can ask from afar.
+    std::string command_topic;
+
+    friend bool operator==(const Log&, const Log&) = default;
+  } log;
 };
 
 /// Reads and checks one TOML file. On failure the message reads

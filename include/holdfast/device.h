@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "holdfast/config.h"
+#include "holdfast/log.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
 
@@ -40,14 +41,11 @@ struct Progress {
   std::uint64_t callbacks = 0;  ///< The application's handlers.
 };
 
-enum class LogLevel : std::uint8_t { error, warning, info, debug };
-
 using ReceiptHandler = std::function<void(const Receipt&)>;
 using MessageHandler = std::function<void(const InboundMessage&)>;
 using FateHandler = std::function<void(const Fate&)>;
 using ResponseHandler = std::function<void(const Response&)>;
 using ConnectionHandler = std::function<void(const ConnectionState&)>;
-using LogHandler = std::function<void(LogLevel, std::string_view line)>;
 
 /// Names one subscription; never 0.
 using SubscriptionId = std::uint64_t;
@@ -126,6 +124,9 @@ class Device {
   /// loop turn old.
   [[nodiscard]] virtual std::vector<FilterState> filters() const = 0;
 
+  /// The levels of the log, and how many lines it has written and left out.
+  [[nodiscard]] virtual LogState log_state() const = 0;
+
   /// The certificates, which of them is in use, and how the last change of it ended.
   [[nodiscard]] virtual IdentityState identity() const = 0;
 
@@ -139,7 +140,7 @@ class Device {
   /// second), such as after the application has repaired something.
   virtual void reconnect_now() = 0;
 
-  /// Takes over a changed configuration: connection, credentials, flow and log level. The
+  /// Takes over a changed configuration: connection, credentials, flow and log. The
   /// connection is renewed if something it depends on changed. Errors: invalid_config;
   /// unsupported for what needs a restart (outbox, lanes, local_socket), naming the key; then
   /// nothing is changed.

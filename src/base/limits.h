@@ -79,7 +79,20 @@ inline constexpr std::size_t kMetricsRequest = 8 * kKiB;
 inline constexpr unsigned kMetricsSeconds = 5;
 
 // Logging.
-inline constexpr unsigned kLogBurst = 50;
+inline constexpr unsigned kLogBurst = 50;     // lines of one kind in a window; then only counted
+inline constexpr std::size_t kLogKinds = 64;  // kinds remembered at once
+inline constexpr unsigned kLogReserve = 4;    // 1/this of lines_per_hour: warnings and errors only
+inline constexpr unsigned kLogHourMin = 20;
+inline constexpr unsigned kLogHourMax = 1'000'000;
+inline constexpr std::size_t kLogText = 32 * kKiB;    // of one line; the rest is cut off
+inline constexpr std::size_t kLogUnsent = 64 * kKiB;  // of a line that was begun, for stderr
+inline constexpr std::size_t kLogQueue = 64 * kKiB;   // on its way to the file
+inline constexpr std::size_t kLogFileMin = 4 * kKiB;
+inline constexpr std::uint64_t kLogFileMax = 1024 * std::uint64_t{kMiB};
+inline constexpr std::size_t kLogFilesMax = 20;  // older ones
+inline constexpr std::size_t kLogLast = 200;     // lines kept in RAM, for `holdfast logs`
+inline constexpr std::size_t kLogLastBytes = 64 * kKiB;
+inline constexpr std::size_t kLogLastLine = 2 * kKiB;  // of the text of one of them
 
 static_assert(kSegmentMin >= 2 * kMessageMax, "a segment holds at least two messages");
 static_assert(kOutboxMin >= 4 * kSegmentMin, "the outbox needs active, spare and two more slots");
@@ -89,6 +102,8 @@ static_assert(kLocalLine >=
                   (kPayloadMax + kCorrelationMax) / 3 * 4 + kUserPropertiesMax + 2 * kTopicMax,
               "the largest payload fits a local line in base64");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
+static_assert(kLogQueue >= 2 * kLogText, "the longest line fits into each queue");
+static_assert(kLogLastBytes >= 8 * kLogLastLine);
 static_assert(kAddressFileMax >= kPlaces * kGoodAddresses * 400,
               "a line has a name (253 bytes), a port, an address and a stamp");
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <deque>
 #include <optional>
 #include <span>
@@ -14,6 +13,7 @@
 #include "base/check.h"
 #include "device/accounts.h"
 #include "device/quarantine.h"
+#include "device/sayings.h"
 #include "flow/inbound.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
@@ -51,12 +51,6 @@ MessagePtr birth_message(const StatusMessage& birth) {
 Duration verification(const Config& config) {
   const bool can = config.mqtt_version == MqttVersion::v5;
   return can ? Duration(config.timing.verify_subscriptions) : Duration::zero();
-}
-
-std::string hex(std::uint8_t code) {
-  char text[8];
-  std::snprintf(text, sizeof text, "0x%02X", unsigned{code});
-  return text;
 }
 
 /// A disk that has not answered for so long is called slow.
@@ -293,12 +287,7 @@ struct Core::Impl {
     storage = report.health;
     const bool well = storage == StorageHealth::ok;
     if (well) spill_retry = std::min(spill_retry, now + kSpillRetrySoon);
-    const bool in_memory = config.outbox.on_fault == OnFault::memory;
-    log(well ? LogLevel::info : LogLevel::warning,
-        "storage: " + std::string(to_string(storage)) +
-            (well        ? "; durable messages are accepted again"
-             : in_memory ? "; new durable messages are kept in RAM, the backlog is kept and sent"
-                         : "; new durable messages are rejected, the backlog is kept and sent"));
+    say(storage_is(storage, config.outbox.on_fault));
   }
 
   /// Nothing is lost while a disk is slow, but nothing new is accepted either: say so.
@@ -306,9 +295,7 @@ struct Core::Impl {
     const bool late = !appends_since.empty() && now >= appends_since.front().first + kSlowDisk;
     if (late == slow) return;
     slow = late;
-    log(slow ? LogLevel::warning : LogLevel::info,
-        slow ? "storage: slow; the disk has not answered for 2 s, messages wait for it"
-             : "storage: the disk answers again");
+    say(disk_answers(!slow));
   }
 
   void on(const StoreClosed&) { store_closed = true; }
@@ -330,7 +317,7 @@ struct Core::Impl {
     if (!answer_of(published.attempt)) return;
     const bool birth = published.token == flow::kBirthToken;
     if (birth && flow::meaning_of(published.reason_code) == flow::AckMeaning::refused) {
-      log(LogLevel::warning, "birth message refused (" + hex(published.reason_code) + ")");
+      say(birth_refused(published.reason_code));
     }
     hear(published);
     sender.published(now, published.token, published.reason_code, work);
@@ -382,10 +369,9 @@ struct Core::Impl {
 
   void tell(const std::vector<flow::Subscriptions::Notice>& notices) {
     for (const auto& notice : notices) {
-      const auto delay = std::chrono::duration_cast<Seconds>(notice.retry_in).count();
-      if (is_denial(notice.code, config.mqtt_version)) supervisor.note(Verdict::subscribe_denied);
-      log(LogLevel::warning, "subscription '" + notice.filter + "' refused (" + hex(notice.code) +
-                                 "); asked for again in " + std::to_string(delay) + " s");
+      const bool denied = is_denial(notice.code, config.mqtt_version);
+      if (denied) supervisor.note(Verdict::subscribe_denied);
+      say(filter_refused(notice, denied));
     }
   }
 
@@ -421,11 +407,7 @@ struct Core::Impl {
     if (denied) supervisor.note(operation.verdict());
     if (!denied || config.denied_for == Seconds::zero()) return suspicion.answered(operation);
     const bool news = suspicion.denied(now, operation, published.reason_code);
-    if (news) {
-      log(LogLevel::warning, std::string(to_string(operation.verdict())) + ": " +
-                                 std::string(explain(operation.verdict())) + " ('" +
-                                 operation.name + "', reason " + hex(published.reason_code) + ")");
-    }
+    if (news) say(operation_denied(operation, published.reason_code));
     follow_suspicion();
   }
 
@@ -435,10 +417,9 @@ struct Core::Impl {
     suspicion_seen = suspicion.version();
     flow::Names topics = suspicion.names(flow::Operation::Kind::publish);
     flow::Names filters = suspicion.names(flow::Operation::Kind::subscribe);
-    for (auto& line : changes(filters_aside, filters, "subscription")) {
-      log(LogLevel::info, std::move(line));
-    }
-    for (auto& line : changes(topics_aside, topics, "topic")) log(LogLevel::info, std::move(line));
+    using Kind = flow::Operation::Kind;
+    for (LogLine& line : set_aside(Kind::subscribe, filters_aside, filters)) say(std::move(line));
+    for (LogLine& line : set_aside(Kind::publish, topics_aside, topics)) say(std::move(line));
     if (filters != filters_aside) subscriptions.set_aside(filters);
     filters_aside = std::move(filters);
     if (topics == topics_aside) return;
@@ -566,9 +547,7 @@ struct Core::Impl {
       subscriptions.disconnected();
     }
     if (orders.disconnect) emit(EngineDisconnect{});
-    for (link::Orders::Line& line : orders.log) {
-      log(line.warning ? LogLevel::warning : LogLevel::info, std::move(line.text));
-    }
+    for (LogLine& line : orders.log) say(std::move(line));
     if (orders.connect) {
       emit(EngineConnect{std::make_shared<env::ConnectRequest>(std::move(*orders.connect))});
     }
@@ -613,9 +592,7 @@ struct Core::Impl {
       if (!is_volatile(end.id)) emit(StoreSettle{end.id, end.delivered, end.reason});
       if (!end.delivered && end.reason != DropReason::expired &&
           end.reason != DropReason::volatile_lost) {
-        log(LogLevel::warning, "message " + std::to_string(end.id) + " on '" + end.message->topic +
-                                   "' dropped: " + std::string(to_string(end.reason)) +
-                                   " (reason " + hex(end.code) + ")");
+        say(message_dropped(end));
       }
       settle(end.id, end.delivered, end.reason, end.code);
     }
@@ -674,7 +651,7 @@ struct Core::Impl {
     }
     if (!(closing && store_closed) && now < stop_by) return;
     finished = true;
-    if (!store_closed) log(LogLevel::warning, "stopped at the deadline, before the store answered");
+    if (!store_closed) say(stopped_early());
   }
 
   BootTime next_wake() const {
@@ -693,7 +670,7 @@ struct Core::Impl {
     return std::min(at, stop_by);
   }
 
-  void log(LogLevel level, std::string line) { emit(Log{level, std::move(line)}); }
+  void say(LogLine line) { emit(Log{std::move(line)}); }
 
   template <class A>
   void emit(A&& action) {

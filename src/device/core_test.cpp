@@ -548,7 +548,8 @@ TEST(Core, ADayWithoutABrokerLogsAtMost200Lines) {
       } else {
         bench.step(StoreAppended{{{minute, 0, 1, RejectReason::outbox_full, true, share(make())}}});
       }
-      for (const auto& log : bench.take_all<Log>()) lines += log.level <= LogLevel::info ? 1U : 0U;
+      for (const auto& log : bench.take_all<Log>())
+        lines += log.line.level <= LogLevel::info ? 1U : 0U;
       bench.actions.clear();
       if (HasFatalFailure()) return;
     }

@@ -16,6 +16,7 @@
 #include "flow/duplicates.h"
 #include "holdfast/config.h"
 #include "holdfast/device.h"
+#include "holdfast/log.h"
 #include "holdfast/types.h"
 #include "link/policy.h"
 
@@ -234,8 +235,7 @@ struct GiveConnection {
   ConnectionState state;
 };
 struct Log {
-  LogLevel level = LogLevel::info;
-  std::string line;
+  LogLine line;
 };
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};

@@ -495,7 +495,7 @@ class World {
   }
   void act(GiveMessage&) {}
   void act(GiveConnection&) {}
-  void act(Log& log) { ASSERT_FALSE(log.line.empty()); }
+  void act(Log& log) { ASSERT_FALSE(log.line.text.empty()); }
   void act(Stopped&) { core_stopped_ = true; }
 
   void carry_out(Actions actions) {

@@ -44,18 +44,4 @@ std::vector<Quarantined> quarantine_of(const flow::Suspicion& suspicion,
   return all;
 }
 
-std::vector<std::string> changes(const flow::Names& before, const flow::Names& after,
-                                 const char* kind) {
-  std::vector<std::string> lines;
-  for (const std::string& name : after) {
-    if (before.contains(name)) continue;
-    lines.push_back(std::string(kind) + " '" + name + "' is set aside, and tried alone later");
-  }
-  for (const std::string& name : before) {
-    if (after.contains(name)) continue;
-    lines.push_back(std::string(kind) + " '" + name + "' is no longer set aside");
-  }
-  return lines;
-}
-
 }  // namespace holdfast::device

@@ -29,8 +29,4 @@ namespace holdfast::device {
                                                      const flow::Subscriptions& subscriptions,
                                                      MqttVersion version, BootTime now);
 
-/// For the log: what is set aside now and was not before, and the other way round.
-[[nodiscard]] std::vector<std::string> changes(const flow::Names& before, const flow::Names& after,
-                                               const char* kind);
-
 }  // namespace holdfast::device

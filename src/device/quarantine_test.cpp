@@ -187,7 +187,7 @@ class Policed : public testing::Test {
   }
   void act(GiveMessage&) {}
   void act(GiveConnection&) {}
-  void act(Log& a) { lines_.push_back(a.line); }
+  void act(Log& a) { lines_.push_back(a.line.text); }
   void act(Stopped&) {}
 
   outbox::test::HandClock clock_;

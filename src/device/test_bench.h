@@ -113,7 +113,7 @@ class Bench {
   }
   std::vector<std::string> lines() {
     std::vector<std::string> found;
-    for (auto& log : take_all<Log>()) found.push_back(log.line);
+    for (auto& log : take_all<Log>()) found.push_back(log.line.text);
     return found;
   }
   [[nodiscard]] DeviceState state() const { return core.state(now); }

@@ -81,10 +81,10 @@ void Rotation::say_changed(Slot slot, const View& now) {
   const View& before = slots_[slot];
   const std::string name(to_string(slot));
   if (now.state.condition == SlotCondition::refused && now.state.reason != before.state.reason) {
-    say(true, "identity: the " + name + " slot is refused: " + now.state.reason);
+    say(true, "the " + name + " slot is refused: " + now.state.reason);
   } else if (slot == in_use_ && current_ && now.usable() && before.usable() &&
              now.id != before.id && now.id != used_id_) {
-    say(false, "identity: the " + name + " certificate was replaced (" + name_of(now) +
+    say(false, "the " + name + " certificate was replaced (" + name_of(now) +
                    "); the next connection uses it");
   }
 }
@@ -163,7 +163,7 @@ void Rotation::compare(BootTime now, std::string why, bool blamed) {
   misses_ = 0;
   static_cast<void>(use(*fallback));
   renew_ = true;
-  say(true, "identity: the next certificate does not get in (" + std::move(why) + "); the " +
+  say(true, "the next certificate does not get in (" + std::move(why) + "); the " +
                 std::string(to_string(in_use_)) + " one is used again, to compare");
 }
 
@@ -178,7 +178,7 @@ void Rotation::failed_rest(Verdict verdict, std::string_view detail) {
     pause_until_ = BootTime::min();
   } else if (fallback) {
     if (!std::exchange(refusal_said_, true)) {
-      say(true, "identity: the " + std::string(to_string(in_use_)) + " certificate is refused (" +
+      say(true, "the " + std::string(to_string(in_use_)) + " certificate is refused (" +
                     words(verdict, detail) + "); the others are tried in turn");
     }
     static_cast<void>(use(*fallback));
@@ -194,8 +194,8 @@ void Rotation::kept(BootTime now, const Status& done) {
   keep_again_ = now + kKeepAgain;
   if (done.error().message == keep_said_) return;
   keep_said_ = done.error().message;
-  say(true, "identity: the next certificate is proven, but its file cannot be moved: " +
-                keep_said_ + "; it is used nevertheless, and moved later");
+  say(true, "the next certificate is proven, but its file cannot be moved: " + keep_said_ +
+                "; it is used nevertheless, and moved later");
 }
 
 // ---- service() ----------------------------------------------------------------------------------
@@ -205,8 +205,7 @@ Rotation::Orders Rotation::service(BootTime now, const KnownTime& time) {
   wake_at_ = kNever;
   decide(now, time, orders);
   orders.renew = std::exchange(renew_, false) || orders.renew;
-  for (Orders::Line& line : lines_) orders.log.push_back(std::move(line));
-  lines_.clear();
+  orders.log = std::exchange(lines_, {});
   HF_CHECK(wake_at_ == kNever || wake_at_ > now);
   return orders;
 }
@@ -221,7 +220,7 @@ void Rotation::decide(BootTime now, const KnownTime& time, Orders& orders) {
       state_ = State::keeping;
       refusals_ = 0;
       note_kept(time);
-      say(false, "identity: the next certificate is kept (" + name_of(slots_[Slot::next]) + ")");
+      say(false, "the next certificate is kept (" + name_of(slots_[Slot::next]) + ")");
       [[fallthrough]];
     case State::keeping:
       return order_keep(now, orders);
@@ -263,7 +262,7 @@ void Rotation::roll_back(const KnownTime& time, Orders& orders) {
   record_ = {RotationResult::rolled_back, next.id, next.state.fingerprint, time.clock, why_};
   ++rolled_back_;
   orders.record = record_;
-  say(true, "identity: rolled back to the " + std::string(to_string(in_use_)) +
+  say(true, "rolled back to the " + std::string(to_string(in_use_)) +
                 " certificate; the next one (" + name_of(next) + ") does not get in: " + why_);
   forget_trial();
   reason_ = reason_said_ = "it was rolled back: " + record_.reason;
@@ -290,7 +289,7 @@ void Rotation::rest(BootTime now, const KnownTime& time, Orders& orders) {
   if (reason_.empty()) return begin_trial(now, orders);
   if (reason_ == reason_said_) return;
   reason_said_ = reason_;
-  say(over_ || time.suspect(), "identity: the next certificate is not tried: " + reason_);
+  say(over_ || time.suspect(), "the next certificate is not tried: " + reason_);
 }
 
 std::string Rotation::hindrance(BootTime now, const KnownTime& time) {
@@ -332,7 +331,7 @@ void Rotation::begin_trial(BootTime now, Orders& orders) {
   strikes_ = misses_ = 0;
   orders.renew = true;
   reason_said_.clear();
-  say(false, "identity: the next certificate is tried (" + name_of(slots_[Slot::next]) + ")");
+  say(false, "the next certificate is tried (" + name_of(slots_[Slot::next]) + ")");
 }
 
 // ---- what is ------------------------------------------------------------------------------------

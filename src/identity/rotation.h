@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "holdfast/log.h"
 #include "holdfast/types.h"
 #include "identity/record.h"
 #include "identity/slots.h"
@@ -48,11 +49,7 @@ class Rotation {
     bool renew = false;            ///< The connection is to be made anew, with in_use().
     bool keep = false;             ///< Make the slot `next` the active one; kept() is to follow.
     std::optional<Record> record;  ///< To be written.
-    struct Line {
-      bool warning = false;
-      std::string text;
-    };
-    std::vector<Line> log;
+    std::vector<LogLine> log;
   };
 
   /// `proof`: connected so long, a credential is proven.
@@ -132,7 +129,10 @@ class Rotation {
   [[nodiscard]] bool proven(BootTime now) const {
     return up_at_ != kNever && now >= up_at_ + proof_;
   }
-  void say(bool warning, std::string text) { lines_.push_back({warning, std::move(text)}); }
+  void say(bool warning, std::string text) {
+    lines_.push_back(
+        {warning ? LogLevel::warning : LogLevel::info, LogArea::identity, std::move(text)});
+  }
 
   Duration proof_;
   Slots slots_;
@@ -168,7 +168,7 @@ class Rotation {
 
   std::uint64_t kept_ = 0;
   std::uint64_t rolled_back_ = 0;
-  std::vector<Orders::Line> lines_;
+  std::vector<LogLine> lines_;
 };
 
 }  // namespace holdfast::identity

@@ -156,7 +156,15 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
                      std::to_string(in_ms(now - attempt_at_)) + " ms, session " +
                      (info.session_present ? "present" : "new");
   if (info.despite) line += "; " + detail_;
-  lines_.push_back({info.despite.has_value(), std::move(line)});
+  LogLine said{LogLevel::info, LogArea::connection, std::move(line)};
+  if (info.despite) {
+    said.level = LogLevel::warning;
+    said.verdict = info.despite->verdict;
+  }
+  said.fields = {{"state", "connected"},
+                 {"endpoint", endpoint_of(config_)},
+                 {"took_ms", in_ms(now - attempt_at_)}};
+  lines_.push_back(std::move(said));
 }
 
 void Supervisor::on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure) {
@@ -363,8 +371,16 @@ void Supervisor::say_offline(BootTime now, const env::Failure& failure) {
     std::snprintf(code, sizeof code, " [reason 0x%02X]", unsigned{failure.reason_code});
     text += code;
   }
-  if (desired_ == Desired::connected) text += "; next attempt in " + seconds_text(retry_at_ - now);
-  lines_.push_back({true, std::move(text)});
+  LogFields fields{{"state", "waiting"},
+                   {"endpoint", endpoint_of(config_)},
+                   {"attempt", static_cast<std::int64_t>(attempts_total_)}};
+  if (failure.reason_code != 0) fields.push_back({"reason_code", failure.reason_code});
+  if (desired_ == Desired::connected) {
+    text += "; next attempt in " + seconds_text(retry_at_ - now);
+    fields.push_back({"retry_in_ms", in_ms(retry_at_ - now)});
+  }
+  lines_.push_back(
+      {LogLevel::warning, LogArea::connection, std::move(text), verdict_, std::move(fields)});
 }
 
 // ---- what is ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
 #include "env/engine.h"
 #include "env/random.h"
 #include "holdfast/config.h"
+#include "holdfast/log.h"
 #include "holdfast/types.h"
 #include "link/backoff.h"
 #include "link/policy.h"
@@ -57,11 +58,7 @@ struct Orders {
   bool abort = false;       ///< Destroy the engine; the attempt is over.
   bool disconnect = false;  ///< Send DISCONNECT; on_down() will follow.
   std::optional<env::ConnectRequest> connect;
-  struct Line {
-    bool warning = false;
-    std::string text;
-  };
-  std::vector<Line> log;
+  std::vector<LogLine> log;
 };
 
 class Supervisor {
@@ -209,7 +206,7 @@ class Supervisor {
   std::bitset<kVerdicts> said_;  ///< Verdicts logged in this outage (until stable).
   BootTime said_at_{};
   bool offline_said_ = true;  ///< An offline line (or the start) asks for a connected line.
-  std::vector<Orders::Line> lines_;
+  std::vector<LogLine> lines_;
 };
 
 }  // namespace holdfast::link

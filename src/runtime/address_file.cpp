@@ -9,10 +9,10 @@
 namespace holdfast::runtime {
 
 AddressFile::AddressFile(const env::Clock& clock, Storage& storage,
-                         const std::filesystem::path& directory, Log log)
+                         const std::filesystem::path& directory, LogHandler log)
     : path_(directory / kName),
       log_(std::move(log)),
-      writes_(storage, "good addresses were not kept", log_),
+      writes_(storage, LogArea::connection, "good addresses were not kept", log_),
       book_(clock, [this](std::string text) {
         writes_.post(
             [path = path_, text = std::move(text)] { return posix::replace_file(path, text); });
@@ -26,7 +26,8 @@ void AddressFile::load() {
   if (loaded.ok() || loaded.error().code == Errc::not_found) return;
   const std::string reason =
       text ? path_.string() + ": " + loaded.error().message : loaded.error().message;
-  log_(LogLevel::warning, "addresses that were good before are not known: " + reason);
+  log_({LogLevel::warning, LogArea::connection,
+        "addresses that were good before are not known: " + reason});
 }
 
 }  // namespace holdfast::runtime

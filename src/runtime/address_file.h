@@ -17,13 +17,12 @@ namespace holdfast::runtime {
 
 class AddressFile {
  public:
-  using Log = SideWrites::Log;
   static constexpr const char* kName = "addresses";
 
   /// Reads the file of `directory`, which the caller has locked. `clock` and `storage` must outlive
   /// this; `log` is called from here and from the book.
   AddressFile(const env::Clock& clock, Storage& storage, const std::filesystem::path& directory,
-              Log log);
+              LogHandler log);
 
   [[nodiscard]] transport::AddressBook& book() { return book_; }
 
@@ -31,7 +30,7 @@ class AddressFile {
   void load();
 
   std::filesystem::path path_;
-  Log log_;
+  LogHandler log_;
   SideWrites writes_;
   transport::AddressBook book_;
 };

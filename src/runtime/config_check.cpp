@@ -108,11 +108,6 @@ void check_texts(const Config& config, Problems& problems) {
   check_text("sigv4.profile", config.sigv4.profile);
   check_text("tls.server_name", config.tls.server_name);
   check_text("tls.alpn", config.tls.alpn);
-  constexpr std::array<std::string_view, 4> kLevels{"error", "warning", "info", "debug"};
-  if (std::find(kLevels.begin(), kLevels.end(), config.log_level) == kLevels.end()) {
-    problems.push_back({"log.level", "is " + in_quotes(config.log_level) +
-                                         R"(; give "error", "warning", "info" or "debug")"});
-  }
 }
 
 void check_assigned_id(const Config& config, Problems& problems) {
@@ -509,6 +504,23 @@ void check_directory(const fs::path& directory, Problems& problems) {
   }
 }
 
+void check_log_file(const fs::path& file, Problems& problems) {
+  if (file.empty()) return;
+  std::error_code failure;
+  const fs::path folder = file.parent_path();
+  const auto report = [&](const std::string& text) {
+    problems.push_back({"log.file", text, Errc::io});
+  };
+  if (fs::exists(file, failure) && !fs::is_regular_file(file, failure)) {
+    report(file.string() + " exists and is not a file; give another path");
+  } else if (!fs::is_directory(folder, failure)) {
+    report(folder.string() + " does not exist; create it");
+  } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {  // to rotate takes the folder, too
+    report("cannot write to " + folder.string() + ": " + os_text(errno) +
+           "; give this user the right to");
+  }
+}
+
 void check_socket(const fs::path& socket, Problems& problems) {
   if (socket.empty() || socket.string().size() > find_key("local.socket")->max) return;
   const auto report = [&](const std::string& text) {
@@ -564,6 +576,11 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
   check_metrics(config, problems);
+  check_topic(config, config.log.topic, "log.topic", problems);
+  check_topic(config, config.log.command_topic, "log.command_topic", problems);
+  if (!config.log.command_topic.empty() && config.log.topic.empty()) {
+    problems.push_back({"log.command_topic", "needs log.topic, where the answer is published"});
+  }
   check_status_message(config, config.will, "connection.will", problems);
   check_status_message(config, config.birth, "connection.birth", problems);
   return problems;
@@ -582,6 +599,7 @@ std::vector<ConfigProblem> check_surroundings(const Config& config) {
   check_directory(config.outbox.directory, problems);
   check_socket(config.local_socket, problems);
   check_metrics_module(config, problems);
+  check_log_file(config.log.file, problems);
   return problems;
 }
 

@@ -30,6 +30,8 @@ constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
 constexpr std::array<std::string_view, 2> kTransport{"mqtt", "websocket"};
 constexpr std::array<std::string_view, 2> kEngine{"mosquitto", "aws_crt"};
 constexpr std::array<std::string_view, 2> kMetricsFormat{"defender", "json"};
+constexpr std::array<std::string_view, kLogLevels> kLogLevel{"error", "warning", "info", "debug"};
+constexpr std::array<std::string_view, 4> kLogFormat{"auto", "text", "json", "journal"};
 
 std::size_t index_of(std::span<const std::string_view> words, std::string_view word) {
   return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
@@ -41,6 +43,8 @@ std::span<const std::string_view> words_of(KeyKind kind) {
   if (kind == KeyKind::transport) return kTransport;
   if (kind == KeyKind::engine) return kEngine;
   if (kind == KeyKind::metrics) return kMetricsFormat;
+  if (kind == KeyKind::log_level) return kLogLevel;
+  if (kind == KeyKind::log_format) return kLogFormat;
   return {};
 }
 
@@ -96,6 +100,10 @@ KeyValue to_value(const T& field) {
     return std::string(kEngine[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, MetricsFormat>) {
     return std::string(kMetricsFormat[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, LogLevel>) {
+    return std::string(kLogLevel[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, LogFormat>) {
+    return std::string(kLogFormat[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, Qos>) {
     return std::uint64_t{static_cast<std::uint8_t>(field)};
   } else if constexpr (std::unsigned_integral<T>) {
@@ -126,6 +134,10 @@ void from_value(T& field, const KeyValue& value) {
     field = static_cast<MqttEngine>(index_of(kEngine, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, MetricsFormat>) {
     field = static_cast<MetricsFormat>(index_of(kMetricsFormat, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, LogLevel>) {
+    field = static_cast<LogLevel>(index_of(kLogLevel, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, LogFormat>) {
+    field = static_cast<LogFormat>(index_of(kLogFormat, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, Qos> || std::unsigned_integral<T>) {
     field = static_cast<T>(std::get<std::uint64_t>(value));
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
@@ -187,6 +199,18 @@ constexpr ConfigKey absent_row(std::string_view name, KeyKind kind, std::uint64_
           }};
 }
 
+/// The level of one area; absent: log.level.
+template <LogArea Area>
+constexpr ConfigKey area_row(std::string_view name) {
+  return {{name, KeyKind::log_level, 0, 0},
+          [](Config& config, const KeyValue& value) { from_value(config.log.areas[Area], value); },
+          [](const Config& config) -> std::optional<KeyValue> {
+            const auto found = config.log.areas.find(Area);
+            if (found == config.log.areas.end()) return std::nullopt;
+            return to_value(found->second);
+          }};
+}
+
 using K = KeyKind;
 using Timing = Config::Timing;
 using Limits = Config::Limits;
@@ -195,6 +219,8 @@ using Metrics = Config::Metrics;
 using Provisioning = Config::Provisioning;
 constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
+using Log = Config::Log;
+constexpr auto kLog = &Config::log;
 constexpr auto kProxy = &Config::proxy;
 constexpr auto kSigV4 = &Config::sigv4;
 constexpr auto kTls = &Config::tls;
@@ -333,7 +359,25 @@ constexpr std::array kKeys{
     row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),
     row<kMetrics, &Metrics::format>("metrics.format", K::metrics, 0, 0),
     row<kMetrics, &Metrics::topic>("metrics.topic", K::text, 0, limits::kTopicMax),
-    row<&Config::log_level>("log.level", K::text, 1, 16),
+    row<kLog, &Log::level>("log.level", K::log_level, 0, 0),
+    row<kLog, &Log::format>("log.format", K::log_format, 0, 0),
+    row<kLog, &Log::lines_per_hour>("log.lines_per_hour", K::count, limits::kLogHourMin,
+                                    limits::kLogHourMax),
+    row<kLog, &Log::file>("log.file", K::path, 0, kPathMax),
+    row<kLog, &Log::max_size>("log.max_size", K::size, limits::kLogFileMin, limits::kLogFileMax),
+    row<kLog, &Log::keep>("log.keep", K::count, 0, limits::kLogFilesMax),
+    row<kLog, &Log::topic>("log.topic", K::text, 0, limits::kTopicMax),
+    row<kLog, &Log::command_topic>("log.command_topic", K::text, 0, limits::kTopicMax),
+    area_row<LogArea::agent>("log.areas.agent"),
+    area_row<LogArea::connection>("log.areas.connection"),
+    area_row<LogArea::engine>("log.areas.engine"),
+    area_row<LogArea::flow>("log.areas.flow"),
+    area_row<LogArea::outbox>("log.areas.outbox"),
+    area_row<LogArea::identity>("log.areas.identity"),
+    area_row<LogArea::provisioning>("log.areas.provisioning"),
+    area_row<LogArea::local_api>("log.areas.local-api"),
+    area_row<LogArea::callbacks>("log.areas.callbacks"),
+    area_row<LogArea::health>("log.areas.health"),
 };
 
 template <class Rules, auto Member>
@@ -519,6 +563,8 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
     case KeyKind::transport:
     case KeyKind::engine:
     case KeyKind::metrics:
+    case KeyKind::log_level:
+    case KeyKind::log_format:
       if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
       break;
   }
@@ -588,6 +634,8 @@ std::string expectation(const KeySpec& key) {
     case KeyKind::transport:
     case KeyKind::engine:
     case KeyKind::metrics:
+    case KeyKind::log_level:
+    case KeyKind::log_format:
       return join_words(words_of(key.kind));
   }
   return {};

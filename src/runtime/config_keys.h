@@ -20,22 +20,24 @@
 namespace holdfast::runtime {
 
 enum class KeyKind : std::uint8_t {
-  text,       ///< A string; the range is its length in bytes.
-  path,       ///< A file or directory; the range is its length in bytes.
-  boolean,    ///< true or false.
-  count,      ///< A whole number.
-  duration,   ///< "250ms", "30s", "5m", "2h"; the range is in milliseconds.
-  seconds,    ///< A duration of whole seconds; the range is in milliseconds.
-  size,       ///< "512B", "128KiB", "64MiB", "1GiB"; the range is in bytes.
-  qos,        ///< 0 or 1.
-  version,    ///< "5" or "3.1.1".
-  names,      ///< An array of strings; the range is their number.
-  pairs,      ///< An array of "name=value" texts; the range is their number.
-  when_full,  ///< "reject", "drop_oldest" or "drop_newest".
-  on_fault,   ///< "reject" or "memory".
-  transport,  ///< "mqtt" or "websocket".
-  engine,     ///< "mosquitto" or "aws_crt".
-  metrics,    ///< "defender" or "json".
+  text,        ///< A string; the range is its length in bytes.
+  path,        ///< A file or directory; the range is its length in bytes.
+  boolean,     ///< true or false.
+  count,       ///< A whole number.
+  duration,    ///< "250ms", "30s", "5m", "2h"; the range is in milliseconds.
+  seconds,     ///< A duration of whole seconds; the range is in milliseconds.
+  size,        ///< "512B", "128KiB", "64MiB", "1GiB"; the range is in bytes.
+  qos,         ///< 0 or 1.
+  version,     ///< "5" or "3.1.1".
+  names,       ///< An array of strings; the range is their number.
+  pairs,       ///< An array of "name=value" texts; the range is their number.
+  when_full,   ///< "reject", "drop_oldest" or "drop_newest".
+  on_fault,    ///< "reject" or "memory".
+  transport,   ///< "mqtt" or "websocket".
+  engine,      ///< "mosquitto" or "aws_crt".
+  log_level,   ///< "error", "warning", "info" or "debug".
+  log_format,  ///< "auto", "text", "json" or "journal".
+  metrics,     ///< "defender" or "json".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.

@@ -176,6 +176,24 @@ constexpr std::string_view kEveryKey = R"(
     socket = "s.sock"
     [log]
     level = "debug"
+    format = "json"
+    lines_per_hour = 20
+    file = "log/h.log"
+    max_size = "8KiB"
+    keep = 0
+    topic = "l/here"
+    command_topic = "l/ask"
+    [log.areas]
+    agent = "error"
+    connection = "error"
+    engine = "error"
+    flow = "error"
+    outbox = "warning"
+    identity = "error"
+    provisioning = "error"
+    local-api = "debug"
+    callbacks = "error"
+    health = "error"
       [provisioning]
     template = "fleet"
     claim_certificate = "claim.pem"
@@ -288,6 +306,8 @@ TEST(Config, EveryKeyArrives) {
   EXPECT_EQ(config.outbox.on_fault, OnFault::memory);
   EXPECT_EQ(config.outbox.key_file, "/etc/hf/seal.key");
   EXPECT_EQ(config.outbox.previous_key_file, "/etc/hf/old.key");
+  EXPECT_EQ(config.log.file, "/etc/hf/log/h.log");
+  EXPECT_EQ(config.log.areas.at(LogArea::local_api), LogLevel::debug);
   ASSERT_EQ(config.lane_rules.size(), 1U);
   const LaneRules expected{256 * 1024, 100, Seconds(3600), WhenFull::drop_oldest, true};
   EXPECT_EQ(config.lane_rules.at("a"), expected);

@@ -11,7 +11,7 @@
 #include "flow/topic.h"
 #include "posix/system.h"
 #include "runtime/config_file.h"
-#include "runtime/log_level.h"
+#include "runtime/log_upload.h"
 #include "runtime/provisioner.h"
 
 namespace holdfast::runtime {
@@ -20,6 +20,10 @@ namespace {
 
 /// Part of the stop deadline that is kept back for ending the threads once the core has finished.
 constexpr Duration kThreadReserve = std::chrono::milliseconds(200);
+/// How often the log is asked, at most, whether it has something to say by itself.
+constexpr Duration kLogService = Seconds(1);
+/// A message that asks for the log this soon after another is passed over.
+constexpr Duration kLogSendGap = std::chrono::seconds(10);
 
 flow::TopicLimits topic_limits(const Config& config) {
   return {config.limits.topic, config.limits.topic_levels};
@@ -27,14 +31,13 @@ flow::TopicLimits topic_limits(const Config& config) {
 
 }  // namespace
 
-DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
-                       std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
-                       const outbox::RecoveryReport& report,
+DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
+                       std::shared_ptr<env::Clock> clock, std::unique_ptr<outbox::Outbox> outbox,
+                       std::shared_ptr<void> outbox_parts, const outbox::RecoveryReport& report,
                        std::shared_ptr<const DiskCounts> disk_counts)
     : clock_(std::move(clock)),
       random_(posix::make_random()),
       log_(std::move(log)),
-      log_level_(parse_log_level(config.log_level).value_or(LogLevel::info)),
       recovered_unclean_(!report.created && !report.clean),
       config_(std::make_shared<const Config>(std::move(config))),
       state_at_(clock_->now()),
@@ -45,9 +48,7 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
       }),
       ingress_(config_->limits.memory),
       memory_ingress_(config_->limits.memory),
-      executor_(
-          clock_, config_->timing.callback_alarm,
-          [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }),
+      executor_(clock_, config_->timing.callback_alarm, log_->handler()),
       requester_(Requester::make(
           *this, loop_, clock_, posix::make_random(),
           [this](std::vector<Executor::Task> tasks) { executor_.post(std::move(tasks)); })),
@@ -57,11 +58,11 @@ DeviceImpl::DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock
                  auto shared = std::make_shared<std::vector<device::Event>>(std::move(events));
                  loop_.post([this, shared] { from_storage(std::move(*shared)); });
                }),
-      history_writes_(storage_, "the history of outages was not written",
-                      [this](LogLevel level, const std::string& line) { this->log(level, line); }),
+      history_writes_(storage_, LogArea::health, "the history of outages was not written",
+                      log_->handler()),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
                                        storage_, *config_, report)),
-      provisioning_({[this](LogLevel level, const std::string& line) { this->log(level, line); },
+      provisioning_({log_->handler(),
                      [this](const ProvisioningState& state) { give_provisioning(state); },
                      [this](const std::string& thing) { provisioned(thing); }}) {
   // Until the loop's first turn this is what state() answers: not an empty ledger.
@@ -77,11 +78,13 @@ Status DeviceImpl::begin() {
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
     if (!access) return std::move(access).error();
-    auto server = LocalServer::open(
-        loop_, *this,
-        {config_->local_socket, config_->outbox.directory,
-         [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); },
-         [this](Look look) { storage_.look(std::move(look)); }, std::move(access).value()});
+    auto server = LocalServer::open(loop_, *this,
+                                    {config_->local_socket, config_->outbox.directory, log_,
+                                     [this](Look look) { storage_.look(std::move(look)); },
+                                     [this](std::string topic, std::size_t count) {
+                                       return last_lines(std::move(topic), count);
+                                     },
+                                     std::move(access).value()});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -95,6 +98,7 @@ Status DeviceImpl::begin() {
     loop_.run();
   });
   provisioning_.start(*config());
+  loop_.post([this] { follow_log_command(); });
   return {};
 }
 
@@ -102,13 +106,7 @@ Status DeviceImpl::open_metrics() {
   if (!config_->metrics.wanted()) return {};
   auto service = MetricsService::open(
       {loop_, *this, *clock_, *random_, disk_counts_, [this] { return config(); },
-       [this](Look look) { storage_.look(std::move(look)); },
-       [this] {
-         std::array<std::uint64_t, 4> lines{};
-         std::copy(log_lines_.begin(), log_lines_.end(), lines.begin());
-         return lines;
-       },
-       [this](LogLevel level, std::string_view line) { this->log(level, std::string(line)); }});
+       [this](Look look) { storage_.look(std::move(look)); }, log_->handler()});
   if (!service.ok()) return std::move(service).error();
   metrics_ = std::move(service).value();
   return {};
@@ -270,11 +268,12 @@ Status DeviceImpl::reload(Config config) {
   if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
-  log_level_ = parse_log_level(config.log_level).value_or(LogLevel::info);
+  log_->configure(config.log);
   executor_.set_alarm(config.timing.callback_alarm);
   config_ = std::make_shared<const Config>(std::move(config));
   driver_->enqueue(device::Reload{config_});
   provisioning_.start(*config_);
+  loop_.post([this] { follow_log_command(); });
   return {};
 }
 
@@ -306,8 +305,9 @@ void DeviceImpl::give_message(device::GiveMessage given) {
   driver_->enqueue(device::MessageTaken{delivery});
   if (!wanted) return;
   const std::uint64_t dropped = ++inbound_dropped_;
-  log(LogLevel::warning, "inbound messages dropped because callbacks are too slow: " +
-                             std::to_string(dropped) + " so far");
+  log(LogLevel::warning, LogArea::callbacks,
+      "inbound messages dropped because callbacks are too slow: " + std::to_string(dropped) +
+          " so far");
 }
 
 void DeviceImpl::give_connection(const ConnectionState& state) {
@@ -329,10 +329,40 @@ void DeviceImpl::on_connection(ConnectionHandler handler) {
   executor_.post({[handler = connection_handler_, state = state_.connection] { handler(state); }});
 }
 
-void DeviceImpl::log(LogLevel level, const std::string& line) {
-  if (!log_ || level > log_level_.load()) return;
-  ++log_lines_[static_cast<std::size_t>(level)];
-  log_(level, line);
+void DeviceImpl::log(LogLevel level, LogArea area, std::string text) {
+  log_->write({level, area, std::move(text)});
+}
+
+Result<Message> DeviceImpl::last_lines(std::string topic, std::size_t count) const {
+  const std::shared_ptr<const Config> config = this->config();
+  if (topic.empty()) topic = config->log.topic;
+  if (topic.empty()) {
+    return Error{Errc::invalid_argument, "no topic is given, and log.topic is not configured"};
+  }
+  return log_message(*config, std::move(topic), log_->last(count));
+}
+
+/// Wants messages on log.command_topic, each of which asks for the last lines.
+void DeviceImpl::follow_log_command() {
+  const std::string topic = config()->log.command_topic;
+  if (topic == log_command_topic_) return;
+  if (log_command_ != 0) static_cast<void>(unsubscribe(std::exchange(log_command_, 0)));
+  log_command_topic_ = topic;
+  if (topic.empty()) return;
+  const auto handler = [this, last = BootTime::min()](const InboundMessage&) mutable {
+    const BootTime now = clock_->now();
+    if (last != BootTime::min() && now - last < kLogSendGap) return;
+    last = now;
+    Result<Message> message = last_lines({}, limits::kLogLast);
+    if (message) static_cast<void>(publish(std::move(*message), {}, ReceiptScope::settled));
+  };
+  Result<SubscriptionId> wanted = subscribe(topic, Qos::at_least_once, handler);
+  if (wanted) {
+    log_command_ = *wanted;
+  } else if (wanted.error().code != Errc::closed) {
+    log(LogLevel::warning, LogArea::agent,
+        "nobody can ask for the log from afar: " + wanted.error().message);
+  }
 }
 
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
@@ -357,6 +387,9 @@ void DeviceImpl::turn_done(DeviceState state, BootTime now) {
     state_at_ = now;
   }
   executor_.post(std::exchange(tasks_, {}));
+  if (now < log_service_at_) return;
+  log_service_at_ = now + kLogService;
+  log_->service();
 }
 
 DeviceState DeviceImpl::state() const {
@@ -412,8 +445,8 @@ void DeviceImpl::provisioned(const std::string& thing) {
     if (thing.empty() || !named.client_id.empty() || named.assigned_client_id) return;
     named.client_id = thing;
     const Status done = reload(std::move(named));
-    log(done ? LogLevel::info : LogLevel::error,
-        "provisioning: this device is " + thing + (done ? "" : ": " + done.error().message));
+    log(done ? LogLevel::info : LogLevel::error, LogArea::provisioning,
+        "this device is " + thing + (done ? "" : ": " + done.error().message));
   });
 }
 
@@ -465,7 +498,7 @@ void DeviceImpl::stopped() {
 
 void DeviceImpl::stop(Milliseconds deadline) {
   if (executor_.on_executor_thread()) {
-    log(LogLevel::error,
+    log(LogLevel::error, LogArea::callbacks,
         "stop() was called from a handler, where it would wait for itself; ignored");
     return;
   }
@@ -473,7 +506,8 @@ void DeviceImpl::stop(Milliseconds deadline) {
     const BootTime end = clock_->now() + std::max<Duration>(deadline, 2 * kThreadReserve);
     requester_->stop();
     if (!provisioning_.stop(std::min<Duration>(deadline / 4, Seconds(1)))) {
-      log(LogLevel::error, "provisioning did not stop in time; its thread is left behind");
+      log(LogLevel::error, LogArea::provisioning,
+          "provisioning did not stop in time; its thread is left behind");
     }
     if (loop_thread_.joinable()) {
       std::unique_lock lock(mutex_);
@@ -485,7 +519,9 @@ void DeviceImpl::stop(Milliseconds deadline) {
       const bool in_order =
           core_ended_.wait_for(lock, end - clock_->now(), [this] { return core_stopped_; });
       lock.unlock();
-      if (!in_order) log(LogLevel::error, "the deadline passed before everything was in order");
+      if (!in_order) {
+        log(LogLevel::error, LogArea::health, "the deadline passed before everything was in order");
+      }
       loop_.post([this] {
         metrics_.reset();
         local_server_.reset();
@@ -498,11 +534,13 @@ void DeviceImpl::stop(Milliseconds deadline) {
     subscribers_->on_taken(nullptr);
     driver_.reset();
     if (!storage_.join(end)) {
-      log(LogLevel::error, "the disk did not answer in time; its thread is left behind");
+      log(LogLevel::error, LogArea::outbox,
+          "the disk did not answer in time; its thread is left behind");
     }
     if (!executor_.stop(end)) {
       subscribers_->clear();
-      log(LogLevel::error, "an application callback did not return in time; it is left behind");
+      log(LogLevel::error, LogArea::callbacks,
+          "an application callback did not return in time; it is left behind");
     }
   });
 }

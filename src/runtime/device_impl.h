@@ -26,6 +26,7 @@
 #include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
+#include "runtime/logger.h"
 #include "runtime/metrics_service.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
@@ -38,7 +39,7 @@ namespace holdfast::runtime {
 class DeviceImpl final : public Device, private Outlet {
  public:
   /// Everything that can fail has been done by Device::open().
-  DeviceImpl(Config config, LogHandler log, std::shared_ptr<env::Clock> clock,
+  DeviceImpl(Config config, std::shared_ptr<Logger> log, std::shared_ptr<env::Clock> clock,
              std::unique_ptr<outbox::Outbox> outbox, std::shared_ptr<void> outbox_parts,
              const outbox::RecoveryReport& report, std::shared_ptr<const DiskCounts> disk_counts);
   ~DeviceImpl() override;
@@ -55,6 +56,7 @@ class DeviceImpl final : public Device, private Outlet {
   void on_connection(ConnectionHandler handler) override;
   [[nodiscard]] DeviceState state() const override;
   [[nodiscard]] std::vector<FilterState> filters() const override;
+  [[nodiscard]] LogState log_state() const override { return log_->state(); }
   [[nodiscard]] IdentityState identity() const override;
   [[nodiscard]] Progress progress() override;
   void reconnect_now() override;
@@ -67,7 +69,8 @@ class DeviceImpl final : public Device, private Outlet {
   void give_connection(const ConnectionState& state) override;
   void give_filters(std::vector<FilterState> filters, BootTime now) override;
   void give_identity(IdentityState state, bool warned) override;
-  void log(LogLevel level, const std::string& line) override;
+  void log(const LogLine& line) override { log_->write(line); }
+  void log(LogLevel level, LogArea area, std::string text);
   void turn_done(DeviceState state, BootTime now) override;
   void stopped() override;
 
@@ -82,13 +85,14 @@ class DeviceImpl final : public Device, private Outlet {
   void give_provisioning(const ProvisioningState& state);
   void provisioned(const std::string& thing);
   [[nodiscard]] Status open_metrics();
+  [[nodiscard]] Result<Message> last_lines(std::string topic, std::size_t count) const;
+  void follow_log_command();
   void look_at_outages(const DeviceState& state, BootTime now);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
   std::shared_ptr<env::Clock> clock_;
   std::unique_ptr<env::Random> random_;
-  LogHandler log_;
-  std::atomic<LogLevel> log_level_;
+  const std::shared_ptr<Logger> log_;
   const bool recovered_unclean_;
 
   mutable std::mutex mutex_;
@@ -110,12 +114,14 @@ class DeviceImpl final : public Device, private Outlet {
 
   std::array<std::atomic<std::uint64_t>, kRejectReasons> rejected_{};  // by publish() itself
   std::atomic<std::uint64_t> inbound_dropped_{0};
-  std::array<std::atomic<std::uint64_t>, 4> log_lines_{};  // by LogLevel
   const std::shared_ptr<const DiskCounts> disk_counts_;
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   History history_;                    // loop thread
+  std::string log_command_topic_;      // loop thread
+  SubscriptionId log_command_ = 0;     // loop thread
+  BootTime log_service_at_{};          // loop thread
   std::vector<Executor::Task> tasks_;  // gathered on the loop thread, handed over once a turn
 
   Ingress ingress_;         // durable: until the storage has answered

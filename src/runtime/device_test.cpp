@@ -357,8 +357,7 @@ TEST_F(DeviceTest, EncryptedNothingOfAMessageIsOnTheDiskAndItWaitsForItsKey) {
   EXPECT_FALSE(on_disk());
   std::string log;
   {
-    auto plain = Device::open(
-        config(), [&](LogLevel, std::string_view line) { log += std::string(line) + "\n"; });
+    auto plain = Device::open(config(), [&](const LogLine& line) { log += line.text + "\n"; });
     ASSERT_TRUE(plain.ok());
     EXPECT_EQ((*plain)->state().ledger.pending, 1U);
   }

@@ -21,9 +21,9 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       timer_(loop),
       resolver_(posix::make_resolver(loop)),
       addresses_(clock, storage, config.outbox.directory,
-                 [&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); }),
+                 [&outlet](const LogLine& line) { outlet.log(line); }),
       identity_(loop, clock, storage, config,
-                {[&outlet](LogLevel level, const std::string& line) { outlet.log(level, line); },
+                {[&outlet](const LogLine& line) { outlet.log(line); },
                  [this] { enqueue(device::Changed{link::Mend::identity}); },
                  [&outlet](IdentityState state, bool warned) {
                    outlet.give_identity(std::move(state), warned);
@@ -35,7 +35,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
   make_engine();
   configure(config);
   for (const std::string& problem : {network_.problem(), file_watch_.problem()}) {
-    if (!problem.empty()) outlet_.log(LogLevel::warning, problem);
+    if (!problem.empty()) outlet_.log({LogLevel::warning, LogArea::connection, problem});
   }
 }
 
@@ -150,6 +150,12 @@ void Driver::act(device::EngineConnect& action) {
                                  {Verdict::no_credentials, 0, std::move(filled).error().message}});
     return;
   }
+  outlet_.log({LogLevel::debug,
+               LogArea::connection,
+               "attempt " + std::to_string(request.attempt) + " begins",
+               {},
+               {{"attempt", static_cast<std::int64_t>(request.attempt)},
+                {"endpoint", request.host + ":" + std::to_string(request.port)}}});
   request.id_prefix = id_prefix_;
   request.addresses = &addresses_.book();
   engine_->connect(request);
@@ -162,7 +168,8 @@ void Driver::act(device::EnginePublish& action) {
 
 void Driver::refused(env::AttemptId attempt, env::Token token, std::string_view what,
                      const Error& error) {
-  outlet_.log(LogLevel::warning, std::string(what) + " refused by the engine: " + error.message);
+  outlet_.log({LogLevel::warning, LogArea::engine,
+               std::string(what) + " refused by the engine: " + error.message});
   enqueue(device::EngineRefused{attempt, token, error.code});
 }
 
@@ -207,6 +214,8 @@ void Driver::engine_published(env::AttemptId attempt, env::Token token, std::uin
 
 void Driver::engine_subscribed(env::AttemptId attempt, env::Token token,
                                std::span<const std::uint8_t> reason_codes) {
+  outlet_.log({LogLevel::debug, LogArea::flow,
+               "the broker has answered for " + std::to_string(reason_codes.size()) + " filters"});
   enqueue(device::EngineSubscribed{attempt, token, {reason_codes.begin(), reason_codes.end()}});
 }
 

@@ -41,7 +41,7 @@ class Outlet {
   virtual void give_filters(std::vector<FilterState> filters, BootTime now) = 0;
   /// At each change; `warned`: it has been said that our certificate ends soon.
   virtual void give_identity(IdentityState state, bool warned) = 0;
-  virtual void log(LogLevel level, const std::string& line) = 0;
+  virtual void log(const LogLine& line) = 0;
   /// After each turn in which events were handled.
   virtual void turn_done(DeviceState state, BootTime now) = 0;
   virtual void stopped() = 0;
@@ -101,7 +101,7 @@ class Driver final : public env::EngineSink {
   void act(device::GiveReceipt& action) { outlet_.give_receipt(action); }
   void act(device::GiveMessage& action) { outlet_.give_message(std::move(action)); }
   void act(device::GiveConnection& action) { outlet_.give_connection(action.state); }
-  void act(device::Log& action) { outlet_.log(action.level, action.line); }
+  void act(device::Log& action) { outlet_.log(action.line); }
   void act(device::Stopped& action);
 
   posix::EventLoop& loop_;

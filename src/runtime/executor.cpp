@@ -56,10 +56,13 @@ void Executor::report_slow(Shared& shared, Duration took, bool finished) {
   ++shared.slow;
   if (!shared.log) return;
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-  shared.log(LogLevel::warning, "an application callback " +
-                                    std::string(finished ? "took " : "has been running for ") +
-                                    std::to_string(ms) +
-                                    " ms; callbacks behind it wait, the connection does not");
+  shared.log({LogLevel::warning,
+              LogArea::callbacks,
+              "an application callback " +
+                  std::string(finished ? "took " : "has been running for ") + std::to_string(ms) +
+                  " ms; callbacks behind it wait, the connection does not",
+              {},
+              {{"took_ms", ms}}});
 }
 
 void Executor::post(std::vector<Task> tasks) {
@@ -179,7 +182,10 @@ void Executor::run(const std::shared_ptr<Shared>& shared) {
     if (took > shared->alarm && !shared->reported) report_slow(*shared, took, true);
     if (!returned) {
       ++shared->thrown;
-      if (shared->log) shared->log(LogLevel::error, "an application callback threw; ignored");
+      if (shared->log) {
+        shared->log(
+            {LogLevel::error, LogArea::callbacks, "an application callback threw; ignored"});
+      }
     }
   }
   shared->finished = true;

@@ -25,9 +25,9 @@ struct Fixture : ::testing::Test {
   std::vector<std::string> lines;
 
   std::unique_ptr<Executor> make(Duration alarm) {
-    return std::make_unique<Executor>(clock, alarm, [this](LogLevel, std::string_view line) {
+    return std::make_unique<Executor>(clock, alarm, [this](const LogLine& line) {
       const std::lock_guard lock(mutex);
-      lines.emplace_back(line);
+      lines.push_back(line.text);
     });
   }
 };

@@ -103,14 +103,12 @@ void Identity::open_directory() {
   if (directory_.empty()) return;
   auto disk = posix::open_disk(directory_);
   if (!disk) {
-    hooks_.log(LogLevel::warning, "identity.directory: " + disk.error().message);
+    warn("identity.directory: " + disk.error().message);
     return;
   }
   const auto record = Store(**disk).read_record();
   if (!record) {
-    hooks_.log(LogLevel::warning,
-               "identity: how the last change of the certificate ended is not known: " +
-                   record.error().message);
+    warn("how the last change of the certificate ended is not known: " + record.error().message);
   } else if (*record) {
     rotation_.remember(**record);
   }
@@ -152,17 +150,19 @@ void Identity::service() { serve(true); }
 void Identity::serve(bool may_renew) {
   carry_out(rotation_.service(clock_.now(), time()), may_renew);
   const auto warning = expiry_.service(slot_in_use(), time().best());
-  if (warning) hooks_.log(LogLevel::warning, *warning);
+  if (warning) warn(*warning);
   hooks_.changed(state(), warning.has_value());
   BootTime wake = rotation_.next_wake();
   if (expiry_.next_in()) wake = std::min(wake, clock_.now() + *expiry_.next_in());
   timer_.arm_at(wake, [this] { serve(true); });
 }
 
+void Identity::warn(std::string text) {
+  hooks_.log({LogLevel::warning, LogArea::identity, std::move(text)});
+}
+
 void Identity::carry_out(Rotation::Orders orders, bool may_renew) {
-  for (const auto& line : orders.log) {
-    hooks_.log(line.warning ? LogLevel::warning : LogLevel::info, line.text);
-  }
+  for (const LogLine& line : orders.log) hooks_.log(line);
   if (orders.keep || orders.record) post_writes(orders);
   if (orders.renew && may_renew) hooks_.renew();
 }
@@ -196,10 +196,10 @@ void Identity::written(bool kept, const Status& status) {
     rotation_.kept(clock_.now(), status);
     look();
   } else if (!status) {
-    hooks_.log(LogLevel::warning,
-               "identity: how the change of the certificate ended was not "
-               "written down, so it is tried again after a restart: " +
-                   status.error().message);
+    warn(
+        "how the change of the certificate ended was not written down, so it is tried again after "
+        "a restart: " +
+        status.error().message);
   }
 }
 

@@ -33,7 +33,7 @@ namespace holdfast::runtime {
 class Identity {
  public:
   struct Hooks {
-    std::function<void(LogLevel level, const std::string& line)> log;
+    LogHandler log;
     /// The connection is to be made anew.
     std::function<void()> renew;
     /// At each change; `warned`: of the certificate's end, since the last call.
@@ -72,6 +72,7 @@ class Identity {
   void open_directory();
   void remember();
   [[nodiscard]] identity::KnownTime time() const;
+  void warn(std::string text);
   void carry_out(identity::Rotation::Orders orders, bool may_renew);
   void serve(bool may_renew);
   void post_writes(const identity::Rotation::Orders& orders);

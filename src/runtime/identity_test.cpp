@@ -94,9 +94,9 @@ class IdentityTest : public ::testing::Test {
   }
 
   void open() {
-    auto opened = Device::open(config_, [this](LogLevel, std::string_view line) {
+    auto opened = Device::open(config_, [this](const LogLine& line) {
       const std::lock_guard lock(mutex_);
-      seen_ += std::string(line) + "\n";
+      seen_ += line.text + "\n";
     });
     ASSERT_TRUE(opened) << opened.error().message;
     device_ = std::move(opened).value();

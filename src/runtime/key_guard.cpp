@@ -6,12 +6,13 @@
 
 namespace holdfast::runtime {
 
-void guard_keys(bool core_dumps, const LogHandler& log) {
+void guard_keys(bool core_dumps, Logger& log) {
   if (!core_dumps && ::prctl(PR_SET_DUMPABLE, 0) != 0) {
-    log(LogLevel::warning, "core dumps cannot be turned off; private keys would be in them");
+    log.write({LogLevel::warning, LogArea::agent,
+               "core dumps cannot be turned off; private keys would be in them"});
   }
   if (const Status locked = transport::lock_key_memory(); !locked) {
-    log(LogLevel::warning, locked.error().message);
+    log.write({LogLevel::warning, LogArea::agent, locked.error().message});
   }
 }
 

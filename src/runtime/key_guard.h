@@ -3,13 +3,13 @@
 // Threads: once, at the start of the program, before any other call.
 #pragma once
 
-#include "holdfast/device.h"
+#include "runtime/logger.h"
 
 namespace holdfast::runtime {
 
 /// Neither core dumps nor other processes of the same user show this process's memory, unless
 /// `core_dumps`; and OpenSSL keeps private keys where they are not swapped out. What cannot be had
 /// is logged as a warning.
-void guard_keys(bool core_dumps, const LogHandler& log);
+void guard_keys(bool core_dumps, Logger& log);
 
 }  // namespace holdfast::runtime

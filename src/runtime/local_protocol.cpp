@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "runtime/config_keys.h"
 #include "runtime/identity_json.h"
+#include "runtime/log_upload.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -258,8 +259,49 @@ bool take_outbox(const std::string& op, Fields& fields, LocalRequest& request) {
   return true;
 }
 
+LogLevelRequest take_log_level(Fields& fields) {
+  LogLevelRequest request;
+  fields.only({"area", "level"});
+  std::string name;
+  fields.text("level", name);
+  request.level = log_level_of(name);
+  if (!name.empty() && !request.level) {
+    fields.wrong("level", in_quotes(name) + " is none of error, warning, info, debug");
+  }
+  name.clear();
+  fields.text("area", name);
+  request.area = log_area_of(name);
+  if (!name.empty() && !request.area) {
+    std::string all;
+    for (std::size_t i = 0; i < kLogAreas; ++i) {
+      all += (i == 0 ? "" : ", ") + std::string(to_string(static_cast<LogArea>(i)));
+    }
+    fields.wrong("area", in_quotes(name) + " is none of " + all);
+  }
+  return request;
+}
+
+bool take_log(const std::string& op, Fields& fields, LocalRequest& request) {
+  if (op == "log_level") {
+    request.what = take_log_level(fields);
+    return true;
+  }
+  if (op != "logs" && op != "send_logs") return false;
+  const std::size_t limit = fields.number("limit", 1, limits::kLogLast).value_or(limits::kLogLast);
+  if (op == "logs") {
+    fields.only({"limit"});
+    request.what = LogsRequest{limit};
+  } else {
+    fields.only({"limit", "topic"});
+    SendLogsRequest send{limit, {}};
+    fields.text("topic", send.topic);
+    request.what = std::move(send);
+  }
+  return true;
+}
+
 void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
-  if (take_outbox(op, fields, request)) return;
+  if (take_outbox(op, fields, request) || take_log(op, fields, request)) return;
   if (op == "publish") {
     request.what = take_publish(fields);
   } else if (op == "request") {
@@ -283,7 +325,7 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
         "op", in_quotes(op) +
                   " is none of publish, request, subscribe, subscribe_unmatched, "
                   "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
-                  "outbox_message, receipt, history");
+                  "outbox_message, receipt, history, log_level, logs, send_logs");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
     fields.only({});
@@ -382,6 +424,20 @@ ordered_json filters_json(const std::vector<FilterState>& filters) {
   return list;
 }
 
+ordered_json levels_json(const LogState& log) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 0; i < kLogAreas; ++i) {
+    out[std::string(to_string(static_cast<LogArea>(i)))] = to_string(log.levels[i]);
+  }
+  return out;
+}
+
+ordered_json log_json(const LogState& log) {
+  return {{"levels", levels_json(log)}, {"written", log.written},
+          {"repeats", log.repeats},     {"over_ceiling", log.over_ceiling},
+          {"not_taken", log.not_taken}, {"file_lost", log.file_lost}};
+}
+
 void put_payload(ordered_json& out, const Bytes& payload) {
   if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
@@ -468,7 +524,8 @@ std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
 }
 
 std::string status_line(const std::string& id, const DeviceState& state,
-                        const std::vector<FilterState>& filters, const IdentityState& identity) {
+                        const std::vector<FilterState>& filters, const IdentityState& identity,
+                        const LogState& log) {
   ordered_json status = connection_json(state.connection);
   status["backlog"] = state.ledger.pending;
   status["in_flight"] = state.in_flight;
@@ -493,7 +550,16 @@ std::string status_line(const std::string& id, const DeviceState& state,
                         {"unknown", requests.unknown}};
   status["filters"] = filters_json(filters);
   status["identity"] = identity_json(identity);
+  status["log"] = log_json(log);
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
+}
+
+std::string log_levels_line(const std::string& id, const LogState& log) {
+  return start(id, true) + ",\"levels\":" + dump(levels_json(log)) + "}\n";
+}
+
+std::string logs_line(const std::string& id, const std::vector<std::string>& lines) {
+  return start(id, true) + ",\"lines\":" + log_array(lines) + "}\n";
 }
 
 std::string progress_line(const std::string& id, const Progress& progress) {

@@ -80,12 +80,27 @@ struct HistoryRequest {
   std::size_t limit = kLocalListMax;
 };
 
+/// The levels of the log, after setting one if it is given: of the area, or of all.
+struct LogLevelRequest {
+  std::optional<LogArea> area;
+  std::optional<LogLevel> level;
+};
+/// The last lines of the log.
+struct LogsRequest {
+  std::size_t limit = limits::kLogLast;
+};
+/// Publishes them. Without a topic: on log.topic.
+struct SendLogsRequest {
+  std::size_t limit = limits::kLogLast;
+  std::string topic;
+};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
                UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
                OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
-               HistoryRequest>
+               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest>
       what;
 };
 
@@ -108,7 +123,10 @@ struct LocalRefusal {
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
                                       const std::vector<FilterState>& filters,
-                                      const IdentityState& identity);
+                                      const IdentityState& identity, const LogState& log);
+[[nodiscard]] std::string log_levels_line(const std::string& id, const LogState& log);
+/// `lines` are JSON objects.
+[[nodiscard]] std::string logs_line(const std::string& id, const std::vector<std::string>& lines);
 /// The answer to a ping: how much work each part has finished.
 [[nodiscard]] std::string progress_line(const std::string& id, const Progress& progress);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);

@@ -137,7 +137,7 @@ TEST(LocalProtocol, FiltersShowWhatIsKnownOfThem) {
   const std::vector<FilterState> filters{
       {"a", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{1500}},
       {"b", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
-  const json line = json::parse(status_line("5", {}, filters, {}));
+  const json line = json::parse(status_line("5", {}, filters, {}, {}));
   EXPECT_EQ(line["status"]["filters"],
             json::parse(R"([{"filter":"a","qos":1,"granted":0,"code":0,"next_in_ms":1500},
                             {"filter":"b","qos":0}])"));
@@ -158,7 +158,8 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
             "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
             "unsubscribe, status, events, "
-            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history");
+            "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
+            "log_level, logs, send_logs");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");
@@ -225,7 +226,7 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.parked = 2;
   state.quarantine.push_back({Verdict::publish_denied, "t/secret", true, 0x87, 4,
                               Milliseconds(90000), Milliseconds(300000)});
-  const json line = json::parse(status_line("5", state, {}, {}));
+  const json line = json::parse(status_line("5", state, {}, {}, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
   const json& status = line["status"];
@@ -255,6 +256,45 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   EXPECT_EQ(aside["next_trial_in_ms"], 300000);
 }
 
+TEST(LocalProtocol, TheLogsLevelsAndCountsAreInTheStatus) {
+  LogState log;
+  log.levels.fill(LogLevel::info);
+  log.levels[static_cast<std::size_t>(LogArea::local_api)] = LogLevel::debug;
+  log.written = 7;
+  log.repeats = 6;
+  log.over_ceiling = 5;
+  log.not_taken = 4;
+  log.file_lost = 3;
+  const json shown = json::parse(status_line("5", {}, {}, {}, log))["status"]["log"];
+  EXPECT_EQ(shown["levels"].size(), kLogAreas);
+  EXPECT_EQ(shown["levels"]["local-api"], "debug");
+  EXPECT_EQ(shown["levels"]["outbox"], "info");
+  EXPECT_EQ(shown["written"], 7);
+  EXPECT_EQ(shown["repeats"], 6);
+  EXPECT_EQ(shown["over_ceiling"], 5);
+  EXPECT_EQ(shown["not_taken"], 4);
+  EXPECT_EQ(shown["file_lost"], 3);
+  EXPECT_EQ(json::parse(log_levels_line("1", log))["levels"], shown["levels"]);
+  EXPECT_EQ(json::parse(logs_line("1", {R"({"message":"a"})", R"({"message":"b"})"}))["lines"][1],
+            json({{"message", "b"}}));
+}
+
+TEST(LocalProtocol, LogRequestsNameWhatIsWrong) {
+  const auto set = parse_request(R"({"op":"log_level","area":"outbox","level":"debug"})");
+  const auto& request = std::get<LogLevelRequest>(std::get<LocalRequest>(set).what);
+  EXPECT_EQ(request.area, LogArea::outbox);
+  EXPECT_EQ(request.level, LogLevel::debug);
+  EXPECT_EQ(refusal_of(R"({"op":"log_level","level":"loud"})"),
+            "field \"level\": \"loud\" is none of error, warning, info, debug");
+  EXPECT_EQ(refusal_of(R"({"op":"log_level","area":"outbx"})"),
+            "field \"area\": \"outbx\" is none of agent, connection, engine, flow, outbox, "
+            "identity, provisioning, local-api, callbacks, health");
+  EXPECT_EQ(refusal_of(R"({"op":"logs","limit":201})"),
+            "field \"limit\": is not a whole number, 1 to 200");
+  EXPECT_EQ(refusal_of(R"({"op":"logs","topic":"t"})"),
+            "field \"topic\": is not a field of this op");
+}
+
 TEST(LocalProtocol, TheIdentityIsInTheStatusAndInAnEventOfItsOwn) {
   IdentityState identity;
   identity.directory = "/var/lib/holdfast/identity";
@@ -272,7 +312,7 @@ TEST(LocalProtocol, TheIdentityIsInTheStatusAndInAnEventOfItsOwn) {
   identity.last_at = 1'700'000'000;
   identity.days_left = 29;
   identity.kept = 2;
-  const json status = json::parse(status_line("5", {}, {}, identity))["status"]["identity"];
+  const json status = json::parse(status_line("5", {}, {}, identity, {}))["status"]["identity"];
   EXPECT_EQ(status["directory"], "/var/lib/holdfast/identity");
   EXPECT_EQ(status["in_use"], "active");
   EXPECT_EQ(status["phase"], "refused");

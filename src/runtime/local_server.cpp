@@ -80,18 +80,19 @@ class LocalServer::Hub {
   void pause_accepting(const ErrorCode& error);
   void refuse(Socket& socket, const std::string& why);
   void forget(std::uint64_t client);
-  void log(LogLevel level, const std::string& line) const {
-    if (log_) log_(level, line);
+  void log(LogLevel level, std::string line) const {
+    log_->write({level, LogArea::local_api, std::move(line)});
   }
 
   posix::EventLoop& loop_;
   Device& device_;
   ListeningSocket file_;
   std::filesystem::path history_;
-  LogHandler log_;
+  std::shared_ptr<Logger> log_;
   Looks looks_;
   LocalAccess access_;
   std::unique_ptr<env::Clock> clock_ = posix::make_clock();
+  LogMessage log_message_;
   Acceptor acceptor_;
   posix::Timer accept_timer_;
   bool accept_failing_ = false;
@@ -176,6 +177,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
   void answer(FateRequest& request, std::string& id) { look(request, id); }
+  void answer(LogLevelRequest& request, std::string& id);
+  void answer(LogsRequest& request, std::string& id);
+  void answer(SendLogsRequest& request, std::string& id);
   void answer(HistoryRequest& request, std::string& id) {
     look(HistoryLook{hub_->history_, request.limit}, id);
   }
@@ -298,7 +302,7 @@ void LocalServer::Hub::Client::handle(std::string_view line) {
     const bool later = allowed.error().code == Errc::full;
     if (!later && !std::exchange(denied_, true)) {
       hub_->log(LogLevel::warning,
-                "local API: process " + std::to_string(pid_) + ": " + allowed.error().message);
+                "process " + std::to_string(pid_) + ": " + allowed.error().message);
     }
     pending_ += error_line(request.id, allowed.error().message, later);
     return;
@@ -402,8 +406,34 @@ void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& 
 }
 
 void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
-  pending_ +=
-      status_line(id, hub_->device_.state(), hub_->device_.filters(), hub_->device_.identity());
+  pending_ += status_line(id, hub_->device_.state(), hub_->device_.filters(),
+                          hub_->device_.identity(), hub_->device_.log_state());
+}
+
+void LocalServer::Hub::Client::answer(LogLevelRequest& request, std::string& id) {
+  if (request.level) {
+    hub_->log_->set_level(request.area, *request.level);
+    hub_->log_->write({LogLevel::info, LogArea::agent,
+                       "log level of " +
+                           std::string(request.area ? to_string(*request.area) : "all areas") +
+                           ": " + std::string(to_string(*request.level)) + " (asked by process " +
+                           std::to_string(pid_) + ")"});
+  }
+  pending_ += log_levels_line(id, hub_->log_->state());
+}
+
+void LocalServer::Hub::Client::answer(LogsRequest& request, std::string& id) {
+  pending_ += logs_line(id, hub_->log_->last(request.limit));
+}
+
+void LocalServer::Hub::Client::answer(SendLogsRequest& request, std::string& id) {
+  Result<Message> message = hub_->log_message_(request.topic, request.limit);
+  if (!message) {
+    pending_ += error_line(id, message.error().message);
+    return;
+  }
+  PublishRequest publish{std::move(message).value(), WantedReceipt::accepted};
+  answer(publish, id);
 }
 
 void LocalServer::Hub::Client::answer(EventsRequest&, std::string& id) {
@@ -480,7 +510,7 @@ void LocalServer::Hub::Client::written(const ErrorCode& error) {
 }
 
 void LocalServer::Hub::Client::cut(const std::string& why) {
-  hub_->log(LogLevel::warning, "local API: client " + std::to_string(number_) + " (process " +
+  hub_->log(LogLevel::warning, "client " + std::to_string(number_) + " (process " +
                                    std::to_string(pid_) + ") " + why + "; cut");
   pending_.clear();
   leave();
@@ -519,6 +549,7 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       log_(std::move(options.log)),
       looks_(std::move(options.looks)),
       access_(std::move(options.access)),
+      log_message_(std::move(options.log_message)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
@@ -559,7 +590,7 @@ void LocalServer::Hub::accept() {
 void LocalServer::Hub::pause_accepting(const ErrorCode& error) {
   if (!std::exchange(accept_failing_, true)) {
     log(LogLevel::error,
-        "local API: cannot accept clients: " + error.message() + "; trying again each second");
+        "cannot accept clients: " + error.message() + "; trying again each second");
   }
   accept_timer_.arm_after(kAcceptPause, [this] { accept(); });
 }
@@ -567,18 +598,18 @@ void LocalServer::Hub::pause_accepting(const ErrorCode& error) {
 void LocalServer::Hub::accepted(Socket socket) {
   const Peer peer = peer_of(socket.native_handle(), file_.group);
   if (!peer.allowed) {
-    log(LogLevel::warning, "local API: process " + std::to_string(peer.pid) +
+    log(LogLevel::warning, "process " + std::to_string(peer.pid) +
                                " refused: neither our user nor in the socket's group");
     return refuse(socket, "permission denied; join the group of the socket file");
   }
   auto grant = access_.grant_of(peer);
   if (!grant) {
     log(LogLevel::warning,
-        "local API: process " + std::to_string(peer.pid) + " refused: " + grant.error().message);
+        "process " + std::to_string(peer.pid) + " refused: " + grant.error().message);
     return refuse(socket, grant.error().message);
   }
   if (clients_.size() >= limits::kLocalClients) {
-    log(LogLevel::warning, "local API: process " + std::to_string(peer.pid) +
+    log(LogLevel::warning, "process " + std::to_string(peer.pid) +
                                " refused: " + std::to_string(limits::kLocalClients) +
                                " clients are connected already");
     return refuse(socket, "too many clients; at most " + std::to_string(limits::kLocalClients) +
@@ -588,6 +619,8 @@ void LocalServer::Hub::accepted(Socket socket) {
   auto client = std::make_shared<Client>(*this, number, peer.pid, std::move(grant).value(),
                                          std::move(socket));
   clients_.emplace(number, client);
+  log(LogLevel::debug,
+      "client " + std::to_string(number) + " (process " + std::to_string(peer.pid) + ") has come");
   client->read();
 }
 

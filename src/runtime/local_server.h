@@ -25,6 +25,7 @@
 #include "holdfast/result.h"
 #include "posix/event_loop.h"
 #include "runtime/local_access.h"
+#include "runtime/logger.h"
 #include "runtime/outbox_look.h"
 
 namespace holdfast::runtime {
@@ -34,11 +35,15 @@ class LocalServer {
   /// Has a look done by the thread that owns the outbox.
   using Looks = std::function<void(Look)>;
 
+  /// The last lines of the log as a message; without a topic on the configured one.
+  using LogMessage = std::function<Result<Message>(std::string topic, std::size_t count)>;
+
   struct Options {
     std::filesystem::path socket;
     std::filesystem::path history;  ///< The directory with the history of outages.
-    LogHandler log;
+    std::shared_ptr<Logger> log;
     Looks looks;
+    LogMessage log_message = {};
     LocalAccess access{};  ///< Who may do what.
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,

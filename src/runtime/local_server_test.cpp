@@ -87,6 +87,7 @@ class FakeDevice final : public Device {
     handler(response);
     return {};
   }
+  [[nodiscard]] LogState log_state() const override { return {}; }
   std::vector<FilterState> filters() const override {
     return {{"cmd/#", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}}};
   }
@@ -144,13 +145,23 @@ class LocalServerTest : public testing::Test {
     path_ = folder_ / "run" / "h.sock";
     auto server = LocalServer::open(loop_, device_,
                                     {path_, folder_,
-                                     [this](LogLevel, std::string_view line) {
-                                       const std::lock_guard lock(log_mutex_);
-                                       log_ += std::string(line) + "\n";
-                                     },
+                                     Logger::handing(posix::make_clock(),
+                                                     [this](const LogLine& line) {
+                                                       const std::lock_guard lock(log_mutex_);
+                                                       log_ += line.text + "\n";
+                                                     }),
                                      [this](Look look) {
                                        const std::lock_guard lock(log_mutex_);
                                        looks_.push_back(std::move(look));
+                                     },
+                                     [](std::string topic, std::size_t count) -> Result<Message> {
+                                       if (topic.empty()) {
+                                         return Error{Errc::invalid_argument, "no topic"};
+                                       }
+                                       Message message;
+                                       message.topic = std::move(topic);
+                                       message.key = std::to_string(count);
+                                       return message;
                                      }});
     EXPECT_TRUE(server) << server.error().message;
     if (server) server_ = std::move(server).value();
@@ -542,7 +553,7 @@ TEST_F(LocalServerTest, WithoutDescriptorsItPausesInsteadOfSpinning) {
   EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(answer(waiting)["id"], 1);  // served as soon as there are descriptors again
   EXPECT_EQ(log(),
-            "local API: cannot accept clients: Too many open files; trying again each "
+            "cannot accept clients: Too many open files; trying again each "
             "second\n");
 }
 
@@ -578,6 +589,28 @@ TEST_F(LocalServerTest, QuestionsToTheOutboxAreBoundedAndAnsweredByItsThread) {
   client.send(R"({"op":"outbox_stat","id":3})"
               "\n");
   EXPECT_TRUE(ask(client, R"({"op":"ping"})")["ok"].get<bool>()) << "others do not wait for it";
+}
+
+TEST_F(LocalServerTest, LogLevelsAreSetAndTheLastLinesGivenAndSent) {
+  LocalClient client = this->client();
+  const json set = ask(client, R"({"op":"log_level","id":1,"area":"outbox","level":"debug"})");
+  EXPECT_EQ(set["levels"]["outbox"], "debug");
+  EXPECT_EQ(set["levels"]["flow"], "info");
+  EXPECT_NE(log().find("log level of outbox: debug (asked by process "), std::string::npos);
+  const json last = ask(client, R"({"op":"logs","id":2,"limit":1})");
+  ASSERT_EQ(last["lines"].size(), 1U);
+  EXPECT_EQ(last["lines"][0]["area"], "agent");
+  EXPECT_EQ(ask(client, R"({"op":"send_logs","id":3})")["error"], "no topic");
+  client.send(R"({"op":"send_logs","id":4,"topic":"logs/here","limit":9})"
+              "\n");
+  ASSERT_TRUE(client.pump(kPatience));
+  const auto published = device_.wait_published(1);
+  EXPECT_EQ(published[0].message.topic, "logs/here");
+  EXPECT_EQ(published[0].message.key, "9");
+  published[0].on_receipt({.kind = ReceiptKind::accepted, .id = 11});
+  const json accepted = answer(client);
+  EXPECT_EQ(accepted["id"], 4);
+  EXPECT_EQ(accepted["message_id"], 11);
 }
 
 TEST_F(LocalServerTest, HandlersThatOutliveTheServerDoNothing) {

@@ -209,11 +209,12 @@ void add_health(List& list, const Figures& f) {
            {"storage", f.progress.storage},
            {"callbacks", f.progress.callbacks}},
           "Work that each part has finished; one that stands still is stuck.");
-  list.by(kCounter, "holdfast_log_lines_total", "level",
-          {{"error", f.log_lines[0]},
-           {"warning", f.log_lines[1]},
-           {"info", f.log_lines[2]},
-           {"debug", f.log_lines[3]}},
+  list.by(kCounter, "holdfast_log_lines_total", "result",
+          {{"written", f.log.written},
+           {"repeat", f.log.repeats},
+           {"over_ceiling", f.log.over_ceiling},
+           {"not_taken", f.log.not_taken},
+           {"file_lost", f.log.file_lost}},
           "Log lines of at least the configured level, before floods are cut.");
   const MetricsUse& use = f.use;
   list.by(kCounter, "holdfast_metrics_requests_total", "result",

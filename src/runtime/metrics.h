@@ -51,12 +51,12 @@ struct Figures {
   Progress progress;
   StoreFigures store;
   bool store_known = false;
-  Duration store_age{};                    ///< How old `store` is.
-  std::uint64_t written_bytes = 0;         ///< By the outbox, in this run.
-  std::uint64_t flushes = 0;               ///< The same: syncs of files and of the directory.
-  std::uint64_t outages = 0;               ///< Connections that ended, in this run.
-  Duration offline{};                      ///< Since the connection ended, or since the start.
-  std::array<std::uint64_t, 4> log_lines;  ///< By LogLevel.
+  Duration store_age{};             ///< How old `store` is.
+  std::uint64_t written_bytes = 0;  ///< By the outbox, in this run.
+  std::uint64_t flushes = 0;        ///< The same: syncs of files and of the directory.
+  std::uint64_t outages = 0;        ///< Connections that ended, in this run.
+  Duration offline{};               ///< Since the connection ended, or since the start.
+  LogState log;
   posix::ProcessFigures process;
   Duration uptime{};
   WallTime wall;

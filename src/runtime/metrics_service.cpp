@@ -187,7 +187,7 @@ class MetricsService::Impl {
     f.flushes = s_.disk->flushes;
     f.outages = outages_;
     if (!connected_) f.offline = now - lost_at_;
-    f.log_lines = s_.log_lines();
+    f.log = s_.device.log_state();
     f.process = posix::process_figures();
     f.uptime = posix::process_age(now);
     f.wall = s_.clock.wall();
@@ -257,7 +257,8 @@ class MetricsService::Impl {
          [verdicts = verdicts_](const InboundMessage&) { ++verdicts->accepted; });
     hear(topic + "/rejected", [verdicts = verdicts_, log = s_.log](const InboundMessage& answer) {
       ++verdicts->rejected;
-      log(LogLevel::warning, "Device Defender rejected the metrics: " + words_of(answer));
+      log({LogLevel::warning, LogArea::agent,
+           "Device Defender rejected the metrics: " + words_of(answer)});
     });
   }
 
@@ -266,7 +267,8 @@ class MetricsService::Impl {
     if (id) {
       answers_.push_back(*id);
     } else {
-      s_.log(LogLevel::warning, "metrics: no answers will be heard: " + id.error().message);
+      s_.log({LogLevel::warning, LogArea::agent,
+              "metrics: no answers will be heard: " + id.error().message});
     }
   }
 

@@ -43,7 +43,6 @@ class MetricsService {
     std::function<std::shared_ptr<const Config>()> config;
     /// Lets the storage thread look at the outbox.
     std::function<void(std::function<bool(outbox::Outbox&)>)> look;
-    std::function<std::array<std::uint64_t, 4>()> log_lines;  ///< By LogLevel.
     LogHandler log;
   };
   [[nodiscard]] static Result<std::unique_ptr<MetricsService>> open(Sources sources);

@@ -94,6 +94,10 @@ Figures full_figures() {
   f.progress = {next(), next(), next()};
   f.store = {{"urgent", "bulk"}, {next(), next()}, {next(), next()}, next(), next(), next()};
   f.store_known = true;
+  for (std::uint64_t* const number :
+       {&f.log.written, &f.log.repeats, &f.log.over_ceiling, &f.log.not_taken, &f.log.file_lost}) {
+    *number = next();
+  }
   return f;
 }
 
@@ -119,8 +123,8 @@ const std::vector<std::pair<const char*, const char*>>& exceptions() {
 
 TEST(Metrics, EachNumberOfTheStatusHasOne) {
   const Figures figures = full_figures();
-  const json status =
-      json::parse(status_line("", figures.state, figures.filters, figures.identity))["status"];
+  const json status = json::parse(
+      status_line("", figures.state, figures.filters, figures.identity, figures.log))["status"];
   std::set<double> values;
   for (const MetricFamily& family : metric_families(figures)) {
     for (const MetricSample& sample : family.samples) values.insert(sample.value);

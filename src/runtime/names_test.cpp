@@ -56,9 +56,9 @@ class DeviceNamesTest : public ::testing::Test {
   }
 
   std::unique_ptr<Device> open(const Config& config) {
-    auto device = Device::open(config, [this](LogLevel, std::string_view line) {
+    auto device = Device::open(config, [this](const LogLine& line) {
       const std::lock_guard lock(mutex_);
-      lines_ += std::string(line) + '\n';
+      lines_ += line.text + '\n';
     });
     EXPECT_TRUE(device.ok()) << (device.ok() ? "" : device.error().message);
     return device.ok() ? std::move(device).value() : nullptr;

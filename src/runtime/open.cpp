@@ -11,6 +11,7 @@
 #include "runtime/config_file.h"
 #include "runtime/counting_disk.h"
 #include "runtime/device_impl.h"
+#include "runtime/open.h"
 #include "runtime/outbox_keys.h"
 #include "runtime/provisioner.h"
 
@@ -27,9 +28,9 @@ struct OutboxParts {
   std::unique_ptr<env::KeyRing> keys;
 };
 
-std::string describe(const outbox::RecoveryReport& report) {
-  if (report.created) return "outbox: new store";
-  std::string text = "outbox: " + std::to_string(report.pending) + " messages pending, last run " +
+std::string words_of(const outbox::RecoveryReport& report) {
+  if (report.created) return "new store";
+  std::string text = std::to_string(report.pending) + " messages pending, last run " +
                      (report.clean ? "ended in order" : "was cut off");
   if (report.torn != 0) text += ", " + std::to_string(report.torn) + " unaccepted records torn";
   if (report.corrupt != 0) text += ", " + std::to_string(report.corrupt) + " messages corrupt";
@@ -54,14 +55,15 @@ std::string describe(const outbox::RecoveryReport& report) {
 /// Waits for a disk that may read a moment later.
 class Patience {
  public:
-  explicit Patience(const LogHandler& log) : log_(log) {}
+  explicit Patience(runtime::Logger& log) : log_(log) {}
 
   bool operator()(const Error& error) {
-    if (log_ && !told_) {
+    if (!told_) {
       const auto seconds = std::chrono::duration_cast<Seconds>(outbox::kOpenRetry);
-      log_(LogLevel::warning, "outbox: " + error.message + "; tried again for " +
-                                  std::to_string(seconds.count() * outbox::kOpenTries) +
-                                  " s, then opened without what cannot be read");
+      log_.write({LogLevel::warning, LogArea::outbox,
+                  error.message + "; tried again for " +
+                      std::to_string(seconds.count() * outbox::kOpenTries) +
+                      " s, then opened without what cannot be read"});
     }
     told_ = true;
     std::this_thread::sleep_for(outbox::kOpenRetry);
@@ -69,12 +71,12 @@ class Patience {
   }
 
  private:
-  const LogHandler& log_;
+  runtime::Logger& log_;
   bool told_ = false;
 };
 
 Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, OutboxParts& parts,
-                                                    const LogHandler& log,
+                                                    runtime::Logger& log,
                                                     outbox::RecoveryReport& report) {
   auto disk = posix::open_disk(config.outbox.directory);
   if (!disk.ok()) return std::move(disk).error().with("outbox.directory");
@@ -96,25 +98,35 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
 }  // namespace
 
 Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
+  return runtime::open_device(std::move(config),
+                              runtime::Logger::handing(posix::make_clock(), std::move(log)));
+}
+
+namespace runtime {
+
+Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logger> log) {
   // A wrong setting never mends itself; missing credentials may come later.
-  if (Status valid = runtime::check_settings(config); !valid.ok()) return std::move(valid).error();
-  runtime::use_provisioned_name(config);
+  if (Status valid = check_settings(config); !valid.ok()) return std::move(valid).error();
+  log->configure(config.log);
+  use_provisioned_name(config);
   auto parts = std::make_shared<OutboxParts>();
   parts->clock = posix::make_clock();
   outbox::RecoveryReport report;
-  auto outbox = open_outbox(config, *parts, log, report);
+  auto outbox = open_outbox(config, *parts, *log, report);
   if (!outbox.ok()) return std::move(outbox).error();
   const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only ||
                       report.set_aside != 0 || report.locked != 0;
-  if (log) log(damage ? LogLevel::warning : LogLevel::info, describe(report));
+  log->write({damage ? LogLevel::warning : LogLevel::info, LogArea::outbox, words_of(report)});
   auto clock = parts->clock;
   auto disk_counts = parts->disk_counts;
-  auto device = std::make_unique<runtime::DeviceImpl>(
-      std::move(config), std::move(log), std::move(clock), std::move(outbox).value(),
-      std::move(parts), report, std::move(disk_counts));
+  auto device = std::make_unique<DeviceImpl>(std::move(config), std::move(log), std::move(clock),
+                                             std::move(outbox).value(), std::move(parts), report,
+                                             std::move(disk_counts));
   Status begun = device->begin();
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));
 }
+
+}  // namespace runtime
 
 }  // namespace holdfast

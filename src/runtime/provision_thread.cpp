@@ -85,7 +85,7 @@ struct ProvisionThread::Shared {
   void say(LogLevel level, const std::string& line) {
     if (line == said) return;
     said = line;
-    tell([&](Hooks& to) { to.log(level, "provisioning: " + line); });
+    tell([&](Hooks& to) { to.log({level, LogArea::provisioning, line}); });
   }
 };
 

@@ -19,7 +19,7 @@ namespace holdfast::runtime {
 class ProvisionThread {
  public:
   struct Hooks {
-    std::function<void(LogLevel level, const std::string& line)> log;
+    LogHandler log;
     std::function<void(const ProvisioningState& state)> changed;
     /// There is a credential; the name of the thing, if it is known.
     std::function<void(const std::string& thing)> done;

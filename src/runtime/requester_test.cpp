@@ -50,6 +50,7 @@ class FakeDevice final : public Device {
   void fate(MessageId, FateHandler) override {}
   void on_connection(ConnectionHandler) override {}
   DeviceState state() const override { return {}; }
+  [[nodiscard]] LogState log_state() const override { return {}; }
   std::vector<FilterState> filters() const override { return {}; }
   IdentityState identity() const override { return {}; }
   Progress progress() override { return {}; }

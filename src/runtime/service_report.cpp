@@ -123,8 +123,11 @@ void ServiceReport::watch(Device& device, BootTime now) {
   for (const std::string_view part : answer.stuck) {
     stuck += (stuck.empty() ? "" : ", ") + std::string(part);
   }
-  log_(LogLevel::error,
-       "stuck: " + stuck + "; unless that goes on, the watchdog ends this process soon");
+  log_({LogLevel::error,
+        LogArea::health,
+        "stuck: " + stuck + "; unless that goes on, the watchdog ends this process soon",
+        {},
+        {{"stuck", stuck}}});
 }
 
 void ServiceReport::tell(BootTime now) {

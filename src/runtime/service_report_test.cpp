@@ -42,6 +42,7 @@ struct TestDevice final : Device {
   Result<SubscriptionId> subscribe_unmatched(MessageHandler) override { return SubscriptionId{1}; }
   Status unsubscribe(SubscriptionId) override { return {}; }
   Status request(Message, Milliseconds, ResponseHandler) override { return {}; }
+  LogState log_state() const override { return {}; }
   std::vector<FilterState> filters() const override { return {}; }
   IdentityState identity() const override { return {}; }
   void on_connection(ConnectionHandler) override {}
@@ -61,7 +62,7 @@ class ServiceReportTest : public ::testing::Test {
  protected:
   ServiceReport make(Duration watchdog = Duration::zero()) {
     return {posix::ServiceManager(name_, watchdog), clock_,
-            [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
+            [this](const LogLine& line) { log_.push_back(line.text); }};
   }
   void go_offline(Verdict verdict) {
     device_.shown.connection.state = LinkState::waiting;

@@ -12,8 +12,9 @@ struct SideWrites::Last {
   std::string problem;
 };
 
-SideWrites::SideWrites(Storage& storage, std::string complaint, Log log)
+SideWrites::SideWrites(Storage& storage, LogArea area, std::string complaint, LogHandler log)
     : storage_(storage),
+      area_(area),
       complaint_(std::move(complaint)),
       log_(std::move(log)),
       last_(std::make_shared<Last>()) {}
@@ -21,7 +22,9 @@ SideWrites::SideWrites(Storage& storage, std::string complaint, Log log)
 void SideWrites::post(Write write) {
   {
     const std::lock_guard lock(last_->mutex);
-    if (!last_->problem.empty()) log_(LogLevel::warning, complaint_ + ": " + last_->problem);
+    if (!last_->problem.empty()) {
+      log_({LogLevel::warning, area_, complaint_ + ": " + last_->problem});
+    }
   }
   storage_.look([write = std::move(write), last = last_](outbox::Outbox&) {
     const Status written = write();

@@ -8,18 +8,18 @@
 #include <memory>
 #include <string>
 
-#include "holdfast/device.h"
+#include "holdfast/log.h"
+#include "holdfast/result.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
 
 class SideWrites {
  public:
-  using Log = std::function<void(LogLevel level, const std::string& line)>;
   using Write = std::function<Status()>;
 
   /// `complaint` begins the line about a failure. `storage` must outlive this.
-  SideWrites(Storage& storage, std::string complaint, Log log);
+  SideWrites(Storage& storage, LogArea area, std::string complaint, LogHandler log);
 
   /// `write` must refer to nothing of its caller's: the storage thread may be left behind with a
   /// disk that hangs. It is dropped if the store is closed first.
@@ -29,8 +29,9 @@ class SideWrites {
   struct Last;
 
   Storage& storage_;
+  LogArea area_;
   std::string complaint_;
-  Log log_;
+  LogHandler log_;
   std::shared_ptr<Last> last_;
 };
 

@@ -20,9 +20,15 @@ set(SURFACE_SOURCES
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp
-    service_report.cpp
-    stderr_log.cpp)
+    log_file.cpp
+    log_gate.cpp
+    log_output.cpp
+    log_text.cpp
+    log_upload.cpp
+    logger.cpp
+    service_report.cpp)
 set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
+                  log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)
 set_source_files_properties(metrics_service.cpp PROPERTIES COMPILE_DEFINITIONS
