@@ -32,8 +32,7 @@ class Access(Lab):
             os.setgroups([os.getgid()] if group else [])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-        os.chmod(self.dir, 0o755)
-        return subprocess.run([agent_test.BIN + "/holdfast", *args, "--socket", self.socket],
+        return subprocess.run([self.program_for_all("holdfast"), *args, "--socket", self.socket],
                               text=True, capture_output=True, timeout=60, preexec_fn=become)
 
     def test_a_user_does_what_its_section_allows(self):

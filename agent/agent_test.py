@@ -100,6 +100,11 @@ class Lab(unittest.TestCase):
         self.children.append(child)
         return child
 
+    def program_for_all(self, name):
+        """A copy that other users may run: the build's folder may be closed to them."""
+        os.chmod(self.dir, 0o755)
+        return shutil.copy(os.path.join(BIN, name), self.dir)
+
     def broker(self, tls=True):
         lines = ["listener %d 127.0.0.1" % self.port, "allow_anonymous true",
                  "persistence false", "log_type none"]

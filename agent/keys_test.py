@@ -37,7 +37,7 @@ def become_nobody():
 class Keys(Lab):
     def run_agent(self, *options, before=any_size):
         with open(self.path("agent.log"), "a") as log:
-            agent = self.start(agent_test.BIN + "/holdfastd", "--config", self.config(), *options,
+            agent = self.start(self.program_for_all("holdfastd"), "--config", self.config(), *options,
                                stderr=log, cwd=self.dir, preexec_fn=before)
         wait_until("the local API answers", lambda: os.path.exists(self.socket))
         return agent
