@@ -49,6 +49,24 @@ std::string_view take_level(std::string_view& rest, bool& last) {
   return level;
 }
 
+/// A name, or all that a filter matches, belongs to the filter `wanted`.
+bool fits(std::string_view wanted, std::string_view actual) {
+  if (wanted.empty() || actual.empty()) return false;
+  const bool wild = wanted[0] == '+' || wanted[0] == '#';
+  if (actual[0] == '$' && wild) return false;
+  for (;;) {
+    bool wanted_ends = false;
+    bool actual_ends = false;
+    const std::string_view level = take_level(wanted, wanted_ends);
+    if (level == "#") return true;
+    const std::string_view have = take_level(actual, actual_ends);
+    if (have == "#") return false;  // never in a name
+    if (level != "+" && level != have) return false;
+    if (wanted_ends) return actual_ends;
+    if (actual_ends) return wanted == "#";  // the parent of "a/#" belongs to it
+  }
+}
+
 }  // namespace
 
 Status check_topic(std::string_view topic, const TopicLimits& limits) {
@@ -85,40 +103,11 @@ Status check_filter(std::string_view filter, const TopicLimits& limits) {
 }
 
 bool matches(std::string_view filter, std::string_view topic) noexcept {
-  std::string_view wanted = without_share(filter);
-  std::string_view actual = topic;
-  if (wanted.empty() || actual.empty()) return false;
-  const bool wild = wanted[0] == '+' || wanted[0] == '#';
-  if (actual[0] == '$' && wild) return false;
-  for (;;) {
-    bool filter_ends = false;
-    bool topic_ends = false;
-    const std::string_view level = take_level(wanted, filter_ends);
-    if (level == "#") return true;
-    const std::string_view have = take_level(actual, topic_ends);
-    if (level != "+" && level != have) return false;
-    if (filter_ends) return topic_ends;
-    if (topic_ends) return wanted == "#";  // the parent of "a/#" belongs to it
-  }
+  return fits(without_share(filter), topic);
 }
 
 bool covers(std::string_view filter, std::string_view asked) noexcept {
-  std::string_view wanted = without_share(filter);
-  std::string_view actual = without_share(asked);
-  if (wanted.empty() || actual.empty()) return false;
-  const bool wild = wanted[0] == '+' || wanted[0] == '#';
-  if (actual[0] == '$' && wild) return false;
-  for (;;) {
-    bool filter_ends = false;
-    bool asked_ends = false;
-    const std::string_view level = take_level(wanted, filter_ends);
-    if (level == "#") return true;
-    const std::string_view have = take_level(actual, asked_ends);
-    if (have == "#") return false;
-    if (level != "+" && level != have) return false;
-    if (filter_ends) return asked_ends;
-    if (asked_ends) return wanted == "#";  // as in matches()
-  }
+  return fits(without_share(filter), without_share(asked));
 }
 
 }  // namespace holdfast::flow

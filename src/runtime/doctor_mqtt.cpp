@@ -19,7 +19,6 @@ using nlohmann::json;
 constexpr Duration kConnectSpacing = std::chrono::milliseconds(1100);
 /// A retained message that could not be removed again goes by itself (MQTT 5).
 constexpr std::uint32_t kExpirySeconds = 60;
-constexpr std::uint8_t kFirstRefusal = 0x80;
 
 std::string text_of(const json& object, const char* name) {
   const auto found = object.find(name);

@@ -46,7 +46,6 @@ constexpr Duration kAnswerTime = std::chrono::seconds(30);
 constexpr Duration kLookEvery = std::chrono::seconds(1);
 /// After a successor that was not kept.
 constexpr Milliseconds kRenewAgain = std::chrono::hours(24);
-constexpr std::uint8_t kFirstRefusal = 0x80;
 constexpr std::uint8_t kNotAuthorized = 0x87;
 
 ProvisionOutcome trouble(Kind kind, std::string words) {

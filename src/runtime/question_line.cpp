@@ -12,7 +12,6 @@ namespace {
 /// Stages keep their own deadlines; this is only in case one does not.
 constexpr Duration kGrace = std::chrono::seconds(2);
 constexpr Duration kLeaveTime = std::chrono::seconds(1);
-constexpr std::uint8_t kFirstRefusal = 0x80;
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 //           waited for, as if its time were over.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,9 @@
 #include "runtime/doctor_network.h"
 
 namespace holdfast::runtime {
+
+/// Reason codes from here on are a no (MQTT 5.0 section 2.4).
+inline constexpr std::uint8_t kFirstRefusal = 0x80;
 
 class QuestionLine final : public env::EngineSink {
  public:
