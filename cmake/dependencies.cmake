@@ -42,6 +42,33 @@ if(HOLDFAST_TESTS)
   include(GoogleTest)
 endif()
 
+# What most files include, read once. With clang 14 it saves a third of the time, with g++ 12 none. Not
+# in other builds: a file that lacks an include must not build there.
+option(HOLDFAST_PRECOMPILE "Precompile the headers that most files include" OFF)
+function(holdfast_precompiled name)
+  cmake_parse_arguments(PCH "" "" "HEADERS;DEPENDS" ${ARGN})
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp "")
+  add_library(${name} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  target_link_libraries(${name} PRIVATE holdfast_options nlohmann_json::nlohmann_json ${PCH_DEPENDS})
+  target_precompile_headers(${name} PRIVATE <algorithm> <array> <chrono> <deque> <filesystem> <fstream>
+    <functional> <map> <memory> <optional> <set> <span> <sstream> <string> <variant> <vector>
+    <nlohmann/json.hpp> ${PCH_HEADERS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang") # else a copy from ccache is refused
+    target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  endif()
+endfunction()
+if(HOLDFAST_PRECOMPILE)
+  holdfast_precompiled(holdfast_headers)
+  holdfast_precompiled(holdfast_test_headers HEADERS <gmock/gmock.h> <gtest/gtest.h>
+                       DEPENDS GTest::gmock GTest::gtest)
+endif()
+# holdfast_precompile(TARGET HEADERS): it uses the ones of that name, if any are precompiled.
+function(holdfast_precompile target headers)
+  if(TARGET ${headers})
+    target_precompile_headers(${target} REUSE_FROM ${headers})
+  endif()
+endfunction()
+
 # One library of a room: holdfast_room(NAME SOURCES… [DEPENDS libs…] [TESTS files…]).
 # A room's tests become one program NAME_test, run by CTest case by case. CORE: sans-I/O, no thread.
 function(holdfast_room name)
@@ -50,6 +77,10 @@ function(holdfast_room name)
   target_include_directories(hf_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(hf_${name} PUBLIC holdfast_options ${ROOM_DEPENDS})
+  holdfast_precompile(hf_${name} holdfast_headers)
+  if(ROOM_CORE)
+    holdfast_simulated(hf_${name})
+  endif()
   if(ROOM_CORE AND HOLDFAST_SANITIZE MATCHES "thread")
     return() # a core room starts no thread and shares nothing: its tests would find nothing
   endif()
@@ -57,6 +88,10 @@ function(holdfast_room name)
     add_executable(${name}_test ${ROOM_TESTS})
     target_link_libraries(${name}_test PRIVATE hf_${name} ${ROOM_TEST_DEPENDS} GTest::gtest_main
                                                GTest::gmock)
+    holdfast_precompile(${name}_test holdfast_test_headers)
+    if(ROOM_CORE)
+      holdfast_simulated(${name}_test)
+    endif()
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS unit)
   endif()
 endfunction()

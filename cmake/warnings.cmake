@@ -43,3 +43,11 @@ if(HOLDFAST_SANITIZE)
     target_compile_options(holdfast_options INTERFACE -fno-sanitize-recover=undefined)
   endif()
 endif()
+
+# What simulations run through, whole lives long: optimized a little in debug builds, too, which makes
+# them five times as fast.
+function(holdfast_simulated)
+  foreach(target ${ARGN})
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-Og>)
+  endforeach()
+endfunction()
