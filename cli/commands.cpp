@@ -265,6 +265,14 @@ ExitCode run_reconnect(const std::filesystem::path& socket) {
   return ask(socket, "reconnect", answer, json::object());
 }
 
+ExitCode run_page(const std::filesystem::path& socket) {
+  json answer;
+  const ExitCode asked = ask(socket, "page", answer, json::object());
+  if (asked != kOk) return asked;
+  const bool put = std::printf("%s\n", answer.value("page", "").c_str()) >= 0;
+  return put && std::fflush(stdout) == 0 ? kOk : kFailed;
+}
+
 ExitCode run_check_config(const std::filesystem::path& file) {
   const auto report =
       runtime::read_config(file, runtime::process_environment(), runtime::CheckDepth::surroundings);

@@ -63,6 +63,8 @@ struct RequestOptions {
                                   Milliseconds patience);
 [[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
+/// Prints the address of the agent's page.
+[[nodiscard]] ExitCode run_page(const std::filesystem::path& socket);
 [[nodiscard]] ExitCode run_check_config(const std::filesystem::path& file);
 
 /// The parts of the agent that have finished nothing from one answer to a ping to the next.

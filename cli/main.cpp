@@ -18,6 +18,7 @@
 #include "provision.h"
 #include "runtime/config_keys.h"
 #include "runtime/local_protocol.h"
+#include "status_watch.h"
 
 namespace {
 
@@ -32,6 +33,8 @@ struct Arguments {
   unsigned qos = 1;
   bool json = false;
   bool connected = false;
+  bool watch = false;
+  std::string interval = "1s";
   PublishOptions publish;
   RequestOptions request;
   SubscribeOptions subscribe;
@@ -175,6 +178,26 @@ CLI::App* add_logs(CLI::App& app, LogsOptions& o) {
       command->add_flag("--send", o.send, "publish them, in the last lane, instead");
   command->add_option("--topic", o.topic, "on this topic instead of log.topic")->needs(send);
   return command;
+}
+
+CLI::App* add_status(CLI::App& app, Arguments& a) {
+  CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
+  status->add_flag("--json", a.json, "for programs");
+  CLI::Option* const watch =
+      status->add_flag("--watch", a.watch, "again and again, with curves, until Ctrl-C");
+  status->add_option("--interval", a.interval, "so often (default 1s)")
+      ->needs(watch)
+      ->check(duration_validator);
+  return status;
+}
+
+CLI::App* add_health(CLI::App& app, Arguments& a) {
+  CLI::App* const health =
+      app.add_subcommand("health", "Whether the agent goes on: for containers and supervisors");
+  health->add_flag("--connected", a.connected, "and is connected");
+  health->add_option("--timeout", a.timeout, "so long a part may stand still (default 10s)")
+      ->check(duration_validator);
+  return health;
 }
 
 CLI::App* add_log_level(CLI::App& app, Arguments& a) {
@@ -373,13 +396,8 @@ int run(int argc, char** argv) {
   CLI::App* const publishing = add_publish(app, a);
   CLI::App* const requesting = add_request(app, a);
   CLI::App* const subscribing = add_subscribe(app, a);
-  CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
-  status->add_flag("--json", a.json, "for programs");
-  CLI::App* const health =
-      app.add_subcommand("health", "Whether the agent goes on: for containers and supervisors");
-  health->add_flag("--connected", a.connected, "and is connected");
-  health->add_option("--timeout", a.timeout, "so long a part may stand still (default 10s)")
-      ->check(duration_validator);
+  const CLI::App* const status = add_status(app, a);
+  const CLI::App* const health = add_health(app, a);
   CLI::App* const checking =
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
@@ -388,6 +406,8 @@ int run(int argc, char** argv) {
   receipt->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
   receipt->add_flag("--json", a.json, "for programs");
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
+  const CLI::App* const page =
+      app.add_subcommand("page", "The address of the agent's page, to open in a browser");
   CLI::App* const history = add_history(app, a.history);
   const CLI::App* const logs = add_logs(app, a.logs);
   const CLI::App* const log_level = add_log_level(app, a);
@@ -411,6 +431,7 @@ int run(int argc, char** argv) {
   if (*publishing) return publish(a, *publishing);
   if (*requesting) return request(a);
   if (*subscribing) return subscribe(a);
+  if (*status && a.watch) return run_status_watch(a.socket, duration_of(a.interval), a.json);
   if (*status) return run_status(a.socket, a.json);
   if (*health)
     return run_health(a.socket, a.connected, duration_of(a.timeout.empty() ? "10s" : a.timeout));
@@ -418,6 +439,7 @@ int run(int argc, char** argv) {
   if (*examining) return doctor(a, !socket->empty());
   if (*identities.all) return identity(identities, a);
   if (*provisioning) return provision(a);
+  if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
   if (*logs) return run_logs(a.socket, a.logs);
   if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);

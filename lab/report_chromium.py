@@ -1,6 +1,7 @@
-"""A headless Chromium, driven over its pipe by the DevTools protocol, for tests of reports.
+"""A headless Chromium, driven over its pipe by the DevTools protocol, for tests of reports and pages.
 
-Messages are JSON, each ended by a zero byte. The browser has a folder of its own, and no network.
+Messages are JSON, each ended by a zero byte. The browser has a folder of its own, and no network but
+for 127.0.0.1.
 """
 
 import base64
@@ -29,7 +30,7 @@ class Chromium:
         command = [path, "--headless", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu",
                    "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-sync",
                    "--disable-background-networking", "--disable-component-update",
-                   "--host-resolver-rules=MAP * ~NOTFOUND",
+                   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                    f"--user-data-dir={self.folder}"]
         if os.geteuid() == 0:
             command.append("--no-sandbox")      # it has none for root
@@ -148,8 +149,8 @@ class Chromium:
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True,
                                           printBackground=True)["data"])
 
-    def complaints(self):
-        """Exceptions, errors in the console, and requests other than for the page itself."""
+    def complaints(self, own=("file:", "data:")):
+        """Exceptions, errors in the console, and requests for what does not begin as `own` says."""
         self.value("1")     # so that what was sent before has come
         found = []
         for event in self.events:
@@ -161,6 +162,6 @@ class Chromium:
             elif method == "Runtime.consoleAPICalled" and said["type"] in ("error", "warning"):
                 found.append(str(said["args"]))
             elif method == "Network.requestWillBeSent" and not (
-                    said["request"]["url"].startswith(("file:", "data:"))):
+                    said["request"]["url"].startswith(own)):
                 found.append(f"asks the network for {said['request']['url']}")
         return found

@@ -292,6 +292,17 @@ struct Config {
     friend bool operator==(const Metrics&, const Metrics&) = default;
   } metrics;
 
+  // --- [page] ---------------------------------------------------------------------------------
+  struct Page {
+    /// Where a browser finds the page to look at: "127.0.0.1:8480", "[::1]:8480" or "unix:/PATH".
+    /// Empty: nowhere. Needs local_socket.
+    std::string listen;
+    /// The token that the page asks for. Empty: one that is made, in outbox.directory/page-token.
+    std::filesystem::path token_file;
+
+    friend bool operator==(const Page&, const Page&) = default;
+  } page;
+
   // --- [log] ----------------------------------------------------------------------------------
   struct Log {
     LogLevel level = LogLevel::info;

@@ -72,11 +72,11 @@ inline constexpr std::size_t kClientFiltersMax = 64;  // of one of them, to publ
 inline constexpr std::size_t kLocalLine = 512 * kKiB;   // one request; a payload may be in base64
 inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
 
-// The page of metrics: connections at once, a request with its head, and the time for one from
+// A page (metrics, status): connections at once, a request with its head, and the time for one from
 // beginning to end. One over the number takes the place of the oldest.
-inline constexpr std::size_t kMetricsClients = 8;
-inline constexpr std::size_t kMetricsRequest = 8 * kKiB;
-inline constexpr unsigned kMetricsSeconds = 5;
+inline constexpr std::size_t kHttpClients = 8;
+inline constexpr std::size_t kHttpRequest = 8 * kKiB;
+inline constexpr unsigned kHttpSeconds = 5;
 
 // Logging.
 inline constexpr unsigned kLogBurst = 50;     // lines of one kind in a window; then only counted

@@ -17,6 +17,7 @@
 #include "runtime/logins.h"
 #include "runtime/metrics_config.h"
 #include "runtime/outbox_keys.h"
+#include "runtime/page_service.h"
 #include "transport/sigv4.h"
 #include "transport/transport.h"
 
@@ -576,6 +577,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
   check_metrics(config, problems);
+  check_page(config, problems);
   check_topic(config, config.log.topic, "log.topic", problems);
   check_topic(config, config.log.command_topic, "log.command_topic", problems);
   if (!config.log.command_topic.empty() && config.log.topic.empty()) {

@@ -359,6 +359,8 @@ constexpr std::array kKeys{
     row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),
     row<kMetrics, &Metrics::format>("metrics.format", K::metrics, 0, 0),
     row<kMetrics, &Metrics::topic>("metrics.topic", K::text, 0, limits::kTopicMax),
+    row<&Config::page, &Config::Page::listen>("page.listen", K::text, 0, kPathMax),
+    row<&Config::page, &Config::Page::token_file>("page.token_file", K::path, 0, kPathMax),
     row<kLog, &Log::level>("log.level", K::log_level, 0, 0),
     row<kLog, &Log::format>("log.format", K::log_format, 0, 0),
     row<kLog, &Log::lines_per_hour>("log.lines_per_hour", K::count, limits::kLogHourMin,

@@ -210,6 +210,9 @@ constexpr std::string_view kEveryKey = R"(
     publish_every = "10m"
     format = "json"
     topic = "m/t"
+      [page]
+    listen = "127.0.0.1:8480"
+    token_file = "page-token"
 )";
 
 TEST(Config, SlotsNeedTlsKeysInFilesAndADirectoryOfTheirOwn) {

@@ -75,16 +75,18 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
 Status DeviceImpl::begin() {
+  if (Status opened = open_page(); !opened) return opened;
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
     if (!access) return std::move(access).error();
-    auto server = LocalServer::open(loop_, *this,
-                                    {config_->local_socket, config_->outbox.directory, log_,
-                                     [this](Look look) { storage_.look(std::move(look)); },
-                                     [this](std::string topic, std::size_t count) {
-                                       return last_lines(std::move(topic), count);
-                                     },
-                                     std::move(access).value()});
+    auto server =
+        LocalServer::open(loop_, *this,
+                          {config_->local_socket, config_->outbox.directory, log_,
+                           [this](Look look) { storage_.look(std::move(look)); },
+                           [this](std::string topic, std::size_t count) {
+                             return last_lines(std::move(topic), count);
+                           },
+                           std::move(access).value(), page_ ? page_->url() : std::string()});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -99,6 +101,14 @@ Status DeviceImpl::begin() {
   });
   provisioning_.start(*config());
   loop_.post([this] { follow_log_command(); });
+  return {};
+}
+
+Status DeviceImpl::open_page() {
+  if (config_->page.listen.empty()) return {};
+  auto service = PageService::open({loop_, *random_, [this] { return config(); }, log_->handler()});
+  if (!service.ok()) return std::move(service).error();
+  page_ = std::move(service).value();
   return {};
 }
 
@@ -267,6 +277,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.metrics != config_->metrics) return fixed("metrics");
+  if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
   log_->configure(config.log);
   executor_.set_alarm(config.timing.callback_alarm);
@@ -523,12 +534,16 @@ void DeviceImpl::stop(Milliseconds deadline) {
         log(LogLevel::error, LogArea::health, "the deadline passed before everything was in order");
       }
       loop_.post([this] {
+        page_.reset();
         metrics_.reset();
         local_server_.reset();
       });
       loop_.post([this] { loop_.stop(); });
       loop_thread_.join();
+    } else {  // it could not begin: nobody else closes the store
+      storage_.submit({device::StoreClose{}});
     }
+    page_.reset();
     metrics_.reset();
     local_server_.reset();
     subscribers_->on_taken(nullptr);

@@ -28,6 +28,7 @@
 #include "runtime/local_server.h"
 #include "runtime/logger.h"
 #include "runtime/metrics_service.h"
+#include "runtime/page_service.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
 #include "runtime/side_writes.h"
@@ -84,6 +85,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// Of provisioning, on its thread.
   void give_provisioning(const ProvisioningState& state);
   void provisioned(const std::string& thing);
+  [[nodiscard]] Status open_page();
   [[nodiscard]] Status open_metrics();
   [[nodiscard]] Result<Message> last_lines(std::string topic, std::size_t count) const;
   void follow_log_command();
@@ -134,6 +136,7 @@ class DeviceImpl final : public Device, private Outlet {
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
   std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them
+  std::unique_ptr<PageService> page_;
   ProvisionThread provisioning_;
   std::thread loop_thread_;
   std::once_flag stop_once_;

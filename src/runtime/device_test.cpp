@@ -133,6 +133,17 @@ TEST_F(DeviceTest, DurableMessagesAreAcceptedOfflineAndWaitAcrossARestart) {
   EXPECT_TRUE(state.ledger.balanced());
 }
 
+// It waited for a stop in order that nobody had begun, 5 s, and the next start took it for a crash.
+TEST_F(DeviceTest, AStartThatFailsEndsInOrder) {
+  Config wrong = config();
+  wrong.timing.stop_deadline = std::chrono::minutes(10);
+  wrong.local_socket = folder_ / "no-folder" / "at-all" / "api.sock";
+  EXPECT_FALSE(Device::open(wrong).ok());
+  auto device = open(config());
+  ASSERT_TRUE(device);
+  EXPECT_FALSE(device->state().recovered_unclean);
+}
+
 // Found by tools/torture kill: a status in the first milliseconds showed an empty ledger.
 TEST_F(DeviceTest, TheLedgerIsRightFromTheFirstMomentAfterOpening) {
   auto device = open(config());

@@ -135,7 +135,7 @@ TEST(LocalAccess, SeesTheStateButOnlyControlSeesMoreOrChangesIt) {
     EXPECT_EQ(refused(plain, line), "") << line;
   }
   for (const char* line :
-       {R"({"op":"reconnect"})", R"({"op":"outbox_list"})",
+       {R"({"op":"reconnect"})", R"({"op":"outbox_list"})", R"({"op":"page"})",
         R"({"op":"outbox_message","message_id":7})", R"({"op":"subscribe_unmatched"})"}) {
     EXPECT_EQ(refused(plain, line),
               "permission denied: [client.plain] does not allow that; it takes control = true")

@@ -28,6 +28,9 @@ class LocalClient {
   void send(std::string_view lines);
   [[nodiscard]] std::size_t unsent() const noexcept { return output_.size() - sent_; }
 
+  /// For whoever waits in another way, and then pumps with a timeout of 0.
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
   /// Waits until something can be sent or received, or `also` is readable, or the time is over
   /// (negative: for ever); then sends and receives what goes at once. True when `also` is readable.
   [[nodiscard]] Result<bool> pump(Milliseconds timeout, int also = -1);

@@ -320,12 +320,14 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = ReconnectRequest{};
   } else if (op == "ping") {
     request.what = PingRequest{};
+  } else if (op == "page") {
+    request.what = PageRequest{};
   } else {
     return fields.wrong(
         "op", in_quotes(op) +
                   " is none of publish, request, subscribe, subscribe_unmatched, "
                   "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
-                  "outbox_message, receipt, history, log_level, logs, send_logs");
+                  "outbox_message, receipt, history, log_level, logs, send_logs, page");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
     fields.only({});
@@ -566,6 +568,10 @@ std::string progress_line(const std::string& id, const Progress& progress) {
   const ordered_json parts{
       {"loop", progress.loop}, {"storage", progress.storage}, {"callbacks", progress.callbacks}};
   return start(id, true) + ",\"progress\":" + dump(parts) + "}\n";
+}
+
+std::string page_line(const std::string& id, const std::string& url) {
+  return start(id, true) + ",\"page\":" + dump(ordered_json(url)) + "}\n";
 }
 
 std::string identity_line(const IdentityState& state) {

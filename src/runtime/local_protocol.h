@@ -59,6 +59,8 @@ struct StatusRequest {};
 struct EventsRequest {};
 struct ReconnectRequest {};
 struct PingRequest {};
+/// Where the page to look at is.
+struct PageRequest {};
 /// What the outbox holds. Answered by the storage thread, see outbox_look.h.
 struct OutboxStatRequest {};
 struct OutboxListRequest {
@@ -100,7 +102,7 @@ struct LocalRequest {
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
                UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
                OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
-               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest>
+               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest, PageRequest>
       what;
 };
 
@@ -127,6 +129,7 @@ struct LocalRefusal {
 [[nodiscard]] std::string log_levels_line(const std::string& id, const LogState& log);
 /// `lines` are JSON objects.
 [[nodiscard]] std::string logs_line(const std::string& id, const std::vector<std::string>& lines);
+[[nodiscard]] std::string page_line(const std::string& id, const std::string& url);
 /// The answer to a ping: how much work each part has finished.
 [[nodiscard]] std::string progress_line(const std::string& id, const Progress& progress);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);

@@ -159,7 +159,7 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
             "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
             "unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
-            "log_level, logs, send_logs");
+            "log_level, logs, send_logs, page");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");

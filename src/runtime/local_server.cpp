@@ -88,6 +88,7 @@ class LocalServer::Hub {
   Device& device_;
   ListeningSocket file_;
   std::filesystem::path history_;
+  std::string page_;
   std::shared_ptr<Logger> log_;
   Looks looks_;
   LocalAccess access_;
@@ -173,6 +174,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(EventsRequest& request, std::string& id);
   void answer(ReconnectRequest& request, std::string& id);
   void answer(PingRequest& request, std::string& id);
+  void answer(PageRequest& request, std::string& id);
   void answer(OutboxStatRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
@@ -410,6 +412,12 @@ void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
                           hub_->device_.identity(), hub_->device_.log_state());
 }
 
+void LocalServer::Hub::Client::answer(PageRequest&, std::string& id) {
+  pending_ += hub_->page_.empty()
+                  ? error_line(id, "this agent serves no page; set page.listen and restart it")
+                  : page_line(id, hub_->page_);
+}
+
 void LocalServer::Hub::Client::answer(LogLevelRequest& request, std::string& id) {
   if (request.level) {
     hub_->log_->set_level(request.area, *request.level);
@@ -546,6 +554,7 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       device_(device),
       file_(std::move(socket)),
       history_(std::move(options.history)),
+      page_(std::move(options.page)),
       log_(std::move(options.log)),
       looks_(std::move(options.looks)),
       access_(std::move(options.access)),

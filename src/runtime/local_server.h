@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "holdfast/device.h"
 #include "holdfast/result.h"
@@ -45,6 +46,7 @@ class LocalServer {
     Looks looks;
     LogMessage log_message = {};
     LocalAccess access{};  ///< Who may do what.
+    std::string page{};    ///< The address of the page to look at; empty: there is none.
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device, Options options);

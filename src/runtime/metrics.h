@@ -31,7 +31,7 @@ struct StoreFigures {
   std::uint64_t disk_size = 0;          ///< 0: not known, and so is disk_free.
 };
 
-/// How the page was asked for (host::MetricsPage::Counts) and what became of reports.
+/// How the page was asked for (host::HttpServer::Counts) and what became of reports.
 struct MetricsUse {
   std::uint64_t answered = 0;
   std::uint64_t refused = 0;

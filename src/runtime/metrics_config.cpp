@@ -7,12 +7,11 @@
 #include "flow/topic.h"
 #include "host/prometheus_text.h"
 #include "runtime/config_keys.h"
+#include "runtime/http_place.h"
 #include "runtime/metrics_service.h"
 
 namespace holdfast::runtime {
 namespace {
-
-constexpr std::string_view kUnix = "unix:";
 
 void check_listen(const Config::Metrics& metrics, std::vector<ConfigProblem>& problems) {
   if (metrics.listen.empty()) return;
@@ -22,7 +21,7 @@ void check_listen(const Config::Metrics& metrics, std::vector<ConfigProblem>& pr
   if (!host::has_prometheus()) {
     return wrong(", which this build cannot serve; build with prometheus-cpp, or remove the key");
   }
-  const auto place = parse_metrics_place(metrics.listen);
+  const auto place = parse_http_place(metrics.listen);
   if (!place) return wrong(", which " + place.error().message);
   if (place->socket.empty() && !place->tcp.loopback && !metrics.allow_remote) {
     wrong(
@@ -32,23 +31,6 @@ void check_listen(const Config::Metrics& metrics, std::vector<ConfigProblem>& pr
 }
 
 }  // namespace
-
-Result<MetricsPlace> parse_metrics_place(std::string_view text) {
-  MetricsPlace place;
-  if (!text.starts_with(kUnix)) {
-    auto tcp = posix::parse_tcp_place(text);
-    if (!tcp) return std::move(tcp).error();
-    place.tcp = std::move(tcp).value();
-    return place;
-  }
-  place.socket = text.substr(kUnix.size());
-  if (!place.socket.is_absolute() || place.socket.native().size() > find_key("local.socket")->max) {
-    return Error{Errc::invalid_argument,
-                 "has no absolute path of at most 107 bytes; give such as "
-                 "\"unix:/run/holdfast/metrics.sock\""};
-  }
-  return place;
-}
 
 void check_metrics(const Config& config, std::vector<ConfigProblem>& problems) {
   const Config::Metrics& metrics = config.metrics;

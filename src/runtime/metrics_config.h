@@ -4,13 +4,9 @@
 // can.
 #pragma once
 
-#include <filesystem>
-#include <string_view>
 #include <vector>
 
 #include "holdfast/config.h"
-#include "holdfast/result.h"
-#include "posix/tcp_listener.h"
 #include "runtime/config_file.h"
 
 namespace holdfast::runtime {
@@ -19,13 +15,6 @@ namespace holdfast::runtime {
 inline constexpr Seconds kDefenderEvery{300};
 /// More often would be a page's work.
 inline constexpr Seconds kReportEvery{10};
-
-struct MetricsPlace {
-  std::filesystem::path socket;  ///< Empty: `tcp`.
-  posix::TcpPlace tcp;
-};
-/// metrics.listen: "unix:/PATH", or an address with its port. Errors say what to give.
-[[nodiscard]] Result<MetricsPlace> parse_metrics_place(std::string_view text);
 
 /// Adds what is wrong.
 void check_metrics(const Config& config, std::vector<ConfigProblem>& problems);

@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "engines/engine_list.h"
-#include "host/metrics_page.h"
+#include "host/http_server.h"
 #include "host/prometheus_text.h"
-#include "posix/tcp_listener.h"
-#include "runtime/local_socket.h"
+#include "runtime/http_place.h"
 #include "runtime/metrics_config.h"
 
 namespace holdfast::runtime {
@@ -75,17 +74,6 @@ StoreFigures look_at(const outbox::Outbox& outbox, const std::filesystem::path& 
   return figures;
 }
 
-/// The socket of the page, or why there is none.
-Result<posix::UniqueFd> listen_for(const Config& config, ListeningSocket& file) {
-  auto place = parse_metrics_place(config.metrics.listen);
-  if (!place) return std::move(place).error();
-  if (place->socket.empty()) return posix::listen_tcp(place->tcp);
-  auto socket = listen_at(place->socket);
-  if (!socket) return std::move(socket).error();
-  file = std::move(socket).value();
-  return std::move(file.fd);
-}
-
 }  // namespace
 
 std::string report_topic(const Config& config) {
@@ -106,7 +94,7 @@ class MetricsService::Impl {
   ~Impl() {
     wire_->cut();
     page_.reset();
-    if (!file_.path.empty()) remove_socket_file(file_);
+    remove_socket_file(socket_);
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -116,12 +104,14 @@ class MetricsService::Impl {
     if (!config->metrics.listen.empty()) {
       auto text = host::PrometheusText::load();
       if (!text) return std::move(text).error();
-      auto listening = listen_for(*config, file_);
+      auto listening = listen_http(config->metrics.listen);
       if (!listening) return std::move(listening).error();
-      page_ = std::make_unique<host::MetricsPage>(
-          s_.loop, std::move(listening).value(), host::kPrometheusContentType,
-          [this, text = std::move(text).value()](const host::MetricsPage::Answer& answer) {
-            collect([text, answer](const MetricFamilies& all) { answer(text.text(all)); });
+      socket_ = std::move(listening).value();
+      page_ = std::make_unique<host::HttpServer>(
+          s_.loop, std::move(socket_.fd),
+          [this, text = std::move(text).value()](const host::HttpRequest& request,
+                                                 const host::HttpServer::Answer& answer) {
+            serve(text, request, answer);
           });
     }
     if (config->metrics.publish_every.count() > 0) {
@@ -144,6 +134,17 @@ class MetricsService::Impl {
  private:
   using Then = std::function<void(const MetricFamilies&)>;
 
+  void serve(const host::PrometheusText& text, const host::HttpRequest& request,
+             const host::HttpServer::Answer& answer) {
+    if (request.path != "/metrics") {
+      return answer({.status = 404, .body = "The metrics are at /metrics.\n"});
+    }
+    collect([text, answer](const MetricFamilies& all) {
+      answer({.type = host::kPrometheusContentType, .body = text.text(all)});
+    });
+  }
+
+  /// All who ask meanwhile share one.
   void collect(Then then) {
     waiting_.push_back(std::move(then));
     if (waiting_.size() > 1) return;
@@ -200,7 +201,7 @@ class MetricsService::Impl {
   }
 
   [[nodiscard]] MetricsUse use() const {
-    const host::MetricsPage::Counts page = page_ ? page_->counts() : host::MetricsPage::Counts{};
+    const host::HttpServer::Counts page = page_ ? page_->counts() : host::HttpServer::Counts{};
     return {page.answered, page.refused,     page.timed_out,      page.displaced,     page.lost,
             published_,    reports_refused_, verdicts_->accepted, verdicts_->rejected};
   }
@@ -276,8 +277,8 @@ class MetricsService::Impl {
   const std::shared_ptr<Wire> wire_;
   /// Gone with this object: what the wire has brought may be run later.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  ListeningSocket file_;
-  std::unique_ptr<host::MetricsPage> page_;
+  ListeningSocket socket_;
+  std::unique_ptr<host::HttpServer> page_;
 
   bool connected_ = false;
   BootTime lost_at_;

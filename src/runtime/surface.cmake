@@ -5,6 +5,7 @@ set(SURFACE_SOURCES
     config_file.cpp
     config_keys.cpp
     counting_disk.cpp
+    http_place.cpp
     identity_install.cpp
     identity_json.cpp
     key_guard.cpp
@@ -20,6 +21,7 @@ set(SURFACE_SOURCES
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp
+    page_service.cpp
     log_file.cpp
     log_gate.cpp
     log_output.cpp
@@ -30,8 +32,8 @@ set(SURFACE_SOURCES
 set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
-                  outbox_files_test.cpp outbox_keys_test.cpp service_report_test.cpp)
-set_source_files_properties(metrics_service.cpp PROPERTIES COMPILE_DEFINITIONS
-                                                           HOLDFAST_VERSION="${PROJECT_VERSION}")
+                  outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp)
+set_source_files_properties(metrics_service.cpp page_service.cpp
+                            PROPERTIES COMPILE_DEFINITIONS HOLDFAST_VERSION="${PROJECT_VERSION}")
 set_source_files_properties(metrics_test.cpp PROPERTIES COMPILE_DEFINITIONS
                                                         HOLDFAST_DOCS="${PROJECT_SOURCE_DIR}/docs")

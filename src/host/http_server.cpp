@@ -1,5 +1,5 @@
-// See metrics_page.h.
-#include "host/metrics_page.h"
+// See http_server.h.
+#include "host/http_server.h"
 
 #include <sys/socket.h>
 
@@ -11,7 +11,6 @@
 #include <map>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/limits.h"
 
@@ -20,33 +19,29 @@ namespace {
 
 namespace http = boost::beast::http;
 constexpr Duration kAcceptPause = std::chrono::seconds(1);
-constexpr std::string_view kPath = "/metrics";
 
-std::string answer_of(unsigned status, std::string_view type, std::string_view body,
-                      bool with_body = true) {
-  std::string text = "HTTP/1.1 " + std::to_string(status) + ' ' +
-                     std::string(http::obsolete_reason(static_cast<http::status>(status)));
-  text += "\r\nContent-Type: " + std::string(type);
-  text += "\r\nContent-Length: " + std::to_string(body.size());
-  if (status == 405) text += "\r\nAllow: GET, HEAD";
-  text += "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
-  if (with_body) text += body;
+std::string text_of(const HttpAnswer& answer, bool head_only) {
+  std::string text = "HTTP/1.1 " + std::to_string(answer.status) + ' ' +
+                     std::string(http::obsolete_reason(static_cast<http::status>(answer.status)));
+  text += "\r\nContent-Type: " + answer.type;
+  text += "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\n" + answer.headers;
+  text += "Cache-Control: no-store\r\nConnection: close\r\n\r\n";
+  if (!head_only) text += answer.body;
   return text;
 }
 
-std::string refusal(unsigned status, std::string_view why) {
-  return answer_of(status, "text/plain; charset=utf-8", std::string(why) + "\n");
+HttpAnswer refusal(unsigned status, std::string_view why) {
+  return {.status = status, .body = std::string(why) + "\n"};
 }
 
 }  // namespace
 
-class MetricsPage::Server {
+class HttpServer::Server {
  public:
-  Server(posix::EventLoop& loop, posix::UniqueFd listening, std::string type, Collect collect)
+  Server(posix::EventLoop& loop, posix::UniqueFd listening, Handler handler)
       : loop_(loop),
         listening_(std::move(listening)),
-        type_(std::move(type)),
-        collect_(std::move(collect)),
+        handler_(std::move(handler)),
         watch_(loop, listening_.get()),
         pause_(loop) {
     listen();
@@ -61,28 +56,26 @@ class MetricsPage::Server {
     watch_.want(true, false, [this](bool, bool) { accept(); });
   }
   void accept();
-  void ask(std::uint64_t client);
-  void collected(const std::string& body);
+  void ask(std::uint64_t client, HttpRequest request);
+  void give(std::uint64_t client, const HttpAnswer& answer);
   /// Destroys the client that calls it: the last thing it does.
   void end(std::uint64_t client) { clients_.erase(client); }
 
   posix::EventLoop& loop_;
   posix::UniqueFd listening_;
-  const std::string type_;
-  const Collect collect_;
+  const Handler handler_;
   Counts counts_;
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;  // the oldest first
   std::uint64_t next_client_ = 1;
-  std::vector<std::uint64_t> waiting_;  // for the page that is being collected
-  /// Gone with the server: a page may be collected later.
+  /// Gone with the server: an answer may come later.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   posix::FdWatch watch_;
   posix::Timer pause_;
 };
 
-/// One connection. Reads its request, waits for the page, writes, and stays until the peer has
+/// One connection. Reads its request, waits for the answer, writes, and stays until the peer has
 /// closed: to close with bytes unread would take the answer back (RFC 9112 section 9.6).
-class MetricsPage::Server::Client {
+class HttpServer::Server::Client {
  public:
   Client(Server& server, std::uint64_t number, posix::UniqueFd fd)
       : server_(server),
@@ -90,16 +83,20 @@ class MetricsPage::Server::Client {
         fd_(std::move(fd)),
         watch_(server.loop_, fd_.get()),
         timer_(server.loop_) {
-    parser_.header_limit(limits::kMetricsRequest);
-    timer_.arm_after(std::chrono::seconds(limits::kMetricsSeconds),
+    parser_.header_limit(limits::kHttpRequest);
+    timer_.arm_after(std::chrono::seconds(limits::kHttpSeconds),
                      [this] { leave(server_.counts_.timed_out); });
     wait();
   }
 
   void displace() { leave(server_.counts_.displaced); }
 
-  void give(const std::string& body) {
-    write(answer_of(200, server_.type_, body, !head_only_), server_.counts_.answered);
+  void give(const HttpAnswer& answer) {
+    if (count_ != nullptr) return;  // it has one
+    asked_ = true;
+    answer_ = text_of(answer, head_only_);
+    count_ = answer.status < 400 ? &server_.counts_.answered : &server_.counts_.refused;
+    send();
   }
 
  private:
@@ -124,7 +121,7 @@ class MetricsPage::Server::Client {
     boost::system::error_code error;
     input_.erase(0, parser_.put(boost::asio::buffer(input_), error));
     if (parser_.is_header_done()) return obey();
-    if (error == http::error::header_limit || input_.size() > limits::kMetricsRequest) {
+    if (error == http::error::header_limit || input_.size() > limits::kHttpRequest) {
       return refuse(431, "The request has more than 8 KiB.");
     }
     if (error && error != http::error::need_more) return refuse(400, "This is no HTTP request.");
@@ -136,25 +133,17 @@ class MetricsPage::Server::Client {
     const std::string_view target(request.target().data(), request.target().size());
     head_only_ = request.method() == http::verb::head;
     if (!head_only_ && request.method() != http::verb::get) {
-      return refuse(405, "Only GET and HEAD.");
-    }
-    if (target.substr(0, target.find('?')) != kPath) {
-      return refuse(404, "The metrics are at /metrics.");
+      HttpAnswer answer = refusal(405, "Only GET and HEAD.");
+      answer.headers = "Allow: GET, HEAD\r\n";
+      return give(answer);
     }
     asked_ = true;
-    server_.ask(number_);  // nothing is waited for meanwhile but the timer
+    // Nothing is waited for meanwhile but the timer.
+    server_.ask(number_, {std::string(target.substr(0, target.find('?'))),
+                          std::string(request[http::field::authorization])});
   }
 
-  void refuse(unsigned status, std::string_view why) {
-    write(refusal(status, why), server_.counts_.refused);
-  }
-
-  void write(std::string answer, std::uint64_t& count) {
-    asked_ = true;
-    answer_ = std::move(answer);
-    count_ = &count;
-    send();
-  }
+  void refuse(unsigned status, std::string_view why) { give(refusal(status, why)); }
 
   void send() {
     const ssize_t put = ::send(fd_.get(), answer_.data() + sent_, answer_.size() - sent_,
@@ -190,47 +179,41 @@ class MetricsPage::Server::Client {
   posix::Timer timer_;
 };
 
-void MetricsPage::Server::accept() {
-  for (std::size_t i = 0; i < limits::kMetricsClients; ++i) {
+void HttpServer::Server::accept() {
+  for (std::size_t i = 0; i < limits::kHttpClients; ++i) {
     posix::UniqueFd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) break;
       pause_.arm_after(kAcceptPause, [this] { listen(); });
       return;
     }
-    if (clients_.size() == limits::kMetricsClients) clients_.begin()->second->displace();
+    if (clients_.size() == limits::kHttpClients) clients_.begin()->second->displace();
     const std::uint64_t number = next_client_++;
     clients_.emplace(number, std::make_unique<Client>(*this, number, std::move(fd)));
   }
   listen();
 }
 
-void MetricsPage::Server::ask(std::uint64_t client) {
-  waiting_.push_back(client);
-  if (waiting_.size() > 1) return;
+void HttpServer::Server::ask(std::uint64_t client, HttpRequest request) {
   // From a handler of its own: the client that asks is still at work.
-  loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+  loop_.post([this, alive = std::weak_ptr<bool>(alive_), client, request = std::move(request)] {
     if (alive.expired()) return;
-    collect_([this, alive](const std::string& body) {
-      if (!alive.expired()) collected(body);
+    handler_(request, [this, alive, client](const HttpAnswer& answer) {
+      if (!alive.expired()) give(client, answer);
     });
   });
 }
 
-void MetricsPage::Server::collected(const std::string& body) {
-  for (const std::uint64_t number : std::exchange(waiting_, {})) {
-    const auto client = clients_.find(number);
-    if (client != clients_.end()) client->second->give(body);
-  }
+void HttpServer::Server::give(std::uint64_t client, const HttpAnswer& answer) {
+  const auto found = clients_.find(client);
+  if (found != clients_.end()) found->second->give(answer);
 }
 
-MetricsPage::MetricsPage(posix::EventLoop& loop, posix::UniqueFd listening,
-                         std::string content_type, Collect collect)
-    : server_(std::make_unique<Server>(loop, std::move(listening), std::move(content_type),
-                                       std::move(collect))) {}
+HttpServer::HttpServer(posix::EventLoop& loop, posix::UniqueFd listening, Handler handler)
+    : server_(std::make_unique<Server>(loop, std::move(listening), std::move(handler))) {}
 
-MetricsPage::~MetricsPage() = default;
+HttpServer::~HttpServer() = default;
 
-const MetricsPage::Counts& MetricsPage::counts() const { return server_->counts(); }
+const HttpServer::Counts& HttpServer::counts() const { return server_->counts(); }
 
 }  // namespace holdfast::host

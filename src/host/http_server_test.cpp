@@ -1,10 +1,8 @@
-// Goal:   a scrape is answered, and nothing that a peer does keeps the loop, a descriptor or
-// another
-//         scrape for longer than the limits say.
-// Method: the page on a real loopback socket, its loop in a thread of its own; blocking clients
-// that
-//         behave well, slowly, badly and not at all. Every connection must be in the counts.
-#include "host/metrics_page.h"
+// Goal:   who asks is answered, and nothing that a peer does keeps the loop, a descriptor or
+//         another's answer for longer than the limits say.
+// Method: the server on a real loopback socket, its loop in a thread of its own; blocking clients
+//         that behave well, slowly, badly and not at all. Every connection must be in the counts.
+#include "host/http_server.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -72,27 +70,29 @@ class Client {
 
 constexpr const char* kGet = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
-class MetricsPageTest : public testing::Test {
+class HttpServerTest : public testing::Test {
  protected:
-  /// `collect` runs on the loop thread.
-  void serve(MetricsPage::Collect collect) {
+  /// `handler` runs on the loop thread.
+  void serve(HttpServer::Handler handler) {
     auto listening = posix::listen_tcp({"127.0.0.1", 0, true});
     ASSERT_TRUE(listening.ok()) << listening.error().message;
     sockaddr_in own{};
     socklen_t size = sizeof own;
     ASSERT_EQ(::getsockname(listening->get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
     port_ = ntohs(own.sin_port);
-    page_ = std::make_unique<MetricsPage>(loop_, std::move(listening).value(), "text/test",
-                                          std::move(collect));
+    server_ = std::make_unique<HttpServer>(loop_, std::move(listening).value(), std::move(handler));
     thread_ = std::thread([this] { loop_.run(); });
   }
   void serve_body(const std::string& body) {
-    serve([body](const MetricsPage::Answer& answer) { answer(body); });
+    serve([body](const HttpRequest& request, const HttpServer::Answer& answer) {
+      if (request.path == "/metrics") return answer({.type = "text/test", .body = body});
+      answer({.status = 404});
+    });
   }
-  ~MetricsPageTest() override {
+  ~HttpServerTest() override {
     if (!thread_.joinable()) return;
     loop_.post([this] {
-      page_.reset();
+      server_.reset();
       loop_.stop();
     });
     thread_.join();
@@ -104,18 +104,18 @@ class MetricsPageTest : public testing::Test {
     loop_.post([&] { done.set_value(work()); });
     return done.get_future().get();
   }
-  MetricsPage::Counts counts() {
-    return on_loop([this] { return page_->counts(); });
+  HttpServer::Counts counts() {
+    return on_loop([this] { return server_->counts(); });
   }
   [[nodiscard]] std::string scrape() const { return Client(port_).ask(kGet); }
 
   posix::EventLoop loop_;
-  std::unique_ptr<MetricsPage> page_;
+  std::unique_ptr<HttpServer> server_;
   std::thread thread_;
   std::uint16_t port_ = 0;
 };
 
-TEST_F(MetricsPageTest, AnswersAScrape) {
+TEST_F(HttpServerTest, AnswersAScrape) {
   serve_body("a 1\n");
   EXPECT_EQ(scrape(),
             "HTTP/1.1 200 OK\r\nContent-Type: text/test\r\nContent-Length: 4\r\n"
@@ -126,7 +126,7 @@ TEST_F(MetricsPageTest, AnswersAScrape) {
   EXPECT_EQ(counts().answered, 2U);
 }
 
-TEST_F(MetricsPageTest, AnswersARequestThatComesByteByByte) {
+TEST_F(HttpServerTest, AnswersARequestThatComesByteByByte) {
   serve_body("a 1\n");
   const Client client(port_);
   for (const char c : std::string(kGet)) {
@@ -136,7 +136,7 @@ TEST_F(MetricsPageTest, AnswersARequestThatComesByteByByte) {
   EXPECT_TRUE(client.hear().ends_with("a 1\n"));
 }
 
-TEST_F(MetricsPageTest, AnswersAPeerThatHasClosedItsSide) {
+TEST_F(HttpServerTest, AnswersAPeerThatHasClosedItsSide) {
   serve_body("a 1\n");
   const Client client(port_);
   client.say(kGet);
@@ -145,7 +145,7 @@ TEST_F(MetricsPageTest, AnswersAPeerThatHasClosedItsSide) {
   EXPECT_EQ(counts().lost, 0U);
 }
 
-TEST_F(MetricsPageTest, RefusesWhatIsNoScrapeAndSaysWhy) {
+TEST_F(HttpServerTest, RefusesWhatIsNoScrapeAndSaysWhy) {
   serve_body("a 1\n");
   const auto first_line = [this](const std::string& request) {
     const std::string answer = Client(port_).ask(request);
@@ -167,7 +167,7 @@ TEST_F(MetricsPageTest, RefusesWhatIsNoScrapeAndSaysWhy) {
   EXPECT_TRUE(scrape().ends_with("a 1\n"));
 }
 
-TEST_F(MetricsPageTest, ClosesOnWhoNeverFinishesAndServesOthersMeanwhile) {
+TEST_F(HttpServerTest, ClosesOnWhoNeverFinishesAndServesOthersMeanwhile) {
   serve_body("a 1\n");
   const Client silent(port_);
   const Client half(port_);
@@ -178,7 +178,7 @@ TEST_F(MetricsPageTest, ClosesOnWhoNeverFinishesAndServesOthersMeanwhile) {
   EXPECT_EQ(counts().timed_out, 2U);
 }
 
-TEST_F(MetricsPageTest, ClosesOnWhoDoesNotReadAndServesOthersMeanwhile) {
+TEST_F(HttpServerTest, ClosesOnWhoDoesNotReadAndServesOthersMeanwhile) {
   const std::string body(std::size_t{32} * 1024 * 1024, 'x');  // more than the kernel buffers
   serve_body(body);
   const Client deaf(port_);
@@ -189,7 +189,7 @@ TEST_F(MetricsPageTest, ClosesOnWhoDoesNotReadAndServesOthersMeanwhile) {
   EXPECT_LT(deaf.hear().size(), body.size());
 }
 
-TEST_F(MetricsPageTest, CountsWhoLeavesBeforeTheAnswer) {
+TEST_F(HttpServerTest, CountsWhoLeavesBeforeTheAnswer) {
   serve_body("a 1\n");
   { const Client client(port_); }
   const Client mute(port_);
@@ -199,10 +199,10 @@ TEST_F(MetricsPageTest, CountsWhoLeavesBeforeTheAnswer) {
   EXPECT_EQ(counts().answered, 0U);
 }
 
-TEST_F(MetricsPageTest, SlowOnesCannotKeepAScrapeOut) {
+TEST_F(HttpServerTest, SlowOnesCannotKeepAScrapeOut) {
   serve_body("a 1\n");
   std::vector<std::unique_ptr<Client>> slow;
-  for (std::size_t i = 0; i < limits::kMetricsClients + 3; ++i) {
+  for (std::size_t i = 0; i < limits::kHttpClients + 3; ++i) {
     slow.push_back(std::make_unique<Client>(port_));
     ASSERT_TRUE(slow.back()->connected());
     slow.back()->say("GET /metr");
@@ -213,7 +213,7 @@ TEST_F(MetricsPageTest, SlowOnesCannotKeepAScrapeOut) {
   EXPECT_EQ(counts().answered, 1U);
 }
 
-TEST_F(MetricsPageTest, AShortageOfDescriptorsPasses) {
+TEST_F(HttpServerTest, AShortageOfDescriptorsPasses) {
   serve_body("a 1\n");
   rlimit usual{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
@@ -227,35 +227,49 @@ TEST_F(MetricsPageTest, AShortageOfDescriptorsPasses) {
   EXPECT_TRUE(client.hear().ends_with("a 1\n"));
 }
 
-TEST_F(MetricsPageTest, ThoseWhoAskAtOnceShareOnePage) {
-  std::vector<MetricsPage::Answer> asked;  // of the loop thread
-  serve([&asked](MetricsPage::Answer answer) { asked.push_back(std::move(answer)); });
+TEST_F(HttpServerTest, AnAnswerMayComeLaterAndToEachItsOwn) {
+  std::vector<HttpServer::Answer> asked;  // of the loop thread
+  serve([&asked](const HttpRequest&, HttpServer::Answer answer) {
+    asked.push_back(std::move(answer));
+  });
   const Client first(port_);
   first.say(kGet);
-  while (on_loop([&] { return asked.size(); }) == 0) std::this_thread::yield();
+  while (on_loop([&] { return asked.size(); }) < 1) std::this_thread::yield();
   const Client second(port_);
   second.say(kGet);
-  EXPECT_EQ(Client(port_).ask("GET / HTTP/1.1\r\n\r\n").substr(0, 12), "HTTP/1.1 404");
-  for (int turn = 0; turn < 10; ++turn) static_cast<void>(counts());  // the second has been read
-  EXPECT_EQ(on_loop([&] {
-              asked.front()("a 1\n");
-              return asked.size();
-            }),
-            1U);
-  EXPECT_TRUE(first.hear().ends_with("a 1\n"));
-  EXPECT_TRUE(second.hear().ends_with("a 1\n"));
+  while (on_loop([&] { return asked.size(); }) < 2) std::this_thread::yield();
+  on_loop([&] {
+    asked[1]({.body = "b"});
+    asked[0]({.body = "a"});
+    asked[0]({.body = "twice"});
+    return 0;
+  });
+  EXPECT_TRUE(first.hear().ends_with("\r\n\r\na"));
+  EXPECT_TRUE(second.hear().ends_with("\r\n\r\nb"));
 }
 
-TEST_F(MetricsPageTest, APageThatComesTooLateHurtsNobody) {
-  MetricsPage::Answer kept;
-  serve([&kept](MetricsPage::Answer answer) { kept = std::move(answer); });
+TEST_F(HttpServerTest, TheHandlerSeesPathAndAuthorization) {
+  HttpRequest seen;
+  serve([&seen](const HttpRequest& request, const HttpServer::Answer& answer) {
+    seen = request;
+    answer({.headers = "X-Test: 1\r\n"});
+  });
+  const std::string heard =
+      Client(port_).ask("GET /a/b?c=d HTTP/1.1\r\nauthorization: Bearer x\r\n\r\n");
+  EXPECT_NE(heard.find("\r\nX-Test: 1\r\n"), std::string::npos) << heard;
+  EXPECT_EQ(on_loop([&] { return seen.path + " " + seen.authorization; }), "/a/b Bearer x");
+}
+
+TEST_F(HttpServerTest, AnAnswerThatComesTooLateHurtsNobody) {
+  HttpServer::Answer kept;
+  serve([&kept](const HttpRequest&, HttpServer::Answer answer) { kept = std::move(answer); });
   const Client client(port_);
   EXPECT_EQ(client.ask(kGet), "");  // the limit of time
   EXPECT_EQ(counts().timed_out, 1U);
   on_loop([&] {
-    kept("a 1\n");
-    page_.reset();
-    kept("a 1\n");
+    kept({.body = "a 1\n"});
+    server_.reset();
+    kept({.body = "a 1\n"});
     return 0;
   });
   EXPECT_EQ(Client(port_).ask(kGet), "");
