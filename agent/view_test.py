@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -145,9 +146,35 @@ class Browser(PageLab):
         self.agent(self.page_config())
         self.until_text("#word", "Connected")
         self.until_text("#fresh", "live")
-        self.until_text("#timeline-words", "2 starts")
+        self.until_text("#timeline-words", "; 2 starts")
         self.assertEqual(self.complaints(), [])
         keep("page-light.png", self.chromium.screenshot())
+
+    def test_the_last_days_show_outages_and_starts(self):
+        now, hour = int(time.time() * 1000), 3600_000
+        os.mkdir(self.path("outbox"), 0o700)
+        outage = {"event": "outage", "over": True, "verdict": "dns_failed", "detail": "",
+                  "verdicts": {"dns_failed": 9}, "attempts": 9, "accepted": 5, "dropped": 2,
+                  "waiting": 5}
+        self.write("outbox/history", "".join(json.dumps(line) + "\n" for line in (
+            {"event": "started", "at_ms": now - 9 * 24 * hour, "unclean": False},
+            {**outage, "began_ms": now - 8 * 24 * hour, "lasted_ms": hour},
+            {"event": "started", "at_ms": now - 5 * 24 * hour, "unclean": True},
+            {**outage, "began_ms": now - 2 * 24 * hour, "lasted_ms": 3 * hour})))
+        self.broker()
+        self.agent(self.page_config())
+        self.until_state("connected")
+        self.open()
+        self.until_text("#timeline-words", "1 outage, 3 h 0 min away in all; 2 starts")
+        self.assertEqual(self.value("document.querySelectorAll('#timeline .away').length"), 1)
+        left, width = self.value("['x', 'width'].map(a => +document.querySelector('.away')"
+                                 ".getAttribute(a))")
+        self.assertAlmostEqual(left, 5 / 7 * 1000, delta=2)
+        self.assertAlmostEqual(width, 3 / 24 / 7 * 1000, delta=1)
+        self.value("document.querySelector('details').open = true")
+        self.assertIn("dns failed", self.text("#outages"))
+        self.assertEqual(self.complaints(), [])
+        keep("page-history.png", self.chromium.screenshot())
 
     def test_asks_for_the_token_and_takes_it_by_hand(self):
         self.agent(self.page_config())

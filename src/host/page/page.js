@@ -134,8 +134,9 @@ function timeline(entries, now) {
     label.style.left = `${place(day) / 10}%`;
     days.append(label);
   }
-  const said = `${outages.length} outages, ${span(away)} away in all; ` +
-    `${starts.filter((e) => e.at_ms > from).length} starts`;
+  const some = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
+  const said = `${some(outages.length, "outage")}, ${span(away)} away in all; ` +
+    some(starts.filter((e) => e.at_ms > from).length, "start");
   at("timeline").replaceChildren(svg, days);
   at("timeline").setAttribute("aria-label", said);
   at("timeline-words").textContent = said;
