@@ -124,7 +124,7 @@ void reload(Device& device, const std::string& file, runtime::Logger& log,
 /// All that `holdfast status --json` shows, as one line: also where no socket is configured.
 void dump(const Device& device, runtime::Logger& log) {
   std::string line = runtime::status_line("", device.state(), device.filters(), device.identity(),
-                                          device.log_state());
+                                          device.log_state(), device.heartbeats());
   line.pop_back();  // its newline
   say(log, LogLevel::info, "state: " + line);
 }

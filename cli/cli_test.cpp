@@ -65,11 +65,13 @@ TEST(History, IsShownForPeople) {
 }
 
 TEST(Health, APartThatHasFinishedNothingIsStuck) {
-  const json before = json::parse(R"({"loop":5,"storage":6,"callbacks":7})");
-  EXPECT_TRUE(stuck_parts(before, json::parse(R"({"loop":6,"storage":7,"callbacks":9})")).empty());
-  EXPECT_EQ(stuck_parts(before, json::parse(R"({"loop":6,"storage":6,"callbacks":7})")),
-            (std::vector<std::string>{"the storage thread", "the callbacks"}));
-  EXPECT_EQ(stuck_parts(before, json::parse("{}")).size(), 3U) << "an answer without the field";
+  const json before = json::parse(R"({"loop":5,"storage":6,"callbacks":7,"applications":8})");
+  const auto stuck = [&](const char* now) { return stuck_parts(before, json::parse(now)); };
+  EXPECT_TRUE(stuck(R"({"loop":6,"storage":7,"callbacks":9,"applications":9})").empty());
+  EXPECT_EQ(stuck(R"({"loop":6,"storage":6,"callbacks":7,"applications":8})"),
+            (std::vector<std::string>{"the storage thread", "the callbacks",
+                                      "the applications' heartbeats"}));
+  EXPECT_EQ(stuck("{}").size(), 4U) << "an answer without the field";
 }
 
 TEST(PublishSession, TheWindowBoundsMessages) {
@@ -184,32 +186,38 @@ TEST(Status, IsReadableByPeople) {
   identity.last_reason = "not_authorized: no policy";
   identity.provisioning.step = ProvisioningStep::registration;
   identity.provisioning.reason = "rejected: 403 \x07";
+  const std::vector<HeartbeatState> heartbeats{
+      {"lamp", HeartbeatPhase::beating, Milliseconds{500}, Milliseconds{100}, 0, false},
+      {"pump", HeartbeatPhase::missed, Milliseconds{30'000}, Milliseconds{65'000}, 2, true}};
   const json status =
-      json::parse(runtime::status_line("1", state, filters, identity, {}))["status"];
-  EXPECT_EQ(render_status(status),
-            "state      waiting, next attempt in 2 s\n"
-            "verdict    tcp_refused: " +
-                std::string(explain(Verdict::tcp_refused)) +
-                "\n"
-                "detail     127.0.0.1 port 8883: refused\n"
-                "endpoint   h:8883\n"
-                "client id  c-1\n"
-                "connects   1 of 4 attempts\n"
-                "verdicts   tcp_refused 3\n"
-                "identity   CN=c-1, expires 2027-01-15T08:00:00Z (12 days left)\n"
-                "next       trying\n"
-                "provisioning registration: rejected: 403 \\x07\n"
-                "last       rolled back at 2023-11-14T22:13:20Z, SHA-256 0123456789abcdef…: "
-                "not_authorized: no policy\n"
-                "backlog    3 waiting, 0 in flight\n"
-                "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
-                "dropped    expired 1\n"
-                "storage    ok\n"
-                "inbound    0 received, 0 without a subscription, 0 repeats, 0 dropped\n"
-                "filter     a/#: granted QoS 1, verified in 90 s\n"
-                "filter     b: granted QoS 0 of 1\n"
-                "filter     c: refused (0x87), asked for again in 5 s\n"
-                "filter     d: not yet at the broker\n");
+      json::parse(runtime::status_line("1", state, filters, identity, {}, heartbeats))["status"];
+  EXPECT_EQ(
+      render_status(status),
+      "state      waiting, next attempt in 2 s\n"
+      "verdict    tcp_refused: " +
+          std::string(explain(Verdict::tcp_refused)) +
+          "\n"
+          "detail     127.0.0.1 port 8883: refused\n"
+          "endpoint   h:8883\n"
+          "client id  c-1\n"
+          "connects   1 of 4 attempts\n"
+          "verdicts   tcp_refused 3\n"
+          "identity   CN=c-1, expires 2027-01-15T08:00:00Z (12 days left)\n"
+          "next       trying\n"
+          "provisioning registration: rejected: 403 \\x07\n"
+          "last       rolled back at 2023-11-14T22:13:20Z, SHA-256 0123456789abcdef…: "
+          "not_authorized: no policy\n"
+          "backlog    3 waiting, 0 in flight\n"
+          "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
+          "dropped    expired 1\n"
+          "storage    ok\n"
+          "inbound    0 received, 0 without a subscription, 0 repeats, 0 dropped\n"
+          "filter     a/#: granted QoS 1, verified in 90 s\n"
+          "filter     b: granted QoS 0 of 1\n"
+          "filter     c: refused (0x87), asked for again in 5 s\n"
+          "filter     d: not yet at the broker\n"
+          "heartbeat  lamp: beating (every 1 s, missed 0 times)\n"
+          "heartbeat  pump: missed, silent for 65 s (every 30 s, missed 2 times, watchdog)\n");
 }
 
 TEST(Advice, GoesWithEveryRejection) {

@@ -105,6 +105,18 @@ void put_filters(std::string& out, const json& status) {
   }
 }
 
+void put_heartbeats(std::string& out, const json& status) {
+  for (const json& one : status.value("heartbeats", json::array())) {
+    const auto seconds = [&](const char* name) {
+      return std::to_string((count_of(one, name) + 999) / 1000) + " s";
+    };
+    std::string text = text_of(one, "name") + ": " + text_of(one, "phase");
+    if (one.value("phase", "") == "missed") text += ", silent for " + seconds("silent_ms");
+    text += " (every " + seconds("every_ms") + ", missed " + text_of(one, "misses") + " times";
+    put_field(out, "heartbeat", text + (one.value("watchdog", false) ? ", watchdog)" : ")"));
+  }
+}
+
 }  // namespace
 
 WallTime wall_now() {
@@ -184,6 +196,7 @@ std::string render_status(const json& status) {
                 " without a subscription, " + text_of(status, "inbound_duplicates") + " repeats, " +
                 text_of(status, "inbound_dropped") + " dropped");
   put_filters(out, status);
+  put_heartbeats(out, status);
   put_field(out, "requests", list_counts(status.value("requests", json::object())));
   if (count_of(status, "slow_callbacks") > 0) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
@@ -220,10 +233,11 @@ ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool as_
 }
 
 std::vector<std::string> stuck_parts(const json& before, const json& now) {
-  constexpr std::array<std::pair<const char*, const char*>, 3> kParts{
+  constexpr std::array<std::pair<const char*, const char*>, 4> kParts{
       {{"loop", "the event loop"},
        {"storage", "the storage thread"},
-       {"callbacks", "the callbacks"}}};
+       {"callbacks", "the callbacks"},
+       {"applications", "the applications' heartbeats"}}};
   std::vector<std::string> stuck;
   for (const auto& [name, words] : kParts) {
     if (count_of(now, name) <= count_of(before, name)) stuck.emplace_back(words);
@@ -258,6 +272,13 @@ ExitCode run_health(const std::filesystem::path& socket, bool connected, Millise
   if (connected && state != "connected") return fail(kFailed, "not connected: " + words);
   std::printf("healthy: %s; storage %s\n", words.c_str(), text_of(status, "storage").c_str());
   return kOk;
+}
+
+ExitCode run_heartbeat(const std::filesystem::path& socket, const HeartbeatOptions& options) {
+  json fields{{"name", options.name}};
+  if (options.every.count() > 0) fields["every_ms"] = options.every.count();
+  json answer;
+  return ask(socket, options.end ? "heartbeat_end" : "heartbeat", answer, fields);
 }
 
 ExitCode run_reconnect(const std::filesystem::path& socket) {

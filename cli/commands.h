@@ -47,6 +47,12 @@ struct RequestOptions {
   bool json = false;                ///< The answer whole, as an object.
 };
 
+struct HeartbeatOptions {
+  std::string name;
+  Milliseconds every{0};  ///< 0: as configured, or as said before.
+  bool end = false;       ///< It ends in order, instead of a beat.
+};
+
 /// By this machine's clock.
 [[nodiscard]] WallTime wall_now();
 
@@ -62,6 +68,9 @@ struct RequestOptions {
 [[nodiscard]] ExitCode run_health(const std::filesystem::path& socket, bool connected,
                                   Milliseconds patience);
 [[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
+/// One beat, or the end of a heartbeat.
+[[nodiscard]] ExitCode run_heartbeat(const std::filesystem::path& socket,
+                                     const HeartbeatOptions& options);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
 /// Prints the address of the agent's page.
 [[nodiscard]] ExitCode run_page(const std::filesystem::path& socket);

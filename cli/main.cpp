@@ -41,6 +41,7 @@ struct Arguments {
   OutboxOptions outbox;
   HistoryOptions history;
   LogsOptions logs;
+  HeartbeatOptions heartbeat;
   std::string log_area, log_level;
   DoctorOptions doctor;
   IdentityOptions identity;
@@ -167,6 +168,25 @@ CLI::App* add_history(CLI::App& app, HistoryOptions& o) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{runtime::kLocalListMax}));
   command->add_flag("--json", o.json, "for programs: an entry a line");
   return command;
+}
+
+CLI::App* add_heartbeat(CLI::App& app, Arguments& a) {
+  CLI::App* const command =
+      app.add_subcommand("heartbeat", "A program's sign of life; when none follows, it is missed");
+  command->add_option("NAME", a.heartbeat.name, "of the heartbeat")->required();
+  CLI::Option* const every =
+      command
+          ->add_option("--every", a.timeout,
+                       "the next one comes within this time (default: as configured, or as before)")
+          ->check(duration_validator);
+  command->add_flag("--end", a.heartbeat.end, "no other follows: the program ends in order")
+      ->excludes(every);
+  return command;
+}
+
+ExitCode heartbeat(Arguments& a) {
+  if (!a.timeout.empty()) a.heartbeat.every = duration_of(a.timeout);
+  return run_heartbeat(a.socket, a.heartbeat);
 }
 
 CLI::App* add_logs(CLI::App& app, LogsOptions& o) {
@@ -409,6 +429,7 @@ int run(int argc, char** argv) {
   const CLI::App* const page =
       app.add_subcommand("page", "The address of the agent's page, to open in a browser");
   CLI::App* const history = add_history(app, a.history);
+  const CLI::App* const beating = add_heartbeat(app, a);
   const CLI::App* const logs = add_logs(app, a.logs);
   const CLI::App* const log_level = add_log_level(app, a);
   const CLI::App* const examining = add_doctor(app, a);
@@ -441,6 +462,7 @@ int run(int argc, char** argv) {
   if (*provisioning) return provision(a);
   if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
+  if (*beating) return heartbeat(a);
   if (*logs) return run_logs(a.socket, a.logs);
   if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);

@@ -120,11 +120,12 @@ struct LaneRules {
 
 /// What programs of one user or group may do through the local API.
 struct ClientRules {
-  std::string user;                    ///< Name or number …
-  std::string group;                   ///< … or that of a group it is in: one of both.
-  std::vector<std::string> publish;    ///< Topic filters of what it may publish to; also requests.
-  std::vector<std::string> subscribe;  ///< Topic filters: theirs must lie within one of these.
-  std::vector<std::string> lanes;      ///< Empty: all.
+  std::string user;                     ///< Name or number …
+  std::string group;                    ///< … or that of a group it is in: one of both.
+  std::vector<std::string> publish;     ///< Topic filters of what it may publish to; also requests.
+  std::vector<std::string> subscribe;   ///< Topic filters: theirs must lie within one of these.
+  std::vector<std::string> lanes;       ///< Empty: all.
+  std::vector<std::string> heartbeats;  ///< Those that it may give and end.
   /// All its programs together, of publications and requests. 0: unlimited.
   std::uint32_t messages_per_second = 0;
   /// Everything else than its own messages and the state: other programs' messages in the outbox,
@@ -132,6 +133,15 @@ struct ClientRules {
   bool control = false;
 
   friend bool operator==(const ClientRules&, const ClientRules&) = default;
+};
+
+/// A heartbeat that a program of this machine must give, also after a restart of ours.
+struct HeartbeatRules {
+  Milliseconds every{0};  ///< Longest time between two beats.
+  /// One that stops is a reason for our own watchdog to bite: no sign of life until it goes on.
+  bool watchdog = false;
+
+  friend bool operator==(const HeartbeatRules&, const HeartbeatRules&) = default;
 };
 
 /// What becomes of durable messages while the disk refuses to store.
@@ -276,6 +286,9 @@ struct Config {
   /// By a name of one's choice. Where there is one, whom none is for may do nothing, but root and
   /// our own user, who may do everything. None: each who may connect may do everything.
   std::map<std::string, ClientRules, std::less<>> client_rules;
+
+  // --- [heartbeat.NAME] -----------------------------------------------------------------------
+  std::map<std::string, HeartbeatRules, std::less<>> heartbeats;
 
   // --- [metrics] ------------------------------------------------------------------------------
   struct Metrics {

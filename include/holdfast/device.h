@@ -39,6 +39,8 @@ struct Progress {
   std::uint64_t loop = 0;       ///< Connection, timers and local API.
   std::uint64_t storage = 0;    ///< The outbox on disk.
   std::uint64_t callbacks = 0;  ///< The application's handlers.
+  /// Grows with each look, unless a heartbeat that holds the watchdog back has stopped.
+  std::uint64_t applications = 0;
 };
 
 using ReceiptHandler = std::function<void(const Receipt&)>;
@@ -129,6 +131,19 @@ class Device {
 
   /// The certificates, which of them is in use, and how the last change of it ended.
   [[nodiscard]] virtual IdentityState identity() const = 0;
+
+  /// A sign of life of a program, by a name of its own; the first one begins the heartbeat. If no
+  /// other comes within `every` (zero: as configured or as last told), it is missed: logged once,
+  /// counted, shown, and, if so configured, a reason for the watchdog. It goes on with the next
+  /// beat. Config::heartbeats goes before `every`.
+  /// Errors: invalid_argument (name or time); full with limits::kHeartbeats of them.
+  virtual Status heartbeat(std::string_view name, Milliseconds every) = 0;
+
+  /// The program ends in order: its silence means nothing any more. Errors: not_found.
+  virtual Status end_heartbeat(std::string_view name) = 0;
+
+  /// All heartbeats, by name.
+  [[nodiscard]] virtual std::vector<HeartbeatState> heartbeats() const = 0;
 
   /// For a watchdog: whether the device goes on. Each call gives every idle part an empty piece of
   /// work, so from one call to the next each number grows, also without a connection; a part whose

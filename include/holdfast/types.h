@@ -373,6 +373,28 @@ struct IdentityState {
   ProvisioningState provisioning;
 };
 
+/// How a program's heartbeat is.
+enum class HeartbeatPhase : std::uint8_t {
+  awaited,  ///< Configured, and not beaten yet in this run; the time for it is not over.
+  beating,  ///< Each beat has come in time.
+  missed,   ///< The time for a beat is over.
+  ended,    ///< Configured, and its program has ended it in order.
+};
+inline constexpr std::size_t kHeartbeatPhases = 4;
+[[nodiscard]] std::string_view to_string(HeartbeatPhase phase) noexcept;
+
+/// A heartbeat that is configured or that a program has begun; see Device::heartbeat().
+struct HeartbeatState {
+  std::string name;
+  HeartbeatPhase phase = HeartbeatPhase::awaited;
+  Milliseconds every{0};     ///< Longest time between two beats.
+  Milliseconds silent{0};    ///< Since the last beat, or since it is waited for.
+  std::uint64_t misses = 0;  ///< How often the time was over, in this run.
+  bool watchdog = false;     ///< A miss holds the watchdog's sign of life back.
+
+  friend bool operator==(const HeartbeatState&, const HeartbeatState&) = default;
+};
+
 /// Everything there is to see, at one instant.
 struct DeviceState {
   ConnectionState connection;
@@ -392,6 +414,7 @@ struct DeviceState {
   std::uint64_t inbound_duplicates = 0;  ///< Of these, repeats by their sender's stamp: not given.
   std::uint64_t inbound_dropped = 0;     ///< Received, but the executor's queue was full.
   RequestCounts requests;                ///< See Device::request().
+  std::uint64_t heartbeat_misses = 0;    ///< Of all heartbeats, in this run.
   bool recovered_unclean = false;        ///< The last run did not end in order.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;

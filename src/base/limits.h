@@ -72,6 +72,12 @@ inline constexpr std::size_t kClientFiltersMax = 64;  // of one of them, to publ
 inline constexpr std::size_t kLocalLine = 512 * kKiB;   // one request; a payload may be in base64
 inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
 
+// Heartbeats of programs.
+inline constexpr std::size_t kHeartbeats = 32;  // at once, configured ones included
+inline constexpr std::size_t kHeartbeatNameMax = 64;
+inline constexpr std::uint64_t kHeartbeatMinMs = 100;
+inline constexpr std::uint64_t kHeartbeatMaxMs = 24 * 3600 * 1000;
+
 // A page (metrics, status): connections at once, a request with its head, and the time for one from
 // beginning to end. One over the number takes the place of the oldest.
 inline constexpr std::size_t kHttpClients = 8;

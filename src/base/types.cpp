@@ -91,6 +91,7 @@ constexpr std::string_view kPhaseNames[] = {"none",      "waiting", "trying",
                                             "comparing", "keeping", "refused"};
 constexpr std::string_view kStepNames[] = {
     "none", "key", "claim", "certificate", "registration", "verification", "installation", "done"};
+constexpr std::string_view kHeartbeatNames[] = {"awaited", "beating", "missed", "ended"};
 constexpr std::string_view kResultNames[] = {"none", "kept", "rolled_back"};
 
 /// The text of an enumerator, or "?" for a value outside of the enumeration.
@@ -121,6 +122,9 @@ std::string_view to_string(SlotCondition condition) noexcept {
 std::string_view to_string(RotationPhase phase) noexcept { return name_of(kPhaseNames, phase); }
 std::string_view to_string(RotationResult result) noexcept { return name_of(kResultNames, result); }
 std::string_view to_string(ProvisioningStep step) noexcept { return name_of(kStepNames, step); }
+std::string_view to_string(HeartbeatPhase phase) noexcept {
+  return name_of(kHeartbeatNames, phase);
+}
 
 std::string_view to_string(Verdict verdict) noexcept {
   const auto index = static_cast<std::size_t>(verdict);

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "engines/engine_list.h"
 #include "flow/topic.h"
+#include "health/heartbeats.h"
 #include "posix/os_error.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
@@ -293,17 +294,24 @@ void check_engine(const Config& config, Problems& problems) {
   }
 }
 
+/// The ranges of a section such as [lane.NAME].
+template <class Key, class Rules>
+void check_named(const std::string& section, std::span<const Key> keys, const Rules& rules,
+                 Problems& problems) {
+  for (const Key& key : keys) {
+    std::string wrong = check_range(key, key.get(rules));
+    if (wrong.empty()) continue;
+    problems.push_back({section + "." + std::string(key.name), std::move(wrong)});
+  }
+}
+
 void check_lane_rules(const Config& config, const std::string& name, const LaneRules& rules,
                       Problems& problems) {
   const std::string section = "lane." + name;
   if (std::find(config.lanes.begin(), config.lanes.end(), name) == config.lanes.end()) {
     problems.push_back({section, "is not in flow.lanes; add it there, or remove this section"});
   }
-  for (const LaneKey& key : lane_keys()) {
-    std::string wrong = check_range(key, key.get(rules));
-    if (!wrong.empty())
-      problems.push_back({section + "." + std::string(key.name), std::move(wrong)});
-  }
+  check_named(section, lane_keys(), rules, problems);
   if (rules.max_bytes != 0 && rules.max_bytes < config.limits.payload) {
     problems.push_back({section + ".max_size", "is " + format_size(rules.max_bytes) +
                                                    "; give 0 or at least limits.payload, " +
@@ -324,12 +332,7 @@ void check_client_filters(const Config& config, const std::string& key,
 void check_client(const Config& config, const std::string& name, const ClientRules& rules,
                   Problems& problems) {
   const std::string section = "client." + name;
-  for (const ClientKey& key : client_keys()) {
-    std::string wrong = check_range(key, key.get(rules));
-    if (!wrong.empty()) {
-      problems.push_back({section + "." + std::string(key.name), std::move(wrong)});
-    }
-  }
+  check_named(section, client_keys(), rules, problems);
   if (rules.user.empty() == rules.group.empty()) {
     problems.push_back({section, "says not whom it is for; give either user or group"});
   }
@@ -352,6 +355,22 @@ void check_clients(const Config& config, Problems& problems) {
                                       " sections; put users into groups"});
   }
   for (const auto& [name, rules] : config.client_rules) check_client(config, name, rules, problems);
+}
+
+void check_heartbeats(const Config& config, Problems& problems) {
+  if (config.heartbeats.size() > limits::kHeartbeats) {
+    problems.push_back({"heartbeat", "has more than " + std::to_string(limits::kHeartbeats) +
+                                         " sections; remove some"});
+  }
+  for (const auto& [name, rules] : config.heartbeats) {
+    const std::string section = "heartbeat." + name;
+    if (!health::is_heartbeat_name(name)) {
+      problems.push_back({section, "is no name of a heartbeat; give 1 to " +
+                                       std::to_string(limits::kHeartbeatNameMax) +
+                                       " letters, digits and . _ : @ -"});
+    }
+    check_named(section, heartbeat_keys(), rules, problems);
+  }
 }
 
 void check_lanes(const Config& config, Problems& problems) {
@@ -574,6 +593,7 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   check_sigv4(config, problems);
   check_lanes(config, problems);
   check_clients(config, problems);
+  check_heartbeats(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
   check_metrics(config, problems);

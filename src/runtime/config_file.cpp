@@ -68,9 +68,12 @@ const NamedSections<LaneRules> kLaneSections{
     lane_keys()};
 const NamedSections<ClientRules> kClientSections{
     "client", "is not a section; write [client.NAME], one for each user or group",
-    "is not a known key; a client has user, group, publish, subscribe, lanes, messages_per_second "
-    "and control",
+    "is not a known key; a client has user, group, publish, subscribe, lanes, heartbeats, "
+    "messages_per_second and control",
     client_keys()};
+const NamedSections<HeartbeatRules> kHeartbeatSections{
+    "heartbeat", "is not a section; write [heartbeat.NAME], one for each program",
+    "is not a known key; a heartbeat has every and watchdog", heartbeat_keys()};
 
 /// A key as people may have typed it, fit for a line of output.
 std::string printable(std::string_view key) {
@@ -207,6 +210,8 @@ class Reader {
         walk_named(node, origin, kLaneSections, config_.lane_rules);
       } else if (name == "client") {
         walk_named(node, origin, kClientSections, config_.client_rules);
+      } else if (name == "heartbeat") {
+        walk_named(node, origin, kHeartbeatSections, config_.heartbeats);
       } else if (const ConfigKey* known = find_key(name)) {
         origins_[name] = origin;
         take(*known, node, origin);

@@ -416,8 +416,15 @@ constexpr std::array kClientKeys{
     client_row<&ClientRules::publish>("publish", K::names, 0, limits::kClientFiltersMax),
     client_row<&ClientRules::subscribe>("subscribe", K::names, 0, limits::kClientFiltersMax),
     client_row<&ClientRules::lanes>("lanes", K::names, 0, limits::kLanesMax),
+    client_row<&ClientRules::heartbeats>("heartbeats", K::names, 0, limits::kHeartbeats),
     client_row<&ClientRules::messages_per_second>("messages_per_second", K::count, 0, 1'000'000),
     client_row<&ClientRules::control>("control", K::boolean, 0, 0),
+};
+
+constexpr std::array kHeartbeatKeys{
+    named_row<HeartbeatRules, &HeartbeatRules::every>("every", K::duration, limits::kHeartbeatMinMs,
+                                                      limits::kHeartbeatMaxMs),
+    named_row<HeartbeatRules, &HeartbeatRules::watchdog>("watchdog", K::boolean, 0, 0),
 };
 
 struct Unit {
@@ -515,6 +522,8 @@ bool is_section(std::string_view name) noexcept {
 std::span<const LaneKey> lane_keys() noexcept { return kLaneKeys; }
 
 std::span<const ClientKey> client_keys() noexcept { return kClientKeys; }
+
+std::span<const HeartbeatKey> heartbeat_keys() noexcept { return kHeartbeatKeys; }
 
 std::optional<std::uint64_t> parse_duration(std::string_view text) noexcept {
   return parse_units(text, kTimeUnits);

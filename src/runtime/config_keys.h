@@ -58,7 +58,7 @@ struct ConfigKey : KeySpec {
   std::optional<KeyValue> (*get)(const Config& config);
 };
 
-/// A key of sections whose name has a part that is free: [lane.NAME], [client.NAME].
+/// A key of sections whose name has a part that is free, such as [lane.NAME].
 template <class Rules>
 struct NamedKey : KeySpec {
   void (*set)(Rules& rules, const KeyValue& value);
@@ -66,8 +66,10 @@ struct NamedKey : KeySpec {
 };
 using LaneKey = NamedKey<LaneRules>;
 using ClientKey = NamedKey<ClientRules>;
+using HeartbeatKey = NamedKey<HeartbeatRules>;
 [[nodiscard]] std::span<const LaneKey> lane_keys() noexcept;
 [[nodiscard]] std::span<const ClientKey> client_keys() noexcept;
+[[nodiscard]] std::span<const HeartbeatKey> heartbeat_keys() noexcept;
 
 [[nodiscard]] std::span<const ConfigKey> config_keys() noexcept;
 [[nodiscard]] const ConfigKey* find_key(std::string_view name) noexcept;

@@ -48,6 +48,8 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
       }),
       ingress_(config_->limits.memory),
       memory_ingress_(config_->limits.memory),
+      heartbeats_(loop_, clock_, config_->heartbeats, log_->handler(),
+                  [this](const HeartbeatState& state) { give_heartbeat(state); }),
       executor_(clock_, config_->timing.callback_alarm, log_->handler()),
       requester_(Requester::make(
           *this, loop_, clock_, posix::make_random(),
@@ -276,6 +278,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.lane_rules != config_->lane_rules) return fixed("lane");
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.client_rules != config_->client_rules) return fixed("client");
+  if (config.heartbeats != config_->heartbeats) return fixed("heartbeat");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
@@ -420,6 +423,7 @@ DeviceState DeviceImpl::state() const {
   state.slow_callbacks = executor_.slow_callbacks();
   state.inbound_dropped = inbound_dropped_.load();
   state.requests = requester_->counts();
+  state.heartbeat_misses = heartbeats_.misses();
   state.recovered_unclean = recovered_unclean_;
   return state;
 }
@@ -437,6 +441,14 @@ void DeviceImpl::give_identity(IdentityState state, bool warned) {
   }
   if (news && local_server_) local_server_->identity_changed(identity());
   if (warned) give_connection(connection);  // a service manager's status is told so
+}
+
+void DeviceImpl::give_heartbeat(const HeartbeatState& state) {
+  if (local_server_) local_server_->heartbeat_changed(state);
+  const std::lock_guard lock(mutex_);
+  if (!connection_handler_) return;
+  // A service manager's status is told so.
+  executor_.post({[handler = connection_handler_, now = state_.connection] { handler(now); }});
 }
 
 void DeviceImpl::give_provisioning(const ProvisioningState& state) {
@@ -496,6 +508,7 @@ Progress DeviceImpl::progress() {
   }
   progress.storage = storage_.prove();
   progress.callbacks = executor_.prove();
+  progress.applications = heartbeats_.prove();
   return progress;
 }
 

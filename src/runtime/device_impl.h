@@ -23,6 +23,7 @@
 #include "posix/event_loop.h"
 #include "runtime/driver.h"
 #include "runtime/executor.h"
+#include "runtime/heartbeat_keeper.h"
 #include "runtime/history.h"
 #include "runtime/ingress.h"
 #include "runtime/local_server.h"
@@ -59,6 +60,13 @@ class DeviceImpl final : public Device, private Outlet {
   [[nodiscard]] std::vector<FilterState> filters() const override;
   [[nodiscard]] LogState log_state() const override { return log_->state(); }
   [[nodiscard]] IdentityState identity() const override;
+  Status heartbeat(std::string_view name, Milliseconds every) override {
+    return heartbeats_.beat(name, every);
+  }
+  Status end_heartbeat(std::string_view name) override { return heartbeats_.end(name); }
+  [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override {
+    return heartbeats_.states();
+  }
   [[nodiscard]] Progress progress() override;
   void reconnect_now() override;
   Status reload(Config config) override;
@@ -70,6 +78,7 @@ class DeviceImpl final : public Device, private Outlet {
   void give_connection(const ConnectionState& state) override;
   void give_filters(std::vector<FilterState> filters, BootTime now) override;
   void give_identity(IdentityState state, bool warned) override;
+  void give_heartbeat(const HeartbeatState& state);
   void log(const LogLine& line) override { log_->write(line); }
   void log(LogLevel level, LogArea area, std::string text);
   void turn_done(DeviceState state, BootTime now) override;
@@ -129,6 +138,7 @@ class DeviceImpl final : public Device, private Outlet {
   Ingress ingress_;         // durable: until the storage has answered
   Ingress memory_ingress_;  // volatile: until the loop has taken it
   posix::EventLoop loop_;
+  HeartbeatKeeper heartbeats_;
   Executor executor_;
   const std::shared_ptr<Requester> requester_;
   Storage storage_;

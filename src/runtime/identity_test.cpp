@@ -327,7 +327,7 @@ TEST_F(IdentityTest, AnEndThatIsNearIsSaidOnceAndShownInStatusAndToTheServiceMan
   ASSERT_TRUE(state.certificate_days_left);
   EXPECT_EQ(*state.certificate_days_left, 4);
   EXPECT_EQ(device_->identity().days_left, 4);
-  EXPECT_NE(status_words(state).find("Our certificate expires in 4 days."), std::string::npos);
+  EXPECT_NE(status_words(state, {}).find("Our certificate expires in 4 days."), std::string::npos);
   const std::string said = log();
   const std::size_t first = said.find("our certificate expires in 4 days");
   ASSERT_NE(first, std::string::npos) << said;

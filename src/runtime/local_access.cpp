@@ -58,6 +58,12 @@ Status Grant::may_subscribe(std::string_view filter) const {
   return denied("does not allow to subscribe to " + in_quotes(filter));
 }
 
+Status Grant::may_beat(const std::string& name) const {
+  const auto& names = rules_.heartbeats;
+  if (std::find(names.begin(), names.end(), name) != names.end()) return {};
+  return denied("does not allow the heartbeat " + in_quotes(name));
+}
+
 Status Grant::may_control() const {
   return rules_.control ? Status() : denied("does not allow that; it takes control = true");
 }
@@ -70,6 +76,8 @@ Status Grant::allows(const LocalRequest& request, BootTime now) {
           return may_publish(what.message, now);
         } else if constexpr (std::is_same_v<Request, SubscribeRequest>) {
           return may_subscribe(what.filter);
+        } else if constexpr (kIsOneOf<Request, HeartbeatRequest, HeartbeatEndRequest>) {
+          return may_beat(what.name);
         } else if constexpr (kHarmless<Request>) {
           return {};
         } else {

@@ -33,6 +33,7 @@ class Grant {
  private:
   [[nodiscard]] Status may_publish(const Message& message, BootTime now);
   [[nodiscard]] Status may_subscribe(std::string_view filter) const;
+  [[nodiscard]] Status may_beat(const std::string& name) const;
   [[nodiscard]] Status may_control() const;
   [[nodiscard]] Error denied(const std::string& what) const;
 

@@ -97,7 +97,7 @@ TEST(LocalAccess, WhatIsWrongWithSectionsIsNamed) {
   expect_problem(
       local + "user = \"u\"\ntopics = []\n",
       "/etc/h.toml:10: client.a.topics: is not a known key; a client has user, group, publish, "
-      "subscribe, lanes, messages_per_second and control");
+      "subscribe, lanes, heartbeats, messages_per_second and control");
   expect_problem(std::string(kBasics) + "[client.a]\nuser = \"u\"\n",
                  "/etc/h.toml: local.socket: is missing; [client.NAME] is about who may use it");
 }
@@ -141,6 +141,35 @@ TEST(LocalAccess, SeesTheStateButOnlyControlSeesMoreOrChangesIt) {
               "permission denied: [client.plain] does not allow that; it takes control = true")
         << line;
     EXPECT_EQ(refused(control, line), "") << line;
+  }
+}
+
+TEST(Config, HeartbeatSectionsAreReadAndChecked) {
+  const std::string head = std::string(kBasics) + "[heartbeat.pump]\n";
+  const auto report = parse_config(head + "every = \"30s\"\nwatchdog = true\n", "/etc/h.toml", {});
+  ASSERT_TRUE(report.problems.empty()) << report.problems[0].message;
+  EXPECT_EQ(report.config.heartbeats.at("pump"), (HeartbeatRules{Milliseconds(30'000), true}));
+  expect_problem(head + "watchdog = true\n",
+                 "/etc/h.toml:6: heartbeat.pump.every: is 0s; give a duration such as \"30s\", "
+                 "100ms to 24h");
+  expect_problem(head + "every = \"1s\"\nwatch = true\n",
+                 "/etc/h.toml:8: heartbeat.pump.watch: is not a known key; a heartbeat has every "
+                 "and watchdog");
+  expect_problem(std::string(kBasics) + "[heartbeat.\"a b\"]\nevery = \"1s\"\n",
+                 "/etc/h.toml:6: \"heartbeat.a b\": is no name of a heartbeat; give 1 to 64 "
+                 "letters, digits and . _ : @ -");
+}
+
+TEST(LocalAccess, HeartbeatsAreThoseThatAreNamed) {
+  ClientRules rules = sensor();
+  rules.heartbeats = {"pump"};
+  Grant grant("sensor", rules);
+  EXPECT_EQ(refused(grant, R"({"op":"heartbeat","name":"pump","every_ms":1000})"), "");
+  EXPECT_EQ(refused(grant, R"({"op":"heartbeat_end","name":"pump"})"), "");
+  for (const char* line : {R"({"op":"heartbeat","name":"pump2","every_ms":1000})",
+                           R"({"op":"heartbeat_end","name":"pump2"})"}) {
+    EXPECT_EQ(refused(grant, line),
+              "permission denied: [client.sensor] does not allow the heartbeat \"pump2\"");
   }
 }
 

@@ -300,8 +300,28 @@ bool take_log(const std::string& op, Fields& fields, LocalRequest& request) {
   return true;
 }
 
+bool take_heartbeat(const std::string& op, Fields& fields, LocalRequest& request) {
+  std::string name;
+  if (op == "heartbeat") {
+    fields.only({"name", "every_ms"});
+    fields.text("name", name, true);
+    const auto every = fields.number("every_ms", limits::kHeartbeatMinMs, limits::kHeartbeatMaxMs);
+    request.what = HeartbeatRequest{std::move(name), Milliseconds(every.value_or(0))};
+  } else if (op == "heartbeat_end") {
+    fields.only({"name"});
+    fields.text("name", name, true);
+    request.what = HeartbeatEndRequest{std::move(name)};
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
-  if (take_outbox(op, fields, request) || take_log(op, fields, request)) return;
+  if (take_outbox(op, fields, request) || take_log(op, fields, request) ||
+      take_heartbeat(op, fields, request)) {
+    return;
+  }
   if (op == "publish") {
     request.what = take_publish(fields);
   } else if (op == "request") {
@@ -327,7 +347,8 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
         "op", in_quotes(op) +
                   " is none of publish, request, subscribe, subscribe_unmatched, "
                   "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
-                  "outbox_message, receipt, history, log_level, logs, send_logs, page");
+                  "outbox_message, receipt, history, log_level, logs, send_logs, page, "
+                  "heartbeat, heartbeat_end");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
     fields.only({});
@@ -440,6 +461,15 @@ ordered_json log_json(const LogState& log) {
           {"not_taken", log.not_taken}, {"file_lost", log.file_lost}};
 }
 
+ordered_json heartbeat_json(const HeartbeatState& one) {
+  return {{"name", one.name},
+          {"phase", to_string(one.phase)},
+          {"every_ms", one.every.count()},
+          {"silent_ms", one.silent.count()},
+          {"misses", one.misses},
+          {"watchdog", one.watchdog}};
+}
+
 void put_payload(ordered_json& out, const Bytes& payload) {
   if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
@@ -527,7 +557,7 @@ std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
 
 std::string status_line(const std::string& id, const DeviceState& state,
                         const std::vector<FilterState>& filters, const IdentityState& identity,
-                        const LogState& log) {
+                        const LogState& log, const std::vector<HeartbeatState>& heartbeats) {
   ordered_json status = connection_json(state.connection);
   status["backlog"] = state.ledger.pending;
   status["in_flight"] = state.in_flight;
@@ -553,6 +583,9 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["filters"] = filters_json(filters);
   status["identity"] = identity_json(identity);
   status["log"] = log_json(log);
+  status["heartbeat_misses"] = state.heartbeat_misses;
+  status["heartbeats"] = ordered_json::array();
+  for (const HeartbeatState& one : heartbeats) status["heartbeats"].push_back(heartbeat_json(one));
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
 }
 
@@ -565,8 +598,10 @@ std::string logs_line(const std::string& id, const std::vector<std::string>& lin
 }
 
 std::string progress_line(const std::string& id, const Progress& progress) {
-  const ordered_json parts{
-      {"loop", progress.loop}, {"storage", progress.storage}, {"callbacks", progress.callbacks}};
+  const ordered_json parts{{"loop", progress.loop},
+                           {"storage", progress.storage},
+                           {"callbacks", progress.callbacks},
+                           {"applications", progress.applications}};
   return start(id, true) + ",\"progress\":" + dump(parts) + "}\n";
 }
 
@@ -577,6 +612,12 @@ std::string page_line(const std::string& id, const std::string& url) {
 std::string identity_line(const IdentityState& state) {
   ordered_json event{{"event", "identity"}};
   event.update(identity_json(state));
+  return dump(event) + "\n";
+}
+
+std::string heartbeat_line(const HeartbeatState& state) {
+  ordered_json event{{"event", "heartbeat"}};
+  event.update(heartbeat_json(state));
   return dump(event) + "\n";
 }
 

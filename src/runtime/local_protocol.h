@@ -61,6 +61,14 @@ struct ReconnectRequest {};
 struct PingRequest {};
 /// Where the page to look at is.
 struct PageRequest {};
+/// A sign of life; the first one of its name begins the heartbeat.
+struct HeartbeatRequest {
+  std::string name;
+  Milliseconds every{0};  ///< 0: as before.
+};
+struct HeartbeatEndRequest {
+  std::string name;
+};
 /// What the outbox holds. Answered by the storage thread, see outbox_look.h.
 struct OutboxStatRequest {};
 struct OutboxListRequest {
@@ -102,7 +110,8 @@ struct LocalRequest {
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
                UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
                OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
-               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest, PageRequest>
+               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest, PageRequest,
+               HeartbeatRequest, HeartbeatEndRequest>
       what;
 };
 
@@ -125,7 +134,8 @@ struct LocalRefusal {
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
                                       const std::vector<FilterState>& filters,
-                                      const IdentityState& identity, const LogState& log);
+                                      const IdentityState& identity, const LogState& log,
+                                      const std::vector<HeartbeatState>& heartbeats);
 [[nodiscard]] std::string log_levels_line(const std::string& id, const LogState& log);
 /// `lines` are JSON objects.
 [[nodiscard]] std::string logs_line(const std::string& id, const std::vector<std::string>& lines);
@@ -134,6 +144,7 @@ struct LocalRefusal {
 [[nodiscard]] std::string progress_line(const std::string& id, const Progress& progress);
 [[nodiscard]] std::string connection_line(const ConnectionState& state);
 [[nodiscard]] std::string identity_line(const IdentityState& state);
+[[nodiscard]] std::string heartbeat_line(const HeartbeatState& state);
 [[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);
 
 // --- requests, for clients ---

@@ -137,7 +137,7 @@ TEST(LocalProtocol, FiltersShowWhatIsKnownOfThem) {
   const std::vector<FilterState> filters{
       {"a", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{1500}},
       {"b", Qos::at_most_once, std::nullopt, std::nullopt, Milliseconds{0}}};
-  const json line = json::parse(status_line("5", {}, filters, {}, {}));
+  const json line = json::parse(status_line("5", {}, filters, {}, {}, {}));
   EXPECT_EQ(line["status"]["filters"],
             json::parse(R"([{"filter":"a","qos":1,"granted":0,"code":0,"next_in_ms":1500},
                             {"filter":"b","qos":0}])"));
@@ -159,7 +159,10 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
             "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
             "unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
-            "log_level, logs, send_logs, page");
+            "log_level, logs, send_logs, page, heartbeat, heartbeat_end");
+  EXPECT_EQ(refusal_of(R"({"op":"heartbeat","every_ms":1000})"), "field \"name\": is missing");
+  EXPECT_EQ(refusal_of(R"({"op":"heartbeat","name":"n","every_ms":99})"),
+            "field \"every_ms\": is not a whole number, 100 to 86400000");
   EXPECT_EQ(refusal_of(R"({"op":"publish"})"), "field \"topic\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"publish","topic":"t","retian":true})"),
             "field \"retian\": is not a field of this op");
@@ -226,7 +229,7 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
   state.parked = 2;
   state.quarantine.push_back({Verdict::publish_denied, "t/secret", true, 0x87, 4,
                               Milliseconds(90000), Milliseconds(300000)});
-  const json line = json::parse(status_line("5", state, {}, {}, {}));
+  const json line = json::parse(status_line("5", state, {}, {}, {}, {}));
   EXPECT_EQ(line["id"], 5);
   EXPECT_EQ(line["ok"], true);
   const json& status = line["status"];
@@ -265,7 +268,7 @@ TEST(LocalProtocol, TheLogsLevelsAndCountsAreInTheStatus) {
   log.over_ceiling = 5;
   log.not_taken = 4;
   log.file_lost = 3;
-  const json shown = json::parse(status_line("5", {}, {}, {}, log))["status"]["log"];
+  const json shown = json::parse(status_line("5", {}, {}, {}, log, {}))["status"]["log"];
   EXPECT_EQ(shown["levels"].size(), kLogAreas);
   EXPECT_EQ(shown["levels"]["local-api"], "debug");
   EXPECT_EQ(shown["levels"]["outbox"], "info");
@@ -312,7 +315,7 @@ TEST(LocalProtocol, TheIdentityIsInTheStatusAndInAnEventOfItsOwn) {
   identity.last_at = 1'700'000'000;
   identity.days_left = 29;
   identity.kept = 2;
-  const json status = json::parse(status_line("5", {}, {}, identity, {}))["status"]["identity"];
+  const json status = json::parse(status_line("5", {}, {}, identity, {}, {}))["status"]["identity"];
   EXPECT_EQ(status["directory"], "/var/lib/holdfast/identity");
   EXPECT_EQ(status["in_use"], "active");
   EXPECT_EQ(status["phase"], "refused");

@@ -175,6 +175,11 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(ReconnectRequest& request, std::string& id);
   void answer(PingRequest& request, std::string& id);
   void answer(PageRequest& request, std::string& id);
+  void answer(HeartbeatRequest& request, std::string& id);
+  void answer(HeartbeatEndRequest& request, std::string& id);
+  void answer_with(const Status& done, const std::string& id) {
+    pending_ += done ? ok_line(id) : error_line(id, done.error().message);
+  }
   void answer(OutboxStatRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
@@ -404,12 +409,21 @@ void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& 
   }
   const Status status = hub_->device_.unsubscribe(found->second);
   subscriptions_.erase(found);
-  pending_ += status ? ok_line(id) : error_line(id, status.error().message);
+  answer_with(status, id);
+}
+
+void LocalServer::Hub::Client::answer(HeartbeatRequest& request, std::string& id) {
+  answer_with(hub_->device_.heartbeat(request.name, request.every), id);
+}
+
+void LocalServer::Hub::Client::answer(HeartbeatEndRequest& request, std::string& id) {
+  answer_with(hub_->device_.end_heartbeat(request.name), id);
 }
 
 void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
-  pending_ += status_line(id, hub_->device_.state(), hub_->device_.filters(),
-                          hub_->device_.identity(), hub_->device_.log_state());
+  pending_ +=
+      status_line(id, hub_->device_.state(), hub_->device_.filters(), hub_->device_.identity(),
+                  hub_->device_.log_state(), hub_->device_.heartbeats());
 }
 
 void LocalServer::Hub::Client::answer(PageRequest&, std::string& id) {
@@ -680,5 +694,9 @@ void LocalServer::connection_changed(const ConnectionState& state) {
 }
 
 void LocalServer::identity_changed(const IdentityState& state) { hub_->tell(identity_line(state)); }
+
+void LocalServer::heartbeat_changed(const HeartbeatState& state) {
+  hub_->tell(heartbeat_line(state));
+}
 
 }  // namespace holdfast::runtime

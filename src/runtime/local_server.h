@@ -58,6 +58,7 @@ class LocalServer {
   /// application's.
   void connection_changed(const ConnectionState& state);
   void identity_changed(const IdentityState& state);
+  void heartbeat_changed(const HeartbeatState& state);
 
  private:
   class Hub;

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "health/heartbeats.h"
 #include "outbox/outbox.h"
 #include "posix/sanitized.h"
 #include "posix/system.h"
@@ -92,7 +93,17 @@ class FakeDevice final : public Device {
     return {{"cmd/#", Qos::at_least_once, Qos::at_most_once, 0, Milliseconds{0}}};
   }
   IdentityState identity() const override { return device_identity; }
-  Progress progress() override { return {.loop = 7, .storage = 8, .callbacks = 9}; }
+  Progress progress() override {
+    return {.loop = 7, .storage = 8, .callbacks = 9, .applications = 10};
+  }
+  Status heartbeat(std::string_view name, Milliseconds every) override {
+    if (name == "bad") return Error{Errc::full, "a heartbeat that is one too many"};
+    return beats.beat(name, every, BootTime()).ok() ? Status() : Error{Errc::internal, "?"};
+  }
+  Status end_heartbeat(std::string_view name) override { return beats.end(name, BootTime()); }
+  [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override {
+    return beats.states(BootTime());
+  }
   void reconnect_now() override { ++reconnects; }
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}
@@ -126,6 +137,7 @@ class FakeDevice final : public Device {
   }
 
   std::atomic<int> reconnects{0};
+  health::Heartbeats beats{{}, BootTime()};
   IdentityState device_identity;
 
  private:
@@ -376,7 +388,21 @@ TEST_F(LocalServerTest, APingIsAnsweredWithTheWorkOfEachPart) {
   LocalClient client = this->client();
   const json line = ask(client, R"({"op":"ping","id":1})");
   EXPECT_EQ(line["ok"], true);
-  EXPECT_EQ(line["progress"], json::parse(R"({"loop":7,"storage":8,"callbacks":9})"));
+  EXPECT_EQ(line["progress"],
+            json::parse(R"({"loop":7,"storage":8,"callbacks":9,"applications":10})"));
+}
+
+TEST_F(LocalServerTest, AHeartbeatBeginsIsSeenAndEnds) {
+  LocalClient client = this->client();
+  EXPECT_EQ(ask(client, R"({"op":"heartbeat","id":1,"name":"pump","every_ms":500})"),
+            json::parse(R"({"id":1,"ok":true})"));
+  const json status = ask(client, R"({"op":"status","id":2})")["status"];
+  EXPECT_EQ(status["heartbeats"], json::parse(R"([{"name":"pump","phase":"beating","every_ms":500,
+    "silent_ms":0,"misses":0,"watchdog":false}])"));
+  EXPECT_EQ(ask(client, R"({"op":"heartbeat","id":3,"name":"bad"})")["error"],
+            "a heartbeat that is one too many");
+  EXPECT_EQ(ask(client, R"({"op":"heartbeat_end","id":4,"name":"pump"})")["ok"], true);
+  EXPECT_EQ(ask(client, R"({"op":"heartbeat_end","id":5,"name":"pump"})")["ok"], false);
 }
 
 TEST_F(LocalServerTest, StatusReconnectAndEvents) {

@@ -35,9 +35,9 @@ class List {
   }
   /// One for each word of an enumeration; "none" counts nothing.
   template <class Enum, std::size_t N>
-  void counts(std::string name, const std::string& label,
+  void counts(MetricKind kind, std::string name, const std::string& label,
               const std::array<std::uint64_t, N>& counts, std::string help) {
-    MetricFamily& made = family(kCounter, std::move(name), std::move(help));
+    MetricFamily& made = family(kind, std::move(name), std::move(help));
     for (std::size_t i = 0; i < N; ++i) {
       const std::string word(to_string(static_cast<Enum>(i)));
       if (word != "none") {
@@ -77,7 +77,7 @@ void add_connection(List& list, const Figures& f) {
            "Connection attempts.");
   list.one(kCounter, "holdfast_connects_total", f.state.connects, "Attempts that succeeded.");
   list.one(kCounter, "holdfast_outages_total", f.outages, "Connections that ended.");
-  list.counts<Verdict>("holdfast_verdicts_total", "verdict", f.state.verdicts,
+  list.counts<Verdict>(kCounter, "holdfast_verdicts_total", "verdict", f.state.verdicts,
                        "How often each verdict was given.");
 }
 
@@ -87,9 +87,9 @@ void add_messages(List& list, const Figures& f) {
            "Messages that Holdfast took responsibility for, earlier runs included.");
   list.one(kCounter, "holdfast_messages_delivered_total", ledger.delivered,
            "Messages that the broker has acknowledged, earlier runs included.");
-  list.counts<DropReason>("holdfast_messages_dropped_total", "reason", ledger.dropped,
+  list.counts<DropReason>(kCounter, "holdfast_messages_dropped_total", "reason", ledger.dropped,
                           "Accepted messages that were given up, earlier runs included.");
-  list.counts<RejectReason>("holdfast_messages_rejected_total", "reason", ledger.rejected,
+  list.counts<RejectReason>(kCounter, "holdfast_messages_rejected_total", "reason", ledger.rejected,
                             "Messages that were not accepted.");
   list.one(kGauge, "holdfast_messages_pending", ledger.pending,
            "Accepted messages that wait or are in flight, on disk and in RAM.");
@@ -207,8 +207,17 @@ void add_health(List& list, const Figures& f) {
   list.by(kCounter, "holdfast_progress_total", "part",
           {{"loop", f.progress.loop},
            {"storage", f.progress.storage},
-           {"callbacks", f.progress.callbacks}},
+           {"callbacks", f.progress.callbacks},
+           {"applications", f.progress.applications}},
           "Work that each part has finished; one that stands still is stuck.");
+  std::array<std::uint64_t, kHeartbeatPhases> phases{};
+  for (const HeartbeatState& one : f.heartbeats) {
+    ++phases.at(static_cast<std::size_t>(one.phase));
+  }
+  list.counts<HeartbeatPhase>(kGauge, "holdfast_heartbeats", "phase", phases,
+                              "Heartbeats of programs.");
+  list.one(kCounter, "holdfast_heartbeat_misses_total", f.state.heartbeat_misses,
+           "How often a heartbeat did not come in time.");
   list.by(kCounter, "holdfast_log_lines_total", "result",
           {{"written", f.log.written},
            {"repeat", f.log.repeats},

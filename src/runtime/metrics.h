@@ -48,6 +48,7 @@ struct Figures {
   DeviceState state;
   IdentityState identity;
   std::vector<FilterState> filters;
+  std::vector<HeartbeatState> heartbeats;
   Progress progress;
   StoreFigures store;
   bool store_known = false;

@@ -180,6 +180,7 @@ class MetricsService::Impl {
     f.state = s_.device.state();
     f.identity = s_.device.identity();
     f.filters = s_.device.filters();
+    f.heartbeats = s_.device.heartbeats();
     f.progress = s_.device.progress();
     f.store_known = looked_at_.has_value();
     f.store = store_;

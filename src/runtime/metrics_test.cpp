@@ -52,7 +52,8 @@ DeviceState full_state(Numbers& next) {
         &state.parked, &state.slow_callbacks, &state.inbound, &state.inbound_unmatched,
         &state.inbound_duplicates, &state.inbound_dropped, &state.requests.waiting,
         &state.requests.answered, &state.requests.timed_out, &state.requests.given_up,
-        &state.requests.late, &state.requests.duplicate, &state.requests.unknown}) {
+        &state.requests.late, &state.requests.duplicate, &state.requests.unknown,
+        &state.heartbeat_misses}) {
     *number = next();
   }
   fill(state.verdicts, next);
@@ -91,7 +92,8 @@ Figures full_figures() {
   f.state = full_state(next);
   f.identity = full_identity(next);
   f.filters = full_filters();
-  f.progress = {next(), next(), next()};
+  f.heartbeats = {{"pump", HeartbeatPhase::missed, Milliseconds(1), Milliseconds(2), 3, false}};
+  f.progress = {next(), next(), next(), next()};
   f.store = {{"urgent", "bulk"}, {next(), next()}, {next(), next()}, next(), next(), next()};
   f.store_known = true;
   for (std::uint64_t* const number :
@@ -117,14 +119,16 @@ const std::vector<std::pair<const char*, const char*>>& exceptions() {
        "of one topic, whose name is no label; holdfast_quarantined counts"},
       {"filters\\.\\d+\\..*",
        "of one filter, whose name is no label; holdfast_subscriptions counts"},
+      {"heartbeats\\.\\d+\\..*",
+       "of one program, whose name is no label; holdfast_heartbeats counts"},
       {"identity\\.days_left", "no base unit; holdfast_certificate_expiry_timestamp_seconds"}};
   return all;
 }
 
 TEST(Metrics, EachNumberOfTheStatusHasOne) {
   const Figures figures = full_figures();
-  const json status = json::parse(
-      status_line("", figures.state, figures.filters, figures.identity, figures.log))["status"];
+  const json status = json::parse(status_line("", figures.state, figures.filters, figures.identity,
+                                              figures.log, figures.heartbeats))["status"];
   std::set<double> values;
   for (const MetricFamily& family : metric_families(figures)) {
     for (const MetricSample& sample : family.samples) values.insert(sample.value);
@@ -175,6 +179,7 @@ TEST(Metrics, LabelsDoNotGrowWithWhatIsSubscribedOrDenied) {
   const std::size_t before = samples();
   figures.state.quarantine.resize(30);
   figures.filters.resize(400);
+  figures.heartbeats.resize(30);
   figures.state.connection.detail = "words";
   EXPECT_EQ(samples(), before);
   EXPECT_LT(before, 250U);

@@ -54,6 +54,9 @@ class FakeDevice final : public Device {
   std::vector<FilterState> filters() const override { return {}; }
   IdentityState identity() const override { return {}; }
   Progress progress() override { return {}; }
+  Status heartbeat(std::string_view, Milliseconds) override { return {}; }
+  Status end_heartbeat(std::string_view) override { return {}; }
+  [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override { return {}; }
   void reconnect_now() override {}
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}

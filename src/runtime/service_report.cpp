@@ -19,6 +19,18 @@ constexpr Duration kTellAgain = std::chrono::seconds(1);
 constexpr std::int32_t kDaysTold = identity::kExpiryDays.front();
 constexpr Duration kEndReserve = std::chrono::seconds(1);  // from the stop's end to the exit
 
+constexpr std::string_view kApplications = "the applications";
+
+/// ": NAME, NAME" of the missed heartbeats; of those only that hold the watchdog.
+std::string missed_words(const std::vector<HeartbeatState>& heartbeats, bool holding) {
+  std::string names;
+  for (const HeartbeatState& one : heartbeats) {
+    if (one.phase != HeartbeatPhase::missed || (holding && !one.watchdog)) continue;
+    names += (names.empty() ? ": " : ", ") + one.name;
+  }
+  return names;
+}
+
 std::shared_ptr<const posix::UniqueFd> make_wake(bool wanted) {
   return std::make_shared<const posix::UniqueFd>(wanted ? ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
                                                         : -1);
@@ -26,7 +38,7 @@ std::shared_ptr<const posix::UniqueFd> make_wake(bool wanted) {
 
 }  // namespace
 
-std::string status_words(const DeviceState& state) {
+std::string status_words(const DeviceState& state, const std::vector<HeartbeatState>& heartbeats) {
   const ConnectionState& now = state.connection;
   std::string words;
   if (now.state == LinkState::connected) {
@@ -46,6 +58,8 @@ std::string status_words(const DeviceState& state) {
     words +=
         " Our certificate expires in " + std::to_string(*state.certificate_days_left) + " days.";
   }
+  const std::string missed = missed_words(heartbeats, false);
+  if (!missed.empty()) words += " Missed heartbeats" + missed + ".";
   return words;
 }
 
@@ -100,7 +114,7 @@ void ServiceReport::step(Device& device) {
   static_cast<void>(::eventfd_read(wake_->get(), &seen));
   const BootTime now = clock_->now();
   if (gate_ && now >= gate_->next_look()) watch(device, now);
-  std::string words = status_words(device.state());
+  std::string words = status_words(device.state(), device.heartbeats());
   words_wait_ = words != words_;
   if (words_wait_ && now >= words_from_) {
     owed_.status = words;
@@ -113,15 +127,17 @@ void ServiceReport::step(Device& device) {
 
 void ServiceReport::watch(Device& device, BootTime now) {
   const Progress seen = device.progress();
-  const std::array<health::Proof, 3> proofs{{{"the event loop", seen.loop},
+  const std::array<health::Proof, 4> proofs{{{"the event loop", seen.loop},
                                              {"the storage thread", seen.storage},
-                                             {"the callbacks", seen.callbacks}}};
+                                             {"the callbacks", seen.callbacks},
+                                             {kApplications, seen.applications}}};
   const health::ProgressGate::Answer answer = gate_->look(now, proofs);
   owed_.alive = answer.alive;
   if (answer.stuck.empty() || !log_) return;
   std::string stuck;
   for (const std::string_view part : answer.stuck) {
     stuck += (stuck.empty() ? "" : ", ") + std::string(part);
+    if (part == kApplications) stuck += missed_words(device.heartbeats(), true);
   }
   log_({LogLevel::error,
         LogArea::health,

@@ -20,8 +20,9 @@
 
 namespace holdfast::runtime {
 
-/// One line for people: the connection, its verdict, and the storage if something is wrong with it.
-[[nodiscard]] std::string status_words(const DeviceState& state);
+/// One line for people: the connection, its verdict, and what else is wrong.
+[[nodiscard]] std::string status_words(const DeviceState& state,
+                                       const std::vector<HeartbeatState>& heartbeats);
 
 class ServiceReport {
  public:

@@ -35,6 +35,8 @@ struct TestDevice final : Device {
   Progress progress_made;
   bool storage_hangs = false;
   bool callback_blocks = false;
+  bool application_silent = false;
+  std::vector<HeartbeatState> beats;
 
   PublishAnswer publish(Message, ReceiptHandler, ReceiptScope) override { return {}; }
   void fate(MessageId, FateHandler) override {}
@@ -50,10 +52,14 @@ struct TestDevice final : Device {
   void reconnect_now() override {}
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}
+  Status heartbeat(std::string_view, Milliseconds) override { return {}; }
+  Status end_heartbeat(std::string_view) override { return {}; }
+  [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override { return beats; }
   Progress progress() override {
     ++progress_made.loop;
     if (!storage_hangs) ++progress_made.storage;
     if (!callback_blocks) ++progress_made.callbacks;
+    if (!application_silent) ++progress_made.applications;
     return progress_made;
   }
 };
@@ -97,14 +103,14 @@ class ServiceReportTest : public ::testing::Test {
 TEST_F(ServiceReportTest, TheWordsAreTheVerdictAndTheStoragesTrouble) {
   DeviceState state;
   state.connection.endpoint = "broker:8883";
-  EXPECT_EQ(status_words(state), "connecting to broker:8883");
+  EXPECT_EQ(status_words(state, {}), "connecting to broker:8883");
   state.connection.state = LinkState::connected;
   state.connection.verdict = Verdict::none;
-  EXPECT_EQ(status_words(state), "connected to broker:8883");
+  EXPECT_EQ(status_words(state, {}), "connected to broker:8883");
   state.connection.state = LinkState::waiting;
   state.connection.verdict = Verdict::dns_failed;
   state.storage = StorageHealth::full;
-  const std::string words = status_words(state);
+  const std::string words = status_words(state, {});
   EXPECT_EQ(words, "offline, dns_failed: " + std::string(explain(Verdict::dns_failed)) +
                        " Storage: full.");
 }
@@ -115,7 +121,7 @@ TEST_F(ServiceReportTest, NoStatusIsCutOff) {
   state.storage = StorageHealth::read_only;
   for (std::size_t i = 0; i < kVerdicts; ++i) {
     state.connection.verdict = static_cast<Verdict>(i);
-    EXPECT_LE(status_words(state).size(), posix::kStatusMax);
+    EXPECT_LE(status_words(state, {}).size(), posix::kStatusMax);
   }
 }
 
@@ -201,6 +207,19 @@ TEST_F(ServiceReportTest, WhatIsStuckEndsTheSignsAndIsNamedBeforeTheBite) {
   device_.storage_hangs = false;
   device_.callback_blocks = false;
   EXPECT_THAT(run(report, seconds(1)), ElementsAre("WATCHDOG=1\n"));
+}
+
+TEST_F(ServiceReportTest, AMissedHeartbeatIsInTheWordsAndNamedIfItHoldsTheWatchdog) {
+  device_.beats = {{"pump", HeartbeatPhase::missed, seconds(1), seconds(9), 1, true},
+                   {"lamp", HeartbeatPhase::missed, seconds(1), seconds(9), 1, false},
+                   {"fan", HeartbeatPhase::beating, seconds(1), seconds(0), 1, true}};
+  ServiceReport report = make(seconds(10));
+  report.ready(device_);
+  EXPECT_THAT(heard(), ElementsAre(HasSubstr(" Missed heartbeats: pump, lamp.")));
+  device_.application_silent = true;
+  EXPECT_THAT(run(report, seconds(60)), IsEmpty());
+  ASSERT_EQ(log_.size(), 1U);
+  EXPECT_THAT(log_[0], HasSubstr("stuck: the applications: pump; unless"));
 }
 
 TEST_F(ServiceReportTest, ABusyManagerIsToldAgain) {

@@ -5,6 +5,7 @@ set(SURFACE_SOURCES
     config_file.cpp
     config_keys.cpp
     counting_disk.cpp
+    heartbeat_keeper.cpp
     http_place.cpp
     identity_install.cpp
     identity_json.cpp
