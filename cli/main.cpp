@@ -18,6 +18,7 @@
 #include "provision.h"
 #include "runtime/config_keys.h"
 #include "runtime/local_protocol.h"
+#include "runtime/watch_program.h"
 #include "status_watch.h"
 
 namespace {
@@ -42,6 +43,8 @@ struct Arguments {
   HistoryOptions history;
   LogsOptions logs;
   HeartbeatOptions heartbeat;
+  runtime::WatchOptions watch;
+  std::string watched_port;
   std::string log_area, log_level;
   DoctorOptions doctor;
   IdentityOptions identity;
@@ -187,6 +190,59 @@ CLI::App* add_heartbeat(CLI::App& app, Arguments& a) {
 ExitCode heartbeat(Arguments& a) {
   if (!a.timeout.empty()) a.heartbeat.every = duration_of(a.timeout);
   return run_heartbeat(a.socket, a.heartbeat);
+}
+
+void add_time(CLI::App& command, const char* name, Duration& into, const char* help) {
+  command
+      .add_option_function<std::string>(
+          name, [&into](const std::string& text) { into = duration_of(text); }, help)
+      ->check(duration_validator);
+}
+
+CLI::App* add_watch(CLI::App& app, Arguments& a) {
+  runtime::WatchOptions& o = a.watch;
+  const auto within = [&](runtime::LifeSign sign) -> Duration& {
+    return o.rules.within.at(static_cast<std::size_t>(sign));
+  };
+  CLI::App* const command = app.add_subcommand(
+      "watch",
+      "Run a program; start it again when it ends or falls silent: watch [options] -- "
+      "COMMAND");
+  command->add_option("COMMAND", o.command, "the program and its arguments, after --")->required();
+  add_time(*command, "--output-within", within(runtime::LifeSign::output),
+           "it is stuck if it writes nothing for so long");
+  add_time(*command, "--heartbeat-within", within(runtime::LifeSign::heartbeat),
+           "… if it sends no WATCHDOG=1 to $NOTIFY_SOCKET (sd_notify) for so long");
+  command->add_option("--port", a.watched_port,
+                      "… if nothing answers at this TCP port: "
+                      "[ADDRESS:]PORT");
+  within(runtime::LifeSign::port) = Seconds(30);
+  add_time(*command, "--port-within", within(runtime::LifeSign::port), "… for so long (30s)");
+  add_time(*command, "--first-sign", o.rules.first_sign, "the first sign may take so long (10s)");
+  add_time(*command, "--stop-within", o.rules.stop_grace, "from SIGTERM to SIGKILL (10s)");
+  add_time(*command, "--backoff-cap", o.rules.backoff_cap,
+           "delays between starts double from 1s up to this (1m)");
+  command->add_option("--restarts", o.rules.restarts, "give up after so many (default: never)")
+      ->check(CLI::Range(1, 1000));
+  add_time(*command, "--window", o.rules.window, "… within this time (10m)");
+  command->add_flag("--until-success", o.rules.ends_with_zero, "an exit code of 0 is the end");
+  command->add_option("--name", o.name,
+                      "of the heartbeat at the agent (default: the program's name)");
+  return command;
+}
+
+ExitCode watch(Arguments& a) {
+  runtime::WatchOptions& o = a.watch;
+  o.socket = a.socket;
+  if (o.name.empty()) o.name = runtime::heartbeat_name_of(o.command.front());
+  if (a.watched_port.empty()) {
+    o.rules.within.at(static_cast<std::size_t>(runtime::LifeSign::port)) = Duration::zero();
+  } else {
+    auto place = runtime::parse_watched_port(a.watched_port);
+    if (!place) return fail(kUsage, "--port: " + place.error().message);
+    o.port = std::move(place).value();
+  }
+  return runtime::watch_program(o, [](const std::string& line) { fail(kFailed, line); });
 }
 
 CLI::App* add_logs(CLI::App& app, LogsOptions& o) {
@@ -430,6 +486,7 @@ int run(int argc, char** argv) {
       app.add_subcommand("page", "The address of the agent's page, to open in a browser");
   CLI::App* const history = add_history(app, a.history);
   const CLI::App* const beating = add_heartbeat(app, a);
+  const CLI::App* const watching = add_watch(app, a);
   const CLI::App* const logs = add_logs(app, a.logs);
   const CLI::App* const log_level = add_log_level(app, a);
   const CLI::App* const examining = add_doctor(app, a);
@@ -463,6 +520,7 @@ int run(int argc, char** argv) {
   if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
   if (*beating) return heartbeat(a);
+  if (*watching) return watch(a);
   if (*logs) return run_logs(a.socket, a.logs);
   if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);
   if (*receipt) return run_receipt(a.socket, a.message_id, a.json);

@@ -29,7 +29,8 @@ set(SURFACE_SOURCES
     log_text.cpp
     log_upload.cpp
     logger.cpp
-    service_report.cpp)
+    service_report.cpp
+    watch_program.cpp)
 set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
