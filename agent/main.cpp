@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
@@ -25,6 +26,7 @@
 #include "runtime/logger.h"
 #include "runtime/open.h"
 #include "runtime/service_report.h"
+#include "runtime/start_record.h"
 
 namespace {
 
@@ -144,16 +146,19 @@ void let_signals_kill(const sigset_t& signals) {
 /// nothing yet that must be ended in order.
 class EndsAtOnce {
  public:
-  explicit EndsAtOnce(sigset_t signals) : over_(::eventfd(0, EFD_CLOEXEC)) {
+  EndsAtOnce(sigset_t signals, runtime::StartRecord& starts) : over_(::eventfd(0, EFD_CLOEXEC)) {
     sigdelset(&signals, SIGHUP);
     sigdelset(&signals, SIGUSR1);
     if (over_ < 0) return;
-    watch_ = std::thread([over = over_, signals] {
+    watch_ = std::thread([over = over_, signals, &starts] {
       const int signal = ::signalfd(-1, &signals, SFD_CLOEXEC);
       std::array<pollfd, 2> ready{{{over, POLLIN, 0}, {signal, POLLIN, 0}}};
       while (::poll(ready.data(), ready.size(), -1) < 0) {
       }
-      if (ready[0].revents == 0) ::_exit(kStopped);
+      if (ready[0].revents == 0) {
+        starts.stopped();
+        ::_exit(kStopped);
+      }
       ::close(signal);
     });
   }
@@ -173,22 +178,66 @@ class EndsAtOnce {
 
 Result<std::unique_ptr<Device>> open_device(Config config,
                                             const std::shared_ptr<runtime::Logger>& log,
-                                            const sigset_t& signals) {
-  const EndsAtOnce ends(signals);
-  return runtime::open_device(std::move(config), log);
+                                            const sigset_t& signals, runtime::StartRecord& starts) {
+  const EndsAtOnce ends(signals, starts);
+  return runtime::open_device(
+      std::move(config), log,
+      {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.leave(); }});
 }
 
-/// The next of `signals`; meanwhile the service manager is told what changes.
-int next_signal(int signals, Device& device, runtime::ServiceReport& report) {
+/// Of two of poll(2)'s waiting times; -1 is for ever.
+int sooner(int one, int other) {
+  if (one < 0 || other < 0) return std::max(one, other);
+  return std::min(one, other);
+}
+
+constexpr int kSafeModeOver = 0;  // no signal has this number
+
+/// The next of `signals`, or kSafeModeOver; meanwhile the service manager is told what changes.
+int next_signal(int signals, Device& device, runtime::ServiceReport& report,
+                runtime::StartRecord& starts) {
   for (;;) {
     report.step(device);
-    std::array<pollfd, 2> ready{{{signals, POLLIN, 0}, {report.wake_fd(), POLLIN, 0}}};
-    if (::poll(ready.data(), ready.size(), report.patience_ms()) <= 0) continue;
+    if (starts.look()) return kSafeModeOver;
+    std::array<pollfd, 3> ready{
+        {{signals, POLLIN, 0}, {report.wake_fd(), POLLIN, 0}, {starts.wake_fd(), POLLIN, 0}}};
+    const int wait = sooner(report.patience_ms(), starts.patience_ms());
+    if (::poll(ready.data(), ready.size(), wait) <= 0) continue;
     signalfd_siginfo info{};
     if (ready[0].revents != 0 && ::read(signals, &info, sizeof info) == sizeof info) {
       return static_cast<int>(info.ssi_signo);
     }
   }
+}
+
+/// From a device that is open to the next signal that ends it, or to the end of safe mode.
+int serve(Device& device, const Options& options, int signals, runtime::Logger& log,
+          runtime::ServiceReport& report, runtime::StartRecord& starts) {
+  // What the handshake needed goes back to the system; nobody waits for it here.
+  device.on_connection([changed = report.changed()](const ConnectionState& now) {
+    if (now.state == LinkState::connected) ::malloc_trim(0);
+    changed();
+  });
+  int signal = 0;
+  while ((signal = next_signal(signals, device, report, starts)) == SIGHUP || signal == SIGUSR1) {
+    if (signal == SIGHUP) reload(device, options.config, log, report);
+    if (signal == SIGUSR1) dump(device, log);
+  }
+  return signal;
+}
+
+int stop(Device& device, int signal, const sigset_t& signals, Milliseconds deadline,
+         runtime::Logger& log, runtime::ServiceReport& report, runtime::StartRecord& starts) {
+  say(log, LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
+  let_signals_kill(signals);
+  report.stopping(deadline);
+  starts.stopped();
+  device.stop(deadline);
+  say(log, LogLevel::info,
+      "stopped; messages waiting for the next start: " +
+          std::to_string(device.state().ledger.pending));
+  log.finish();
+  return kStopped;
 }
 
 int run(const Options& options, const sigset_t& signals) {
@@ -197,35 +246,35 @@ int run(const Options& options, const sigset_t& signals) {
   runtime::guard_keys(options.core_dumps, log);
   Result<Config> config = load_config(options.config);
   if (!config) return fail(kConfiguration, config.error().message);
-  const Milliseconds deadline = config->timing.stop_deadline;
   const int signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
   if (signal_fd < 0) return fail(kFailed, "no descriptor is left; raise the limit (ulimit -n)");
   runtime::ServiceReport report(logger->handler());
+  runtime::StartRecord starts(logger->handler());
   report.opening();
-  Result<std::unique_ptr<Device>> opened = open_device(std::move(config).value(), logger, signals);
-  if (!opened) return fail(exit_code_of(opened.error().code), opened.error().message);
-  Device& device = **opened;
-  // What the handshake needed goes back to the system; nobody waits for it here.
-  device.on_connection([changed = report.changed()](const ConnectionState& now) {
-    if (now.state == LinkState::connected) ::malloc_trim(0);
-    changed();
-  });
-  say(log, LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
-  report.ready(device);
-  int signal = 0;
-  while ((signal = next_signal(signal_fd, device, report)) == SIGHUP || signal == SIGUSR1) {
-    if (signal == SIGHUP) reload(device, options.config, log, report);
-    if (signal == SIGUSR1) dump(device, log);
+  for (bool first = true;; first = false) {
+    const Milliseconds deadline = config->timing.stop_deadline;
+    auto opened = open_device(*config, logger, signals, starts);
+    if (!opened) {
+      starts.stopped();
+      return fail(exit_code_of(opened.error().code), opened.error().message);
+    }
+    Device& device = **opened;
+    if (first) {
+      say(log, LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
+      report.ready(device);
+    } else {
+      report.reloaded(device);
+    }
+    const int signal = serve(device, options, signal_fd, log, report, starts);
+    if (signal != kSafeModeOver) {
+      return stop(device, signal, signals, deadline, log, report, starts);
+    }
+    say(log, LogLevel::info, "safe mode is over: everything is begun anew");
+    report.reloading();
+    device.stop(deadline);
+    // What a reload has brought counts; what is wrong with the file does not, as in a reload.
+    if (Result<Config> now = load_config(options.config)) config = std::move(now);
   }
-  say(log, LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
-  let_signals_kill(signals);
-  report.stopping(deadline);
-  device.stop(deadline);
-  say(log, LogLevel::info,
-      "stopped; messages waiting for the next start: " +
-          std::to_string(device.state().ledger.pending));
-  log.finish();
-  return kStopped;
 }
 
 }  // namespace

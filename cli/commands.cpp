@@ -201,6 +201,7 @@ std::string render_status(const json& status) {
   if (count_of(status, "slow_callbacks") > 0) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }
+  put_field(out, "safe mode", status.value("safe_mode", ""));
   if (status.value("recovered_unclean", false)) {
     put_field(out, "last run", "did not end in order; its accepted messages were recovered");
   }
@@ -272,6 +273,16 @@ ExitCode run_health(const std::filesystem::path& socket, bool connected, Millise
   if (connected && state != "connected") return fail(kFailed, "not connected: " + words);
   std::printf("healthy: %s; storage %s\n", words.c_str(), text_of(status, "storage").c_str());
   return kOk;
+}
+
+ExitCode run_safe_mode(const std::filesystem::path& socket, bool end) {
+  json answer;
+  if (end) return ask(socket, "safe_mode_end", answer, json::object());
+  if (const ExitCode code = ask(socket, "status", answer, json::object()); code != kOk) return code;
+  const std::string reason =
+      answer.value("status", json::object()).value("safe_mode", std::string());
+  const std::string text = reason.empty() ? "not in safe mode" : "safe mode: it " + reason;
+  return std::printf("%s\n", text.c_str()) < 0 ? kFailed : kOk;
 }
 
 ExitCode run_heartbeat(const std::filesystem::path& socket, const HeartbeatOptions& options) {

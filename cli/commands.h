@@ -68,6 +68,8 @@ struct HeartbeatOptions {
 [[nodiscard]] ExitCode run_health(const std::filesystem::path& socket, bool connected,
                                   Milliseconds patience);
 [[nodiscard]] ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool json);
+/// Whether the agent is in safe mode, or the end of it.
+[[nodiscard]] ExitCode run_safe_mode(const std::filesystem::path& socket, bool end);
 /// One beat, or the end of a heartbeat.
 [[nodiscard]] ExitCode run_heartbeat(const std::filesystem::path& socket,
                                      const HeartbeatOptions& options);

@@ -102,7 +102,9 @@ std::string render_history(const json& entries) {
       text += outage_text(entry);
     } else if (event == "started") {
       text += time_text(ms_of(entry, "at_ms")) + "  started" +
-              (is_set(entry, "unclean") ? "; the run before did not end in order" : "") + '\n';
+              (is_set(entry, "unclean") ? "; the run before did not end in order" : "");
+      const std::string safe_mode = text_of(entry, "safe_mode");
+      text += (safe_mode.empty() ? "" : "; safe mode: it " + safe_mode) + '\n';
     }
   }
   return text.empty() ? "no outage yet\n" : text;

@@ -36,6 +36,7 @@ struct Arguments {
   bool connected = false;
   bool watch = false;
   std::string interval = "1s";
+  bool end = false;
   PublishOptions publish;
   RequestOptions request;
   SubscribeOptions subscribe;
@@ -170,6 +171,13 @@ CLI::App* add_history(CLI::App& app, HistoryOptions& o) {
   command->add_option("--limit", o.limit, "the newest so many (default 20)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{runtime::kLocalListMax}));
   command->add_flag("--json", o.json, "for programs: an entry a line");
+  return command;
+}
+
+CLI::App* add_safe_mode(CLI::App& app, Arguments& a) {
+  CLI::App* const command =
+      app.add_subcommand("safe-mode", "Whether the agent does with less after a crash loop");
+  command->add_flag("--end", a.end, "have it do everything again");
   return command;
 }
 
@@ -485,6 +493,7 @@ int run(int argc, char** argv) {
   const CLI::App* const page =
       app.add_subcommand("page", "The address of the agent's page, to open in a browser");
   CLI::App* const history = add_history(app, a.history);
+  const CLI::App* const safe_mode = add_safe_mode(app, a);
   const CLI::App* const beating = add_heartbeat(app, a);
   const CLI::App* const watching = add_watch(app, a);
   const CLI::App* const logs = add_logs(app, a.logs);
@@ -520,6 +529,7 @@ int run(int argc, char** argv) {
   if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
   if (*beating) return heartbeat(a);
+  if (*safe_mode) return run_safe_mode(a.socket, a.end);
   if (*watching) return watch(a);
   if (*logs) return run_logs(a.socket, a.logs);
   if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);

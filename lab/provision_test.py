@@ -44,6 +44,8 @@ backoff_cap = "1s"
 directory = "outbox"
 [local]
 socket = "agent.sock"
+[safe_mode]
+crashes = 0
 [provisioning]
 template = "{template}"
 {claim}

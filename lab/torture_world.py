@@ -118,6 +118,8 @@ max_size = "{max_size}"
 ack_flush = "{int(ACK_FLUSH * 1000)}ms"
 [local]
 socket = "{self.socket}"
+[safe_mode]
+crashes = 0
 [log]
 level = "warning"
 """)

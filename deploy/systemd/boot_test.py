@@ -127,6 +127,19 @@ def scene():
         seen["process"] = dict(line.rstrip().split(":\t", 1) for line in file if ":\t" in line)
     os.kill(int(pid), 19)  # SIGSTOP
     seen["bitten"] = until(lambda now: now["NRestarts"] == "1" and now["ActiveState"] == "active")
+    # Crashes as fast as systemd starts it again, after the bite.
+    for restarts in range(2, 6):
+        os.kill(int(shown()["MainPID"]), 11)  # SIGSEGV
+        seen["crashed"] = until(lambda now: now["NRestarts"] == str(restarts) and
+                                now["ActiveState"] == "active")
+    seen["safe"] = until(lambda now: "Safe mode" in now["StatusText"] and
+                         now["StatusText"].startswith("connected"))
+    seen["safe_publish"] = holdfast("publish", "a/b", "hello")
+    seen["safe_end"] = holdfast("safe-mode", "--end")
+    seen["usual"] = until(lambda now: "Safe mode" not in now["StatusText"] and
+                          now["StatusText"].startswith("connected") and
+                          now["ActiveState"] == "active")
+    seen["usual_publish"] = holdfast("publish", "a/b", "hello", "--wait", "delivered")
     seen["stop"] = systemctl("stop", "holdfastd")
     seen["stopped"] = shown()
     seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
@@ -240,6 +253,13 @@ class Boot(unittest.TestCase):
         self.active("bitten", restarts=1)
         self.assertIn("Watchdog timeout", self.seen["journal"])
         self.assertIn("last run was cut off", self.seen["journal"])
+
+    def test_a_crash_loop_ends_in_safe_mode_which_is_left_without_a_restart(self):
+        self.assertIn("Safe mode: it ended 5 times in 600 s", self.active("safe", restarts=5))
+        self.assertEqual((self.seen["safe_publish"], self.seen["safe_end"]), (1, 0))
+        self.assertNotIn("Safe mode", self.active("usual", restarts=5))
+        self.assertEqual(self.seen["usual"]["MainPID"], self.seen["safe"]["MainPID"])
+        self.assertEqual(self.seen["usual_publish"], 0)
 
     def test_the_journal_has_its_fields(self):
         entries = self.seen["entries"]

@@ -287,6 +287,20 @@ struct Config {
   /// our own user, who may do everything. None: each who may connect may do everything.
   std::map<std::string, ClientRules, std::less<>> client_rules;
 
+  // --- [safe_mode] ----------------------------------------------------------------------------
+  /// For the agent, which begins in safe mode after too many of its ends were none in order.
+  struct SafeMode {
+    std::uint32_t crashes = 5;  ///< So many …; 0: never.
+    Seconds window{600};        ///< … within this time.
+    Seconds lasts{1800};        ///< Then it is left, and entered again with the next crash.
+
+    friend bool operator==(const SafeMode&, const SafeMode&) = default;
+  } safe_mode;
+  /// Not a key. In words why what can be left out is left out: programs of the local API but for
+  /// looking and control, the pages, the log file, heartbeats, renewals, the second engine. Empty:
+  /// nothing is.
+  std::string safe_mode_reason;
+
   // --- [heartbeat.NAME] -----------------------------------------------------------------------
   std::map<std::string, HeartbeatRules, std::less<>> heartbeats;
 

@@ -416,6 +416,7 @@ struct DeviceState {
   RequestCounts requests;                ///< See Device::request().
   std::uint64_t heartbeat_misses = 0;    ///< Of all heartbeats, in this run.
   bool recovered_unclean = false;        ///< The last run did not end in order.
+  std::string safe_mode;                 ///< Config::safe_mode_reason.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

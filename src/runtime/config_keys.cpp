@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "base/limits.h"
+#include "health/crash_loop.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -216,6 +217,7 @@ using Timing = Config::Timing;
 using Limits = Config::Limits;
 using Outbox = Config::Outbox;
 using Metrics = Config::Metrics;
+using SafeMode = Config::SafeMode;
 using Provisioning = Config::Provisioning;
 constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
@@ -354,6 +356,10 @@ constexpr std::array kKeys{
 
     // sockaddr_un holds 108 bytes, the last of them NUL (unix(7)).
     row<&Config::local_socket>("local.socket", K::path, 0, 107),
+    row<&Config::safe_mode, &SafeMode::crashes>("safe_mode.crashes", K::count, 0,
+                                                health::kCrashesMax),
+    row<&Config::safe_mode, &SafeMode::window>("safe_mode.window", K::seconds, kSecond, 24 * kHour),
+    row<&Config::safe_mode, &SafeMode::lasts>("safe_mode.lasts", K::seconds, kSecond, 24 * kHour),
     row<kMetrics, &Metrics::listen>("metrics.listen", K::text, 0, kPathMax),
     row<kMetrics, &Metrics::allow_remote>("metrics.allow_remote", K::boolean, 0, 0),
     row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),

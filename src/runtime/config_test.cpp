@@ -204,6 +204,10 @@ constexpr std::string_view kEveryKey = R"(
     renew_every = "8760h"
     client_id = "c-claim"
     parameters = ["SerialNumber=7", "Site=@/etc/site"]
+    [safe_mode]
+    crashes = 7
+    window = "2m"
+    lasts = "3m"
     [metrics]
     listen = "10.0.0.1:9464"
     allow_remote = true

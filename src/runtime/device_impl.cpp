@@ -13,6 +13,7 @@
 #include "runtime/config_file.h"
 #include "runtime/log_upload.h"
 #include "runtime/provisioner.h"
+#include "runtime/safe_mode.h"
 
 namespace holdfast::runtime {
 
@@ -76,7 +77,7 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
 
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
-Status DeviceImpl::begin() {
+Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
   if (Status opened = open_page(); !opened) return opened;
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
@@ -88,13 +89,16 @@ Status DeviceImpl::begin() {
                            [this](std::string topic, std::size_t count) {
                              return last_lines(std::move(topic), count);
                            },
-                           std::move(access).value(), page_ ? page_->url() : std::string()});
+                           std::move(access).value(), page_ ? page_->url() : std::string(),
+                           config_->safe_mode_reason, std::move(leave_safe_mode)});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
   if (Status opened = open_metrics(); !opened) return opened;
   loop_.post([this] {
-    history_.started(clock_->wall(), recovered_unclean_);
+    const std::string reason = config()->safe_mode_reason;
+    const std::string started = history_.started(clock_->wall(), recovered_unclean_, reason);
+    if (!reason.empty()) publish_history(started);
     driver_->start();
   });
   loop_thread_ = std::thread([this] {
@@ -259,6 +263,8 @@ Status DeviceImpl::reload(Config config) {
   if (Status valid = check_settings(config); !valid.ok()) return valid;
   use_provisioned_name(config);
   const std::lock_guard lock(mutex_);
+  config.safe_mode_reason = config_->safe_mode_reason;
+  leave_out_extras(config);
   const auto fixed = [](std::string_view key) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
   };
@@ -279,6 +285,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.heartbeats != config_->heartbeats) return fixed("heartbeat");
+  if (config.safe_mode != config_->safe_mode) return fixed("safe_mode");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
@@ -381,14 +388,17 @@ void DeviceImpl::follow_log_command() {
 
 void DeviceImpl::look_at_outages(const DeviceState& state, BootTime now) {
   const std::optional<std::string> outage = history_.look(now, clock_->wall(), state);
-  if (!outage) return;
+  if (outage) publish_history(*outage);
+}
+
+void DeviceImpl::publish_history(std::string_view line) {
   const std::shared_ptr<const Config> config = this->config();
   if (config->history_topic.empty()) return;
   Message message;
   message.topic = config->history_topic;
   message.lane = config->lanes.back();
   message.content_type = "application/json";
-  for (const char c : *outage) message.payload.push_back(static_cast<std::byte>(c));
+  for (const char c : line) message.payload.push_back(static_cast<std::byte>(c));
   static_cast<void>(publish(std::move(message), {},
                             ReceiptScope::settled));  // refused, it is counted as any other
 }
@@ -425,6 +435,7 @@ DeviceState DeviceImpl::state() const {
   state.requests = requester_->counts();
   state.heartbeat_misses = heartbeats_.misses();
   state.recovered_unclean = recovered_unclean_;
+  state.safe_mode = config()->safe_mode_reason;
   return state;
 }
 

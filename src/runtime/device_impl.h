@@ -46,8 +46,9 @@ class DeviceImpl final : public Device, private Outlet {
              const outbox::RecoveryReport& report, std::shared_ptr<const DiskCounts> disk_counts);
   ~DeviceImpl() override;
 
-  /// Opens the local socket if one is configured, and starts the loop.
-  Status begin();
+  /// Opens the local socket if one is configured, and starts the loop. `leave_safe_mode` is called
+  /// when somebody wants that, on the loop thread.
+  Status begin(std::function<void()> leave_safe_mode);
 
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
@@ -99,6 +100,7 @@ class DeviceImpl final : public Device, private Outlet {
   [[nodiscard]] Result<Message> last_lines(std::string topic, std::size_t count) const;
   void follow_log_command();
   void look_at_outages(const DeviceState& state, BootTime now);
+  void publish_history(std::string_view line);
   [[nodiscard]] std::shared_ptr<const Config> config() const;
 
   std::shared_ptr<env::Clock> clock_;

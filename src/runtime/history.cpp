@@ -33,8 +33,10 @@ void read_lines(std::string_view text, std::vector<ordered_json>& entries) {
 
 }  // namespace
 
-std::string start_line(WallTime at, bool unclean) {
-  return ordered_json{{"event", "started"}, {"at_ms", at.ms}, {"unclean", unclean}}.dump();
+std::string start_line(WallTime at, bool unclean, const std::string& safe_mode) {
+  ordered_json line{{"event", "started"}, {"at_ms", at.ms}, {"unclean", unclean}};
+  if (!safe_mode.empty()) line["safe_mode"] = safe_mode;
+  return line.dump();
 }
 
 std::string outage_line(const health::Outage& outage) {
@@ -57,6 +59,12 @@ std::string outage_line(const health::Outage& outage) {
   }
   if (outage.left_out != 0) line["left_out"] = outage.left_out;
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string History::started(WallTime at, bool unclean, const std::string& safe_mode) {
+  std::string line = start_line(at, unclean, safe_mode);
+  append_(line);
+  return line;
 }
 
 std::optional<std::string> History::look(BootTime now, WallTime wall, const DeviceState& state) {

@@ -25,7 +25,7 @@ namespace holdfast::runtime {
 
 inline constexpr std::size_t kHistoryFileMax = std::size_t{64} * 1024;
 /// {"event":"started",…} and {"event":"outage",…}
-[[nodiscard]] std::string start_line(WallTime at, bool unclean);
+[[nodiscard]] std::string start_line(WallTime at, bool unclean, const std::string& safe_mode);
 [[nodiscard]] std::string outage_line(const health::Outage& outage);
 
 class History {
@@ -34,7 +34,8 @@ class History {
   using Append = std::function<void(std::string line)>;
   explicit History(Append append) : append_(std::move(append)) {}
 
-  void started(WallTime at, bool unclean) { append_(start_line(at, unclean)); }
+  /// `safe_mode`: why it is in safe mode, or empty. The line is given back, to be told elsewhere.
+  std::string started(WallTime at, bool unclean, const std::string& safe_mode);
 
   /// The state at the end of a turn. An outage that is over is given back, too, to be told
   /// elsewhere.

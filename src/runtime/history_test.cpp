@@ -44,11 +44,11 @@ class HistoryTest : public testing::Test {
 TEST_F(HistoryTest, WithoutAnyItIsEmpty) { EXPECT_EQ(read().dump(), "[]"); }
 
 TEST_F(HistoryTest, EntriesComeBackAsTheyWereWithoutTheBeginningsOfThoseThatAreOver) {
-  ASSERT_TRUE(append_history(folder_, start_line(WallTime{1000}, true)));
+  ASSERT_TRUE(append_history(folder_, start_line(WallTime{1000}, true, "")));
   ASSERT_TRUE(append_history(folder_, outage_line(outage(false, 1))));
   ASSERT_TRUE(append_history(folder_, outage_line(outage(true, 7))));
   ASSERT_TRUE(append_history(folder_, outage_line(outage(false, 2))));
-  ASSERT_TRUE(append_history(folder_, start_line(WallTime{2000}, false)));
+  ASSERT_TRUE(append_history(folder_, start_line(WallTime{2000}, false, "")));
   EXPECT_EQ(read().dump(), R"([{"event":"started","at_ms":1000,"unclean":true},)"
                            R"({"event":"outage","over":true,"began_ms":0,"lasted_ms":3000,)"
                            R"("verdict":"tcp_refused","detail":"it \"said\" )"
@@ -65,9 +65,9 @@ TEST_F(HistoryTest, EntriesComeBackAsTheyWereWithoutTheBeginningsOfThoseThatAreO
 }
 
 TEST_F(HistoryTest, ALineThatAPowerCutTookIsSkippedAndSpoilsNoOther) {
-  ASSERT_TRUE(append_history(folder_, start_line(WallTime{1}, false)));
+  ASSERT_TRUE(append_history(folder_, start_line(WallTime{1}, false, "")));
   std::ofstream(folder_ / "history", std::ios::app) << "{\"event\":\"star";
-  ASSERT_TRUE(append_history(folder_, start_line(WallTime{2}, true)));
+  ASSERT_TRUE(append_history(folder_, start_line(WallTime{2}, true, "")));
   std::ofstream(folder_ / "history", std::ios::app) << std::string(100, '\0');
   EXPECT_EQ(read().dump(), R"([{"event":"started","at_ms":1,"unclean":false},)"
                            R"({"event":"started","at_ms":2,"unclean":true}])");
@@ -76,7 +76,7 @@ TEST_F(HistoryTest, ALineThatAPowerCutTookIsSkippedAndSpoilsNoOther) {
 TEST_F(HistoryTest, ItsRoomIsBoundedAndTheNewestStay) {
   constexpr int kLines = 5000;
   for (int i = 0; i < kLines; ++i) {
-    ASSERT_TRUE(append_history(folder_, start_line(WallTime{i}, false)));
+    ASSERT_TRUE(append_history(folder_, start_line(WallTime{i}, false, "")));
   }
   std::uintmax_t bytes = 0;
   for (const auto& file : fs::directory_iterator(folder_)) bytes += file.file_size();

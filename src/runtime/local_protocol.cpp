@@ -342,13 +342,15 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = PingRequest{};
   } else if (op == "page") {
     request.what = PageRequest{};
+  } else if (op == "safe_mode_end") {
+    request.what = SafeModeEndRequest{};
   } else {
     return fields.wrong(
         "op", in_quotes(op) +
                   " is none of publish, request, subscribe, subscribe_unmatched, "
                   "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
                   "outbox_message, receipt, history, log_level, logs, send_logs, page, "
-                  "heartbeat, heartbeat_end");
+                  "heartbeat, heartbeat_end, safe_mode_end");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
     fields.only({});
@@ -575,6 +577,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["inbound_duplicates"] = state.inbound_duplicates;
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
+  status["safe_mode"] = state.safe_mode;
   const RequestCounts& requests = state.requests;
   status["requests"] = {{"waiting", requests.waiting},     {"answered", requests.answered},
                         {"timed_out", requests.timed_out}, {"given_up", requests.given_up},

@@ -105,13 +105,16 @@ struct SendLogsRequest {
   std::string topic;
 };
 
+/// Everything is to be done again.
+struct SafeModeEndRequest {};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
                UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
                OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
                HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest, PageRequest,
-               HeartbeatRequest, HeartbeatEndRequest>
+               HeartbeatRequest, HeartbeatEndRequest, SafeModeEndRequest>
       what;
 };
 

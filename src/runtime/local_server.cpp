@@ -19,6 +19,7 @@
 #include "posix/system.h"
 #include "runtime/local_protocol.h"
 #include "runtime/local_socket.h"
+#include "runtime/safe_mode.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -94,6 +95,8 @@ class LocalServer::Hub {
   LocalAccess access_;
   std::unique_ptr<env::Clock> clock_ = posix::make_clock();
   LogMessage log_message_;
+  std::string safe_mode_;
+  std::function<void()> leave_safe_mode_;
   Acceptor acceptor_;
   posix::Timer accept_timer_;
   bool accept_failing_ = false;
@@ -165,6 +168,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void half_closed();
   void handle_lines();
   void handle(std::string_view line);
+  [[nodiscard]] Status may(const LocalRequest& request);
   void answer(PublishRequest& request, std::string& id);
   void answer(AskRequest& request, std::string& id);
   void answer(SubscribeRequest& request, std::string& id);
@@ -184,6 +188,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(OutboxListRequest& request, std::string& id) { look(request, id); }
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
   void answer(FateRequest& request, std::string& id) { look(request, id); }
+  void answer(SafeModeEndRequest& request, std::string& id);
   void answer(LogLevelRequest& request, std::string& id);
   void answer(LogsRequest& request, std::string& id);
   void answer(SendLogsRequest& request, std::string& id);
@@ -303,8 +308,7 @@ void LocalServer::Hub::Client::handle(std::string_view line) {
     return;
   }
   auto& request = std::get<LocalRequest>(parsed);
-  const Status allowed =
-      grant_ == nullptr ? Status() : grant_->allows(request, hub_->clock_->now());
+  const Status allowed = may(request);
   if (!allowed) {
     const bool later = allowed.error().code == Errc::full;
     if (!later && !std::exchange(denied_, true)) {
@@ -315,6 +319,14 @@ void LocalServer::Hub::Client::handle(std::string_view line) {
     return;
   }
   std::visit([&](auto& what) { answer(what, request.id); }, request.what);
+}
+
+Status LocalServer::Hub::Client::may(const LocalRequest& request) {
+  if (!hub_->safe_mode_.empty() && is_of_application(request)) {
+    return Error{Errc::closed, "safe mode: the agent " + hub_->safe_mode_ +
+                                   "; until that is over, programs can only look and control"};
+  }
+  return grant_ == nullptr ? Status() : grant_->allows(request, hub_->clock_->now());
 }
 
 // ---- a client: requests -------------------------------------------------------------------------
@@ -473,6 +485,15 @@ void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) {
   pending_ += progress_line(id, hub_->device_.progress());
 }
 
+void LocalServer::Hub::Client::answer(SafeModeEndRequest&, std::string& id) {
+  if (hub_->safe_mode_.empty() || !hub_->leave_safe_mode_) {
+    pending_ += error_line(id, "the agent is not in safe mode");
+    return;
+  }
+  hub_->leave_safe_mode_();
+  pending_ += ok_line(id);
+}
+
 template <class Request>
 void LocalServer::Hub::Client::look(const Request& request, std::string& id) {
   if (looks_owed_ >= kLocalLooksOwed) {
@@ -573,6 +594,8 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       looks_(std::move(options.looks)),
       access_(std::move(options.access)),
       log_message_(std::move(options.log_message)),
+      safe_mode_(std::move(options.safe_mode)),
+      leave_safe_mode_(std::move(options.leave_safe_mode)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)) {}

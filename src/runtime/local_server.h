@@ -47,6 +47,9 @@ class LocalServer {
     LogMessage log_message = {};
     LocalAccess access{};  ///< Who may do what.
     std::string page{};    ///< The address of the page to look at; empty: there is none.
+    /// Why programs are not served but for looking and control; empty: they are.
+    std::string safe_mode{};
+    std::function<void()> leave_safe_mode = {};
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device, Options options);

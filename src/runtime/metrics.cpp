@@ -154,6 +154,8 @@ void add_storage(List& list, const Figures& f) {
              static_cast<std::size_t>(StorageHealth::slow) + 1, "1 for the health that holds.");
   list.one(kGauge, "holdfast_recovered_unclean", f.state.recovered_unclean,
            "Whether the run before did not end in order.");
+  list.one(kGauge, "holdfast_safe_mode", !f.state.safe_mode.empty(),
+           "Whether the agent does with less, after a crash loop.");
   list.one(kCounter, "holdfast_outbox_written_bytes_total", f.written_bytes,
            "Bytes that the outbox has written.");
   list.one(kCounter, "holdfast_outbox_flushes_total", f.flushes,

@@ -14,6 +14,7 @@
 #include "runtime/open.h"
 #include "runtime/outbox_keys.h"
 #include "runtime/provisioner.h"
+#include "runtime/safe_mode.h"
 
 namespace holdfast {
 
@@ -75,7 +76,8 @@ class Patience {
   bool told_ = false;
 };
 
-Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, OutboxParts& parts,
+Result<std::unique_ptr<outbox::Outbox>> open_outbox(Config& config, OutboxParts& parts,
+                                                    const runtime::OpenHooks& hooks,
                                                     runtime::Logger& log,
                                                     outbox::RecoveryReport& report) {
   auto disk = posix::open_disk(config.outbox.directory);
@@ -84,6 +86,9 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(const Config& config, Outbox
   parts.random = posix::make_random();
   Status locked = parts.disk->lock();
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
+  if (hooks.locked) hooks.locked(config);
+  runtime::leave_out_extras(config);
+  log.configure(config.log);
   auto keys = runtime::load_outbox_keys(config);
   if (!keys.ok()) return std::move(keys).error();
   parts.keys = std::move(keys).value();
@@ -104,7 +109,8 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
 
 namespace runtime {
 
-Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logger> log) {
+Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logger> log,
+                                            OpenHooks hooks) {
   // A wrong setting never mends itself; missing credentials may come later.
   if (Status valid = check_settings(config); !valid.ok()) return std::move(valid).error();
   log->configure(config.log);
@@ -112,7 +118,7 @@ Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logge
   auto parts = std::make_shared<OutboxParts>();
   parts->clock = posix::make_clock();
   outbox::RecoveryReport report;
-  auto outbox = open_outbox(config, *parts, *log, report);
+  auto outbox = open_outbox(config, *parts, hooks, *log, report);
   if (!outbox.ok()) return std::move(outbox).error();
   const bool damage = report.corrupt != 0 || report.rebuilt || report.read_only ||
                       report.set_aside != 0 || report.locked != 0;
@@ -122,7 +128,7 @@ Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logge
   auto device = std::make_unique<DeviceImpl>(std::move(config), std::move(log), std::move(clock),
                                              std::move(outbox).value(), std::move(parts), report,
                                              std::move(disk_counts));
-  Status begun = device->begin();
+  Status begun = device->begin(std::move(hooks.leave_safe_mode));
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));
 }

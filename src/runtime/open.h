@@ -1,6 +1,7 @@
 // Device::open() for who has a log of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "holdfast/device.h"
@@ -8,8 +9,17 @@
 
 namespace holdfast::runtime {
 
+/// What a program besides wants to do with its device.
+struct OpenHooks {
+  /// Called once the outbox directory is locked, before anything in it is read.
+  std::function<void(Config& config)> locked = {};
+  /// Somebody at the local API wants safe mode to end. On the loop thread.
+  std::function<void()> leave_safe_mode = {};
+};
+
 /// As Device::open(); `log` is configured as `config` says.
 [[nodiscard]] Result<std::unique_ptr<Device>> open_device(Config config,
-                                                          std::shared_ptr<Logger> log);
+                                                          std::shared_ptr<Logger> log,
+                                                          OpenHooks hooks = {});
 
 }  // namespace holdfast::runtime

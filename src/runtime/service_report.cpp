@@ -58,6 +58,7 @@ std::string status_words(const DeviceState& state, const std::vector<HeartbeatSt
     words +=
         " Our certificate expires in " + std::to_string(*state.certificate_days_left) + " days.";
   }
+  if (!state.safe_mode.empty()) words += " Safe mode: it " + state.safe_mode + ".";
   const std::string missed = missed_words(heartbeats, false);
   if (!missed.empty()) words += " Missed heartbeats" + missed + ".";
   return words;

@@ -29,12 +29,15 @@ set(SURFACE_SOURCES
     log_text.cpp
     log_upload.cpp
     logger.cpp
+    safe_mode.cpp
     service_report.cpp
+    start_record.cpp
     watch_program.cpp)
 set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
-                  outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp)
+                  outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp
+                  start_record_test.cpp)
 set_source_files_properties(metrics_service.cpp page_service.cpp
                             PROPERTIES COMPILE_DEFINITIONS HOLDFAST_VERSION="${PROJECT_VERSION}")
 set_source_files_properties(metrics_test.cpp PROPERTIES COMPILE_DEFINITIONS

@@ -115,7 +115,9 @@ class PortLook {
     next_ = now + pause_;
     fd_ = posix::UniqueFd(
         ::socket(address_.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address_), size_);
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&address_);
+    // A refusal at once would leave no trace on the socket.
+    if (::connect(fd_.get(), generic, size_) != 0 && errno != EINPROGRESS) fd_.reset();
   }
   /// Once poll() has something to say of fd().
   bool answered() {

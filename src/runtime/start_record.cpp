@@ -1,0 +1,143 @@
+#include "runtime/start_record.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <limits>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/hex.h"
+#include "posix/system.h"
+
+namespace holdfast::runtime {
+
+namespace {
+
+constexpr const char* kFile = "starts";
+constexpr Milliseconds kStartPatience{60'000};  // the outbox waits for the same disk
+constexpr Milliseconds kStopPatience{500};      // well below any deadline for stopping
+
+}  // namespace
+
+/// What the writing threads share. One at a time writes.
+struct StartRecord::File {
+  std::mutex writing;
+  std::filesystem::path path;
+};
+
+StartRecord::StartRecord(LogHandler log)
+    : log_(std::move(log)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      clock_(posix::make_clock()),
+      file_(std::make_shared<File>()) {
+  const env::BootId boot = clock_->boot_id();
+  boot_id_ = text_to_hex({reinterpret_cast<const char*>(boot.data()), boot.size()});
+}
+
+std::string StartRecord::text_before(const Config& config) {
+  if (loop_) {  // the run before was one of ours, and is over
+    loop_->end();
+    return loop_->text();
+  }
+  file_->path = config.outbox.directory / kFile;
+  Result<std::string> read = posix::read_file(file_->path, health::kCrashTextMax);
+  if (read) return std::move(read).value();
+  if (read.error().code != Errc::not_found) {
+    log_({LogLevel::warning, LogArea::health,
+          read.error().message + "; nothing is known of earlier starts"});
+  }
+  return {};
+}
+
+void StartRecord::started(Config& config) {
+  std::string text;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string before = text_before(config);
+    loop_.emplace(config.safe_mode, before, boot_id_, clock_->now());
+    leave_ = false;
+    text = loop_->text();
+    config.safe_mode_reason = loop_->reason();
+    if (loop_->damaged()) {
+      log_({LogLevel::warning, LogArea::health,
+            file_->path.string() + " is damaged; nothing is known of earlier starts"});
+    }
+  }
+  if (!config.safe_mode_reason.empty()) {
+    log_({LogLevel::error, LogArea::health,
+          "safe mode: this program " + config.safe_mode_reason + "; for " +
+              std::to_string(config.safe_mode.lasts.count()) +
+              " s it does without what it can do without (holdfast safe-mode --end: now)"});
+  }
+  keep(std::move(text), kStartPatience);
+}
+
+void StartRecord::stopped() {
+  std::string text;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loop_) return;
+    loop_->end();
+    text = loop_->text();
+  }
+  keep(std::move(text), kStopPatience);
+}
+
+bool StartRecord::look() {
+  std::string text;
+  bool over = false;
+  {
+    const std::lock_guard lock(mutex_);
+    eventfd_t seen = 0;
+    static_cast<void>(::eventfd_read(wake_.get(), &seen));
+    if (!loop_) return false;
+    if (leave_) return true;
+    const health::CrashLoop::Turn turn = loop_->look(clock_->now());
+    if (turn == health::CrashLoop::Turn::none) return false;
+    over = turn == health::CrashLoop::Turn::leave;
+    text = loop_->text();
+  }
+  keep(std::move(text), kStopPatience);
+  return over;
+}
+
+int StartRecord::patience_ms() const {
+  const std::lock_guard lock(mutex_);
+  if (!loop_ || loop_->next_look() == kNever) return -1;
+  const auto left = std::chrono::ceil<Milliseconds>(loop_->next_look() - clock_->now()).count();
+  return static_cast<int>(std::clamp<Milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+}
+
+void StartRecord::leave() {
+  const std::lock_guard lock(mutex_);
+  if (!loop_) return;
+  loop_->forget();
+  leave_ = true;
+  static_cast<void>(::eventfd_write(wake_.get(), 1));
+}
+
+void StartRecord::keep(std::string text, Milliseconds patience) {
+  std::packaged_task<Status()> write([file = file_, text = std::move(text)] {
+    const std::lock_guard lock(file->writing);
+    return posix::replace_file(file->path, text);
+  });
+  std::future<Status> done = write.get_future();
+  Status kept = Error{Errc::timeout, "the disk does not answer"};
+  try {
+    std::thread(std::move(write)).detach();
+    if (done.wait_for(patience) == std::future_status::ready) kept = done.get();
+  } catch (const std::system_error& error) {
+    kept = Error{Errc::full, error.what()};  // no thread is left
+  }
+  if (!kept) {
+    log_({LogLevel::warning, LogArea::health,
+          "the record of starts was not written: " + kept.error().message +
+              "; a crash loop may not be noticed"});
+  }
+}
+
+}  // namespace holdfast::runtime
