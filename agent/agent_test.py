@@ -434,6 +434,7 @@ class MainJob(Lab):
         self.broker()
         agent = self.agent()
         self.until_heard(self.subscribe_inside("later"), "later")
+        self.children[-1].kill()  # or it subscribes again as soon as there is an agent
         agent.kill()
         agent.wait()
         os.unlink(self.socket)
