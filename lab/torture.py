@@ -18,12 +18,14 @@ import torture_full
 import torture_io
 import torture_kill
 import torture_power
+import torture_stop
 from torture_world import commit_of, record_total
 
 SKIPPED = 3     # exit status, with --or-skip only
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {
     "kill": (torture_kill, 1000, "SIGKILL to the real agent, at random instants"),
+    "stop": (torture_stop, 1000, "SIGTERM to the real agent, at random instants"),
     "power": (torture_power, 200, "power cuts below the real outbox on a real file system"),
     "full": (torture_full, 10, "a file system filled to the last byte below the agent"),
     "io": (torture_io, 100, "reads, writes and syncs of the agent that fail, fall short or take long"),

@@ -12,29 +12,34 @@ from torture_agent import START_LIMIT
 
 
 class Victim(torture_agent.Victim):
+    done = "killed"     # to it, in the account
     start_time = 0.1    # seconds, kept current
 
     def run_once(self):
-        """One life of the agent, ended by SIGKILL."""
+        """One life of the agent, and its end."""
         offline = self.random.random() < 0.25
         early = self.random.random() < 1 / 3
         began = time.monotonic()
         self.agent.start(offline)
         limit = self.random.uniform(0, 1.3 * self.start_time) if early else START_LIMIT
-        if self.connect(began + limit):
+        began_well = self.connect(began + limit)
+        if began_well:
             self.start_time += 0.1 * (time.monotonic() - began - self.start_time)
             self.publish_until_killed()
         elif early or self.agent.process.poll() is not None:
-            self.tally.note("killed_in_start")
+            self.tally.note(f"{self.done}_in_start")
         else:
             self.wrong(f"no socket within {START_LIMIT} s: {self.agent.last_words()}")
-        self.kill()
+        self.end(began_well)
         self.tally.count += 1
         if offline:
-            self.tally.note("killed_offline")
+            self.tally.note(f"{self.done}_offline")
         if self.publisher.states:
             self.look(self.known, self.publisher.states[0])
             self.publisher.states.clear()
+
+    def end(self, _began_well):
+        self.kill()
 
     def publish_until_killed(self):
         self.known = len(self.tally.book.accepted)
@@ -53,10 +58,10 @@ def ledger_kind(_options):
     return "kill"
 
 
-def run(options, folder, parts, view):
-    totals, problems = torture_agent.run(Victim, options, folder, parts, view)
-    if not totals.get("killed_in_start"):
-        problems.append("the run proves little: no kill fell into a start")
+def run(options, folder, parts, view, kind=Victim):
+    totals, problems = torture_agent.run(kind, options, folder, parts, view)
+    if not totals.get(f"{kind.done}_in_start"):
+        problems.append("the run proves little: no end fell into a start")
     return totals, problems
 
 

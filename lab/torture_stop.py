@@ -1,0 +1,67 @@
+"""tools/torture stop: SIGTERM to the real agent at random instants, again and again.
+
+The lives are those of tools/torture kill, a third of them ended in the agent's start. Each must end with
+exit status 0 within the deadline, and the next one must find that it ended in order. The self-test
+kills each agent before it has stopped.
+"""
+
+import signal
+import time
+
+import torture_kill
+from torture_kill import needs      # noqa: F401, the same
+
+DEADLINE = 5.0      # seconds: timing.stop_deadline
+SLACK = 2.0         # of a busy machine, to end a process
+
+
+class Victim(torture_kill.Victim):
+    done = "stopped"
+
+    def __init__(self, number, options, folder, port):
+        super().__init__(number, options, folder, port)
+        self.hurried = options.self_test
+        self.in_order = True        # the life before: seen running, then exit status 0
+        self.ended_in_order = True  # this one
+
+    def run_once(self):
+        super().run_once()          # which looks at what the start found of the life before
+        self.in_order = self.ended_in_order
+
+    def look(self, known, state):
+        super().look(known, state)
+        if self.in_order and state["recovered_unclean"]:
+            self.wrong("the life before had ended in order, and is not known to have")
+
+    def end(self, began_well):
+        if self.agent.process.poll() is not None:
+            self.wrong(f"the agent ended by itself: {self.agent.last_words()}")
+        if self.hurried:
+            self.agent.process.terminate()
+            self.agent.kill()
+        status, seconds = self.agent.stop()
+        self.tally.cuts.append(time.time())
+        self.publisher.drain()
+        # Before main() has begun nothing can be caught, nor is there anything to end.
+        if status == -signal.SIGTERM and not began_well:
+            self.tally.note("before_main")
+        elif status != 0:
+            self.wrong(f"SIGTERM: exit status {status}: {self.agent.last_words()}")
+        if seconds > DEADLINE + SLACK:
+            self.wrong(f"SIGTERM: it took {seconds:.1f} s")
+        self.tally.note("within_100_ms" if seconds <= 0.1 else "within_1_s" if seconds <= 1 else
+                        "longer_than_1_s")
+        self.ended_in_order = began_well and status == 0
+
+
+def ledger_kind(_options):
+    return "stop"
+
+
+def run(options, folder, parts, view):
+    return torture_kill.run(options, folder, parts, view, Victim)
+
+
+def noticed(_totals, problems):
+    """Whether the self-test's broken promise was found."""
+    return bool(problems)
