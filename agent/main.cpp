@@ -142,11 +142,14 @@ void let_signals_kill(const sigset_t& signals) {
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-/// While it lives, SIGTERM and SIGINT end the process at once: opening may wait for a disk, and has
-/// nothing yet that must be ended in order.
-class EndsAtOnce {
+constexpr int kOpeningGraceMs = 1000;
+
+/// While it lives, SIGTERM and SIGINT end the process at last after kOpeningGrace: opening may wait
+/// for a disk. If it is through before, the signal is still there, and the device ends in order.
+class EndsWhileOpening {
  public:
-  EndsAtOnce(sigset_t signals, runtime::StartRecord& starts) : over_(::eventfd(0, EFD_CLOEXEC)) {
+  EndsWhileOpening(sigset_t signals, runtime::StartRecord& starts)
+      : over_(::eventfd(0, EFD_CLOEXEC)) {
     sigdelset(&signals, SIGHUP);
     sigdelset(&signals, SIGUSR1);
     if (over_ < 0) return;
@@ -155,21 +158,21 @@ class EndsAtOnce {
       std::array<pollfd, 2> ready{{{over, POLLIN, 0}, {signal, POLLIN, 0}}};
       while (::poll(ready.data(), ready.size(), -1) < 0) {
       }
-      if (ready[0].revents == 0) {
+      if (::poll(ready.data(), 1, kOpeningGraceMs) == 0) {
         starts.stopped();
         ::_exit(kStopped);
       }
       ::close(signal);
     });
   }
-  ~EndsAtOnce() {
+  ~EndsWhileOpening() {
     if (over_ < 0) return;
     static_cast<void>(::eventfd_write(over_, 1));
     watch_.join();
     ::close(over_);
   }
-  EndsAtOnce(const EndsAtOnce&) = delete;
-  EndsAtOnce& operator=(const EndsAtOnce&) = delete;
+  EndsWhileOpening(const EndsWhileOpening&) = delete;
+  EndsWhileOpening& operator=(const EndsWhileOpening&) = delete;
 
  private:
   int over_;
@@ -179,7 +182,7 @@ class EndsAtOnce {
 Result<std::unique_ptr<Device>> open_device(Config config,
                                             const std::shared_ptr<runtime::Logger>& log,
                                             const sigset_t& signals, runtime::StartRecord& starts) {
-  const EndsAtOnce ends(signals, starts);
+  const EndsWhileOpening ends(signals, starts);
   return runtime::open_device(
       std::move(config), log,
       {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.leave(); }});
