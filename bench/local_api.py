@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""How many messages a second pass through the local API, from many programs at once, each answered.
+
+    local_api.py --bin DIR [--messages N] [--clients N] [--repeats N] [--json]
+
+DIR holds holdfastd. The agent is offline, so that what is measured is the API and what stands behind it:
+the commit to disk of durable messages, and RAM for volatile ones. Each client writes lines that were made
+before and reads an answer to each; all must be receipts. The outbox is emptied between the runs, and the
+order of the runs alternates. Python 3 standard library.
+"""
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PATIENCE = 120
+PAYLOAD = "x" * 100
+KINDS = (("durable", "api_durable_per_second"), ("memory", "api_volatile_per_second"))
+
+
+def lines_of(durability, count):
+    line = json.dumps({"op": "publish", "id": 1, "topic": "bench/a/b", "payload": PAYLOAD,
+                       "durability": durability, "receipt": "accepted"}) + "\n"
+    return line.encode() * count
+
+
+class Client(threading.Thread):
+    """Sends its lines, reads as many answers; `good` are receipts."""
+
+    def __init__(self, path, lines, count, begin):
+        super().__init__(daemon=True)
+        self.lines, self.count, self.begin = lines, count, begin
+        self.good, self.last = 0, b""
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(path)
+
+    def run(self):
+        self.begin.wait()
+        writer = threading.Thread(target=self.socket.sendall, args=(self.lines,), daemon=True)
+        writer.start()
+        answers, rest = 0, b""
+        while answers < self.count:
+            data = self.socket.recv(1 << 18)
+            if not data:
+                break
+            whole, _, tail = (rest + data).rpartition(b"\n")
+            answers += whole.count(b"\n") + (1 if whole else 0)
+            self.good += whole.count(b'"receipt":"accepted"')
+            self.last = whole[-200:] or self.last
+            rest = tail
+        writer.join(PATIENCE)
+
+
+def measure(folder, bin_dir, durability, messages, clients):
+    """Messages a second, and the CPU of the agent for one, in µs."""
+    outbox = os.path.join(folder, "outbox")
+    subprocess.run(["rm", "-rf", outbox], check=True)
+    path = os.path.join(folder, "api.sock")
+    config = os.path.join(folder, "bench.toml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f'profile = "generic"\n[connection]\nhost = "127.0.0.1"\nport = 1\n'
+                   f'client_id = "bench"\n[tls]\nenabled = false\n[limits]\nmemory = "512MiB"\n'
+                   f'[outbox]\ndirectory = "{outbox}"\nmax_size = "1GiB"\n[local]\nsocket = "{path}"\n')
+    agent = subprocess.Popen([os.path.join(bin_dir, "holdfastd"), "--config", config],
+                             stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not os.path.exists(path):
+            if agent.poll() is not None or time.monotonic() > until:
+                sys.exit("local_api.py: the agent does not start; run it by hand with " + config)
+            time.sleep(0.01)
+        begin = threading.Event()
+        share = messages // clients
+        all_of = [Client(path, lines_of(durability, share), share, begin) for _ in range(clients)]
+        for client in all_of:
+            client.start()
+        before, start = cpu_of(agent.pid), time.monotonic()
+        begin.set()
+        for client in all_of:
+            client.join(PATIENCE)
+        seconds, cpu = time.monotonic() - start, cpu_of(agent.pid) - before
+        for client in all_of:
+            if client.good != share:
+                sys.exit(f"local_api.py: {client.good} receipts for {share} messages; the last "
+                         f"answer: {client.last.decode(errors='replace')}")
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(PATIENCE)
+    return share * clients / seconds, cpu / (share * clients) * 1e6
+
+
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rates = {name: [] for _, name in KINDS}
+    cpu = []
+    with tempfile.TemporaryDirectory(prefix="hf-bench-") as folder:
+        for turn in range(options.repeats):
+            for durability, name in KINDS if turn % 2 == 0 else reversed(KINDS):
+                rate, cost = measure(folder, options.bin, durability, options.messages,
+                                     options.clients)
+                rates[name].append(rate)
+                if durability == "durable":
+                    cpu.append(cost)
+                print(f"{durability}: {rate:,.0f} a second, {cost:.1f} µs of CPU each",
+                      file=sys.stderr, flush=True)
+    figures = {name: [statistics.median(all_of), min(all_of), max(all_of)]
+               for name, all_of in {**rates, "api_cpu_us_per_message": cpu}.items()}
+    print(json.dumps(figures) if options.json else
+          "\n".join(f"{name}: {value[0]:,.1f}" for name, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
