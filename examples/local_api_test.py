@@ -23,7 +23,7 @@ sys.path.append(str(HERE.parent / "agent"))
 import agent_test  # noqa: E402
 from agent_test import Lab, wait_until  # noqa: E402
 
-COUNT = 400
+COUNT = 200
 PYTHON = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
