@@ -98,14 +98,8 @@ class LoginTest(RegionTest):
         self.assert_delivers("renewing")
 
     def test_credentials_of_the_provider_have_a_session_token(self):
-        certificate = self.make("assuming")
-        alias = self.make_role("assuming", EVERYTHING)
-        self.region.call("CreatePolicy", policyName="assuming", policyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": {
-                "Effect": "Allow", "Action": "iot:AssumeRoleWithCertificate", "Resource": alias}}))
-        self.region.call("AttachPolicy", policyName="assuming", target=self.region.call(
-            "DescribeCertificate", certificateId=certificate)["certificateDescription"][
-                "certificateArn"])
+        self.make("assuming")
+        self.allow_role("assuming", self.make_role("assuming", EVERYTHING))
         status, body = self.https("mixed", "GET", "/role-aliases/assuming/credentials",
                                   device_name="assuming",
                                   headers={"x-amzn-iot-thingname": "assuming"})

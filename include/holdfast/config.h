@@ -89,12 +89,18 @@ struct ProxyConfig {
 };
 
 /// Login by keys of AWS (IAM), for WebSocket: each request for it carries an AWS Signature
-/// Version 4. Without a file there is none.
+/// Version 4. Without a file and a role alias there is none.
 struct SigV4Config {
   /// The keys, as the AWS command line keeps them ("[default]", "aws_access_key_id = …") or as JSON
   /// of the credential provider or of a `credential_process`. Read at each connect.
   std::filesystem::path credentials_file;
   std::string profile = "default";  ///< The section of a file of the first kind.
+  /// In place of a file: temporary keys, which AWS IoT Core's credential provider gives for this
+  /// role alias to the device's certificate. They are renewed ahead of their end.
+  std::string role_alias;
+  std::string provider_host;  ///< Of the provider: "….credentials.iot.REGION.amazonaws.com".
+  std::uint16_t provider_port = 443;
+  std::string thing_name;  ///< For policies with variables of the thing. Empty: not told.
   std::string region;  ///< Empty: the one in the host's name, as AWS IoT Core's endpoints have it.
 
   friend bool operator==(const SigV4Config&, const SigV4Config&) = default;
