@@ -107,6 +107,8 @@ TEST_F(HttpsGetTest, DamagedAnswersHaveAVerdict) {
   expect_failure(get_from(whole.substr(0, whole.size() - 1)), Verdict::server_gone, "");
   expect_failure(get_from("HTTP/1.1 200 OK\r\nContent-Length: 65\r\n\r\n"), Verdict::protocol_error,
                  "longer than 64 bytes");
+  expect_failure(get_from("HTTP/1.1 200 OK\r\nContent-Length: 65\r\n\r\n" + std::string(65, 'x')),
+                 Verdict::protocol_error, "longer than 64 bytes");  // with its header, in one piece
   expect_failure(get_from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n" +
                           std::string(65, 'x') + "\r\n0\r\n\r\n"),
                  Verdict::protocol_error, "longer than 64 bytes");
