@@ -55,9 +55,11 @@ struct TlsConfig {
   std::filesystem::path ca_file;    ///< CAs we trust. Empty: the system's store.
   std::filesystem::path cert_file;  ///< Our certificate (chain). Empty: no client certificate.
   std::filesystem::path key_file;   ///< Its private key, if that is a file.
-  /// The private key, if it is in a PKCS#11 token: "pkcs11:token=…;object=…" (RFC 7512).
+  /// The private key, if it is in a PKCS#11 token: "pkcs11:token=…;object=…" (RFC 7512), or in a
+  /// TPM 2.0: "handle:0x81000001". A key_file may be one that a TPM has wrapped.
   std::string key_uri;
-  std::filesystem::path pin_file;       ///< Its first line is the token's PIN. Empty: none.
+  std::filesystem::path
+      pin_file;  ///< Its first line is the PIN or password of that key. Empty: none.
   std::filesystem::path pkcs11_module;  ///< The token's library. Empty: p11-kit's choice.
   std::string server_name;              ///< SNI and name to verify. Empty: the endpoint's host.
   std::string alpn;                     ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.

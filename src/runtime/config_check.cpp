@@ -19,6 +19,7 @@
 #include "runtime/outbox_keys.h"
 #include "runtime/page_service.h"
 #include "transport/sigv4.h"
+#include "transport/tpm_key.h"
 #include "transport/transport.h"
 
 namespace holdfast::runtime {
@@ -165,16 +166,15 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
     problems.push_back({"tls.key_file", "is missing; tls.cert_file needs its private key"});
   }
   if (tls.key_uri.empty()) {
-    if (!tls.pin_file.empty()) problems.push_back({"tls.pin_file", "needs tls.key_uri"});
     return;
   }
   if (!tls.key_file.empty()) {
     problems.push_back({"tls.key_uri", "stands beside tls.key_file; the key is in one place only"});
   }
-  if (!tls.key_uri.starts_with("pkcs11:")) {
+  if (!tls.key_uri.starts_with("pkcs11:") && !tls.key_uri.starts_with(transport::kTpmHandle)) {
     problems.push_back({"tls.key_uri",
-                        "does not begin with pkcs11: (RFC 7512); give such as "
-                        "\"pkcs11:token=device;object=key\""});
+                        "begins with neither pkcs11: (RFC 7512) nor handle:; give such as "
+                        "\"pkcs11:token=device;object=key\" or \"handle:0x81000001\""});
   }
   if (tls.key_uri.find("pin-") != std::string::npos) {
     problems.push_back({"tls.key_uri", "has a PIN, or its place; put the PIN into tls.pin_file"});
@@ -182,7 +182,11 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
 }
 
 void check_identity(const Config& config, Problems& problems) {
-  if (config.identity.directory.empty()) return;
+  if (config.identity.directory.empty()) {
+    const bool unused = !config.tls.pin_file.empty() && !has_key(config.tls);
+    if (unused) problems.push_back({"tls.pin_file", "needs tls.key_uri or tls.key_file"});
+    return;
+  }
   if (!config.tls.enabled) {
     problems.push_back({"identity.directory", "needs tls.enabled; certificates belong to TLS"});
   }

@@ -120,13 +120,16 @@ TEST(ConfigLogin, AKeyInATokenIsExplained) {
   const std::string tls = basics + "[tls]\ncert_file = \"c.pem\"\n";
   EXPECT_TRUE(problems_of(tls + "key_uri = \"pkcs11:object=k\"\n").empty());
   expect_problem(tls + "key_uri = \"k.pem\"\n",
-                 "/etc/h.toml:8: tls.key_uri: does not begin with pkcs11: (RFC 7512); give such as "
-                 "\"pkcs11:token=device;object=key\"");
+                 "/etc/h.toml:8: tls.key_uri: begins with neither pkcs11: (RFC 7512) nor "
+                 "handle:; give such as \"pkcs11:token=device;object=key\" or "
+                 "\"handle:0x81000001\"");
+  EXPECT_TRUE(problems_of(tls + "key_uri = \"handle:0x81000001\"\npin_file = \"p\"\n").empty());
+  EXPECT_TRUE(problems_of(tls + "key_file = \"k.pem\"\npin_file = \"p\"\n").empty());
   expect_problem(tls + "key_uri = \"pkcs11:object=k;pin-value=1\"\n",
                  "/etc/h.toml:8: tls.key_uri: has a PIN, or its place; put the PIN into "
                  "tls.pin_file");
   expect_problem(basics + "[tls]\npin_file = \"p\"\n",
-                 "/etc/h.toml:7: tls.pin_file: needs tls.key_uri");
+                 "/etc/h.toml:7: tls.pin_file: needs tls.key_uri or tls.key_file");
   expect_problem(basics + "[tls]\nkey_uri = \"pkcs11:object=k\"\n",
                  "/etc/h.toml:6: tls.cert_file: is missing; the private key needs its certificate");
 }
