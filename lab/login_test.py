@@ -149,7 +149,7 @@ class LoginTest(RegionTest):
             ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder / 'tpm-state'}",
              "--ctrl", f"type=unixio,path={folder / 'tpm.ctrl'}",
              "--server", f"type=unixio,path={folder / 'tpm'}",
-             "--flags", "startup-clear,not-need-init"])
+             "--flags", "startup-clear,not-need-init"], stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         wait_for((folder / "tpm").exists, 10, "the TPM")
