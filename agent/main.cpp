@@ -291,6 +291,8 @@ int main(int argc, char** argv) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // The TPM's library would write to our standard error; what is wrong is in our own words.
+  ::setenv("TSS2_LOG", "all+NONE", 0);
   // The first process of a container inherits orphans: let the kernel reap them.
   if (::getpid() == 1) ::signal(SIGCHLD, SIG_IGN);
   ::mallopt(M_ARENA_MAX, 2);  // two threads are busy; each further pool of memory would stay

@@ -286,6 +286,25 @@ class DoctorTest(RegionTest):
         self.assertNotIn(key["secretAccessKey"], json.dumps(found))
         self.assertNotIn("X-Amz-Signature", json.dumps(found))
 
+    def test_temporary_keys_and_a_role_alias_that_is_wrong(self):
+        alias = self.make_role("assumed", {"Effect": "Allow", "Action": "iot:*", "Resource": "*"})
+        folder = self.device("assumed", port="mixed", connection='transport = "websocket"',
+                             more=self.sigv4("assumed"))
+        found = self.examine("assumed", code=1)
+        self.assert_found(found, "keys", "failed", "403 Forbidden: Access Denied (not_authorized)",
+                          "iot:AssumeRoleWithCertificate")
+        self.assert_found(found, "websocket", "skipped", "needs keys")
+        self.allow_role("assumed", alias)
+        found = self.examine("assumed", code=0)
+        self.assert_found(found, "keys", "ok", "role alias assumed, good for 900 s")
+        self.assert_found(found, "publish", "ok", "assumed/doctor")
+        self.assertNotIn("X-Amz-Signature", json.dumps(found))
+        (folder / "device.toml").write_text((folder / "device.toml").read_text(
+            encoding="utf-8").replace('role_alias = "assumed"', 'role_alias = "other"'),
+            encoding="utf-8")
+        found = self.examine("assumed", code=1)
+        self.assert_found(found, "keys", "failed", "403", "sigv4.role_alias")
+
     # --- the broker's policy ---
 
     def test_a_client_id_that_the_policy_denies(self):

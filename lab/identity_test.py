@@ -9,7 +9,6 @@ HOLDFAST_ROTATIONS: so many changes in the test of many (default 20). 300 of the
 """
 import json
 import os
-import threading
 
 from region_fixture import RegionTest, run
 from tool import device
@@ -69,26 +68,6 @@ class IdentityTest(RegionTest):
 
     def deactivate(self, certificate):
         self.region.call("UpdateCertificate", certificateId=certificate, newStatus="INACTIVE")
-
-    def traffic(self, name):
-        """Publishes until told to stop; the function that stops it gives the number accepted."""
-        stop = threading.Event()
-        accepted = []
-
-        def publish():
-            while not stop.is_set():
-                said = self.cli(name, "publish", f"{name}/count", str(len(accepted)))
-                if said.returncode == 0:
-                    accepted.append(said)
-        thread = threading.Thread(target=publish)
-        thread.start()
-
-        def end():
-            stop.set()
-            thread.join()
-            return len(accepted)
-        self.addCleanup(end)
-        return end
 
     def test_many_changes_under_traffic_lose_nothing(self):
         name = "rotating"

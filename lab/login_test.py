@@ -4,11 +4,15 @@ when what kept it out has been mended.
 
     login_test.py --bin DIR      DIR: the programs of a build
 """
+import glob
 import json
 import os
+import shutil
 import subprocess
+import unittest
 
 from region_fixture import RegionTest, run
+from tool import device
 from tool.programs import wait_for
 
 CONFIGURATION = """
@@ -31,6 +35,7 @@ socket = "agent.sock"
 {more}
 """
 EVERYTHING = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+TPM_PROVIDER = glob.glob("/usr/lib/*/ossl-modules/tpm2.so")
 SIGNED = '[sigv4]\ncredentials_file = "keys"\nregion = "eu-west-1"\n'
 
 
@@ -98,14 +103,8 @@ class LoginTest(RegionTest):
         self.assert_delivers("renewing")
 
     def test_credentials_of_the_provider_have_a_session_token(self):
-        certificate = self.make("assuming")
-        alias = self.make_role("assuming", EVERYTHING)
-        self.region.call("CreatePolicy", policyName="assuming", policyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": {
-                "Effect": "Allow", "Action": "iot:AssumeRoleWithCertificate", "Resource": alias}}))
-        self.region.call("AttachPolicy", policyName="assuming", target=self.region.call(
-            "DescribeCertificate", certificateId=certificate)["certificateDescription"][
-                "certificateArn"])
+        self.make("assuming")
+        self.allow_role("assuming", self.make_role("assuming", EVERYTHING))
         status, body = self.https("mixed", "GET", "/role-aliases/assuming/credentials",
                                   device_name="assuming",
                                   headers={"x-amzn-iot-thingname": "assuming"})
@@ -142,6 +141,54 @@ class LoginTest(RegionTest):
         self.assert_verdict("secured", "no_credentials", "which is not tried again")
         (folder / "pin").write_text("12345\n", encoding="utf-8")
         self.assert_delivers("secured")
+
+    def start_tpm(self, folder):
+        """A TPM 2.0 in software; the process."""
+        (folder / "tpm-state").mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder / 'tpm-state'}",
+             "--ctrl", f"type=unixio,path={folder / 'tpm.ctrl'}",
+             "--server", f"type=unixio,path={folder / 'tpm'}",
+             "--flags", "startup-clear,not-need-init"], stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for((folder / "tpm").exists, 10, "the TPM")
+        return process
+
+    @unittest.skipUnless(TPM_PROVIDER and shutil.which("swtpm"),
+                         "swtpm or tpm2-openssl is not installed")
+    def test_a_key_in_a_tpm_makes_the_connection_also_after_the_tpm_was_away(self):
+        self.make("sealed")
+        folder = self.devices["sealed"]
+        tpm = self.start_tpm(folder)
+        environment = {"TPM2OPENSSL_TCTI": f"swtpm:path={folder / 'tpm'}"}
+        provider = ["-provider", "tpm2", "-provider", "default", "-propquery", "?provider=tpm2"]
+
+        def openssl(*words):
+            subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True,
+                           env={**os.environ, **environment})
+        openssl("genpkey", *provider, "-algorithm", "EC", "-pkeyopt", "group:P-256", "-out",
+                folder / "device.key")
+        openssl("req", "-new", *provider, "-key", folder / "device.key", "-subj", "/CN=sealed",
+                "-out", folder / "device.csr")
+        made = self.region.call("CreateCertificateFromCsr", setAsActive=True,
+                                certificateSigningRequest=(folder / "device.csr").read_text())
+        device.allow(self.region, "sealed", made["certificateArn"])
+        device.write(folder / "device.pem", made["certificatePem"])
+        files = 'cert_file = "device.pem"\nkey_file = "device.key"\n'
+        self.agent("sealed", "mqtt", tls=files, **environment)
+        self.assert_delivers("sealed")
+        tpm.kill()
+        tpm.wait()
+        (folder / "tpm").unlink()
+        self.region.call("DeleteConnection", clientId="sealed")
+        self.cli("sealed", "reconnect")
+        self.assert_verdict("sealed", "no_credentials", "no TPM answers")
+        self.start_tpm(folder)
+        self.cli("sealed", "reconnect")
+        self.assert_delivers("sealed")
+        for words in ("BEGIN TSS2", "ERROR:tcti"):
+            self.assertNotIn(words, self.log("sealed"))
 
 
 if __name__ == "__main__":

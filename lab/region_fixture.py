@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 from tool import aws, device
@@ -110,6 +111,27 @@ class RegionTest(unittest.TestCase):
             [self.bin / "holdfast", *map(str, words), "--socket", folder / "agent.sock"],
             capture_output=True, text=True, timeout=seconds, check=False)
 
+    def traffic(self, name):
+        """Publishes until told to stop; the function that stops it gives the number accepted."""
+        stop = threading.Event()
+        accepted = []
+
+        def publish():
+            while not stop.is_set():
+                said = self.ask_agent(self.devices[name], "publish", f"{name}/count",
+                                      str(len(accepted)))
+                if said.returncode == 0:
+                    accepted.append(said)
+        thread = threading.Thread(target=publish)
+        thread.start()
+
+        def end():
+            stop.set()
+            thread.join()
+            return len(accepted)
+        self.addCleanup(end)
+        return end
+
     @staticmethod
     def agent_log(folder):
         return (folder / "agent.log").read_text(encoding="utf-8", errors="replace")
@@ -175,6 +197,21 @@ class RegionTest(unittest.TestCase):
             {"Version": "2012-10-17", "Statement": list(statements)}))
         return self.region.call("CreateRoleAlias", roleAlias=name, credentialDurationSeconds=900,
                                 roleArn=f"arn:aws:iam::123456789012:role/{name}")["roleAliasArn"]
+
+    def allow_role(self, name, alias):
+        """The device may ask the credential provider for keys of the role with this ARN."""
+        policy = f"{name}-assumes"
+        self.region.call("CreatePolicy", policyName=policy, policyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "iot:AssumeRoleWithCertificate", "Resource": alias}}))
+        principal, = self.region.call("ListThingPrincipals", thingName=name)["principals"]
+        self.region.call("AttachPolicy", policyName=policy, target=principal)
+
+    def sigv4(self, name):
+        """The section of a configuration with which the device asks for keys of the alias `name`."""
+        return (f'[sigv4]\nrole_alias = "{name}"\nthing_name = "{name}"\nregion = "eu-west-1"\n'
+                f'provider_host = "localhost"\n'
+                f'provider_port = {self.region.endpoint()["mixed"]}\n')
 
     def make_user(self, name, *statements):
         """A user with these policies; the key of it."""

@@ -1,9 +1,12 @@
 #include "lab/region_http.h"
 
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include "base/calendar.h"
 
 namespace holdfast::lab {
 namespace {
@@ -35,12 +38,12 @@ net::HttpAnswer forbidden() {
           {}};
 }
 
-/// A number of bytes, if `request` has it.
-Result<std::optional<std::uint64_t>> position(const net::Json& request, const std::string& name) {
+/// A whole number, if `request` has it.
+Result<std::optional<std::uint64_t>> number(const net::Json& request, const std::string& name) {
   const auto found = request.find(name);
   if (found == request.end() || found->is_null()) return std::optional<std::uint64_t>();
   if (!found->is_number_unsigned()) {
-    return Error{Errc::invalid_argument, name + " is no whole number of bytes"};
+    return Error{Errc::invalid_argument, name + " is no whole number"};
   }
   return std::optional(found->get<std::uint64_t>());
 }
@@ -68,7 +71,7 @@ net::HttpAnswer RegionHttp::answer(const net::HttpQuestion& question) {
   // Links of downloads are signed in their own way, and need no certificate.
   if (asked.target.starts_with(kFiles)) return download(asked);
   if (iot::CredentialProvider::claims(asked.target)) {
-    return answer_of(credentials_.answer(world_.clock.now(), world_.clock.wall(), asked));
+    return credentials(asked);
   }
   if (asked.principal.empty() && iot::is_signed(asked)) {
     const auto key = verify(question, iot::DataPlane::signing_name(asked.target));
@@ -83,8 +86,8 @@ std::optional<iot::AccessKey> RegionHttp::verify(const net::HttpQuestion& questi
                                                  std::string service) const {
   const iot::SignatureScope scope{world_.name, std::move(service),
                                   world_.region.switches.signature_seconds * 1000};
-  auto verdict = iot::verify_sigv4(world_.clock.wall(), question_of(question), scope,
-                                   world_.services.iam, world_.crypto);
+  auto verdict = iot::verify_sigv4(keys_time(), question_of(question), scope, world_.services.iam,
+                                   world_.crypto);
   if (auto* key = std::get_if<iot::AccessKey>(&verdict)) return std::move(*key);
   world_.trace.event("signature_refused", 0,
                      {{"peer", question.peer}, {"words", std::get<std::string>(verdict)}});
@@ -112,7 +115,8 @@ void RegionHttp::recognize(const net::HttpQuestion& upgrade, iot::Arrival& arriv
       verify(upgrade, kDeviceGateway).value_or(iot::AccessKey{"expired", {}, {}, {}, {}});
   arrival.principal = key.principal;
   arrival.access_key = key.id;
-  arrival.expires = key.expires;
+  const std::int64_t ahead = keys_time().ms - world_.clock.wall().ms;
+  arrival.expires = WallTime{key.expires.ms - ahead};
 }
 
 net::HttpAnswer RegionHttp::download(iot::HttpQuestion question) {
@@ -132,6 +136,21 @@ net::HttpAnswer RegionHttp::download(iot::HttpQuestion question) {
   return answer;
 }
 
+WallTime RegionHttp::keys_time() const {
+  return WallTime{world_.clock.wall().ms + world_.region.switches.keys_clock_ahead * 1000};
+}
+
+net::HttpAnswer RegionHttp::credentials(const iot::HttpQuestion& question) {
+  const WallTime wall = keys_time();
+  net::HttpAnswer answer = answer_of(credentials_.answer(world_.clock.now(), wall, question));
+  answer.headers.emplace_back("Date", http_date(wall));
+  answer.status = credentials_fault_.status.value_or(answer.status);
+  if (credentials_fault_.body) answer.body = *credentials_fault_.body;
+  answer.damage.cut_at = credentials_fault_.cut_at;
+  answer.delay = credentials_fault_.delay;
+  return answer;
+}
+
 void RegionHttp::set_port(std::uint16_t port) {
   world_.services.downloads.set_base("https://localhost:" + std::to_string(port) + "/files");
 }
@@ -146,11 +165,26 @@ void RegionHttp::add_operations(net::Control& control) {
                 for (const auto& [name, member] : {std::pair{"cut_at", &fault.cut_at},
                                                    {"corrupt_at", &fault.corrupt_at},
                                                    {"stall_at", &fault.stall_at}}) {
-                  auto at = position(request, name);
+                  auto at = number(request, name);
                   if (!at) return at.error();
                   *member = *at;
                 }
                 world_.services.downloads.set_fault(*path, fault);
+                return net::Json::object();
+              });
+  control.add("credentials.fault",
+              [this](const net::Json& request, net::ControlSession&) -> Result<net::Json> {
+                const auto status = number(request, "status");
+                const auto cut_at = number(request, "cut_at");
+                const auto delay = number(request, "delay_ms");
+                for (const auto* one : {&status, &cut_at, &delay}) {
+                  if (!*one) return one->error();
+                }
+                const std::string* body = iot::string_in(request, "body");
+                credentials_fault_ = {
+                    *status ? std::optional(static_cast<int>(**status)) : std::nullopt,
+                    body != nullptr ? std::optional(*body) : std::nullopt, *cut_at,
+                    std::chrono::milliseconds(delay->value_or(0))};
                 return net::Json::object();
               });
 }

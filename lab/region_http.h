@@ -45,11 +45,16 @@ class RegionHttp {
   void recognize(const net::HttpQuestion& upgrade, iot::Arrival& arrival) const;
   /// Presigned links lead to this port from now on.
   void set_port(std::uint16_t port);
-  /// Adds "download.fault": {"path": "BUCKET/KEY", "expired", "cut_at", "corrupt_at", "stall_at"}.
+  /// Adds "download.fault": {"path": "BUCKET/KEY", "expired", "cut_at", "corrupt_at", "stall_at"},
+  /// and "credentials.fault": {"status", "body", "cut_at", "delay_ms"}, of all answers of the
+  /// credential provider from then on; {}: none.
   void add_operations(net::Control& control);
 
  private:
   [[nodiscard]] net::HttpAnswer download(iot::HttpQuestion question);
+  /// The time of keys and their signatures.
+  [[nodiscard]] WallTime keys_time() const;
+  [[nodiscard]] net::HttpAnswer credentials(const iot::HttpQuestion& question);
   /// Who signed for `service`, or why it does not count; that is in the trace then.
   [[nodiscard]] std::optional<iot::AccessKey> verify(const net::HttpQuestion& question,
                                                      std::string service) const;
@@ -57,6 +62,13 @@ class RegionHttp {
   World world_;
   iot::DataPlane data_plane_;
   iot::CredentialProvider credentials_;
+  /// Of the credential provider's answers.
+  struct {
+    std::optional<int> status;
+    std::optional<std::string> body;
+    std::optional<std::uint64_t> cut_at;
+    Duration delay{};
+  } credentials_fault_;
 };
 
 }  // namespace holdfast::lab

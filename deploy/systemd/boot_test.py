@@ -8,6 +8,7 @@ Method: systemd boots on an overlay of this machine's file system; a script insi
         All of it is in RAM and ends with the test.
 Usage:  boot_test.py BIN_DIR    exit code 77 (skipped) without root, systemd or cgroup2
 """
+import glob
 import json
 import os
 import shutil
@@ -54,6 +55,10 @@ FILES = {
                        % PORT,
     UNITS + "holdfastd.service.d/test.conf":
         "[Service]\nWatchdogSec=%ds\nRestartSec=1s\nExecStartPre=%s\n" % (LIMIT, ASKS_CLOCK),
+    UNITS + "broken.service": "[Service]\nExecStart=/bin/false\n",
+    # The real one; it has nobody to ask, and may not set this machine's clock.
+    UNITS + "timesyncd.service":
+        "[Service]\nExecStart=/lib/systemd/systemd-timesyncd\nCapabilityBoundingSet=~CAP_SYS_TIME\n",
     UNITS + "broker.service": "[Service]\nExecStart=%s -c /etc/broker.conf\n" % MOSQUITTO,
     UNITS + "test.target": "[Unit]\nWants=scene.service dbus.socket systemd-journald.service\n",
     UNITS + "scene.service":
@@ -107,10 +112,31 @@ def holdfast(*args, groups=None):
     return subprocess.run(command, timeout=WAIT, check=False).returncode
 
 
+def doctor(*words):
+    """What it finds of the machine, by check."""
+    only = [word for check in ("unit", "watchdog", "time_sync") for word in ("--only", check)]
+    done = subprocess.run(["holdfast", "doctor", "/etc/holdfast/holdfast.toml", "--json", *only, *words],
+                          timeout=WAIT, check=False, capture_output=True, text=True)
+    return {one["check"]: one for one in json.loads(done.stdout)["checks"]}
+
+
+def examine(seen):
+    """A machine in several states, and what the doctor says of each."""
+    systemctl("enable", "holdfastd")
+    seen["doctor_well"] = doctor()
+    systemctl("start", "broken")
+    seen["doctor_failed"] = doctor("--unit", "broken.service")
+    seen["doctor_none"] = doctor("--unit", "none.service")
+    seen["timesyncd"] = systemctl("start", "timesyncd")
+    seen["doctor_timed"] = doctor()
+    systemctl("stop", "timesyncd")
+
+
 def scene():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["systemd-sysusers"], check=True)
-    seen = {"start": systemctl("start", "holdfastd"),
+    seen = {"doctor_fresh": doctor(),
+            "start": systemctl("start", "holdfastd"),
             "accepted": holdfast("publish", "a/b", "hello", "--wait", "accepted"),
             "offline": until(lambda now: now["StatusText"].startswith("offline"))}
     time.sleep(2.5 * LIMIT)
@@ -118,6 +144,7 @@ def scene():
     systemctl("start", "broker")
     seen["connected"] = until(lambda now: now["StatusText"].startswith("connected"))
     seen["delivered"] = holdfast("publish", "a/b", "hello", "--wait", "delivered")
+    examine(seen)
     seen["stranger"] = holdfast("status", groups="")
     seen["member"] = holdfast("status", groups="holdfast")
     seen["reload"] = systemctl("reload", "holdfastd")
@@ -127,6 +154,7 @@ def scene():
         seen["process"] = dict(line.rstrip().split(":\t", 1) for line in file if ":\t" in line)
     os.kill(int(pid), 19)  # SIGSTOP
     seen["bitten"] = until(lambda now: now["NRestarts"] == "1" and now["ActiveState"] == "active")
+    seen["doctor_bitten"] = doctor()
     # Crashes as fast as systemd starts it again, after the bite.
     for restarts in range(2, 6):
         os.kill(int(shown()["MainPID"]), 11)  # SIGSEGV
@@ -142,6 +170,7 @@ def scene():
     seen["usual_publish"] = holdfast("publish", "a/b", "hello", "--wait", "delivered")
     seen["stop"] = systemctl("stop", "holdfastd")
     seen["stopped"] = shown()
+    seen["doctor_stopped"] = doctor()
     seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
                                      capture_output=True, timeout=WAIT).stdout
     entries = subprocess.run(["journalctl", "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=holdfastd"],
@@ -271,6 +300,34 @@ class Boot(unittest.TestCase):
                          ("journal", "holdfastd.service"))
         self.assertIn("HOLDFAST_ENDPOINT", offline)
         self.assertTrue(any(e["HOLDFAST_AREA"] == "outbox" for e in entries))
+
+    def found(self, scene_name, check, result, words, advice=""):
+        one = self.seen["doctor_" + scene_name][check]
+        self.assertEqual(one["result"], result, one)
+        self.assertIn(words, one["found"])
+        self.assertIn(advice, one.get("advice", ""))
+
+    def test_the_doctor_sees_the_unit_as_it_is(self):
+        self.found("fresh", "unit", "warning", "holdfastd.service is not enabled",
+                   "systemctl enable holdfastd.service")
+        self.found("well", "unit", "ok", "holdfastd.service: active, enabled, Restart=always, "
+                   "WatchdogSec=%ds, 0 restarts" % LIMIT)
+        self.found("bitten", "unit", "ok", "WatchdogSec=%ds, 1 restarts" % LIMIT)
+        self.found("stopped", "unit", "warning", "holdfastd.service does not run", "systemctl start")
+        self.found("failed", "unit", "failed", "broken.service has failed", "journalctl -u broken")
+        self.found("none", "unit", "warning", "there is no unit none.service", "--unit")
+
+    def test_the_doctor_sees_who_keeps_the_time_and_whose_the_watchdog_is(self):
+        self.assertEqual(self.seen["timesyncd"], 0)
+        for scene_name, services in (("well", []), ("timed", ["systemd-timesyncd"])):
+            time_sync = self.seen["doctor_" + scene_name]["time_sync"]
+            self.assertEqual(time_sync["figures"]["services"], services, time_sync)
+        if not time_sync["figures"]["synchronized"]:  # as this machine's kernel says
+            self.found("well", "time_sync", "warning", "no time service runs", "start systemd-timesyncd")
+            self.found("timed", "time_sync", "warning",
+                       "systemd-timesyncd runs, but the clock is not synchronized yet", "timedatectl")
+        if not glob.glob("/sys/class/watchdog/*"):
+            self.found("well", "watchdog", "not_applicable", "a container; the watchdog is the host's")
 
     def test_it_stops_in_order(self):
         self.assertEqual(self.seen["stop"], 0)

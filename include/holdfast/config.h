@@ -55,9 +55,11 @@ struct TlsConfig {
   std::filesystem::path ca_file;    ///< CAs we trust. Empty: the system's store.
   std::filesystem::path cert_file;  ///< Our certificate (chain). Empty: no client certificate.
   std::filesystem::path key_file;   ///< Its private key, if that is a file.
-  /// The private key, if it is in a PKCS#11 token: "pkcs11:token=…;object=…" (RFC 7512).
+  /// The private key, if it is in a PKCS#11 token: "pkcs11:token=…;object=…" (RFC 7512), or in a
+  /// TPM 2.0: "handle:0x81000001". A key_file may be one that a TPM has wrapped.
   std::string key_uri;
-  std::filesystem::path pin_file;       ///< Its first line is the token's PIN. Empty: none.
+  std::filesystem::path
+      pin_file;  ///< Its first line is the PIN or password of that key. Empty: none.
   std::filesystem::path pkcs11_module;  ///< The token's library. Empty: p11-kit's choice.
   std::string server_name;              ///< SNI and name to verify. Empty: the endpoint's host.
   std::string alpn;                     ///< "x-amzn-mqtt-ca" for AWS IoT Core on port 443.
@@ -89,12 +91,18 @@ struct ProxyConfig {
 };
 
 /// Login by keys of AWS (IAM), for WebSocket: each request for it carries an AWS Signature
-/// Version 4. Without a file there is none.
+/// Version 4. Without a file and a role alias there is none.
 struct SigV4Config {
   /// The keys, as the AWS command line keeps them ("[default]", "aws_access_key_id = …") or as JSON
   /// of the credential provider or of a `credential_process`. Read at each connect.
   std::filesystem::path credentials_file;
   std::string profile = "default";  ///< The section of a file of the first kind.
+  /// In place of a file: temporary keys, which AWS IoT Core's credential provider gives for this
+  /// role alias to the device's certificate. They are renewed ahead of their end.
+  std::string role_alias;
+  std::string provider_host;  ///< Of the provider: "….credentials.iot.REGION.amazonaws.com".
+  std::uint16_t provider_port = 443;
+  std::string thing_name;  ///< For policies with variables of the thing. Empty: not told.
   std::string region;  ///< Empty: the one in the host's name, as AWS IoT Core's endpoints have it.
 
   friend bool operator==(const SigV4Config&, const SigV4Config&) = default;

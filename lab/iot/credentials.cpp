@@ -83,7 +83,9 @@ std::variant<AccessKey, ApiError> CredentialProvider::assume(WallTime wall,
   if (known == nullptr) {
     return ApiError{"ResourceNotFoundException", 404, "Role alias does not exist"};
   }
-  return world_.iam.assume_role(wall, known->role_arn, session, known->seconds);
+  const std::int64_t shorter = world_.switches.assumed_seconds;
+  return world_.iam.assume_role(wall, known->role_arn, session,
+                                shorter != 0 ? shorter : known->seconds);
 }
 
 }  // namespace holdfast::lab::iot

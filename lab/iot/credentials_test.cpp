@@ -91,6 +91,9 @@ TEST_F(LabCredentials, ADeviceGetsKeysThatIamKnows) {
   EXPECT_EQ(keys["sessionToken"], known->session_token);
   EXPECT_EQ(iam_.save()["keys"][known->id]["thingType"], "big");
   EXPECT_EQ(said("/role-aliases/fleet/credentials"), "200");  // the name is optional
+  switches_.assumed_seconds = 20;
+  EXPECT_EQ((*parse_json(ask("/role-aliases/fleet/credentials").body))["credentials"]["expiration"],
+            "2023-11-14T22:13:40Z");
 }
 
 TEST_F(LabCredentials, RefusalsComeInTheOrderOfTheService) {

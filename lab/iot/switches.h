@@ -56,8 +56,13 @@ struct Switches {
   /// How far the clock of who signs may be off, and how long a signature counts that says nothing
   /// of it, in seconds.
   std::int64_t signature_seconds = 300;
+  /// How far the clock of the credential provider, and of who checks signatures, is ahead, in
+  /// seconds: to a device it is as if its own were behind.
+  std::int64_t keys_clock_ahead = 0;
   /// Credentials that the credential provider gives each second; 0: no limit.
   std::int64_t assume_role_per_second = 50;
+  /// How long its keys are good, in seconds; 0: as the role alias has it, which is 900 at least.
+  std::int64_t assumed_seconds = 0;
   /// How long a certificate waits for its registration, in seconds.
   std::int64_t ownership_token_seconds = 3600;
   /// Requests of fleet provisioning each second, of all devices together; 0: no limit.

@@ -30,6 +30,7 @@ enum class Check : std::uint8_t {
   dns,
   route,
   tcp,
+  keys,
   proxy,
   tls,
   alpn,
@@ -46,7 +47,7 @@ enum class Check : std::uint8_t {
   watchdog,
   network_manager,
 };
-inline constexpr std::size_t kChecks = 25;
+inline constexpr std::size_t kChecks = 26;
 
 struct CheckInfo {
   std::string_view name;   ///< As in --only and --json.

@@ -134,6 +134,8 @@ Finding judge_unit(const UnitFacts& facts) {
   } else if (one_of(facts.file_state, {"disabled", "indirect"})) {
     finding = warn(facts.unit + " is not enabled: it will not run after a reboot",
                    "systemctl enable " + facts.unit);
+  } else if (facts.active == "inactive") {
+    finding = warn(facts.unit + " does not run", "systemctl start " + facts.unit);
   } else if (one_of(facts.restart, {"no", ""})) {
     finding = warn(facts.unit + " is not restarted when it ends",
                    "set Restart=always and StartLimitIntervalSec=0 in the unit");

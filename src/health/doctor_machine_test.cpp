@@ -73,6 +73,9 @@ TEST(JudgeUnit, ReadsWhatSystemctlShows) {
                  "journalctl");
   expect_finding(judge_unit(unit("LoadState=loaded\nUnitFileState=disabled\n")), kWarning,
                  "not enabled", "systemctl enable");
+  expect_finding(
+      judge_unit(unit("LoadState=loaded\nUnitFileState=enabled\nActiveState=inactive\n")), kWarning,
+      "does not run", "systemctl start");
   expect_finding(judge_unit(unit("LoadState=loaded\nUnitFileState=enabled\nRestart=no\n")),
                  kWarning, "not restarted", "Restart=always");
   expect_finding(judge_unit(unit("LoadState=loaded\nRestart=always\nWatchdogUSec=0\n")), kWarning,

@@ -181,6 +181,29 @@ Finding judge_reach(const std::vector<ReachFacts>& tries) {
   return finding;
 }
 
+Finding judge_keys(const KeyFacts& facts) {
+  if (!facts.wanted) return not_applicable("no role alias is configured");
+  if (!facts.failure) {
+    Finding finding = fine(facts.words + ", in " + in_ms(facts.ms));
+    finding.figures = {{"ms", facts.ms}};
+    return finding;
+  }
+  const Verdict verdict = facts.failure->verdict;
+  const std::string advice =
+      verdict == Verdict::not_authorized
+          ? "check sigv4.role_alias and sigv4.thing_name; the policy of the device's certificate "
+            "must allow iot:AssumeRoleWithCertificate on the role alias, and the role must trust "
+            "credentials.iot.amazonaws.com"
+      : verdict == Verdict::protocol_error
+          ? "check sigv4.provider_host: `aws iot describe-endpoint --endpoint-type "
+            "iot:CredentialProvider` says it"
+          : advice_for(verdict);
+  Finding finding =
+      fail(facts.failure->detail + " (" + std::string(to_string(verdict)) + ')', advice);
+  finding.figures = {{"verdict", std::string(to_string(verdict))}};
+  return finding;
+}
+
 Finding judge_proxy(const StreamFacts& facts) {
   if (facts.proxy.empty()) return not_applicable("no proxy is configured");
   if (facts.failure && facts.failure->verdict == Verdict::proxy_failed) {

@@ -43,6 +43,15 @@ struct ReachFacts {
 };
 [[nodiscard]] Finding judge_reach(const std::vector<ReachFacts>& tries);
 
+/// What the credential provider gave.
+struct KeyFacts {
+  bool wanted = false;  ///< The configuration names a role alias.
+  std::string words;    ///< Of the keys, for people.
+  double ms = 0;
+  std::optional<env::Failure> failure;
+};
+[[nodiscard]] Finding judge_keys(const KeyFacts& facts);
+
 /// How far the way through proxy, TLS and WebSocket led, in the stages of one attempt.
 struct StreamFacts {
   bool tls = true;

@@ -161,6 +161,21 @@ TEST(JudgeWebsocket, WhatFailsAfterTlsIsItsOwn) {
   expect_finding(judge_websocket(facts), kFailed, "404", "websocket_path");
 }
 
+TEST(JudgeKeys, AdviceIsAboutTheAliasTheProviderOrTheWay) {
+  KeyFacts facts;
+  expect_finding(judge_keys(facts), kNone, "no role alias");
+  facts.wanted = true;
+  facts.words = "temporary keys of the role alias fleet";
+  facts.ms = 12;
+  expect_finding(judge_keys(facts), kOk, "role alias fleet, in 12 ms");
+  facts.failure = env::Failure{Verdict::not_authorized, 0, "credential provider p: 403"};
+  expect_finding(judge_keys(facts), kFailed, "403 (not_authorized)", "AssumeRoleWithCertificate");
+  facts.failure = env::Failure{Verdict::protocol_error, 0, "no HTTP"};
+  expect_finding(judge_keys(facts), kFailed, "no HTTP", "sigv4.provider_host");
+  facts.failure = env::Failure{Verdict::tls_client_refused, 0, "alert"};
+  expect_finding(judge_keys(facts), kFailed, "alert", "ACTIVE");
+}
+
 TEST(JudgeProxy, OnlyItsOwnFailureIsIts) {
   StreamFacts facts = stream();
   expect_finding(judge_proxy(facts), kNone, "no proxy");

@@ -396,7 +396,10 @@ BootTime Supervisor::connect_budget() const {
 
 Duration Supervisor::attempt_bound() const {
   const Config::Timing& timing = config_.timing;
-  return timing.resolve + 2 * timing.connect + timing.connack + kAttemptMargin;
+  const Duration bound = timing.resolve + 2 * timing.connect + timing.connack + kAttemptMargin;
+  // A connection of its own comes first: name, TCP, proxy, TLS, answer.
+  const bool keys_first = !config_.sigv4.role_alias.empty();
+  return keys_first ? bound + timing.resolve + 4 * timing.connect : bound;
 }
 
 BootTime Supervisor::next_wake(BootTime answer_due) const {

@@ -133,7 +133,8 @@ class Supervisor {
     /// Waits for: start(). Interrupted by: leave(), drain().
     /// Next: connecting (started), stopped (told to stop).
     idle,
-    /// Waits for: the engine's up or failed; at most the sum of the stage deadlines + margin.
+    /// Waits for: the engine's up or failed; before it, with a role alias, for keys; at most the
+    /// sum of the stage deadlines + margin.
     /// Interrupted by: drain(), leave(), changed settings (the attempt is aborted).
     /// Next: connected (up), waiting (failed, overdue, changed settings), stopped.
     connecting,

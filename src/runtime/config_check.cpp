@@ -20,6 +20,7 @@
 #include "runtime/outbox_keys.h"
 #include "runtime/page_service.h"
 #include "transport/sigv4.h"
+#include "transport/tpm_key.h"
 #include "transport/transport.h"
 
 namespace holdfast::runtime {
@@ -101,6 +102,7 @@ void check_texts(const Config& config, Problems& problems) {
   check_text("connection.username", config.username);
   check_text("proxy.username", config.proxy.username);
   check_host("proxy.host", config.proxy.host, "proxy.port");
+  check_host("sigv4.provider_host", config.sigv4.provider_host, "sigv4.provider_port");
   if (!config.websocket_path.empty() && !valid_path(config.websocket_path)) {
     problems.push_back(
         {"connection.websocket_path",
@@ -165,16 +167,15 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
     problems.push_back({"tls.key_file", "is missing; tls.cert_file needs its private key"});
   }
   if (tls.key_uri.empty()) {
-    if (!tls.pin_file.empty()) problems.push_back({"tls.pin_file", "needs tls.key_uri"});
     return;
   }
   if (!tls.key_file.empty()) {
     problems.push_back({"tls.key_uri", "stands beside tls.key_file; the key is in one place only"});
   }
-  if (!tls.key_uri.starts_with("pkcs11:")) {
+  if (!tls.key_uri.starts_with("pkcs11:") && !tls.key_uri.starts_with(transport::kTpmHandle)) {
     problems.push_back({"tls.key_uri",
-                        "does not begin with pkcs11: (RFC 7512); give such as "
-                        "\"pkcs11:token=device;object=key\""});
+                        "begins with neither pkcs11: (RFC 7512) nor handle:; give such as "
+                        "\"pkcs11:token=device;object=key\" or \"handle:0x81000001\""});
   }
   if (tls.key_uri.find("pin-") != std::string::npos) {
     problems.push_back({"tls.key_uri", "has a PIN, or its place; put the PIN into tls.pin_file"});
@@ -182,7 +183,11 @@ void check_tls_key(const TlsConfig& tls, Problems& problems) {
 }
 
 void check_identity(const Config& config, Problems& problems) {
-  if (config.identity.directory.empty()) return;
+  if (config.identity.directory.empty()) {
+    const bool unused = !config.tls.pin_file.empty() && !has_key(config.tls);
+    if (unused) problems.push_back({"tls.pin_file", "needs tls.key_uri or tls.key_file"});
+    return;
+  }
   if (!config.tls.enabled) {
     problems.push_back({"identity.directory", "needs tls.enabled; certificates belong to TLS"});
   }
@@ -252,6 +257,45 @@ void check_provisioning(const Config& config, Problems& problems) {
   }
 }
 
+/// AWS allows these in names of role aliases and things, and none of them has to be encoded.
+bool plain_name(std::string_view name, std::string_view marks) {
+  return std::all_of(name.begin(), name.end(), [marks](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           marks.find(c) != std::string_view::npos;
+  });
+}
+
+void check_role_alias(const Config& config, Problems& problems) {
+  const SigV4Config& sigv4 = config.sigv4;
+  const auto refuse = [&](const std::string& key, const std::string& text) {
+    problems.push_back({"sigv4." + key, text});
+  };
+  if (!plain_name(sigv4.role_alias, "_=,@-")) {
+    refuse("role_alias", "is " + in_quotes(sigv4.role_alias) +
+                             "; give the alias's name, of letters, digits and _=,@- only");
+  }
+  if (!plain_name(sigv4.thing_name, "_:-")) {
+    refuse("thing_name", "is " + in_quotes(sigv4.thing_name) +
+                             "; give the thing's name, of letters, digits and _:- only");
+  }
+  if (sigv4.role_alias.empty()) return;
+  if (!sigv4.credentials_file.empty()) {
+    refuse("role_alias", "stands beside sigv4.credentials_file; give one of the two");
+  }
+  if (sigv4.provider_host.empty()) {
+    refuse(
+        "provider_host",
+        "is missing; `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` says it");
+  }
+  if (!config.tls.enabled || (config.tls.cert_file.empty() && config.identity.directory.empty())) {
+    refuse("role_alias", "needs TLS and a certificate; set tls.cert_file or identity.directory");
+  }
+  if (config.provisioning.wanted()) {
+    refuse("role_alias",
+           "stands beside [provisioning], which has to connect with a certificate; leave one out");
+  }
+}
+
 void check_sigv4(const Config& config, Problems& problems) {
   const SigV4Config& sigv4 = config.sigv4;
   if (!sigv4.region.empty() && !std::all_of(sigv4.region.begin(), sigv4.region.end(), [](char c) {
@@ -260,18 +304,19 @@ void check_sigv4(const Config& config, Problems& problems) {
     problems.push_back({"sigv4.region", "is " + in_quotes(sigv4.region) +
                                             "; give the name of a Region, such as \"eu-west-1\""});
   }
-  if (sigv4.credentials_file.empty()) return;
+  check_role_alias(config, problems);
+  if (sigv4.credentials_file.empty() && sigv4.role_alias.empty()) return;
+  const std::string key = sigv4.role_alias.empty() ? "sigv4.credentials_file" : "sigv4.role_alias";
   if (config.transport != Transport::websocket) {
-    problems.push_back({"sigv4.credentials_file",
+    problems.push_back({key,
                         "needs connection.transport = \"websocket\"; AWS IoT Core takes a "
                         "signature there only"});
   }
   if (!transport::plain_path(config.websocket_path)) {
     problems.push_back(
-        {"connection.websocket_path",
-         "is " + in_quotes(config.websocket_path) +
-             "; with sigv4.credentials_file give a path without a query, of letters, "
-             "digits and -._~/ only, such as \"/mqtt\""});
+        {"connection.websocket_path", "is " + in_quotes(config.websocket_path) + "; with " + key +
+                                          " give a path without a query, of letters, "
+                                          "digits and -._~/ only, such as \"/mqtt\""});
   }
   if (signing_region(sigv4, config.host).empty()) {
     problems.push_back({"sigv4.region", "is missing; connection.host, " + in_quotes(config.host) +

@@ -280,6 +280,10 @@ constexpr std::array kKeys{
     row<kSigV4, &SigV4Config::credentials_file>("sigv4.credentials_file", K::path, 0, kPathMax),
     row<kSigV4, &SigV4Config::profile>("sigv4.profile", K::text, 1, 255),
     row<kSigV4, &SigV4Config::region>("sigv4.region", K::text, 0, 63),
+    row<kSigV4, &SigV4Config::role_alias>("sigv4.role_alias", K::text, 0, 128),
+    row<kSigV4, &SigV4Config::provider_host>("sigv4.provider_host", K::text, 0, 253),
+    row<kSigV4, &SigV4Config::provider_port>("sigv4.provider_port", K::count, 1, 65535),
+    row<kSigV4, &SigV4Config::thing_name>("sigv4.thing_name", K::text, 0, 128),
 
     row<kTls, &TlsConfig::enabled>("tls.enabled", K::boolean, 0, 0),
     row<kTls, &TlsConfig::ca_file>("tls.ca_file", K::path, 0, kPathMax),

@@ -16,28 +16,11 @@
 #include "engines/engine_list.h"
 #include "host/prometheus_text.h"
 #include "runtime/config_file.h"
+#include "runtime/config_fixture.h"
 #include "runtime/config_keys.h"
 
 namespace holdfast::runtime {
 namespace {
-
-const std::string basics =
-    "[connection]\nhost = \"broker.example\"\nclient_id = \"pump-7\"\n"
-    "[outbox]\ndirectory = \"/var/lib/x\"\n";
-
-std::vector<std::string> problems_of(const std::string& text, const Environment& environment = {}) {
-  std::vector<std::string> lines;
-  for (const Error& error : parse_config(text, "/etc/h.toml", environment).problems) {
-    lines.push_back(error.message);
-  }
-  return lines;
-}
-
-void expect_problem(const std::string& text, const std::string& line) {
-  const std::vector<std::string> lines = problems_of(text);
-  ASSERT_EQ(lines.size(), 1u) << text << (lines.size() > 1 ? lines[0] + "\n" + lines[1] : "");
-  EXPECT_EQ(lines[0], line);
-}
 
 /// A directory that is gone after the test.
 class Folder {
@@ -112,6 +95,10 @@ constexpr std::string_view kEveryKey = R"(
     credentials_file = "aws.keys"
     profile = "pump"
     region = "eu-west-1"
+    role_alias = "fleet"
+    provider_host = "keys.example"
+    provider_port = 8443
+    thing_name = "pump"
     [tls]
     enabled = false
     ca_file = "/ca"
@@ -219,67 +206,20 @@ constexpr std::string_view kEveryKey = R"(
     token_file = "page-token"
 )";
 
-TEST(Config, SlotsNeedTlsKeysInFilesAndADirectoryOfTheirOwn) {
-  const auto problem = [](const char* more) {
-    const ConfigReport report = parse_config(
-        "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"/box\"\n"
-        "[identity]\n" +
-            std::string(more),
-        "/etc/hf/h.toml", {});
-    return report.problems.empty() ? std::string() : report.problems[0].message;
-  };
-  EXPECT_EQ(problem("directory = \"/identity\"\n"), "");
-  EXPECT_NE(problem("directory = \"/box\"\n").find("is outbox.directory"), std::string::npos);
-  EXPECT_NE(problem("directory = \"/identity\"\n[tls]\ncert_file = \"c.pem\"\n"
-                    "key_uri = \"pkcs11:object=k\"\n")
-                .find("stands beside tls.key_uri"),
-            std::string::npos);
-}
-
-TEST(Config, ProvisioningNeedsATemplateAClaimAndAPlaceForTheCertificate) {
-  const auto problem = [](const char* more,
-                          const char* identity = "[identity]\ndirectory = \"i\"") {
-    const ConfigReport report =
-        parse_config(std::string("[connection]\nhost = \"h\"\n[outbox]\ndirectory = \"/box\"\n") +
-                         identity + "\n[provisioning]\n" + more,
-                     "/etc/hf/h.toml", {});
-    return report.problems.empty() ? std::string() : report.problems[0].message;
-  };
-  const std::string pair = "claim_certificate = \"c.pem\"\nclaim_key = \"c.key\"\n";
-  const std::string good = "template = \"fleet-1\"\n" + pair;
-  EXPECT_EQ(problem(good.c_str()), "") << "the client id comes with the thing";
-  EXPECT_EQ(problem("template = \"t\"\nclaim_file = \"c.json\"\n"), "");
-  const auto says = [](const std::string& message, const char* words) {
-    EXPECT_NE(message.find(words), std::string::npos) << message;
-  };
-  says(problem(pair.c_str()), "connection.client_id: is missing");
-  says(problem(good.c_str(), ""), "identity.directory: is missing");
-  says(problem(("template = \"a b\"\n" + pair).c_str()), "provisioning.template: is \"a b\"");
-  says(problem("template = \"t\"\n"), "provisioning.claim_certificate: is missing");
-  says(problem("template = \"t\"\nclaim_certificate = \"c\"\n"), "provisioning.claim_key: is");
-  says(problem("template = \"t\"\nclaim_key = \"c\"\n"), "provisioning.claim_certificate: is");
-  says(problem((good + "parameters = [\"=x\"]\n").c_str()), "provisioning.parameters: has a name");
-  says(problem((good + "parameters = [\"x\"]\n").c_str()), "provisioning.parameters: has \"x\"");
-  const ConfigReport named = parse_config(
-      "[connection]\nhost = \"h\"\nclient_id = \"c\"\n[outbox]\ndirectory = \"/box\"\n"
-      "[provisioning]\nclaim_key = \"k\"\n",
-      "/etc/hf/h.toml", {});
-  ASSERT_EQ(named.problems.size(), 1U);
-  says(named.problems[0].message, "provisioning.template: is missing");
-}
-
 TEST(Config, EveryKeyArrives) {
   const ConfigReport report = parse_config(kEveryKey, "/etc/hf/h.toml", {});
-  ASSERT_EQ(report.problems.size(), host::has_prometheus() ? 3U : 4U)
+  ASSERT_EQ(report.problems.size(), host::has_prometheus() ? 4U : 5U)
       << "some keys exclude each other, and a build may be without the page of metrics";
-  EXPECT_NE(report.problems[2].message.find("provisioning.claim_file: stands beside"),
+  EXPECT_NE(report.problems[3].message.find("provisioning.claim_file: stands beside"),
+            std::string::npos)
+      << report.problems[3].message;
+  EXPECT_NE(report.problems[2].message.find("identity.directory: needs tls.enabled"),
             std::string::npos)
       << report.problems[2].message;
-  EXPECT_NE(report.problems[1].message.find("identity.directory: needs tls.enabled"),
-            std::string::npos)
-      << report.problems[1].message;
-  EXPECT_TRUE(report.problems[0].message.ends_with(
+  EXPECT_TRUE(report.problems[1].message.ends_with(
       "tls.key_uri: stands beside tls.key_file; the key is in one place only"));
+  EXPECT_NE(report.problems[0].message.find("sigv4.role_alias: stands beside"), std::string::npos)
+      << report.problems[0].message;
   const Config defaults;
   for (const ConfigKey& key : config_keys()) {
     const auto value = key.get(report.config);
@@ -485,43 +425,6 @@ TEST(Config, HostsThatAreUrlsAreExplained) {
                  "/etc/h.toml:2: connection.host: is \"h:8883\"; give the port in connection.port "
                  "instead");
   EXPECT_TRUE(problems_of(with_host("2001:db8::1")).empty());
-}
-
-TEST(Config, SignaturesNeedWebSocketAPlainPathAndARegion) {
-  const auto signing = [](const std::string& connection, const std::string& sigv4 = "") {
-    return "[connection]\nhost = \"h\"\nclient_id = \"c\"\n" + connection +
-           "[outbox]\ndirectory = \"/x\"\n[sigv4]\ncredentials_file = \"k\"\n" + sigv4;
-  };
-  const std::string socket = "transport = \"websocket\"\n";
-  EXPECT_TRUE(problems_of(signing(socket, "region = \"r-1\"\n")).empty());
-  expect_problem(signing("", "region = \"r-1\"\n"),
-                 "/etc/h.toml:7: sigv4.credentials_file: needs connection.transport = "
-                 "\"websocket\"; AWS IoT Core takes a signature there only");
-  expect_problem(signing(socket),
-                 "/etc/h.toml:7: sigv4.region: is missing; connection.host, "
-                 "\"h\", does not have it");
-  expect_problem(signing(socket, "region = \"Ireland\"\n"),
-                 "/etc/h.toml:9: sigv4.region: is \"Ireland\"; give the name of a Region, such as "
-                 "\"eu-west-1\"");
-  expect_problem(signing(socket + "websocket_path = \"/ws?who=pump\"\n", "region = \"r-1\"\n"),
-                 "/etc/h.toml:5: connection.websocket_path: is \"/ws?who=pump\"; with "
-                 "sigv4.credentials_file give a path without a query, of letters, digits and "
-                 "-._~/ only, such as \"/mqtt\"");
-}
-
-TEST(Config, AKeyInATokenIsExplained) {
-  const std::string tls = basics + "[tls]\ncert_file = \"c.pem\"\n";
-  EXPECT_TRUE(problems_of(tls + "key_uri = \"pkcs11:object=k\"\n").empty());
-  expect_problem(tls + "key_uri = \"k.pem\"\n",
-                 "/etc/h.toml:8: tls.key_uri: does not begin with pkcs11: (RFC 7512); give such as "
-                 "\"pkcs11:token=device;object=key\"");
-  expect_problem(tls + "key_uri = \"pkcs11:object=k;pin-value=1\"\n",
-                 "/etc/h.toml:8: tls.key_uri: has a PIN, or its place; put the PIN into "
-                 "tls.pin_file");
-  expect_problem(basics + "[tls]\npin_file = \"p\"\n",
-                 "/etc/h.toml:7: tls.pin_file: needs tls.key_uri");
-  expect_problem(basics + "[tls]\nkey_uri = \"pkcs11:object=k\"\n",
-                 "/etc/h.toml:6: tls.cert_file: is missing; the private key needs its certificate");
 }
 
 TEST(Config, WaysToTheBrokerThatCannotWorkAreExplained) {

@@ -15,6 +15,7 @@
 #include "runtime/doctor_network.h"
 #include "runtime/identity_slots.h"
 #include "runtime/logins.h"
+#include "runtime/role_keys.h"
 
 namespace holdfast::runtime {
 
@@ -103,6 +104,8 @@ class Examination {
       case Check::tcp:
         return health::judge_reach(
             network_.reach(proxied() ? config_.proxy.port : config_.port, config_.timing.connect));
+      case Check::keys:
+        return get_keys();
       case Check::proxy:
         return open_stream();
       case Check::tls:
@@ -158,7 +161,7 @@ class Examination {
   }
 
   /// What the agent would ask for, with the doctor's id, and nothing that others would notice.
-  Result<env::ConnectRequest> request() {
+  Result<env::ConnectRequest> unsigned_request() {
     env::ConnectRequest request = link::request_from(config_);
     request.client_id = own_id();
     request.will.reset();  // A doctor that is cut off must not make the device look dead.
@@ -170,6 +173,44 @@ class Examination {
       return std::move(filled).error();
     }
     return request;
+  }
+
+  [[nodiscard]] bool wants_keys() const { return !config_.sigv4.role_alias.empty(); }
+
+  Result<env::ConnectRequest> request() {
+    Result<env::ConnectRequest> asked = unsigned_request();
+    if (asked && wants_keys()) static_cast<void>(sign(*asked));  // get_keys() tells of failures
+    return asked;
+  }
+
+  /// Asks the credential provider where there are no keys yet.
+  std::optional<env::Failure> sign(env::ConnectRequest& request) {
+    std::optional<env::Failure> problem{{Verdict::silent_peer, 0, "no end in time"}};
+    LoopWait wait(loop_);
+    wait.begin();
+    role_keys_.sign(request, [&](env::ConnectRequest& ready, const env::Failure* failure) {
+      problem = failure == nullptr ? std::nullopt : std::optional(*failure);
+      request = ready;
+      wait.finish();
+    });
+    const auto& timing = config_.timing;
+    if (!wait.wait(timing.resolve + 4 * timing.connect)) role_keys_.aborted();
+    return problem;
+  }
+
+  Finding get_keys() {
+    health::KeyFacts facts;
+    facts.wanted = wants_keys();
+    if (!facts.wanted) return health::judge_keys(facts);
+    Result<env::ConnectRequest> asked = unsigned_request();
+    if (!asked) {
+      return health::fail(asked.error().message, health::advice_for(Verdict::no_credentials));
+    }
+    const BootTime begun = clock_->now();
+    facts.failure = sign(*asked);
+    facts.ms = std::chrono::duration<double, std::milli>(clock_->now() - begun).count();
+    if (!facts.failure) facts.words = role_keys_.words();
+    return health::judge_keys(facts);
   }
 
   Finding open_stream() {
@@ -277,6 +318,8 @@ class Examination {
   posix::EventLoop loop_;
   std::unique_ptr<env::Resolver> resolver_ = posix::make_resolver(loop_);
   NetworkLook network_{loop_, *resolver_, *clock_};
+  std::unique_ptr<env::Random> random_ = posix::make_random();
+  RoleKeys role_keys_{loop_, *clock_, *random_, {[](const LogLine&) {}, [] {}}};
 
   /// Of each check that failed or was skipped: the one that failed first.
   std::array<std::optional<Check>, health::kChecks> cause_;

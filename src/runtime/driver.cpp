@@ -28,6 +28,9 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
                  [&outlet](IdentityState state, bool warned) {
                    outlet.give_identity(std::move(state), warned);
                  }}),
+      role_keys_(loop, clock, random,
+                 {[&outlet](const LogLine& line) { outlet.log(line); },
+                  [this] { enqueue(device::Changed{link::Mend::identity}); }}),
       core_(config, random, device::opening_of(store)),
       clock_watch_(loop, [this] { clock_set(); }),
       file_watch_(loop, [this] { files_changed(); }),
@@ -56,11 +59,13 @@ void Driver::configure(const Config& config) {
 
 void Driver::files_changed() {
   identity_.look();
+  role_keys_.mended();
   enqueue(device::Changed{link::Mend::credentials});
 }
 
 void Driver::clock_set() {
   identity_.service();
+  role_keys_.mended();
   enqueue(device::Changed{link::Mend::clock});
 }
 
@@ -133,7 +138,9 @@ void Driver::carry_out(device::Actions actions) {
 
 void Driver::network_changed(bool gained) {
   if (engine_) engine_->network_changed(gained);
-  if (gained) enqueue(device::Changed{link::Mend::network});
+  if (!gained) return;
+  role_keys_.mended();
+  enqueue(device::Changed{link::Mend::network});
 }
 
 void Driver::act(device::EngineConnect& action) {
@@ -158,7 +165,12 @@ void Driver::act(device::EngineConnect& action) {
                 {"endpoint", request.host + ":" + std::to_string(request.port)}}});
   request.id_prefix = id_prefix_;
   request.addresses = &addresses_.book();
-  engine_->connect(request);
+  if (request.sigv4.role_alias.empty()) return engine_->connect(request);
+  role_keys_.sign(std::move(request),
+                  [this](env::ConnectRequest& ready, const env::Failure* failure) {
+                    if (failure == nullptr) return engine_->connect(ready);
+                    engine_failed(ready.attempt, *failure);
+                  });
 }
 
 void Driver::act(device::EnginePublish& action) {
@@ -187,6 +199,7 @@ void Driver::act(device::EngineDisconnect&) { engine_->disconnect(); }
 
 void Driver::act(device::EngineAbort&) {
   identity_.aborted();
+  role_keys_.aborted();
   engine_->abort();
   make_engine();
 }
@@ -196,16 +209,19 @@ void Driver::act(device::Stopped&) { outlet_.stopped(); }
 void Driver::engine_up(env::AttemptId attempt, const env::UpInfo& info) {
   enqueue(device::EngineUp{attempt, info});
   identity_.up(attempt);
+  role_keys_.up(attempt);
 }
 
 void Driver::engine_failed(env::AttemptId attempt, const env::Failure& failure) {
   enqueue(device::EngineFailed{attempt, failure});
   identity_.ended(attempt, failure);
+  role_keys_.ended(attempt, failure.verdict);
 }
 
 void Driver::engine_down(env::AttemptId attempt, const env::Failure& failure) {
   enqueue(device::EngineDown{attempt, failure});
   identity_.ended(attempt, failure);
+  role_keys_.ended(attempt, failure.verdict);
 }
 
 void Driver::engine_published(env::AttemptId attempt, env::Token token, std::uint8_t reason_code) {

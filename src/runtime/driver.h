@@ -26,6 +26,7 @@
 #include "posix/network.h"
 #include "runtime/address_file.h"
 #include "runtime/identity.h"
+#include "runtime/role_keys.h"
 #include "runtime/storage.h"
 
 namespace holdfast::runtime {
@@ -123,6 +124,7 @@ class Driver final : public env::EngineSink {
   std::unique_ptr<env::Resolver> resolver_;
   AddressFile addresses_;
   Identity identity_;
+  RoleKeys role_keys_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   posix::ClockWatch clock_watch_;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <chrono>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "base/calendar.h"
 #include "posix/system.h"
 
 namespace holdfast::runtime {
@@ -36,30 +35,6 @@ Status read_password(std::string& password, const fs::path& file, std::string_vi
   return {};
 }
 
-/// "2026-11-27T08:15:30Z", as all of these files have it.
-std::optional<WallTime> parse_time(std::string_view text) {
-  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:ddZ";
-  if (text.size() != kForm.size()) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool digit = text[i] >= '0' && text[i] <= '9';
-    if (kForm[i] == 'd' ? !digit : text[i] != kForm[i]) return std::nullopt;
-  }
-  const auto number = [&](std::size_t at, std::size_t digits) {
-    int value = 0;
-    std::from_chars(text.data() + at, text.data() + at + digits, value);
-    return value;
-  };
-  using namespace std::chrono;
-  const year_month_day date(year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))),
-                            day(static_cast<unsigned>(number(8, 2))));
-  if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 60) {
-    return std::nullopt;
-  }
-  const sys_time<seconds> at =
-      sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + seconds(number(17, 2));
-  return WallTime{duration_cast<milliseconds>(at.time_since_epoch()).count()};
-}
-
 /// What is said in a file's own words, whichever kind it is.
 struct Field {
   std::string_view ini;
@@ -77,33 +52,6 @@ constexpr std::array<Field, 3> kFields{{
 /// Keys are printable ASCII without blanks; anything else is damage, or another file.
 bool plain(std::string_view value) {
   return std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-Result<AwsKeys> from_json(std::string_view text) {
-  const json root = json::parse(text, nullptr, false);
-  if (!root.is_object()) return corrupt("it is no JSON object");
-  const bool provider = root.contains("credentials");
-  const json& from = provider ? root["credentials"] : root;
-  if (!from.is_object()) return corrupt("its field credentials is no object");
-  AwsKeys keys;
-  for (const Field& field : kFields) {
-    const std::string name(provider ? field.provider : field.process);
-    const auto value = from.find(name);
-    if (value == from.end() || value->is_null()) {
-      if (field.needed) return corrupt("its field " + name + " is missing");
-      continue;
-    }
-    if (!value->is_string()) return corrupt("its field " + name + " is no text");
-    keys.*field.into = value->get<std::string>();
-    if (!plain(keys.*field.into)) return corrupt("its field " + name + " is damaged");
-  }
-  const std::string name = provider ? "expiration" : "Expiration";
-  if (const auto value = from.find(name); value != from.end() && !value->is_null()) {
-    keys.expires = value->is_string() ? parse_time(value->get<std::string>()) : std::nullopt;
-    if (!keys.expires)
-      return corrupt("its field " + name + " is no time like 2026-11-27T08:15:30Z");
-  }
-  return keys;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -171,10 +119,37 @@ std::vector<fs::path> login_files(const Config& config) {
           config.password_file};
 }
 
+Result<AwsKeys> parse_aws_json(std::string_view text) {
+  const json root = json::parse(text, nullptr, false);
+  if (!root.is_object()) return corrupt("it is no JSON object");
+  const bool provider = root.contains("credentials");
+  const json& from = provider ? root["credentials"] : root;
+  if (!from.is_object()) return corrupt("its field credentials is no object");
+  AwsKeys keys;
+  for (const Field& field : kFields) {
+    const std::string name(provider ? field.provider : field.process);
+    const auto value = from.find(name);
+    if (value == from.end() || value->is_null()) {
+      if (field.needed) return corrupt("its field " + name + " is missing");
+      continue;
+    }
+    if (!value->is_string()) return corrupt("its field " + name + " is no text");
+    keys.*field.into = value->get<std::string>();
+    if (!plain(keys.*field.into)) return corrupt("its field " + name + " is damaged");
+  }
+  const std::string name = provider ? "expiration" : "Expiration";
+  if (const auto value = from.find(name); value != from.end() && !value->is_null()) {
+    keys.expires = value->is_string() ? parse_iso_time(value->get<std::string>()) : std::nullopt;
+    if (!keys.expires)
+      return corrupt("its field " + name + " is no time like 2026-11-27T08:15:30Z");
+  }
+  return keys;
+}
+
 Result<AwsKeys> parse_aws_keys(std::string_view text, std::string_view profile) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   const bool braces = first != std::string_view::npos && text[first] == '{';
-  return braces ? from_json(text) : from_sections(text, profile);
+  return braces ? parse_aws_json(text) : from_sections(text, profile);
 }
 
 std::string signing_region(const SigV4Config& sigv4, std::string_view host) {
@@ -195,12 +170,16 @@ Status fill_in_logins(env::ConnectRequest& request, WallTime now) {
   if (request.sigv4.credentials_file.empty()) return {};
   Result<AwsKeys> keys = read_keys(request.sigv4, now);
   if (!keys) return std::move(keys).error();
+  sign_request(request, *keys, now);
+  return {};
+}
+
+void sign_request(env::ConnectRequest& request, const AwsKeys& keys, WallTime now) {
   request.websocket_path =
-      transport::sign_upgrade(*keys,
+      transport::sign_upgrade(keys,
                               {request.host, request.port, request.tls.enabled,
                                request.websocket_path, signing_region(request.sigv4, request.host)},
                               now);
-  return {};
 }
 
 }  // namespace holdfast::runtime

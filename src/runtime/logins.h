@@ -16,9 +16,13 @@
 
 namespace holdfast::runtime {
 
-/// Reads the files that `request` names into it, and signs its path if `sigv4` asks for it.
+/// Reads the files that `request` names into it, and signs its path if `sigv4` names a file of
+/// keys; those of a role alias are RoleKeys' affair (runtime/role_keys.h).
 /// Errors: what is missing, unreadable, damaged or expired.
 [[nodiscard]] Status fill_in_logins(env::ConnectRequest& request, WallTime now);
+
+/// Signs the path of `request`.
+void sign_request(env::ConnectRequest& request, const transport::AwsKeys& keys, WallTime now);
 
 /// The files that decide whether the broker lets the device in: certificates, keys, passwords.
 [[nodiscard]] std::vector<std::filesystem::path> login_files(const Config& config);
@@ -28,6 +32,8 @@ namespace holdfast::runtime {
 /// Errors: corrupt (names the field), not_found (there is no such section).
 [[nodiscard]] Result<transport::AwsKeys> parse_aws_keys(std::string_view text,
                                                         std::string_view profile);
+/// The second kind alone.
+[[nodiscard]] Result<transport::AwsKeys> parse_aws_json(std::string_view text);
 
 /// Where requests signed for `host` belong: `region`, or the one in the host's name; empty if
 /// neither is there.

@@ -33,7 +33,7 @@ set(SURFACE_SOURCES
     service_report.cpp
     start_record.cpp
     watch_program.cpp)
-set(SURFACE_TESTS config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
+set(SURFACE_TESTS config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp

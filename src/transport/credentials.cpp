@@ -11,6 +11,7 @@
 #include "transport/pem.h"
 #include "transport/tls_errors.h"
 #include "transport/token_key.h"
+#include "transport/tpm_key.h"
 #include "transport/transport.h"
 
 namespace holdfast::transport {
@@ -87,10 +88,13 @@ Result<X509Ptr> load_certificates(SSL_CTX* context, const fs::path& file) {
   return own;
 }
 
-Result<KeyPtr> read_key(const fs::path& file) {
-  auto pem = read("key", file, kKeyFileMax);
+Result<KeyPtr> read_key(const TlsConfig& tls) {
+  if (tls.key_uri.starts_with(kTpmHandle)) return load_tpm_key(tls);
+  if (!tls.key_uri.empty()) return load_token_key(tls);
+  auto pem = read("key", tls.key_file, kKeyFileMax);
   if (!pem) return std::move(pem).error();
-  return parse_private_key(*pem, file);
+  if (is_tpm_key(*pem)) return load_tpm_key(tls, &*pem, tls.key_file);
+  return parse_private_key(*pem, tls.key_file);
 }
 
 Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
@@ -104,7 +108,7 @@ Status load_identity(SSL_CTX* context, const TlsConfig& tls) {
   }
   auto certificate = load_certificates(context, tls.cert_file);
   if (!certificate) return std::move(certificate).error();
-  auto key = tls.key_uri.empty() ? read_key(tls.key_file) : load_token_key(tls);
+  auto key = read_key(tls);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();
   if (::X509_check_private_key(certificate->get(), key->get()) != 1) {
@@ -145,6 +149,10 @@ SslCtxPtr new_context() {
 }  // namespace
 
 Result<KeyPtr> parse_private_key(const Secret& pem, const fs::path& file) {
+  if (is_tpm_key(pem)) {
+    return unfit(Errc::invalid_argument, "key", file,
+                 "only a TPM can use it, and that for connections; give another");
+  }
   const bool present = pem.text().find("PRIVATE KEY-----") != std::string::npos;
   const BioPtr from = view_of(pem);
   bool asked = false;

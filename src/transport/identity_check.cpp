@@ -13,6 +13,7 @@
 #include "transport/pem.h"
 #include "transport/sha256.h"
 #include "transport/tls_errors.h"
+#include "transport/tpm_key.h"
 
 namespace holdfast::transport {
 
@@ -56,6 +57,7 @@ Status check_key(SSL_CTX* context, X509* certificate, const IdentityText& text) 
   if (text.key->text().empty()) {
     return unfit(Errc::corrupt, "key", text.key_file, "the file is empty");
   }
+  if (is_tpm_key(*text.key)) return {};  // what is in it only its TPM knows
   auto key = parse_private_key(*text.key, text.key_file);
   if (!key) return std::move(key).error();
   ::ERR_clear_error();

@@ -18,7 +18,8 @@ namespace holdfast::transport {
 struct IdentityText {
   const Secret& certificate;  ///< Our own first, then the chain; other blocks are passed over.
   std::filesystem::path certificate_file;
-  const Secret* key = nullptr;  ///< None: it is elsewhere (a token) and not looked at.
+  /// None: it is elsewhere (a token) and not looked at, nor is one that only a TPM can use.
+  const Secret* key = nullptr;
   std::filesystem::path key_file;
 };
 

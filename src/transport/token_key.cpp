@@ -11,14 +11,13 @@
 #include <string>
 #include <utility>
 
-#include "posix/system.h"
 #include "transport/tls_errors.h"
+#include "transport/token_pin.h"
 
 namespace holdfast::transport {
 
 namespace {
 
-constexpr std::size_t kPinFileMax = 4096;
 // libp11 hands PKCS#11's return values on as reasons (section 2.1.3 of PKCS #11 v2.40).
 constexpr int kPinIncorrect = 0xA0;
 constexpr int kPinInvalid = 0xA1;
@@ -27,27 +26,6 @@ constexpr int kPinLocked = 0xA4;
 
 Error unusable(Errc code, const TlsConfig& tls, std::string_view problem) {
   return Error{code, "key " + tls.key_uri + ": " + std::string(problem), 0};
-}
-
-/// Wiped when it is no longer needed.
-struct Pin {
-  std::string text;
-  Pin() = default;
-  Pin(const Pin&) = delete;
-  Pin& operator=(const Pin&) = delete;
-  ~Pin() { ::OPENSSL_cleanse(text.data(), text.size()); }
-};
-
-Status read_pin(const TlsConfig& tls, Pin& pin) {
-  if (tls.pin_file.empty()) return {};
-  auto text = posix::read_file(tls.pin_file, kPinFileMax);
-  if (!text) return std::move(text).error().with("PIN");
-  pin.text = text->substr(0, text->find_first_of("\r\n"));
-  ::OPENSSL_cleanse(text->data(), text->size());
-  if (pin.text.empty()) {
-    return Error{Errc::corrupt, "PIN " + tls.pin_file.string() + ": its first line is empty", 0};
-  }
-  return {};
 }
 
 /// The engine, initialized on first use with the token's library; that of a running process cannot
@@ -73,7 +51,7 @@ class Tokens {
   [[nodiscard]] const std::filesystem::path& module() const { return module_; }
 
   std::mutex mutex;
-  Pin refused;  ///< The PIN that the token did not take.
+  Secret refused;  ///< The PIN that the token did not take.
 
  private:
   ENGINE* engine_ = nullptr;
@@ -104,8 +82,9 @@ bool pin_was_wrong() {
 }  // namespace
 
 Result<KeyPtr> load_token_key(const TlsConfig& tls) {
-  Pin pin;
-  if (Status read = read_pin(tls, pin); !read) return std::move(read).error();
+  Result<Secret> read = read_pin(tls);
+  if (!read) return std::move(read).error();
+  const std::string& pin = read->text();
   Tokens& all = tokens();
   const std::lock_guard lock(all.mutex);
   ::ERR_clear_error();
@@ -118,17 +97,17 @@ Result<KeyPtr> load_token_key(const TlsConfig& tls) {
   if (all.module() != tls.pkcs11_module) {
     return unusable(Errc::unsupported, tls, "another tls.pkcs11_module needs a restart");
   }
-  if (!pin.text.empty() && pin.text == all.refused.text) {
+  if (!pin.empty() && pin == all.refused.text()) {
     return unusable(Errc::permission, tls,
                     "the token has refused the PIN in " + tls.pin_file.string() +
                         ", which is not tried again so that the token is not locked; put the "
                         "right one there");
   }
-  if (!pin.text.empty()) ::ENGINE_ctrl_cmd_string(engine, "PIN", pin.text.c_str(), 0);
+  if (!pin.empty()) ::ENGINE_ctrl_cmd_string(engine, "PIN", pin.c_str(), 0);
   KeyPtr key(::ENGINE_load_private_key(engine, tls.key_uri.c_str(), nullptr, nullptr));
   if (key) return key;
   if (pin_was_wrong()) {
-    all.refused.text = pin.text;
+    all.refused = read->copy();
     return unusable(Errc::permission, tls, "the token refuses the PIN in " + tls.pin_file.string());
   }
   return unusable(Errc::not_found, tls,
