@@ -7,10 +7,11 @@
 #include "runtime/metrics_service.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -19,60 +20,29 @@
 #include "host/prometheus_text.h"
 #include "posix/tcp_listener.h"
 #include "runtime/config_file.h"
-#include "runtime/local_socket.h"
 #include "runtime/metrics_config.h"
-
-#include <poll.h>
-#include <sys/socket.h>
+#include "runtime/page_fixture.h"
 
 namespace holdfast::runtime {
 namespace {
 
-class MetricsServiceTest : public testing::Test {
+class MetricsServiceTest : public PageFixture {
  protected:
-  MetricsServiceTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hf-metrics-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~MetricsServiceTest() override { std::filesystem::remove_all(folder_); }
-
   void SetUp() override {
     if (!host::has_prometheus()) GTEST_SKIP() << "built without prometheus-cpp";
   }
 
   [[nodiscard]] Config config() const {
-    Config config;
-    config.host = "127.0.0.1";
-    config.port = 1;  // nothing listens there
-    config.tls.enabled = false;
-    config.client_id = "metrics-test";
-    config.outbox.directory = folder_ / "outbox";
+    Config config = offline_config();
     config.metrics.listen = "unix:" + socket().string();
     return config;
   }
-  [[nodiscard]] std::filesystem::path socket() const { return folder_ / "metrics.sock"; }
 
-  [[nodiscard]] std::string scrape() const {
-    const auto fd = connect_to(socket());
-    if (!fd) return fd.error().message;
-    const std::string request = "GET /metrics HTTP/1.1\r\n\r\n";
-    static_cast<void>(::send(fd->get(), request.data(), request.size(), MSG_NOSIGNAL));
-    std::string all;
-    std::array<char, 65536> bytes{};
-    for (;;) {
-      pollfd ready{fd->get(), POLLIN, 0};
-      if (::poll(&ready, 1, 20000) <= 0) return "TIMEOUT";
-      const ssize_t got = ::recv(fd->get(), bytes.data(), bytes.size(), 0);
-      if (got <= 0) return all;
-      all.append(bytes.data(), static_cast<std::size_t>(got));
-    }
-  }
+  [[nodiscard]] std::string scrape() const { return ask("GET /metrics HTTP/1.1\r\n\r\n"); }
 
   static bool has(const std::string& page, const std::string& line) {
     return page.find('\n' + line + '\n') != std::string::npos;
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(MetricsServiceTest, ThePageShowsTheDeviceAlsoWithoutABroker) {

@@ -6,12 +6,8 @@
 #include "runtime/page_service.h"
 
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -22,47 +18,23 @@
 #include "holdfast/device.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
-#include "runtime/local_socket.h"
+#include "runtime/page_fixture.h"
 
 namespace holdfast::runtime {
 namespace {
 
-class PageServiceTest : public testing::Test {
+class PageServiceTest : public PageFixture {
  protected:
-  PageServiceTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hf-page-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~PageServiceTest() override { std::filesystem::remove_all(folder_); }
-
   [[nodiscard]] Config config() const {
-    Config config;
-    config.host = "127.0.0.1";
-    config.port = 1;  // nothing listens there
-    config.tls.enabled = false;
-    config.client_id = "page-test";
-    config.outbox.directory = folder_ / "outbox";
+    Config config = offline_config();
     config.local_socket = folder_ / "api.sock";
-    config.page.listen = "unix:" + (folder_ / "page.sock").string();
+    config.page.listen = "unix:" + socket().string();
     return config;
   }
 
   [[nodiscard]] std::string get(const std::string& path, const std::string& token = {}) const {
-    const auto fd = connect_to(folder_ / "page.sock");
-    if (!fd) return fd.error().message;
-    std::string request = "GET " + path + " HTTP/1.1\r\n";
-    if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
-    request += "\r\n";
-    static_cast<void>(::send(fd->get(), request.data(), request.size(), MSG_NOSIGNAL));
-    std::string all;
-    std::array<char, 65536> bytes{};
-    for (;;) {
-      pollfd ready{fd->get(), POLLIN, 0};
-      if (::poll(&ready, 1, 20000) <= 0) return "TIMEOUT";
-      const ssize_t got = ::recv(fd->get(), bytes.data(), bytes.size(), 0);
-      if (got <= 0) return all;
-      all.append(bytes.data(), static_cast<std::size_t>(got));
-    }
+    const std::string header = token.empty() ? "" : "Authorization: Bearer " + token + "\r\n";
+    return ask("GET " + path + " HTTP/1.1\r\n" + header + "\r\n");
   }
   [[nodiscard]] static std::string body_of(const std::string& answer) {
     return answer.substr(answer.find("\r\n\r\n") + 4);
@@ -77,8 +49,6 @@ class PageServiceTest : public testing::Test {
     const auto device = Device::open(config, [](const LogLine&) {});
     return device.ok() ? "opened" : device.error().message;
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(PageServiceTest, ShowsTheStateToWhoHasTheToken) {
@@ -102,7 +72,7 @@ TEST_F(PageServiceTest, ShowsTheStateToWhoHasTheToken) {
   EXPECT_TRUE(state["logs"]["lines"].is_array());
   EXPECT_TRUE(state["ping"]["progress"].contains("storage"));
   (*device)->stop(Milliseconds(5000));
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "page.sock"));
+  EXPECT_FALSE(std::filesystem::exists(socket()));
 }
 
 TEST_F(PageServiceTest, ShowsNothingToWhoHasNot) {
