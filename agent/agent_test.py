@@ -152,8 +152,13 @@ socket = "{socket}"
     def agent(self, config=None):
         with open(self.path("agent.log"), "a") as log:
             child = self.start(BIN + "/holdfastd", "--config", config or self.config(), stderr=log)
-        wait_until("the local API answers", lambda: os.path.exists(self.socket))
+        wait_until("the local API answers", self.answering)
         return child
+
+    def answering(self):
+        """A file alone may be another agent's, or not be listened on yet."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.socket) == 0
 
     def agent_log(self):
         with open(self.path("agent.log")) as f:

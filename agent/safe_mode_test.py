@@ -36,9 +36,6 @@ class SafeMode(Managed):
         self.device = self.config(extra=LOOP % lasts + more)
 
     def begin(self):
-        """An agent that has its local API, or has it again."""
-        if os.path.exists(self.socket):
-            os.unlink(self.socket)
         return self.agent(self.device)
 
     def crash(self, agent, number=signal.SIGKILL):
