@@ -6,6 +6,7 @@ outages of the provider and with a clock that is wrong, nothing is lost and each
 """
 import json
 import signal
+import time
 
 from region_fixture import RegionTest, run
 from tool.place import Control
@@ -142,6 +143,19 @@ class KeysTest(RegionTest):
         file.write_text(text, encoding="utf-8")
         agent.send_signal(signal.SIGHUP)
         self.connected("refused")
+
+    def test_without_an_alias_any_more_the_provider_is_left_alone(self):
+        agent = self.agent("changing", seconds=12)
+        self.connected("changing")
+        file = self.devices["changing"] / "device.toml"
+        endpoint = self.region.endpoint()
+        text = file.read_text(encoding="utf-8").split("[sigv4]")[0]
+        file.write_text(text.replace('transport = "websocket"', "").replace(
+            f"port = {endpoint['mixed']}", f"port = {endpoint['mqtt']}"), encoding="utf-8")
+        agent.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.status("changing")["connects"] == 2, 20, "a connection without keys")
+        time.sleep(12)  # the keys would have been renewed by now
+        self.assertEqual((self.granted("changing"), self.status("changing")["connects"]), (1, 2))
 
     def test_a_clock_that_is_wrong_is_set_right_by_the_providers(self):
         # Without it each signature would be an hour old.

@@ -98,6 +98,7 @@ void Driver::turn() {
   for (device::Event& event : events) {
     if (const auto* reload = std::get_if<device::Reload>(&event)) {
       identity_.reconfigure(*reload->config);
+      role_keys_.reconfigure(*reload->config);
       configure(*reload->config);
     }
     carry_out(core_.step(clock_.now(), std::move(event)));

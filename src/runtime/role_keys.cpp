@@ -115,6 +115,13 @@ RoleKeys::RoleKeys(posix::EventLoop& loop, env::Clock& clock, env::Random& rando
       resolver_(posix::make_resolver(loop)),
       timer_(loop) {}
 
+void RoleKeys::reconfigure(const Config& config) {
+  if (!config.sigv4.role_alias.empty()) return;
+  get_.reset();
+  lease_.forget();
+  rearm();
+}
+
 void RoleKeys::sign(env::ConnectRequest request, Ready ready) {
   last_ = request;
   std::string asker = asker_of(request);

@@ -53,6 +53,8 @@ class RoleKeys {
   /// All must outlive it.
   RoleKeys(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Hooks hooks);
 
+  /// A changed configuration: without a role alias nobody is asked any more.
+  void reconfigure(const Config& config);
   /// Signs `request`, whose `sigv4` names a role alias; at once if there are keys that serve, else
   /// when the provider has answered. A request that still waits is forgotten.
   void sign(env::ConnectRequest request, Ready ready);
