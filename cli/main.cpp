@@ -34,7 +34,7 @@ struct Arguments {
   unsigned qos = 1;
   bool json = false;
   bool connected = false;
-  bool watch = false;
+  bool live = false;
   std::string interval = "1s";
   bool end = false;
   PublishOptions publish;
@@ -268,7 +268,7 @@ CLI::App* add_status(CLI::App& app, Arguments& a) {
   CLI::App* const status = app.add_subcommand("status", "State, verdict, backlog and ledger");
   status->add_flag("--json", a.json, "for programs");
   CLI::Option* const watch =
-      status->add_flag("--watch", a.watch, "again and again, with curves, until Ctrl-C");
+      status->add_flag("--watch", a.live, "again and again, with curves, until Ctrl-C");
   status->add_option("--interval", a.interval, "so often (default 1s)")
       ->needs(watch)
       ->check(duration_validator);
@@ -518,7 +518,7 @@ int run(int argc, char** argv) {
   if (*publishing) return publish(a, *publishing);
   if (*requesting) return request(a);
   if (*subscribing) return subscribe(a);
-  if (*status && a.watch) return run_status_watch(a.socket, duration_of(a.interval), a.json);
+  if (*status && a.live) return run_status_watch(a.socket, duration_of(a.interval), a.json);
   if (*status) return run_status(a.socket, a.json);
   if (*health)
     return run_health(a.socket, a.connected, duration_of(a.timeout.empty() ? "10s" : a.timeout));
