@@ -182,6 +182,8 @@ class LoginTest(RegionTest):
         tpm.wait()
         (folder / "tpm").unlink()
         self.region.call("DeleteConnection", clientId="sealed")
+        # A wish that comes before the agent has noticed is fulfilled: it is connected.
+        wait_for(lambda: self.connection("sealed")["state"] != "connected", 15, "the connection ends")
         self.cli("sealed", "reconnect")
         self.assert_verdict("sealed", "no_credentials", "no TPM answers")
         self.start_tpm(folder)
