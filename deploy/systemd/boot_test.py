@@ -56,9 +56,12 @@ FILES = {
     UNITS + "holdfastd.service.d/test.conf":
         "[Service]\nWatchdogSec=%ds\nRestartSec=1s\nExecStartPre=%s\n" % (LIMIT, ASKS_CLOCK),
     UNITS + "broken.service": "[Service]\nExecStart=/bin/false\n",
-    # The real one; it has nobody to ask, and may not set this machine's clock.
+    # The real one; it has nobody to ask, and may not set this machine's clock: as root it would want to,
+    # and end.
     UNITS + "timesyncd.service":
-        "[Service]\nExecStart=/lib/systemd/systemd-timesyncd\nCapabilityBoundingSet=~CAP_SYS_TIME\n",
+        "[Service]\nExecStart=/lib/systemd/systemd-timesyncd\nCapabilityBoundingSet=~CAP_SYS_TIME\n"
+        "User=systemd-timesync\nStateDirectory=systemd/timesync\n"
+        "RuntimeDirectory=systemd/timesync\n",
     UNITS + "broker.service": "[Service]\nExecStart=%s -c /etc/broker.conf\n" % MOSQUITTO,
     UNITS + "test.target": "[Unit]\nWants=scene.service dbus.socket systemd-journald.service\n",
     UNITS + "scene.service":
