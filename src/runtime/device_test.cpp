@@ -399,6 +399,11 @@ TEST_F(DeviceTest, ABlockedHandlerDelaysNeitherAcceptanceNorTheEnd) {
   }));
   ASSERT_EQ(entered.get_future().wait_for(kPatience), std::future_status::ready);
   ASSERT_TRUE(device->publish(message("b")));
+  const auto patience = std::chrono::steady_clock::now() + kPatience;
+  while (device->state().ledger.accepted < 2U && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::sleep_for(Milliseconds(1));
+  }
+  EXPECT_EQ(device->state().ledger.accepted, 2U) << "while the handler blocks";
   device->stop(Milliseconds(1000));
   EXPECT_EQ(device->state().ledger.accepted, 2U);
   EXPECT_TRUE(device->state().ledger.balanced());
