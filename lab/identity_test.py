@@ -47,12 +47,6 @@ class IdentityTest(RegionTest):
     def cli(self, name, *words):
         return self.ask_agent(self.devices[name], *words, seconds=90)
 
-    def status(self, name):
-        return json.loads(self.cli(name, "status", "--json").stdout)
-
-    def log(self, name):
-        return self.agent_log(self.devices[name])
-
     def certify(self, name, active=True):
         """Another certificate of the thing; its id and its two files."""
         made = self.region.call("CreateKeysAndCertificate", setAsActive=active)

@@ -4,7 +4,6 @@ outages of the provider and with a clock that is wrong, nothing is lost and each
 
     keys_test.py --bin DIR      DIR: the programs of a build
 """
-import json
 import signal
 import time
 
@@ -54,21 +53,11 @@ class KeysTest(RegionTest):
         if how:
             self.addCleanup(self.break_provider)
 
-    def status(self, name):
-        return json.loads(self.ask_agent(self.devices[name], "status", "--json").stdout)
-
-    def log(self, name):
-        return self.agent_log(self.devices[name])
-
     def granted(self, name):
         return self.log(name).count(TAKEN)
 
-    def assert_verdict(self, name, verdict, words):
-        """The agent is away for this reason; these words are its detail."""
-        def seen():
-            now = self.status(name)
-            return now["verdict"] == verdict and words in now["detail"]
-        wait_for(seen, 60, f"{verdict}: {words}")
+    def assert_verdict(self, name, verdict, words, seconds=60):
+        super().assert_verdict(name, verdict, words, seconds)
         self.assertIn("credential provider localhost: ", self.status(name)["detail"])
 
     def connected(self, name):

@@ -51,24 +51,11 @@ class LoginTest(RegionTest):
     def cli(self, name, *words):
         return self.ask_agent(self.devices[name], *words)
 
-    def connection(self, name):
-        return json.loads(self.cli(name, "status", "--json").stdout)
-
     def assert_delivers(self, name, topic=None):
         """A message is delivered, in reasonable time."""
         said = self.cli(name, "publish", topic or f"{name}/x", "hello", "--wait", "delivered",
                         "--timeout", "20s")
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr + self.log(name))
-
-    def assert_verdict(self, name, verdict, words):
-        """The agent is away for this reason; these words are its detail."""
-        def seen():
-            now = self.connection(name)
-            return now["verdict"] == verdict and words in now["detail"]
-        wait_for(seen, 15, f"{verdict}: {words}; the agent: {self.connection(name)}")
-
-    def log(self, name):
-        return self.agent_log(self.devices[name])
 
     def write_keys(self, name, keys):
         """Replaces the file of AWS keys as a renewing program does."""
@@ -183,7 +170,7 @@ class LoginTest(RegionTest):
         (folder / "tpm").unlink()
         self.region.call("DeleteConnection", clientId="sealed")
         # A wish that comes before the agent has noticed is fulfilled: it is connected.
-        wait_for(lambda: self.connection("sealed")["state"] != "connected", 15, "the connection ends")
+        wait_for(lambda: self.status("sealed")["state"] != "connected", 15, "the connection ends")
         self.cli("sealed", "reconnect")
         self.assert_verdict("sealed", "no_credentials", "no TPM answers")
         self.start_tpm(folder)

@@ -116,10 +116,7 @@ class MetricsTest(RegionTest):
         page = free_port()
         (folder / "device.toml").write_text(CONFIGURATION.format(
             name=name, port=self.region.endpoint()["mqtt"], page=page, more=more), encoding="utf-8")
-        with open(folder / "agent.log", "ab") as log:
-            process = start([self.bin / "holdfastd", "--config", folder / "device.toml"], stderr=log)
-        self.addCleanup(end, process)
-        self.processes = {**getattr(self, "processes", {}), name: process}
+        self.processes = {**getattr(self, "processes", {}), name: self.start_agent(folder)}
         wait_for(lambda: self.value(page, "holdfast_connected") == 1, 20, f"{name} connected")
         return page
 
@@ -133,9 +130,6 @@ class MetricsTest(RegionTest):
         """Of one series on the page; None when it is not there."""
         found = re.search(rf"^{re.escape(series)} (\S+)$", self.page(port), re.M)
         return float(found[1]) if found else None
-
-    def log(self, name):
-        return (self.devices[name] / "agent.log").read_text(encoding="utf-8", errors="replace")
 
     def prometheus(self, page):
         """A real one that scrapes this page; it is patient for seconds where the rules are for

@@ -47,12 +47,6 @@ class PolicyTest(RegionTest):
     def publish(self, name, topic, text, wait="accepted"):
         self.cli(name, "publish", topic, text, "--wait", wait, "--timeout", "50s")
 
-    def status(self, name):
-        return json.loads(self.cli(name, "status", "--json"))
-
-    def log(self, name):
-        return self.agent_log(self.devices[name])
-
     def aside(self, name, topic):
         """What the status says of this topic, if it is set aside."""
         return next((q for q in self.status(name)["quarantine"] if q["name"] == topic), None)

@@ -132,6 +132,20 @@ class RegionTest(unittest.TestCase):
         self.addCleanup(end)
         return end
 
+    def status(self, name):
+        """What the agent of this device says of itself."""
+        return json.loads(self.ask_agent(self.devices[name], "status", "--json").stdout)
+
+    def log(self, name):
+        return self.agent_log(self.devices[name])
+
+    def assert_verdict(self, name, verdict, words, seconds=60):
+        """The agent is away for this reason; these words are its detail."""
+        def seen():
+            now = self.status(name)
+            return now["verdict"] == verdict and words in now["detail"]
+        wait_for(seen, seconds, f"{verdict}: {words}; the agent: {self.status(name)}")
+
     @staticmethod
     def agent_log(folder):
         return (folder / "agent.log").read_text(encoding="utf-8", errors="replace")

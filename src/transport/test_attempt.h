@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "posix/event_loop.h"
 #include "posix/system.h"
 #include "transport/test_pki.h"
+#include "transport/test_server.h"
 #include "transport/transport.h"
 
 namespace holdfast::transport {
@@ -173,6 +175,21 @@ class SecureAttemptTest : public AttemptTest {
     target.tls.enabled = true;
     target.tls.ca_file = files_.write("ca.pem", ca_.certificate_pem());
     return target;
+  }
+
+  /// Whether a server that wants a certificate of `client_ca` lets us in, and hears us.
+  void expect_let_in(Target target, const Identity& client_ca, int max_version = 0) {
+    const TlsServerContext context({&server_, &client_ca, max_version, ""});
+    const TestServer server([&](int fd) { context.serve(fd, echo); });
+    target.port = server.port();
+    const auto stream = stream_to(target);
+    ASSERT_NE(stream, nullptr);
+    const Bytes hello(100);
+    EXPECT_FALSE(write(*stream, hello).failure);
+    std::array<std::byte, 100> into{};
+    const Transfer got = read(*stream, into);
+    EXPECT_FALSE(got.failure) << got.failure->detail;
+    EXPECT_GT(got.bytes, 0U);
   }
 
   TestDirectory files_;
