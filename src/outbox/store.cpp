@@ -464,8 +464,11 @@ Status Store::close() {
     closing.max_wall_ms = state_.session.max_wall_ms;
     std::vector<std::byte> record;
     append_session(record, closing, state_.next_id);
-    // No room for it is no failure: the next opening only reports that it was not told.
-    if (fits(static_cast<std::uint32_t>(record.size()))) {
+    // A full segment is followed by a fresh one, as the next opening would do. No room for that is
+    // no failure: the next opening only reports that it was not told.
+    const auto size = static_cast<std::uint32_t>(record.size());
+    if (!fits(size)) static_cast<void>(start_segment());
+    if (fits(size)) {
       batch_ = std::move(record);
       status = flush();
     }

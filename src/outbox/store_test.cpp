@@ -142,6 +142,22 @@ TEST_F(StoreTest, CleanClosingIsKnown) {
   EXPECT_FALSE(open().clean) << "the last one was not closed";
 }
 
+// Found by tools/torture stop, seed 101: one closing in 250 found no room in the segment.
+TEST_F(StoreTest, CleanClosingIsKnownAlsoWhenItsSegmentIsFull) {
+  open();
+  for (std::size_t commits = 0; commits < 8; ++commits) {  // a block each; a segment has eight
+    SCOPED_TRACE(commits);
+    for (std::size_t i = 0; i < commits; ++i) {
+      put_one();
+      ASSERT_TRUE(commit().ok());
+    }
+    EXPECT_TRUE(box_->close().ok());
+    EXPECT_TRUE(open().clean);
+    for (const MessageId id : fetch_ids()) box_->settle_delivered(id);
+    ASSERT_TRUE(commit().ok());
+  }
+}
+
 TEST_F(StoreTest, OneDurableMessageCostsOneSyncAndOneBlock) {
   open();
   for (int i = 0; i < 3; ++i) {
