@@ -106,7 +106,7 @@ def run(asked, folder, lab):
     (folder / "clients.test.js").write_text((HERE / "sdk" / "clients.test.js").read_text("utf-8"),
                                             encoding="utf-8")
     (folder / "node_modules").symlink_to(asked.modules.resolve())
-    done = subprocess.run(["node", *only, "clients.test.js"], cwd=folder, timeout=120,
+    done = subprocess.run(["node", *only, "clients.test.js"], cwd=folder, timeout=300,
                           env={**os.environ, "LAB": str(folder / "about.json")}, check=False)
     return 1 if done.returncode else 0
 

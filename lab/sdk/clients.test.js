@@ -14,7 +14,7 @@ const {after, test} = require('node:test');
 const {auth, http, io, iot, iotidentity, iotjobs, iotshadow, mqtt, mqtt5} = require('aws-iot-device-sdk-v2');
 
 const lab = JSON.parse(fs.readFileSync(process.env.LAB, 'utf8'));
-const PATIENCE_MS = 15000;
+const PATIENCE_MS = 40000;
 
 /** The AWS CLI's words, to the lab. */
 function aws(...words) {
@@ -99,7 +99,7 @@ function message(emitter, wanted) {
 }
 
 const text = (payload) => Buffer.from(payload).toString();
-const rr = {maxRequestResponseSubscriptions: 8, maxStreamingSubscriptions: 6, operationTimeoutInSeconds: 10};
+const rr = {maxRequestResponseSubscriptions: 8, maxStreamingSubscriptions: 6, operationTimeoutInSeconds: 30};
 
 test('MQTT 5: the CONNACK says what IoT Core says', async () => {
   const {event} = await connect5(lab.devices.five, {keepAliveIntervalSeconds: 10, sessionExpiryIntervalSeconds: 7200});
