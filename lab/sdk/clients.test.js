@@ -427,7 +427,7 @@ test('WebSocket with SigV4: temporary keys that the SDK has from the credential 
   assert.equal(puback.reasonCode, mqtt5.PubackReasonCode.NotAuthorized);
   const {principal} = aws('iot-data', 'get-connection', '--client-id', device.name);
   assert.match(principal, /^AROA[A-Z2-7]{17}:[0-9a-f]{64}$/);
-  const refused = await start5(signing(keys), {clientId: 'stranger'}, {fails: true});
+  const refused = await start5(signing(keys), {clientId: 'outsider'}, {fails: true});
   assert.equal(refused.event.connack.reasonCode, mqtt5.ConnectReasonCode.NotAuthorized);
 });
 
