@@ -27,6 +27,7 @@
 #include "runtime/open.h"
 #include "runtime/service_report.h"
 #include "runtime/start_record.h"
+#include "runtime/watchdog_keeper.h"
 
 namespace {
 
@@ -142,24 +143,35 @@ void let_signals_kill(const sigset_t& signals) {
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+/// Those whom this process's life concerns.
+struct Keepers {
+  explicit Keepers(const Config& config, const LogHandler& log)
+      : report(log), starts(log), dog(config.watchdog, log) {}
+
+  runtime::ServiceReport report;
+  runtime::StartRecord starts;
+  runtime::WatchdogKeeper dog;
+};
+
 constexpr int kOpeningGraceMs = 1000;
+constexpr Milliseconds kEndReserve{5000};  // from the stop's deadline to the end
 
 /// While it lives, SIGTERM and SIGINT end the process at last after kOpeningGrace: opening may wait
 /// for a disk. If it is through before, the signal is still there, and the device ends in order.
 class EndsWhileOpening {
  public:
-  EndsWhileOpening(sigset_t signals, runtime::StartRecord& starts)
-      : over_(::eventfd(0, EFD_CLOEXEC)) {
+  EndsWhileOpening(sigset_t signals, Keepers& keepers) : over_(::eventfd(0, EFD_CLOEXEC)) {
     sigdelset(&signals, SIGHUP);
     sigdelset(&signals, SIGUSR1);
     if (over_ < 0) return;
-    watch_ = std::thread([over = over_, signals, &starts] {
+    watch_ = std::thread([over = over_, signals, &keepers] {
       const int signal = ::signalfd(-1, &signals, SFD_CLOEXEC);
       std::array<pollfd, 2> ready{{{over, POLLIN, 0}, {signal, POLLIN, 0}}};
       while (::poll(ready.data(), ready.size(), -1) < 0) {
       }
       if (::poll(ready.data(), 1, kOpeningGraceMs) == 0) {
-        starts.stopped();
+        keepers.starts.stopped();
+        keepers.dog.disarm();
         ::_exit(kStopped);
       }
       ::close(signal);
@@ -179,12 +191,14 @@ class EndsWhileOpening {
   std::thread watch_;
 };
 
-Result<std::unique_ptr<Device>> open_device(Config config,
+Result<std::unique_ptr<Device>> open_device(const Config& config,
                                             const std::shared_ptr<runtime::Logger>& log,
-                                            const sigset_t& signals, runtime::StartRecord& starts) {
-  const EndsWhileOpening ends(signals, starts);
+                                            const sigset_t& signals, Keepers& keepers) {
+  keepers.dog.trust(config.watchdog.opening);
+  const EndsWhileOpening ends(signals, keepers);
+  runtime::StartRecord& starts = keepers.starts;
   return runtime::open_device(
-      std::move(config), log,
+      config, log,
       {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.leave(); }});
 }
 
@@ -197,14 +211,15 @@ int sooner(int one, int other) {
 constexpr int kSafeModeOver = 0;  // no signal has this number
 
 /// The next of `signals`, or kSafeModeOver; meanwhile the service manager is told what changes.
-int next_signal(int signals, Device& device, runtime::ServiceReport& report,
-                runtime::StartRecord& starts) {
+int next_signal(int signals, Device& device, Keepers& keepers) {
+  auto& [report, starts, dog] = keepers;
   for (;;) {
     report.step(device);
+    dog.step(device);
     if (starts.look()) return kSafeModeOver;
     std::array<pollfd, 3> ready{
         {{signals, POLLIN, 0}, {report.wake_fd(), POLLIN, 0}, {starts.wake_fd(), POLLIN, 0}}};
-    const int wait = sooner(report.patience_ms(), starts.patience_ms());
+    const int wait = sooner(dog.patience_ms(), sooner(report.patience_ms(), starts.patience_ms()));
     if (::poll(ready.data(), ready.size(), wait) <= 0) continue;
     signalfd_siginfo info{};
     if (ready[0].revents != 0 && ::read(signals, &info, sizeof info) == sizeof info) {
@@ -215,30 +230,32 @@ int next_signal(int signals, Device& device, runtime::ServiceReport& report,
 
 /// From a device that is open to the next signal that ends it, or to the end of safe mode.
 int serve(Device& device, const Options& options, int signals, runtime::Logger& log,
-          runtime::ServiceReport& report, runtime::StartRecord& starts) {
+          Keepers& keepers) {
   // What the handshake needed goes back to the system; nobody waits for it here.
-  device.on_connection([changed = report.changed()](const ConnectionState& now) {
+  device.on_connection([changed = keepers.report.changed()](const ConnectionState& now) {
     if (now.state == LinkState::connected) ::malloc_trim(0);
     changed();
   });
   int signal = 0;
-  while ((signal = next_signal(signals, device, report, starts)) == SIGHUP || signal == SIGUSR1) {
-    if (signal == SIGHUP) reload(device, options.config, log, report);
+  while ((signal = next_signal(signals, device, keepers)) == SIGHUP || signal == SIGUSR1) {
+    if (signal == SIGHUP) reload(device, options.config, log, keepers.report);
     if (signal == SIGUSR1) dump(device, log);
   }
   return signal;
 }
 
 int stop(Device& device, int signal, const sigset_t& signals, Milliseconds deadline,
-         runtime::Logger& log, runtime::ServiceReport& report, runtime::StartRecord& starts) {
+         runtime::Logger& log, Keepers& keepers) {
   say(log, LogLevel::info, std::string("stopping: ") + (signal == SIGINT ? "SIGINT" : "SIGTERM"));
   let_signals_kill(signals);
-  report.stopping(deadline);
-  starts.stopped();
+  keepers.report.stopping(deadline);
+  keepers.starts.stopped();
+  keepers.dog.trust(deadline + kEndReserve);
   device.stop(deadline);
   say(log, LogLevel::info,
       "stopped; messages waiting for the next start: " +
           std::to_string(device.state().ledger.pending));
+  keepers.dog.disarm();
   log.finish();
   return kStopped;
 }
@@ -251,29 +268,29 @@ int run(const Options& options, const sigset_t& signals) {
   if (!config) return fail(kConfiguration, config.error().message);
   const int signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
   if (signal_fd < 0) return fail(kFailed, "no descriptor is left; raise the limit (ulimit -n)");
-  runtime::ServiceReport report(logger->handler());
-  runtime::StartRecord starts(logger->handler());
-  report.opening();
+  Keepers keepers(*config, logger->handler());
+  keepers.report.opening();
   for (bool first = true;; first = false) {
     const Milliseconds deadline = config->timing.stop_deadline;
-    auto opened = open_device(*config, logger, signals, starts);
+    auto opened = open_device(*config, logger, signals, keepers);
     if (!opened) {
-      starts.stopped();
+      keepers.starts.stopped();
+      keepers.dog.disarm();
       return fail(exit_code_of(opened.error().code), opened.error().message);
     }
     Device& device = **opened;
+    keepers.dog.watch(device);
     if (first) {
       say(log, LogLevel::info, "holdfastd " HOLDFAST_VERSION " runs");
-      report.ready(device);
+      keepers.report.ready(device);
     } else {
-      report.reloaded(device);
+      keepers.report.reloaded(device);
     }
-    const int signal = serve(device, options, signal_fd, log, report, starts);
-    if (signal != kSafeModeOver) {
-      return stop(device, signal, signals, deadline, log, report, starts);
-    }
+    const int signal = serve(device, options, signal_fd, log, keepers);
+    if (signal != kSafeModeOver) return stop(device, signal, signals, deadline, log, keepers);
     say(log, LogLevel::info, "safe mode is over: everything is begun anew");
-    report.reloading();
+    keepers.report.reloading();
+    keepers.dog.trust(deadline + kEndReserve);
     device.stop(deadline);
     // What a reload has brought counts; what is wrong with the file does not, as in a reload.
     if (Result<Config> now = load_config(options.config)) config = std::move(now);

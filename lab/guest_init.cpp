@@ -15,65 +15,28 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "guest.h"
+
 namespace {
+
+using guest::fail;
+using guest::say;
 
 constexpr const char* kDisk = "/dev/vda";
 constexpr const char* kPoint = "/disk";
 constexpr int kDiskTries = 2000;
 constexpr useconds_t kDiskPause = 5000;
 constexpr int kReadAllOfTheLog = 3;  // SYSLOG_ACTION_READ_ALL of syslog(2)
-
-void say(const std::string& text) {
-  const std::string line = "init: " + text + "\n";
-  // Nobody could be told that the console is gone.
-  [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size());
-}
-
-[[noreturn]] void reset() {
-  ::tcdrain(STDOUT_FILENO);
-  ::reboot(RB_AUTOBOOT);
-  for (;;) ::pause();
-}
-
-[[noreturn]] void fail(const std::string& what) {
-  const int error = errno;
-  say("FAILED " + what + ": " + std::strerror(error));
-  reset();
-}
-
-void mount_or_fail(const char* source, const char* point, const char* type, unsigned long flags) {
-  ::mkdir(point, 0755);
-  if (::mount(source, point, type, flags, "") != 0) fail(std::string("mount ") + point);
-}
-
-void open_console() {
-  const int console = ::open("/dev/console", O_RDWR);
-  for (int fd = STDIN_FILENO; console >= 0 && fd <= STDERR_FILENO; ++fd) ::dup2(console, fd);
-  if (console > STDERR_FILENO) ::close(console);
-}
-
-void load_modules() {
-  std::ifstream list("/modules.list");
-  for (std::string path; std::getline(list, path);) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0 || ::syscall(SYS_finit_module, file, "", 0) != 0) fail("module " + path);
-    ::close(file);
-  }
-}
 
 /// What the kernel said about ext4 since it started.
 void tell_of_ext4() {
@@ -143,18 +106,10 @@ void run_writer(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (::getpid() != 1) {
-    std::fputs("hf_guest_init: only the kernel of a virtual machine starts this\n", stderr);
-    return 2;
-  }
-  mount_or_fail("dev", "/dev", "devtmpfs", 0);
-  open_console();
-  mount_or_fail("proc", "/proc", "proc", 0);
-  mount_or_fail("sysfs", "/sys", "sysfs", 0);
-  load_modules();
+  guest::begin("hf_guest_init");
   mount_disk();
   run_writer(argc, argv);
   if (::umount(kPoint) != 0) fail("umount");
   say("unmounted");
-  reset();
+  guest::end(RB_AUTOBOOT);
 }

@@ -1,4 +1,4 @@
-"""A virtual machine with Debian's own kernel, lab/guest_init.cpp and nothing else but the writer.
+"""Virtual machines with Debian's own kernel and a program of ours as the only one that it starts.
 
 The kernel's package is downloaded once, unpacked without being installed, and kept. Needs no root.
 """
@@ -13,15 +13,17 @@ import time
 from tool.place import Trouble
 from tool.programs import Programs, run, start
 
-META = "linux-image-cloud-amd64"    # the smallest kernel that Debian makes for virtual machines
-MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
+# A kernel's package, where it is kept, and the modules that are taken from it. The first is the
+# smallest that Debian makes for virtual machines; it has no watchdog.
+CLOUD = ("linux-image-cloud-amd64", "kernel", ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic"))
+WATCHDOG = ("linux-image-amd64", "kernel-watchdog", ("i6300esb",))
 CACHE = pathlib.Path(__file__).resolve().parent.parent / "build" / "guest"
 MEMORY = 192                        # MiB
 NEW_ENTRY = "070701" + "%08x" * 13  # a file in an initrd: cpio's "newc"
 FOLDER, FILE, DEVICE = 0o040755, 0o100755, 0o020600
 
 
-def missing():
+def missing(flavour=CLOUD):
     """Why there can be no virtual machine here, or None. Takes the kernel, if it is not here yet."""
     try:
         machine = os.uname().machine
@@ -29,15 +31,15 @@ def missing():
             return f"the virtual machine is x86_64; this is {machine}"
         for name in ("qemu-system-x86_64", "mkfs.ext4", "e2fsck"):
             Programs.system(name)
-        kernel()
+        kernel(flavour)
     except Trouble as trouble:
         return str(trouble)
     return None
 
 
-def kernel():
+def kernel(flavour=CLOUD):
     """The folder with `vmlinuz`, `modules.list` and what that names, in the order of loading."""
-    ready = CACHE / "kernel"
+    ready = CACHE / flavour[1]
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -46,21 +48,22 @@ def kernel():
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             try:
-                _take_kernel(work)
+                _take_kernel(work, flavour)
                 work.rename(ready)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     return ready
 
 
-def _take_kernel(work):
+def _take_kernel(work, flavour):
+    meta, _, modules = flavour
     for name in ("apt-get", "apt-cache", "dpkg-deb", "depmod", "modprobe"):
         Programs.system(name)
-    lines = run("apt-cache", "depends", META).split("\n")
+    lines = run("apt-cache", "depends", meta).split("\n")
     package = next((line.split()[1] for line in lines if "Depends: linux-image-" in line), None)
     if package is None:
-        raise Trouble(f"apt knows no {META}: run apt-get update as root")
-    print(f"taking Debian's {package} (27 MB, once)", flush=True)
+        raise Trouble(f"apt knows no {meta}: run apt-get update as root")
+    print(f"taking Debian's {package} (once)", flush=True)
     done = subprocess.run(["apt-get", "download", "-q", package], cwd=work, capture_output=True,
                           text=True, stdin=subprocess.DEVNULL, timeout=600)
     found = list(work.glob("*.deb"))
@@ -74,7 +77,7 @@ def _take_kernel(work):
     shutil.copy(tree / "boot" / f"vmlinuz-{version}", work / "vmlinuz")
     run(Programs.system("depmod"), "-b", str(tree), version)
     wanted = {}                         # in order, each once
-    for module in MODULES:
+    for module in modules:
         for line in run(Programs.system("modprobe"), "-d", str(tree), "-S", version,
                         "--show-depends", module).splitlines():
             if line.startswith("insmod "):
@@ -87,15 +90,16 @@ def _take_kernel(work):
     (work / "modules.list").write_text("".join(f"{path.name}\n" for path in wanted))
 
 
-def make_initrd(path, binaries):
-    """The init, the writer and the modules, in the form that the kernel unpacks."""
-    source = kernel()
+def make_initrd(path, files, flavour=CLOUD):
+    """These files (a dictionary of names and bytes) and the modules, as the kernel unpacks them."""
+    source = kernel(flavour)
     names = (source / "modules.list").read_text().split()
-    files = [("dev", FOLDER, b""), ("modules", FOLDER, b""),
-             ("init", FILE, (binaries / "hf_guest_init").read_bytes()),
-             ("hf_outbox_writer", FILE, (binaries / "hf_outbox_writer").read_bytes()),
-             ("modules.list", FILE, "".join(f"/modules/{name}\n" for name in names).encode())]
-    files += [(f"modules/{name}", FILE, (source / name).read_bytes()) for name in names]
+    files = {**files, "modules.list": "".join(f"/modules/{name}\n" for name in names).encode(),
+             **{f"modules/{name}": (source / name).read_bytes() for name in names}}
+    folders = sorted({str(folder) for name in files for folder in pathlib.PurePath(name).parents
+                      if str(folder) != "."} | {"dev"})
+    files = [*((folder, FOLDER, b"") for folder in folders),
+             *((name, FILE, data) for name, data in files.items())]
     with open(path, "wb") as out:
         for number, (name, mode, data) in enumerate(files + [("TRAILER!!!", 0, b"")], 1):
             name = name.encode() + b"\0"
@@ -114,7 +118,7 @@ def check(image):
 class Machine:
     """One life of the virtual machine, from its start to SIGKILL."""
 
-    def __init__(self, folder, name, initrd, disk, words):
+    def __init__(self, folder, name, initrd, words, flavour=CLOUD, devices=()):
         self.console = folder / f"{name}.console"
         self.told = folder / f"{name}.told"
         for file in (self.console, self.told):
@@ -123,17 +127,16 @@ class Machine:
         command = [
             Programs.system("qemu-system-x86_64"), "-machine", "pc,accel=tcg", "-cpu", "max",
             "-m", MEMORY, "-smp", 1, "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-kernel", kernel() / "vmlinuz", "-initrd", initrd,
+            "-kernel", kernel(flavour) / "vmlinuz", "-initrd", initrd,
             "-serial", f"file:{self.console}", "-serial", f"file:{self.told}",
-            "-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={disk}",
-            "-device", "virtio-blk-pci,drive=disk",
-            "-append", "console=ttyS0 quiet mitigations=off tsc=reliable "
+            *devices, "-append", "console=ttyS0 quiet mitigations=off tsc=reliable "
             f"random.trust_cpu=on panic=-1 -- {' '.join(map(str, words))}"]
         with open(log, "wb") as out:
             self.process = start(command, stdout=out, stderr=out)
         self.log = log
 
     def says(self, words):
+        """The first process has said so, at the beginning of a line."""
         return f"init: {words}".encode() in self.console.read_bytes()
 
     def says_anywhere(self, words):

@@ -39,7 +39,9 @@ class Victim(StoreVictim):
     def begin(self):
         self.image = self.folder / f"{self.name}.img"
         self.initrd = self.folder / f"{self.name}.initrd"
-        torture_guest.make_initrd(self.initrd, self.bin)
+        torture_guest.make_initrd(self.initrd, {
+            "init": (self.bin / "hf_guest_init").read_bytes(),
+            "hf_outbox_writer": (self.bin / "hf_outbox_writer").read_bytes()})
         with open(self.image, "wb") as file:
             file.truncate(SIZE)
         run(Programs.system("mkfs.ext4"), *MAKE, str(self.image))
@@ -51,7 +53,11 @@ class Victim(StoreVictim):
         self.listener = torture_disk.listen(path)
         self.disk.serve(self.listener)
         words = [self.tally.book.sent_to + 1, self.random.randrange(1 << 32), *self.store, *mode]
-        self.machine = torture_guest.Machine(self.folder, self.name, self.initrd, path, words)
+        self.machine = torture_guest.Machine(
+            self.folder, self.name, self.initrd, words, devices=(
+                "-no-reboot", "-blockdev",
+                f"driver=nbd,node-name=disk,server.type=unix,server.path={path}",
+                "-device", "virtio-blk-pci,drive=disk"))
         if not self.machine.wait(lambda: self.machine.says("mounting") or self.disk.frozen.is_set(),
                                  time.monotonic() + PATIENCE) or not self.machine.alive:
             raise Trouble(f"the virtual machine does not start: {self.machine.last_words()}")

@@ -309,6 +309,23 @@ struct Config {
   /// nothing is.
   std::string safe_mode_reason;
 
+  // --- [watchdog] -----------------------------------------------------------------------------
+  /// For the agent, which feeds the hardware watchdog while all its parts go on. What a part may
+  /// take is its own; that the network or the cloud is away stops none of them.
+  struct Watchdog {
+    std::filesystem::path device;  ///< Such as /dev/watchdog0; empty: none is held.
+    Seconds timeout{60};           ///< Not fed for so long it resets the machine.
+    Seconds pretimeout{0};     ///< So long before that the kernel acts; 0: as the driver has it.
+    Seconds opening{600};      ///< A start may take so long, opening the outbox included.
+    Seconds loop{30};          ///< The connection, the local API and the timers.
+    Seconds storage{120};      ///< The disk.
+    Seconds callbacks{600};    ///< One handler of the application.
+    Seconds applications{60};  ///< Heartbeats with `watchdog`, after they were missed.
+    bool keep_armed = false;   ///< Also when the agent is told to end.
+
+    friend bool operator==(const Watchdog&, const Watchdog&) = default;
+  } watchdog;
+
   // --- [heartbeat.NAME] -----------------------------------------------------------------------
   std::map<std::string, HeartbeatRules, std::less<>> heartbeats;
 

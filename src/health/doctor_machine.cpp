@@ -154,6 +154,11 @@ Finding judge_unit(const UnitFacts& facts) {
 }
 
 Finding judge_watchdog(const WatchdogFacts& facts) {
+  if (!facts.wanted.empty() && !facts.there) {
+    return warn("watchdog.device " + facts.wanted + " is not there",
+                "load its driver, or give the device that this machine has (ls /dev/watchdog*); "
+                "the agent works without it, and nothing resets a machine that hangs");
+  }
   if (facts.devices.empty()) {
     if (facts.container) return not_applicable("a container; the watchdog is the host's");
     return warn("this machine has no watchdog device",
@@ -172,11 +177,14 @@ Finding judge_watchdog(const WatchdogFacts& facts) {
     active = active || device.state == "active";
     known = known || !device.state.empty();
   }
-  Finding finding = active || !known
-                        ? fine(in_words(shown))
-                        : warn(in_words(shown) + ": nobody uses it",
-                               "set RuntimeWatchdogSec=30s in /etc/systemd/system.conf; systemd "
-                               "then restarts a machine that hangs");
+  Finding finding =
+      active || !known
+          ? fine(in_words(shown))
+          : warn(in_words(shown) + ": nobody uses it",
+                 facts.wanted.empty() ? "set RuntimeWatchdogSec=30s in /etc/systemd/system.conf; "
+                                        "systemd then restarts a machine that hangs"
+                                      : "start the agent, which is to hold " + facts.wanted +
+                                            "; its log says what keeps it from it");
   finding.figures = {{"devices", shown}};
   return finding;
 }

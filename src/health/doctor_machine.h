@@ -57,6 +57,8 @@ struct WatchdogFacts {
   };
   std::vector<Device> devices;
   bool container = false;
+  std::string wanted;  ///< watchdog.device, which the agent is to hold; empty: none.
+  bool there = false;  ///< That device exists.
 };
 [[nodiscard]] Finding judge_watchdog(const WatchdogFacts& facts);
 

@@ -92,13 +92,26 @@ TEST(JudgeUnit, WithoutSystemdOrItsAnswer) {
 }
 
 TEST(JudgeWatchdog, OneThatNobodyUsesHelpsNobody) {
-  expect_finding(judge_watchdog({{}, false}), kWarning, "no watchdog", "RuntimeWatchdogSec");
-  expect_finding(judge_watchdog({{}, true}), kNone, "the host's");
-  expect_finding(judge_watchdog({{{"watchdog0", "i6300esb", "active", "30"}}, false}), kOk,
+  const auto judge = [](std::vector<WatchdogFacts::Device> devices, bool container = false) {
+    return judge_watchdog({std::move(devices), container, {}, false});
+  };
+  expect_finding(judge({}), kWarning, "no watchdog", "RuntimeWatchdogSec");
+  expect_finding(judge({}, true), kNone, "the host's");
+  expect_finding(judge({{"watchdog0", "i6300esb", "active", "30"}}), kOk,
                  "watchdog0 (i6300esb) active, 30 s");
-  expect_finding(judge_watchdog({{{"watchdog0", "i6300esb", "inactive", "30"}}, false}), kWarning,
-                 "nobody uses it", "RuntimeWatchdogSec");
-  expect_finding(judge_watchdog({{{"watchdog", "", "", ""}}, false}), kOk, "watchdog");
+  expect_finding(judge({{"watchdog0", "i6300esb", "inactive", "30"}}), kWarning, "nobody uses it",
+                 "RuntimeWatchdogSec");
+  expect_finding(judge({{"watchdog", "", "", ""}}), kOk, "watchdog");
+}
+
+TEST(JudgeWatchdog, TheOneThatTheAgentIsToHoldMustBeThere) {
+  const std::string wanted = "/dev/watchdog0";
+  expect_finding(judge_watchdog({{}, false, wanted, false}), kWarning, "is not there", "driver");
+  expect_finding(judge_watchdog({{{"watchdog0", "i6300esb", "active", "60"}}, false, wanted, true}),
+                 kOk, "active, 60 s");
+  expect_finding(
+      judge_watchdog({{{"watchdog0", "i6300esb", "inactive", "60"}}, false, wanted, true}),
+      kWarning, "nobody uses it", "start the agent");
 }
 
 TEST(JudgeManager, TwoUndoEachOthersWork) {

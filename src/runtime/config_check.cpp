@@ -139,6 +139,12 @@ void check_relations(const Config& config, Problems& problems) {
                         "is " + duration(timing.verify_subscriptions) +
                             "; give 0 for never, or at least " + duration(kVerifyMin)});
   }
+  const auto& watchdog = config.watchdog;
+  if (watchdog.pretimeout.count() != 0 && watchdog.pretimeout >= watchdog.timeout) {
+    problems.push_back({"watchdog.pretimeout", "is " + duration(watchdog.pretimeout) +
+                                                   "; give less than watchdog.timeout, " +
+                                                   duration(watchdog.timeout)});
+  }
   if (config.limits.memory < config.limits.payload) {
     problems.push_back({"limits.memory", "is " + format_size(config.limits.memory) +
                                              "; give at least limits.payload, " +

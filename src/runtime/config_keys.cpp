@@ -218,6 +218,7 @@ using Limits = Config::Limits;
 using Outbox = Config::Outbox;
 using Metrics = Config::Metrics;
 using SafeMode = Config::SafeMode;
+using Watchdog = Config::Watchdog;
 using Provisioning = Config::Provisioning;
 constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
@@ -228,6 +229,7 @@ constexpr auto kSigV4 = &Config::sigv4;
 constexpr auto kTls = &Config::tls;
 constexpr auto kTiming = &Config::timing;
 constexpr auto kLimits = &Config::limits;
+constexpr auto kWatchdog = &Config::watchdog;
 constexpr auto kWill = &Config::will;
 constexpr auto kBirth = &Config::birth;
 constexpr std::uint64_t kExpiryMax = std::uint64_t{0xFFFFFFFF} * kSecond;  // four bytes in MQTT 5
@@ -364,6 +366,16 @@ constexpr std::array kKeys{
                                                 health::kCrashesMax),
     row<&Config::safe_mode, &SafeMode::window>("safe_mode.window", K::seconds, kSecond, 24 * kHour),
     row<&Config::safe_mode, &SafeMode::lasts>("safe_mode.lasts", K::seconds, kSecond, 24 * kHour),
+    row<kWatchdog, &Watchdog::device>("watchdog.device", K::path, 0, kPathMax),
+    row<kWatchdog, &Watchdog::timeout>("watchdog.timeout", K::seconds, kSecond, kHour),
+    row<kWatchdog, &Watchdog::pretimeout>("watchdog.pretimeout", K::seconds, 0, kHour),
+    row<kWatchdog, &Watchdog::opening>("watchdog.opening", K::seconds, kMinute, 24 * kHour),
+    row<kWatchdog, &Watchdog::loop>("watchdog.loop", K::seconds, kSecond, 24 * kHour),
+    row<kWatchdog, &Watchdog::storage>("watchdog.storage", K::seconds, kSecond, 24 * kHour),
+    row<kWatchdog, &Watchdog::callbacks>("watchdog.callbacks", K::seconds, kSecond, 24 * kHour),
+    row<kWatchdog, &Watchdog::applications>("watchdog.applications", K::seconds, kSecond,
+                                            24 * kHour),
+    row<kWatchdog, &Watchdog::keep_armed>("watchdog.keep_armed", K::boolean, 0, 0),
     row<kMetrics, &Metrics::listen>("metrics.listen", K::text, 0, kPathMax),
     row<kMetrics, &Metrics::allow_remote>("metrics.allow_remote", K::boolean, 0, 0),
     row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),

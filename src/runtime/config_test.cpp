@@ -195,6 +195,16 @@ constexpr std::string_view kEveryKey = R"(
     crashes = 7
     window = "2m"
     lasts = "3m"
+    [watchdog]
+    device = "/dev/watchdog1"
+    timeout = "20s"
+    pretimeout = "5s"
+    opening = "2m"
+    loop = "4s"
+    storage = "6s"
+    callbacks = "7s"
+    applications = "8s"
+    keep_armed = true
     [metrics]
     listen = "10.0.0.1:9464"
     allow_remote = true

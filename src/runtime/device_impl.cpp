@@ -286,6 +286,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.heartbeats != config_->heartbeats) return fixed("heartbeat");
   if (config.safe_mode != config_->safe_mode) return fixed("safe_mode");
+  if (config.watchdog != config_->watchdog) return fixed("watchdog");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");

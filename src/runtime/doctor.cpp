@@ -87,7 +87,7 @@ class Examination {
       case Check::unit:
         return health::judge_unit(unit_facts(wish_.unit));
       case Check::watchdog:
-        return health::judge_watchdog(watchdog_facts());
+        return health::judge_watchdog(watchdog_facts(config_.watchdog.device));
       case Check::network_manager:
         return health::judge_manager(manager_facts());
       default:

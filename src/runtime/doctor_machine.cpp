@@ -156,8 +156,11 @@ health::UnitFacts unit_facts(const std::string& unit) {
   return facts;
 }
 
-health::WatchdogFacts watchdog_facts() {
+health::WatchdogFacts watchdog_facts(const fs::path& wanted) {
   health::WatchdogFacts facts;
+  std::error_code failure;
+  facts.wanted = wanted.string();
+  facts.there = fs::exists(wanted, failure);
   facts.container = posix::in_container();
   for (const posix::WatchdogLook& look : posix::look_for_watchdogs()) {
     facts.devices.push_back({look.name, look.identity, look.state, look.timeout});

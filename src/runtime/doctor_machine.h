@@ -27,7 +27,7 @@ inline constexpr unsigned kSyncedWrites = 12;
 [[nodiscard]] health::DiskFacts disk_facts(const Config& config);
 [[nodiscard]] health::SyncFacts sync_facts(const Config& config);
 [[nodiscard]] health::UnitFacts unit_facts(const std::string& unit);
-[[nodiscard]] health::WatchdogFacts watchdog_facts();
+[[nodiscard]] health::WatchdogFacts watchdog_facts(const std::filesystem::path& wanted);
 [[nodiscard]] health::ManagerFacts manager_facts();
 /// Whether a program has the outbox of this configuration open.
 [[nodiscard]] bool outbox_in_use(const Config& config);

@@ -32,7 +32,8 @@ set(SURFACE_SOURCES
     safe_mode.cpp
     service_report.cpp
     start_record.cpp
-    watch_program.cpp)
+    watch_program.cpp
+    watchdog_keeper.cpp)
 set(SURFACE_TESTS config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
