@@ -18,6 +18,7 @@ import torture_full
 import torture_io
 import torture_kill
 import torture_power
+import torture_soak
 import torture_stop
 from torture_world import commit_of, record_total
 
@@ -28,6 +29,7 @@ KINDS = {
     "stop": (torture_stop, 1000, "SIGTERM to the real agent, at random instants"),
     "power": (torture_power, 200, "power cuts below the real outbox on a real file system"),
     "full": (torture_full, 10, "a file system filled to the last byte below the agent"),
+    "soak": (torture_soak, 100, "one long and busy life of the agent, in which nothing may grow"),
     "io": (torture_io, 100, "reads, writes and syncs of the agent that fail, fall short or take long"),
 }
 
