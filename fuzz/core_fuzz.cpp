@@ -382,6 +382,7 @@ class World {
     to_store(back);
   }
   void on(StoreEvict& evict) { to_store(evict); }
+  void on(StoreRules& rules) { to_store(std::move(rules)); }
   void on(StoreClose& close) {
     require(stopping_, "closed without a stop");
     to_store(close);

@@ -166,6 +166,7 @@ class FuzzStore {
   void take(const device::StoreEvict& evict, Choices&, BootTime) {
     give_up(evict.lane, evict.count, DropReason::evicted);
   }
+  void take(const device::StoreRules&, Choices&, BootTime) {}
   void take(const device::StoreClose&, Choices&, BootTime) {}
 
   using Place = std::map<MessageId, Record>::iterator;

@@ -119,6 +119,7 @@ class DeviceWorld {
   void act(device::StorePark& action);
   void act(device::StoreGiveBack& action);
   void act(device::StoreEvict& action) { to_store(action); }
+  void act(device::StoreRules& action) { to_store(std::move(action)); }
   void act(device::StoreSettle& action);
   void act(device::StoreClose& action) { to_store(action); }
   void act(device::EngineConnect& action);

@@ -14,6 +14,7 @@
 #include "device/accounts.h"
 #include "device/quarantine.h"
 #include "device/sayings.h"
+#include "device/store_turn.h"
 #include "flow/inbound.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
@@ -496,7 +497,9 @@ struct Core::Impl {
     if (stopping) return;
     Config next = *reload.config;
     next.lanes = config.lanes;  // fixed for the life of the process
+    const bool other_rules = next.lane_rules != config.lane_rules;
     config = std::move(next);
+    if (other_rules) emit(StoreRules{lane_rules(config)});
     suspicion.try_now(now);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);

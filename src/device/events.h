@@ -168,6 +168,10 @@ struct StoreEvict {
   LaneIndex lane = 0;
   std::uint64_t count = 0;
 };
+/// From now on, by lane. Which lanes conflate does not change.
+struct StoreRules {
+  std::vector<LaneRules> rules;
+};
 struct StoreFetch {
   LaneIndex lane = 0;
   std::size_t max_count = 0;
@@ -240,10 +244,11 @@ struct Log {
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
-using Action = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack,
-                            StoreEvict, StoreSettle, StoreClose, EngineConnect, EnginePublish,
-                            EngineSubscribe, EngineUnsubscribe, EngineTaken, EngineDisconnect,
-                            EngineAbort, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+using Action =
+    std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
+                 StoreRules, StoreSettle, StoreClose, EngineConnect, EnginePublish, EngineSubscribe,
+                 EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort, GiveReceipt,
+                 GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

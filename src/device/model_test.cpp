@@ -337,6 +337,7 @@ class World {
   void act(StorePark& a) { to_store(std::move(a)); }
   void act(StoreGiveBack& a) { to_store(a); }
   void act(StoreEvict&) { FAIL() << "no lane of this world has limits"; }
+  void act(StoreRules&) { FAIL() << "no lane of this world has rules"; }
   void act(StoreClose& a) { to_store(a); }
 
   void store_turn() {

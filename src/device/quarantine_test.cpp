@@ -136,6 +136,7 @@ class Policed : public testing::Test {
   void act(StorePark& a) { to_store(std::move(a)); }
   void act(StoreGiveBack& a) { to_store(a); }
   void act(StoreEvict& a) { to_store(a); }
+  void act(StoreRules& a) { to_store(std::move(a)); }
   void act(StoreSettle& a) { to_store(a); }
   void act(StoreClose& a) { to_store(a); }
 

@@ -58,6 +58,7 @@ class Turn {
   void take(StorePark& park) { outbox_.park(std::move(park.topics)); }
   void take(const StoreGiveBack& back) { outbox_.give_back(back.id); }
   void take(const StoreEvict& evict) { outbox_.evict(evict.lane, evict.count); }
+  void take(const StoreRules& rules) { outbox_.set_rules(rules.rules); }
   void take(const StoreClose&) { close_ = true; }
 
   void tell_news() {
@@ -122,14 +123,22 @@ BootTime StoreQueue::due(BootTime last_turn, BootTime store_due) const {
   return commands_.empty() ? store_due : std::min<BootTime>(store_due, last_turn + kSettlePause);
 }
 
+std::vector<LaneRules> lane_rules(const Config& config) {
+  std::vector<LaneRules> all;
+  for (const std::string& lane : config.lanes) {
+    const auto rules = config.lane_rules.find(lane);
+    all.push_back(rules == config.lane_rules.end() ? LaneRules{} : rules->second);
+  }
+  return all;
+}
+
 outbox::Options store_options(const Config& config) {
   outbox::Options options;
   options.max_bytes = config.outbox.max_bytes;
   options.lanes.clear();
-  for (const std::string& lane : config.lanes) {
-    const auto rules = config.lane_rules.find(lane);
-    options.lanes.emplace_back(lane,
-                               rules == config.lane_rules.end() ? LaneRules{} : rules->second);
+  const std::vector<LaneRules> rules = lane_rules(config);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    options.lanes.emplace_back(config.lanes[i], rules[i]);
   }
   options.ack_flush = config.outbox.ack_flush;
   options.always_pad = config.outbox.always_pad;

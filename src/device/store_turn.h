@@ -20,7 +20,7 @@
 namespace holdfast::device {
 
 using StoreCommand = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark,
-                                  StoreGiveBack, StoreSettle, StoreEvict, StoreClose>;
+                                  StoreGiveBack, StoreSettle, StoreEvict, StoreRules, StoreClose>;
 
 /// Settlements are soft: alone they wait so long after the turn before, for company, instead of
 /// taking a turn each. Anything else, or so many of them, takes its turn at once.
@@ -44,6 +44,8 @@ class StoreQueue {
   bool urgent_ = false;  ///< They must not wait for kSettlePause.
 };
 
+/// By lane.
+[[nodiscard]] std::vector<LaneRules> lane_rules(const Config& config);
 /// The store's options as the configuration has them; keys are the caller's.
 [[nodiscard]] outbox::Options store_options(const Config& config);
 

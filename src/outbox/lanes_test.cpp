@@ -44,6 +44,37 @@ class LanesTest : public StoreFixture {
 using Ids = std::vector<MessageId>;
 using Drops = std::vector<std::pair<MessageId, DropReason>>;
 
+TEST_F(LanesTest, OtherRulesHoldAtOnceAndConflationStays) {
+  rules(1).max_messages = 3;
+  rules(2).conflate = true;
+  open();
+  for (int i = 0; i < 3; ++i) stored(1);
+  EXPECT_EQ(put(1).rejected, RejectReason::lane_full);
+  std::vector<LaneRules> next(3);
+  next[1].max_messages = 4;
+  box_->set_rules(next);
+  const MessageId last = stored(1);
+  EXPECT_EQ(put(1).rejected, RejectReason::lane_full);
+  next[1] = {0, 2, seconds(0), WhenFull::drop_oldest, false};
+  box_->set_rules(next);
+  const MessageId newest = stored(1);
+  EXPECT_EQ(fetch(1), (Ids{last, newest})) << "what is too much goes with the next message";
+  EXPECT_EQ(count(DropReason::evicted), 3U);
+  next[1] = {0, 0, seconds(60), WhenFull::reject, false};
+  next[2].max_age = seconds(60);
+  box_->set_rules(next);
+  stored(2);
+  clock_.pass(seconds(61));
+  box_->tick();
+  EXPECT_EQ(count(DropReason::expired), 1U);
+  StoredMessage keyed = make_message(2, "t", 10);
+  keyed.key = "k";
+  ASSERT_EQ(box_->put(keyed).rejected, RejectReason::none);
+  ASSERT_EQ(box_->put(keyed).rejected, RejectReason::none);
+  commit();
+  EXPECT_EQ(count(DropReason::superseded), 1U) << "the lane still conflates";
+}
+
 // Field lesson 29.
 TEST_F(LanesTest, RejectRefusesAtTheLimitAndOnlyInThisLane) {
   rules(1).max_messages = 3;

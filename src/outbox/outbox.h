@@ -146,6 +146,10 @@ class Outbox {
   /// Gives up the oldest `count` messages of a lane that were not fetched (News).
   virtual void evict(LaneIndex lane, std::uint64_t count) = 0;
 
+  /// Other rules from now on, one for each lane of the options. What a lane has too much by them
+  /// makes room as before, when its next message comes. Conflation stays as it was opened with.
+  virtual void set_rules(const std::vector<LaneRules>& rules) = 0;
+
   /// What became of a durable message, as far as it is known.
   [[nodiscard]] virtual Fate fate(MessageId id) const = 0;
 

@@ -152,6 +152,17 @@ void Store::map_lanes() {
   scan_place_ = 0;
 }
 
+void Store::set_rules(const std::vector<LaneRules>& rules) {
+  HF_CHECK(rules.size() == lane_map_.size());
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    LaneRules& now = rules_[lane_map_[i]];
+    const bool conflates = now.conflate;
+    now = rules[i];
+    now.conflate = conflates;
+  }
+  sweep_at_ = clock_.now();  // a shorter age may have passed already
+}
+
 void Store::count_totals() {
   totals_.assign(cursors_.size(), {});
   for (const auto& [place, segment] : state_.segments) {

@@ -60,6 +60,7 @@ class Store final : public Outbox {
   void settle_delivered(MessageId id) override;
   void settle_dropped(MessageId id, DropReason reason) override;
   void evict(LaneIndex lane, std::uint64_t count) override;
+  void set_rules(const std::vector<LaneRules>& rules) override;
   [[nodiscard]] Fate fate(MessageId id) const override;
   News take_news() override;
   void tick() override;

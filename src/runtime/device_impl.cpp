@@ -26,6 +26,11 @@ constexpr Duration kLogService = Seconds(1);
 /// A message that asks for the log this soon after another is passed over.
 constexpr Duration kLogSendGap = std::chrono::seconds(10);
 
+bool conflates(const Config& config, const std::string& lane) {
+  const auto rules = config.lane_rules.find(lane);
+  return rules != config.lane_rules.end() && rules->second.conflate;
+}
+
 flow::TopicLimits topic_limits(const Config& config) {
   return {config.limits.topic, config.limits.topic_levels};
 }
@@ -281,7 +286,11 @@ Status DeviceImpl::reload(Config config) {
     return fixed("outbox.previous_key_file");
   }
   if (config.lanes != config_->lanes) return fixed("flow.lanes");
-  if (config.lane_rules != config_->lane_rules) return fixed("lane");
+  for (const std::string& lane : config.lanes) {
+    if (conflates(config, lane) != conflates(*config_, lane)) {
+      return fixed("lane." + lane + ".conflate");
+    }
+  }
   if (config.local_socket != config_->local_socket) return fixed("local.socket");
   if (config.client_rules != config_->client_rules) return fixed("client");
   if (config.heartbeats != config_->heartbeats) return fixed("heartbeat");

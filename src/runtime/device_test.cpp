@@ -342,6 +342,29 @@ TEST_F(DeviceTest, ReloadRefusesWhatNeedsARestartAndNamesIt) {
   EXPECT_TRUE(device->reload(renamed).ok());
 }
 
+TEST_F(DeviceTest, ReloadChangesTheLimitsOfLanesButNotWhetherTheyConflate) {
+  Config limited = config();
+  limited.lane_rules["bulk"].max_messages = 1;
+  auto device = open(limited);
+  ASSERT_TRUE(device);
+  Receipts receipts;
+  std::size_t published = 0;
+  const auto outcome = [&] {
+    Message m = message("t");
+    m.lane = "bulk";
+    EXPECT_TRUE(device->publish(m, receipts.handler()));
+    return receipts.wait_for(++published).back();
+  };
+  EXPECT_EQ(outcome().kind, ReceiptKind::accepted);
+  EXPECT_EQ(outcome().rejected, RejectReason::lane_full);
+  limited.lane_rules["bulk"].max_messages = 2;
+  ASSERT_TRUE(device->reload(limited).ok());
+  EXPECT_EQ(outcome().kind, ReceiptKind::accepted);
+  EXPECT_EQ(outcome().rejected, RejectReason::lane_full);
+  limited.lane_rules["bulk"].conflate = true;
+  EXPECT_NE(device->reload(limited).error().message.find("lane.bulk.conflate"), std::string::npos);
+}
+
 TEST_F(DeviceTest, EncryptedNothingOfAMessageIsOnTheDiskAndItWaitsForItsKey) {
   Config sealed = config();
   sealed.outbox.encrypt = true;

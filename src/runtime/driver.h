@@ -90,6 +90,7 @@ class Driver final : public env::EngineSink {
   void act(device::StorePark& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreGiveBack& action) { to_storage_.emplace_back(action); }
   void act(device::StoreEvict& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreRules& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
   void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
   void act(device::EngineConnect& action);
