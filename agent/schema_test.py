@@ -55,6 +55,8 @@ def good_values(name, rule):
         return [True, False]
     if "oneOf" in rule:
         return [{"a": "b"}, [["a", "b"], ["a", "c"]]]
+    if name == "deliveries":
+        return [[1], [1, 2]]
     return {"id": [7, "seven", -1], "payload_base64": ["", "AAEC", "YQ=="],
             "correlation_data_base64": ["YWI="], "name": ["beat"], "from": [""],
             "topic": ["a/b"], "filter": ["a/#"]}.get(name, ["a"])

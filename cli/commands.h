@@ -37,6 +37,8 @@ struct SubscribeOptions {
   bool topic_prefix = false;
   bool json = false;                    ///< Each message whole, as an object a line.
   std::optional<Milliseconds> timeout;  ///< Longest wait for a message; empty: for ever.
+  bool acknowledge = false;             ///< A message is dealt with when it has been printed.
+  std::string group;                    ///< With others, whose messages are shared.
 };
 
 struct RequestOptions {

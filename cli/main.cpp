@@ -161,6 +161,11 @@ CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
       ->excludes(topic);
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
       ->check(duration_validator);
+  CLI::Option* const acknowledge =
+      command->add_flag("--acknowledge", a.subscribe.acknowledge,
+                        "what was not printed before an end comes again, to the next subscriber");
+  command->add_option("--group", a.subscribe.group, "share the messages with this group only")
+      ->needs(acknowledge);
   return command;
 }
 

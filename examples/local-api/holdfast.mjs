@@ -7,7 +7,8 @@
 //
 // Copy this file into your project: it takes nothing but Node.js, 16 or newer. When the agent restarts,
 // the helper connects again, subscribes again, and sends again what had no answer yet; the broker may
-// then have a message twice, as at QoS 1 anyway. publish() waits as long as the agent is away, and
+// then have a message twice, as at QoS 1 anyway. A message is acknowledged when its handler, or the promise
+// that it returns, is done: one that this program did not get done comes again. publish() waits as long as the agent is away, and
 // rejects with the agent's reason when it does not take the message. docs/local-api.md has the fields.
 import {createConnection} from "node:net";
 
@@ -35,7 +36,7 @@ export class Agent {
   subscribe(filter, handler, qos = 1) {
     const id = this.#next++;
     this.#handlers.set(id, {filter, qos, handler});
-    this.#send({op: "subscribe", id, filter, qos});
+    this.#subscribe(id);
   }
 
   close() {
@@ -47,6 +48,11 @@ export class Agent {
     if (this.#socket?.writable) this.#socket.write(JSON.stringify(request) + "\n");
   }
 
+  #subscribe(id) {
+    const {filter, qos} = this.#handlers.get(id);
+    this.#send({op: "subscribe", id, filter, qos, acknowledge: true});
+  }
+
   #connect() {
     const socket = createConnection(this.#path);
     let rest = "";
@@ -55,7 +61,7 @@ export class Agent {
       this.#socket = socket;
       this.#delay = BACKOFF_MS[0];
       this.#subscriptions.clear();
-      for (const [id, {filter, qos}] of this.#handlers) this.#send({op: "subscribe", id, filter, qos});
+      for (const id of this.#handlers.keys()) this.#subscribe(id);
       for (const {request} of this.#waiting.values()) this.#send(request);
     });
     socket.on("data", (text) => {
@@ -74,7 +80,10 @@ export class Agent {
 
   #heard(answer) {
     if (answer.event === "message") {
-      this.#handlers.get(this.#subscriptions.get(answer.subscription))?.handler(answer);
+      const socket = this.#socket;
+      Promise.resolve(this.#handlers.get(this.#subscriptions.get(answer.subscription))?.handler(answer))
+        .then(() => socket === this.#socket &&
+          this.#send({op: "acknowledge", deliveries: [answer.delivery]}));
     } else if (this.#handlers.has(answer.id)) {
       if (answer.ok) this.#subscriptions.set(answer.subscription, answer.id);
       else console.error(`holdfast: not subscribed: ${answer.error}`);

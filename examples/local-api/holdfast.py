@@ -7,7 +7,8 @@
 
 Copy this file into your project: it takes the standard library only, and Python 3.7. When the agent
 restarts, the helper connects again, subscribes again, and sends again what had no answer yet; the
-broker may then have a message twice, as at QoS 1 anyway. publish() waits as long as the agent is away.
+broker may then have a message twice, as at QoS 1 anyway. A message is acknowledged when its handler has
+returned: one that this program did not get done, since it or the agent was killed, comes again. publish() waits as long as the agent is away.
 docs/local-api.md has the fields of a message. Handlers run on the helper's thread, one at a time; publish()
 must not be called from one.
 """
@@ -72,7 +73,7 @@ class Agent:
 
     def _subscription(self, number):
         filter, qos, _ = self._handlers[number]
-        return {"op": "subscribe", "id": number, "filter": filter, "qos": qos}
+        return {"op": "subscribe", "id": number, "filter": filter, "qos": qos, "acknowledge": True}
 
     def _send(self, request):
         """With the lock held. What cannot be sent is sent after the next connect."""
@@ -113,6 +114,8 @@ class Agent:
             number = self._subscriptions.get(answer["subscription"])
             if number:
                 self._handlers[number][2](answer)
+                with self._changed:
+                    self._send({"op": "acknowledge", "deliveries": [answer["delivery"]]})
             return
         with self._changed:
             number = answer.get("id")

@@ -29,5 +29,5 @@ publish() {
   done
 }
 
-"$holdfast" subscribe "$commands" --socket "$socket" | obey &
+"$holdfast" subscribe "$commands" --acknowledge --socket "$socket" | obey &
 "$@" | publish

@@ -45,6 +45,9 @@ struct Progress {
 
 using ReceiptHandler = std::function<void(const Receipt&)>;
 using MessageHandler = std::function<void(const InboundMessage&)>;
+/// The message is acknowledged when the last copy of this is gone, and all other handlers are done.
+using Hold = std::shared_ptr<const void>;
+using HeldMessageHandler = std::function<void(const InboundMessage&, const Hold&)>;
 using FateHandler = std::function<void(const Fate&)>;
 using ResponseHandler = std::function<void(const Response&)>;
 using ConnectionHandler = std::function<void(const ConnectionState&)>;
@@ -93,6 +96,13 @@ class Device {
   /// Errors: invalid_argument for a bad filter, full at the limit, closed after stop().
   [[nodiscard]] virtual Result<SubscriptionId> subscribe(std::string filter, Qos qos,
                                                          MessageHandler handler) = 0;
+
+  /// The same for a message that takes longer than its handler: it is acknowledged when the last
+  /// copy of the hold that the handler was given is gone, on any thread. What is held when the
+  /// device stops comes again with the next run. A PUBACK that is held back holds back all that
+  /// came later (MQTT 5.0 section 4.6), and soon what the broker sends to any subscription.
+  [[nodiscard]] virtual Result<SubscriptionId> subscribe_held(std::string filter, Qos qos,
+                                                              HeldMessageHandler handler) = 0;
 
   /// Wants what belongs to no subscription: messages on topics never subscribed to (AWS IoT Core
   /// answers shadow and job requests so), or of a session that an earlier run has left at the

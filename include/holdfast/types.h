@@ -66,7 +66,8 @@ struct InboundMessage {
   std::string topic;
   Bytes payload;
   Qos qos = Qos::at_most_once;
-  bool retain = false;  ///< True for a retained message sent because of the subscription.
+  bool retain = false;     ///< True for a retained message sent because of the subscription.
+  bool duplicate = false;  ///< The broker may have given it before (DUP, MQTT 5.0 section 3.3.1.1).
   std::string content_type;
   std::string response_topic;
   Bytes correlation_data;
@@ -395,6 +396,17 @@ struct HeartbeatState {
   friend bool operator==(const HeartbeatState&, const HeartbeatState&) = default;
 };
 
+/// Messages that programs of the local API acknowledge, in this run.
+struct AcknowledgementCounts {
+  std::uint64_t groups = 0;        ///< Filters, and names to tell them apart; now.
+  std::uint64_t waiting = 0;       ///< Given or not, not acknowledged yet; now.
+  std::uint64_t acknowledged = 0;  ///< By a program.
+  std::uint64_t repeated = 0;      ///< Given again, since the program that had them went away.
+  std::uint64_t overdue = 0;       ///< Not in time: PUBACKed all the same, kept in RAM.
+  std::uint64_t overflow = 0;      ///< Dropped, since too many were not acknowledged.
+  std::uint64_t abandoned = 0;     ///< Given up, since no program came for them.
+};
+
 /// Everything there is to see, at one instant.
 struct DeviceState {
   ConnectionState connection;
@@ -413,10 +425,11 @@ struct DeviceState {
   std::uint64_t inbound_unmatched = 0;   ///< Of these, on topics that no subscription is for.
   std::uint64_t inbound_duplicates = 0;  ///< Of these, repeats by their sender's stamp: not given.
   std::uint64_t inbound_dropped = 0;     ///< Received, but the executor's queue was full.
-  RequestCounts requests;                ///< See Device::request().
-  std::uint64_t heartbeat_misses = 0;    ///< Of all heartbeats, in this run.
-  bool recovered_unclean = false;        ///< The last run did not end in order.
-  std::string safe_mode;                 ///< Config::safe_mode_reason.
+  AcknowledgementCounts acknowledgements;  ///< Of programs of the local API.
+  RequestCounts requests;                  ///< See Device::request().
+  std::uint64_t heartbeat_misses = 0;      ///< Of all heartbeats, in this run.
+  bool recovered_unclean = false;          ///< The last run did not end in order.
+  std::string safe_mode;                   ///< Config::safe_mode_reason.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

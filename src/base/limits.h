@@ -71,6 +71,20 @@ inline constexpr std::size_t kClientSections = 32;    // [client.NAME]
 inline constexpr std::size_t kClientFiltersMax = 64;  // of one of them, to publish and to subscribe
 inline constexpr std::size_t kLocalLine = 512 * kKiB;   // one request; a payload may be in base64
 inline constexpr std::size_t kLocalBacklog = 1 * kMiB;  // unread answers before a client is cut
+// Messages that programs acknowledge (runtime/ack_groups.h).
+inline constexpr std::size_t kLocalGroups = 64;
+inline constexpr std::size_t kLocalGroupNameMax = 64;
+inline constexpr std::size_t kLocalHeld = 8192;           // not acknowledged yet, in all
+inline constexpr std::size_t kLocalHeldBytes = 4 * kMiB;  // of those, in RAM
+inline constexpr std::size_t kLocalWindow = 16;           // given to one subscription at once
+inline constexpr std::size_t kLocalWindowMax = 1024;      // if it wants more
+inline constexpr std::uint64_t kLocalWithinMs = 10'000;   // for one message
+inline constexpr std::uint64_t kLocalWithinMinMs = 100;
+inline constexpr std::uint64_t kLocalWithinMaxMs = 3600'000;
+inline constexpr std::uint64_t kLocalLingerMs = 300'000;  // a group without a program
+inline constexpr std::uint64_t kLocalLingerMaxMs = 24 * 3600'000;
+inline constexpr std::size_t kLocalAcknowledged = 1000;         // by one request
+inline constexpr std::size_t kLocalGroupsFileMax = 256 * kKiB;  // that keeps the groups
 
 // Heartbeats of programs.
 inline constexpr std::size_t kHeartbeats = 32;  // at once, configured ones included
@@ -107,6 +121,9 @@ static_assert(kSegmentsWanted * std::uint64_t{kSegmentMax} >= kOutboxMax,
 static_assert(kLocalLine >=
                   (kPayloadMax + kCorrelationMax) / 3 * 4 + kUserPropertiesMax + 2 * kTopicMax,
               "the largest payload fits a local line in base64");
+static_assert(kLocalHeldBytes / 2 > kMessageMax, "any message fits what a dead group may use");
+static_assert(kLocalGroupsFileMax > kLocalGroups * (3 * kTopicMax + kLocalGroupNameMax + 128),
+              "a line has a filter, perhaps escaped, a name and three numbers");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
 static_assert(kLogQueue >= 2 * kLogText, "the longest line fits into each queue");
 static_assert(kLogLastBytes >= 8 * kLogLastLine);

@@ -11,6 +11,7 @@ namespace holdfast::engines {
 namespace {
 
 /// So long a library's own thread has for what came before the end.
+constexpr std::uint8_t kDupFlag = 0x08;  // MQTT 5.0 section 3.3.1.1
 constexpr Duration kSettle = std::chrono::seconds(2);
 /// A way that was gone is often back at once: an address renewed, a plug put in again.
 constexpr Duration kWayGrace = std::chrono::seconds(1);
@@ -248,6 +249,9 @@ void Attempt::enter(env::Arrival& arrival) {
   const AckGate::Came came = bridge_->came(static_cast<std::uint16_t>(arrival.ticket));
   if (came != AckGate::Came::held) arrival.ticket = 0;
   arrival.again = came == AckGate::Came::again;
+  if (duplicates_.empty()) return;
+  arrival.message.duplicate = duplicates_.front();
+  duplicates_.pop_front();
 }
 
 void Attempt::dispatch() {
@@ -330,6 +334,8 @@ bool Attempt::bridge_header(const Framing& packet) {
              std::to_string(kInboundPacketMax)});
     return false;
   }
+  // libmosquitto does not tell; messages come out of a library in the order in which they go in.
+  if (packet.wants_puback()) duplicates_.push_back((packet.first_byte() & kDupFlag) != 0);
   return true;
 }
 

@@ -117,8 +117,9 @@ class Attempt final : public std::enable_shared_from_this<Attempt>, private Brid
   std::optional<env::Failure> refusal_;  ///< A CONNACK that says no, in case the library
                                          ///< does not understand it.
   std::optional<env::Failure> ending_;   ///< The end, once the library is done with the rest.
-  bool greeted_ = false;                 ///< The first packet was a CONNACK or DISCONNECT.
-  bool answered_ = false;                ///< A CONNACK has come.
+  std::deque<bool> duplicates_;  ///< DUP of each QoS 1 message that the library has not given out.
+  bool greeted_ = false;         ///< The first packet was a CONNACK or DISCONNECT.
+  bool answered_ = false;        ///< A CONNACK has come.
   bool flush_posted_ = false;
 };
 

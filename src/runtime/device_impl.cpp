@@ -68,6 +68,8 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
                }),
       history_writes_(storage_, LogArea::health, "the history of outages was not written",
                       log_->handler()),
+      group_writes_(storage_, LogArea::local_api, "who acknowledges messages was not kept",
+                    log_->handler()),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
                                        storage_, *config_, report)),
       provisioning_({log_->handler(),
@@ -87,15 +89,16 @@ Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
     if (!access) return std::move(access).error();
-    auto server =
-        LocalServer::open(loop_, *this,
-                          {config_->local_socket, config_->outbox.directory, log_,
-                           [this](Look look) { storage_.look(std::move(look)); },
-                           [this](std::string topic, std::size_t count) {
-                             return last_lines(std::move(topic), count);
-                           },
-                           std::move(access).value(), page_ ? page_->url() : std::string(),
-                           config_->safe_mode_reason, std::move(leave_safe_mode)});
+    auto server = LocalServer::open(
+        loop_, *this,
+        {config_->local_socket, config_->outbox.directory, log_,
+         [this](Look look) { storage_.look(std::move(look)); },
+         [this](std::string topic, std::size_t count) {
+           return last_lines(std::move(topic), count);
+         },
+         std::move(access).value(), page_ ? page_->url() : std::string(), config_->safe_mode_reason,
+         std::move(leave_safe_mode), acknowledgements_,
+         [this](SideWrites::Write write) { group_writes_.post(std::move(write)); }});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -223,23 +226,32 @@ void DeviceImpl::fate(MessageId id, FateHandler handler) {
 }
 
 Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, MessageHandler handler) {
+  if (!handler) return subscribe_held(std::move(filter), qos, {});
+  return subscribe_held(std::move(filter), qos,
+                        [handler = std::move(handler)](const InboundMessage& message, const Hold&) {
+                          handler(message);
+                        });
+}
+
+Result<SubscriptionId> DeviceImpl::subscribe_held(std::string filter, Qos qos,
+                                                  HeldMessageHandler handler) {
   Status status = flow::check_filter(filter, topic_limits(*config()));
   if (!status.ok()) return std::move(status).error();
   const std::lock_guard lock(mutex_);
-  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
-  const SubscriptionId id = subscribers_->add(std::move(handler));
+  if (Status free = may_subscribe(handler != nullptr); !free.ok()) return std::move(free).error();
+  const SubscriptionId id = subscribers_->add_held(std::move(handler));
   driver_->enqueue(device::Subscribe{id, std::move(filter), qos});
   return id;
 }
 
 Result<SubscriptionId> DeviceImpl::subscribe_unmatched(MessageHandler handler) {
   const std::lock_guard lock(mutex_);
-  if (Status free = may_subscribe(handler); !free.ok()) return std::move(free).error();
+  if (Status free = may_subscribe(handler != nullptr); !free.ok()) return std::move(free).error();
   return subscribers_->add_unmatched(std::move(handler));
 }
 
-Status DeviceImpl::may_subscribe(const MessageHandler& handler) const {
-  if (!handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
+Status DeviceImpl::may_subscribe(bool has_handler) const {
+  if (!has_handler) return Error{Errc::invalid_argument, "a subscription needs a handler"};
   if (stopping_) return Error{Errc::closed, "the device is stopping"};
   if (subscribers_->size() < config_->limits.subscriptions) return {};
   return Error{Errc::full, "all " + std::to_string(config_->limits.subscriptions) +
@@ -442,6 +454,7 @@ DeviceState DeviceImpl::state() const {
   }
   state.slow_callbacks = executor_.slow_callbacks();
   state.inbound_dropped = inbound_dropped_.load();
+  state.acknowledgements = acknowledgements_->counts();
   state.requests = requester_->counts();
   state.heartbeat_misses = heartbeats_.misses();
   state.recovered_unclean = recovered_unclean_;

@@ -53,6 +53,8 @@ class DeviceImpl final : public Device, private Outlet {
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
   Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override;
+  Result<SubscriptionId> subscribe_held(std::string filter, Qos qos,
+                                        HeldMessageHandler handler) override;
   Result<SubscriptionId> subscribe_unmatched(MessageHandler handler) override;
   Status unsubscribe(SubscriptionId id) override;
   Status request(Message message, Milliseconds timeout, ResponseHandler handler) override;
@@ -88,7 +90,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
   /// With mutex_ held.
-  [[nodiscard]] Status may_subscribe(const MessageHandler& handler) const;
+  [[nodiscard]] Status may_subscribe(bool has_handler) const;
   [[nodiscard]] bool let_in(Durability& durability, std::size_t cost);
   void from_storage(std::vector<device::Event> events);
   void drain_ingress();
@@ -131,6 +133,7 @@ class DeviceImpl final : public Device, private Outlet {
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
+  const std::shared_ptr<AckTally> acknowledgements_ = std::make_shared<AckTally>();
   History history_;                    // loop thread
   std::string log_command_topic_;      // loop thread
   SubscriptionId log_command_ = 0;     // loop thread
@@ -145,6 +148,7 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<Requester> requester_;
   Storage storage_;
   SideWrites history_writes_;
+  SideWrites group_writes_;  // loop thread
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<LocalServer> local_server_;
   std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them

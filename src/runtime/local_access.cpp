@@ -19,8 +19,8 @@ inline constexpr bool kIsOneOf = (std::is_same_v<T, Kinds> || ...);
 /// whatever comes to be, is control.
 template <class T>
 inline constexpr bool kHarmless =
-    kIsOneOf<T, StatusRequest, EventsRequest, PingRequest, UnsubscribeRequest, OutboxStatRequest,
-             FateRequest, HistoryRequest>;
+    kIsOneOf<T, StatusRequest, EventsRequest, PingRequest, AcknowledgeRequest, UnsubscribeRequest,
+             OutboxStatRequest, FateRequest, HistoryRequest>;
 
 }  // namespace
 

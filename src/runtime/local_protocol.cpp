@@ -100,6 +100,21 @@ class Fields {
     }
   }
 
+  /// Whole numbers above 0.
+  void numbers(const char* name, std::size_t most, std::vector<std::uint64_t>& into) {
+    const json* value = find(name, true);
+    if (value == nullptr) return;
+    const bool fits = value->is_array() && !value->empty() && value->size() <= most;
+    const auto good = [](const json& one) {
+      return one.is_number_unsigned() && one.get<std::uint64_t>() > 0;
+    };
+    if (fits && std::all_of(value->begin(), value->end(), good)) {
+      into = value->get<std::vector<std::uint64_t>>();
+    } else {
+      wrong(name, "is not a list of 1 to " + std::to_string(most) + " whole numbers above 0");
+    }
+  }
+
   /// Unknown fields are errors: a misspelled "retian" must not pass in silence.
   void only(std::initializer_list<std::string_view> known) {
     for (const auto& [name, value] : object_.items()) {
@@ -210,9 +225,38 @@ AskRequest take_ask(Fields& fields) {
 
 SubscribeRequest take_subscribe(Fields& fields) {
   SubscribeRequest request;
-  fields.only({"filter", "qos"});
+  bool acknowledge = false;
+  fields.flag("acknowledge", acknowledge);
   fields.text("filter", request.filter, true);
   fields.qos("qos", request.qos);
+  if (!acknowledge) {
+    for (const char* name : {"group", "window", "within_ms", "linger_ms"}) {
+      if (fields.has(name)) fields.wrong(name, "takes \"acknowledge\":true");
+    }
+    fields.only({"filter", "qos", "acknowledge"});
+    return request;
+  }
+  fields.only({"filter", "qos", "acknowledge", "group", "window", "within_ms", "linger_ms"});
+  AckTerms& terms = request.acknowledge.emplace();
+  fields.text("group", terms.group);
+  if (terms.group.size() > limits::kLocalGroupNameMax) {
+    fields.wrong("group", "has more than " + std::to_string(limits::kLocalGroupNameMax) + " bytes");
+  }
+  if (const auto given = fields.number("window", 1, limits::kLocalWindowMax)) {
+    terms.window = *given;
+  }
+  const auto within =
+      fields.number("within_ms", limits::kLocalWithinMinMs, limits::kLocalWithinMaxMs);
+  if (within) terms.within = Milliseconds(*within);
+  const auto linger = fields.number("linger_ms", 0, limits::kLocalLingerMaxMs);
+  if (linger) terms.linger = Milliseconds(*linger);
+  return request;
+}
+
+AcknowledgeRequest take_acknowledge(Fields& fields) {
+  AcknowledgeRequest request;
+  fields.only({"deliveries"});
+  fields.numbers("deliveries", limits::kLocalAcknowledged, request.deliveries);
   return request;
 }
 
@@ -328,6 +372,8 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = take_ask(fields);
   } else if (op == "subscribe") {
     request.what = take_subscribe(fields);
+  } else if (op == "acknowledge") {
+    request.what = take_acknowledge(fields);
   } else if (op == "subscribe_unmatched") {
     request.what = SubscribeUnmatchedRequest{};
   } else if (op == "unsubscribe") {
@@ -346,13 +392,15 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = SafeModeEndRequest{};
   } else {
     return fields.wrong(
-        "op", in_quotes(op) +
-                  " is none of publish, request, subscribe, subscribe_unmatched, "
-                  "unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
-                  "outbox_message, receipt, history, log_level, logs, send_logs, page, "
-                  "heartbeat, heartbeat_end, safe_mode_end");
+        "op",
+        in_quotes(op) +
+            " is none of publish, request, subscribe, subscribe_unmatched, "
+            "acknowledge, unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
+            "outbox_message, receipt, history, log_level, logs, send_logs, page, "
+            "heartbeat, heartbeat_end, safe_mode_end");
   }
-  if (op != "publish" && op != "request" && op != "subscribe" && op != "unsubscribe") {
+  if (op != "publish" && op != "request" && op != "subscribe" && op != "acknowledge" &&
+      op != "unsubscribe") {
     fields.only({});
   }
 }
@@ -500,6 +548,7 @@ void put_inbound(ordered_json& out, const InboundMessage& message) {
   put_payload(out, message.payload);
   out["qos"] = static_cast<unsigned>(message.qos);
   out["retain"] = message.retain;
+  if (message.duplicate) out["duplicate"] = true;
   put_properties(out, message);
 }
 
@@ -557,6 +606,10 @@ std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
   return start(id, true) + ",\"subscription\":" + std::to_string(subscription) + "}\n";
 }
 
+std::string acknowledged_line(const std::string& id, std::size_t count) {
+  return start(id, true) + ",\"acknowledged\":" + std::to_string(count) + "}\n";
+}
+
 std::string status_line(const std::string& id, const DeviceState& state,
                         const std::vector<FilterState>& filters, const IdentityState& identity,
                         const LogState& log, const std::vector<HeartbeatState>& heartbeats) {
@@ -578,6 +631,11 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
   status["safe_mode"] = state.safe_mode;
+  const AcknowledgementCounts& acks = state.acknowledgements;
+  status["acknowledgements"] = {
+      {"groups", acks.groups},      {"waiting", acks.waiting}, {"acknowledged", acks.acknowledged},
+      {"repeated", acks.repeated},  {"overdue", acks.overdue}, {"overflow", acks.overflow},
+      {"abandoned", acks.abandoned}};
   const RequestCounts& requests = state.requests;
   status["requests"] = {{"waiting", requests.waiting},     {"answered", requests.answered},
                         {"timed_out", requests.timed_out}, {"given_up", requests.given_up},
@@ -636,6 +694,14 @@ std::string message_line(std::uint64_t subscription, const InboundMessage& messa
   return dump(event) + "\n";
 }
 
+std::string held_line(std::uint64_t subscription, std::uint64_t delivery, bool duplicate,
+                      const InboundMessage& message) {
+  ordered_json event{{"event", "message"}, {"subscription", subscription}, {"delivery", delivery}};
+  put_inbound(event, message);
+  if (duplicate) event["duplicate"] = true;
+  return dump(event) + "\n";
+}
+
 std::string response_line(const std::string& id, const Response& response) {
   if (response.kind == ResponseKind::answered) {
     ordered_json message;
@@ -665,11 +731,24 @@ std::string ask_line(std::uint64_t id, const Message& message, Milliseconds time
   return dump(out) + "\n";
 }
 
-std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos) {
-  return dump(ordered_json{{"op", "subscribe"},
-                           {"id", id},
-                           {"filter", filter},
-                           {"qos", static_cast<unsigned>(qos)}}) +
+std::string subscribe_line(std::uint64_t id, const SubscribeRequest& request) {
+  ordered_json out{{"op", "subscribe"},
+                   {"id", id},
+                   {"filter", request.filter},
+                   {"qos", static_cast<unsigned>(request.qos)}};
+  if (const std::optional<AckTerms>& terms = request.acknowledge) {
+    out["acknowledge"] = true;
+    if (!terms->group.empty()) out["group"] = terms->group;
+    out["window"] = terms->window;
+    out["within_ms"] = terms->within.count();
+    out["linger_ms"] = terms->linger.count();
+  }
+  return dump(out) + "\n";
+}
+
+std::string acknowledge_line(std::uint64_t id, std::uint64_t delivery) {
+  return dump(ordered_json{
+             {"op", "acknowledge"}, {"id", id}, {"deliveries", json::array({delivery})}}) +
          "\n";
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/limits.h"
 #include "holdfast/device.h"
@@ -47,9 +48,21 @@ struct AskRequest {
   Message message;
   Milliseconds timeout{kLocalAskTimeout};
 };
+/// How messages are acknowledged; see ack_groups.h.
+struct AckTerms {
+  std::string group;
+  std::size_t window = limits::kLocalWindow;
+  Milliseconds within{limits::kLocalWithinMs};
+  Milliseconds linger{limits::kLocalLingerMs};
+};
 struct SubscribeRequest {
   std::string filter;
   Qos qos = Qos::at_least_once;
+  std::optional<AckTerms> acknowledge{};  ///< None: a message is taken when it is written.
+};
+/// Messages that the client has dealt with.
+struct AcknowledgeRequest {
+  std::vector<std::uint64_t> deliveries;
 };
 struct SubscribeUnmatchedRequest {};
 struct UnsubscribeRequest {
@@ -111,10 +124,11 @@ struct SafeModeEndRequest {};
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
-               UnsubscribeRequest, StatusRequest, EventsRequest, ReconnectRequest, PingRequest,
-               OutboxStatRequest, OutboxListRequest, OutboxMessageRequest, FateRequest,
-               HistoryRequest, LogLevelRequest, LogsRequest, SendLogsRequest, PageRequest,
-               HeartbeatRequest, HeartbeatEndRequest, SafeModeEndRequest>
+               AcknowledgeRequest, UnsubscribeRequest, StatusRequest, EventsRequest,
+               ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
+               OutboxMessageRequest, FateRequest, HistoryRequest, LogLevelRequest, LogsRequest,
+               SendLogsRequest, PageRequest, HeartbeatRequest, HeartbeatEndRequest,
+               SafeModeEndRequest>
       what;
 };
 
@@ -135,6 +149,7 @@ struct LocalRefusal {
 [[nodiscard]] std::string receipt_line(const std::string& id, const Receipt& receipt);
 [[nodiscard]] std::string response_line(const std::string& id, const Response& response);
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
+[[nodiscard]] std::string acknowledged_line(const std::string& id, std::size_t count);
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
                                       const std::vector<FilterState>& filters,
                                       const IdentityState& identity, const LogState& log,
@@ -149,6 +164,9 @@ struct LocalRefusal {
 [[nodiscard]] std::string identity_line(const IdentityState& state);
 [[nodiscard]] std::string heartbeat_line(const HeartbeatState& state);
 [[nodiscard]] std::string message_line(std::uint64_t subscription, const InboundMessage& message);
+/// The same for one that is to be acknowledged.
+[[nodiscard]] std::string held_line(std::uint64_t subscription, std::uint64_t delivery,
+                                    bool duplicate, const InboundMessage& message);
 
 // --- requests, for clients ---
 
@@ -156,7 +174,8 @@ struct LocalRefusal {
 [[nodiscard]] std::string publish_line(std::uint64_t id, const Message& message,
                                        WantedReceipt receipt);
 [[nodiscard]] std::string ask_line(std::uint64_t id, const Message& message, Milliseconds timeout);
-[[nodiscard]] std::string subscribe_line(std::uint64_t id, std::string_view filter, Qos qos);
+[[nodiscard]] std::string subscribe_line(std::uint64_t id, const SubscribeRequest& request);
+[[nodiscard]] std::string acknowledge_line(std::uint64_t id, std::uint64_t delivery);
 /// {"op":OP,"id":ID}
 [[nodiscard]] std::string op_line(std::uint64_t id, std::string_view op);
 

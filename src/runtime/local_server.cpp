@@ -10,6 +10,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,6 +72,8 @@ class LocalServer::Hub {
   /// To all clients that asked for events.
   void tell(const std::string& line);
   void deliver(const std::vector<Mail>& mail);
+  /// Without safe mode: those that acknowledged messages to an earlier run may go on.
+  void restore_groups();
 
  private:
   class Client;
@@ -81,6 +84,7 @@ class LocalServer::Hub {
   void pause_accepting(const ErrorCode& error);
   void refuse(Socket& socket, const std::string& why);
   void forget(std::uint64_t client);
+  [[nodiscard]] LocalGroups::Outlet group_outlet();
   void log(LogLevel level, std::string line) const {
     log_->write({level, LogArea::local_api, std::move(line)});
   }
@@ -104,6 +108,7 @@ class LocalServer::Hub {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<Mailbox> mailbox_;
   std::map<std::uint64_t, std::shared_ptr<Client>> clients_;
+  LocalGroups groups_;
   std::uint64_t next_client_ = 1;
   std::uint64_t next_subscription_ = 1;
 };
@@ -158,6 +163,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void read();
   void take_mail(const Mail& mail);
   void tell(const std::string& line);
+  [[nodiscard]] bool has_room() const { return unread() <= kReadPause && !doomed_; }
+  /// A message that it is to acknowledge.
+  void give(const std::string& line);
   /// Writes what has been gathered, unless a write is under way.
   void flush();
   /// The last chance of what is unwritten; then the socket is gone.
@@ -173,6 +181,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(AskRequest& request, std::string& id);
   void answer(SubscribeRequest& request, std::string& id);
   void answer(SubscribeUnmatchedRequest& request, std::string& id);
+  void answer(AcknowledgeRequest& request, std::string& id);
   void answer(UnsubscribeRequest& request, std::string& id);
   void answer(StatusRequest& request, std::string& id);
   void answer(EventsRequest& request, std::string& id);
@@ -226,6 +235,7 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   std::size_t owed_ = 0;
   std::size_t looks_owed_ = 0;
   std::map<std::uint64_t, SubscriptionId> subscriptions_;
+  std::set<std::uint64_t> acknowledging_;  // subscriptions, too: members of groups
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
 };
 
@@ -362,6 +372,12 @@ ReceiptHandler LocalServer::Hub::Client::receipt_handler(std::string id) {
 
 void LocalServer::Hub::Client::answer(SubscribeRequest& request, std::string& id) {
   const std::uint64_t number = hub_->next_subscription_++;
+  if (request.acknowledge) {
+    const Status joined = hub_->groups_.join(number_, number, request);
+    if (joined.ok()) acknowledging_.insert(number);
+    pending_ += joined.ok() ? subscribed_line(id, number) : error_line(id, joined.error().message);
+    return hub_->groups_.offer();
+  }
   subscribed(
       number, id,
       hub_->device_.subscribe(std::move(request.filter), request.qos, message_handler(number)));
@@ -413,7 +429,23 @@ void LocalServer::Hub::Client::subscribed(std::uint64_t number, const std::strin
   pending_ += subscribed_line(id, number);
 }
 
+void LocalServer::Hub::Client::answer(AcknowledgeRequest& request, std::string& id) {
+  pending_ += acknowledged_line(id, hub_->groups_.acknowledge(number_, request.deliveries));
+  hub_->groups_.offer();
+}
+
+void LocalServer::Hub::Client::give(const std::string& line) {
+  pending_ += line;
+  flush();
+}
+
 void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& id) {
+  if (acknowledging_.erase(request.subscription) != 0) {
+    hub_->groups_.leave(request.subscription, true);
+    hub_->groups_.offer();
+    pending_ += ok_line(id);
+    return;
+  }
   const auto found = subscriptions_.find(request.subscription);
   if (found == subscriptions_.end()) {
     pending_ += error_line(id, "field \"subscription\": this connection has none of that number");
@@ -533,7 +565,8 @@ void LocalServer::Hub::Client::tell(const std::string& line) {
 void LocalServer::Hub::Client::flush() {
   if (hub_ == nullptr || !writing_.empty()) return;
   if (pending_.empty()) {
-    const bool idle = owed_ == 0 && looks_owed_ == 0 && subscriptions_.empty() && !wants_events_;
+    const bool idle = owed_ == 0 && looks_owed_ == 0 && subscriptions_.empty() &&
+                      acknowledging_.empty() && !wants_events_;
     if (doomed_ || (last_ && idle)) leave();
     return;
   }
@@ -547,6 +580,7 @@ void LocalServer::Hub::Client::written(const ErrorCode& error) {
   if (hub_ == nullptr) return;
   if (error) return leave();
   writing_.clear();
+  if (!acknowledging_.empty()) hub_->groups_.offer();
   flush();
   if (hub_ == nullptr || reading_ || last_ || doomed_) return;
   handle_lines();  // what waited while reading was paused; then reads on
@@ -571,6 +605,9 @@ void LocalServer::Hub::Client::close() {
   meter_->cut = true;
   for (const auto& [number, subscription] : subscriptions_) {
     static_cast<void>(hub_->device_.unsubscribe(subscription).ok());
+  }
+  for (const std::uint64_t subscription : acknowledging_) {
+    hub_->groups_.leave(subscription, false);
   }
   hub_ = nullptr;
   ErrorCode ignored;
@@ -598,7 +635,27 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       leave_safe_mode_(std::move(options.leave_safe_mode)),
       acceptor_(loop.context()),
       accept_timer_(loop),
-      mailbox_(std::make_shared<Mailbox>(loop, *this)) {}
+      mailbox_(std::make_shared<Mailbox>(loop, *this)),
+      groups_({loop, device, *clock_, log_, history_, std::move(options.write),
+               options.acknowledgements ? std::move(options.acknowledgements)
+                                        : std::make_shared<AckTally>(),
+               (posix::make_random()->next() >> 32) << 20},  // a double holds all of them
+              group_outlet()) {}
+
+LocalGroups::Outlet LocalServer::Hub::group_outlet() {
+  return {[this](std::uint64_t client) {
+            const auto found = clients_.find(client);
+            return found != clients_.end() && found->second->has_room();
+          },
+          [this](std::uint64_t client, const std::string& line) {
+            const auto found = clients_.find(client);
+            if (found != clients_.end()) found->second->give(line);
+          }};
+}
+
+void LocalServer::Hub::restore_groups() {
+  if (safe_mode_.empty()) groups_.restore();
+}
 
 LocalServer::Hub::~Hub() {
   mailbox_->deliver();
@@ -676,7 +733,10 @@ void LocalServer::Hub::refuse(Socket& socket, const std::string& why) {
   socket.write_some(asio::buffer(error_line("", why, true)), ignored);
 }
 
-void LocalServer::Hub::forget(std::uint64_t client) { clients_.erase(client); }
+void LocalServer::Hub::forget(std::uint64_t client) {
+  clients_.erase(client);
+  groups_.offer();  // what it has left to others
+}
 
 void LocalServer::Hub::deliver(const std::vector<Mail>& mail) {
   std::vector<std::shared_ptr<Client>> touched;
@@ -709,6 +769,7 @@ Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, D
   if (Status started = hub->start(); !started) {
     return std::move(started).error().with("local.socket");
   }
+  hub->restore_groups();
   return std::unique_ptr<LocalServer>(new LocalServer(std::move(hub)));
 }
 

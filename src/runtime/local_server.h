@@ -25,7 +25,9 @@
 #include "holdfast/device.h"
 #include "holdfast/result.h"
 #include "posix/event_loop.h"
+#include "runtime/ack_groups.h"
 #include "runtime/local_access.h"
+#include "runtime/local_groups.h"
 #include "runtime/logger.h"
 #include "runtime/outbox_look.h"
 
@@ -50,6 +52,9 @@ class LocalServer {
     /// Why programs are not served but for looking and control; empty: they are.
     std::string safe_mode{};
     std::function<void()> leave_safe_mode = {};
+    /// Of messages that programs acknowledge. Without a tally: one that nobody sees.
+    std::shared_ptr<AckTally> acknowledgements{};
+    LocalGroups::Write write{};
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device, Options options);

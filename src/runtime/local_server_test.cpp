@@ -53,7 +53,13 @@ class FakeDevice final : public Device {
     changed_.notify_all();
     return {};
   }
-  Result<SubscriptionId> subscribe(std::string filter, Qos, MessageHandler handler) override {
+  Result<SubscriptionId> subscribe(std::string filter, Qos qos, MessageHandler handler) override {
+    return subscribe_held(std::move(filter), qos,
+                          [handler = std::move(handler)](const InboundMessage& message,
+                                                         const Hold&) { handler(message); });
+  }
+  Result<SubscriptionId> subscribe_held(std::string filter, Qos,
+                                        HeldMessageHandler handler) override {
     const std::lock_guard lock(mutex_);
     if (filter == "bad") return Error{Errc::invalid_argument, "a filter that is bad"};
     handlers_[++last_subscription_] = std::move(handler);
@@ -127,13 +133,13 @@ class FakeDevice final : public Device {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, kPatience, [&] { return handlers_.size() == count; });
   }
-  void deliver(const InboundMessage& message) {
-    std::vector<MessageHandler> handlers;
+  void deliver(const InboundMessage& message, const Hold& hold = {}) {
+    std::vector<HeldMessageHandler> handlers;
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [id, handler] : handlers_) handlers.push_back(handler);
     }
-    for (const auto& handler : handlers) handler(message);
+    for (const auto& handler : handlers) handler(message, hold);
   }
 
   std::atomic<int> reconnects{0};
@@ -145,7 +151,7 @@ class FakeDevice final : public Device {
   std::condition_variable changed_;
   RejectReason reject_next_ = RejectReason::none;
   std::vector<Published> published_;
-  std::map<SubscriptionId, MessageHandler> handlers_;
+  std::map<SubscriptionId, HeldMessageHandler> handlers_;
   SubscriptionId last_subscription_ = 100;
 };
 

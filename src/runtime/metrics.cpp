@@ -119,6 +119,18 @@ void add_inbound(List& list, const Figures& f) {
            "Messages received again, by their sender's stamp, and left out.");
   list.one(kCounter, "holdfast_inbound_dropped_total", state.inbound_dropped,
            "Messages received and dropped because callbacks were too slow.");
+  const AcknowledgementCounts& acks = state.acknowledgements;
+  list.one(kGauge, "holdfast_acknowledge_groups", acks.groups,
+           "Groups of programs that acknowledge messages.");
+  list.one(kGauge, "holdfast_acknowledge_waiting", acks.waiting,
+           "Messages for programs, not acknowledged yet.");
+  list.by(kCounter, "holdfast_acknowledge_messages_total", "result",
+          {{"acknowledged", acks.acknowledged},
+           {"repeated", acks.repeated},
+           {"overdue", acks.overdue},
+           {"overflow", acks.overflow},
+           {"abandoned", acks.abandoned}},
+          "Messages that programs acknowledge, by what became of them.");
   list.one(kCounter, "holdfast_slow_callbacks_total", state.slow_callbacks,
            "Application callbacks that took longer than timing.callback_alarm.");
   const RequestCounts& requests = state.requests;

@@ -53,7 +53,10 @@ DeviceState full_state(Numbers& next) {
         &state.inbound_duplicates, &state.inbound_dropped, &state.requests.waiting,
         &state.requests.answered, &state.requests.timed_out, &state.requests.given_up,
         &state.requests.late, &state.requests.duplicate, &state.requests.unknown,
-        &state.heartbeat_misses}) {
+        &state.heartbeat_misses, &state.acknowledgements.groups, &state.acknowledgements.waiting,
+        &state.acknowledgements.acknowledged, &state.acknowledgements.repeated,
+        &state.acknowledgements.overdue, &state.acknowledgements.overflow,
+        &state.acknowledgements.abandoned}) {
     *number = next();
   }
   fill(state.verdicts, next);

@@ -45,6 +45,9 @@ class FakeDevice final : public Device {
     unsubscribed.push_back(id);
     return {};
   }
+  Result<SubscriptionId> subscribe_held(std::string, Qos, HeldMessageHandler) override {
+    return SubscriptionId{8};
+  }
   Result<SubscriptionId> subscribe_unmatched(MessageHandler) override { return SubscriptionId{9}; }
   Status request(Message, Milliseconds, ResponseHandler) override { return {}; }
   void fate(MessageId, FateHandler) override {}

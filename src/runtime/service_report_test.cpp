@@ -41,6 +41,9 @@ struct TestDevice final : Device {
   PublishAnswer publish(Message, ReceiptHandler, ReceiptScope) override { return {}; }
   void fate(MessageId, FateHandler) override {}
   Result<SubscriptionId> subscribe(std::string, Qos, MessageHandler) override { return 1; }
+  Result<SubscriptionId> subscribe_held(std::string, Qos, HeldMessageHandler) override {
+    return SubscriptionId{1};
+  }
   Result<SubscriptionId> subscribe_unmatched(MessageHandler) override { return SubscriptionId{1}; }
   Status unsubscribe(SubscriptionId) override { return {}; }
   Status request(Message, Milliseconds, ResponseHandler) override { return {}; }

@@ -17,9 +17,15 @@ std::shared_ptr<Subscribers> Subscribers::make() {
 }
 
 SubscriptionId Subscribers::add(MessageHandler handler) {
+  return add_held([handler = std::move(handler)](const InboundMessage& message, const Hold&) {
+    handler(message);
+  });
+}
+
+SubscriptionId Subscribers::add_held(HeldMessageHandler handler) {
   const std::lock_guard lock(mutex_);
   const SubscriptionId id = next_++;
-  handlers_.emplace(id, std::make_shared<MessageHandler>(std::move(handler)));
+  handlers_.emplace(id, std::make_shared<HeldMessageHandler>(std::move(handler)));
   return id;
 }
 
@@ -31,9 +37,11 @@ SubscriptionId Subscribers::add_unmatched(MessageHandler handler) {
 }
 
 bool Subscribers::remove(SubscriptionId id) {
+  decltype(handlers_)::node_type gone;  // ended without the lock: what it holds may come back here
   const std::lock_guard lock(mutex_);
   unmatched_.erase(id);
-  return handlers_.erase(id) != 0;
+  gone = handlers_.extract(id);
+  return !gone.empty();
 }
 
 std::size_t Subscribers::size() const {
@@ -42,8 +50,9 @@ std::size_t Subscribers::size() const {
 }
 
 void Subscribers::clear() {
+  decltype(handlers_) gone;
   const std::lock_guard lock(mutex_);
-  handlers_.clear();
+  gone.swap(handlers_);
   unmatched_.clear();
   on_taken_ = nullptr;
 }
@@ -79,20 +88,20 @@ std::optional<Executor::Task> Subscribers::task_for(device::GiveMessage given, s
       });
   return [self, held] {
     // Also after a handler that throws: one message must not hold up all others for ever.
-    const Done done{*self, held->delivery};
-    for (const SubscriptionId id : held->to) self->run(id, held->message);
+    const Hold done = std::make_shared<const Done>(self, held->delivery);
+    for (const SubscriptionId id : held->to) self->run(id, held->message, done);
   };
 }
 
-void Subscribers::run(SubscriptionId id, const InboundMessage& message) {
-  std::shared_ptr<MessageHandler> handler;
+void Subscribers::run(SubscriptionId id, const InboundMessage& message, const Hold& hold) {
+  std::shared_ptr<HeldMessageHandler> handler;
   {
     const std::lock_guard lock(mutex_);
     const auto found = handlers_.find(id);
     if (found == handlers_.end()) return;
     handler = found->second;
   }
-  (*handler)(message);
+  (*handler)(message, hold);
 }
 
 }  // namespace holdfast::runtime

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "device/events.h"
 #include "holdfast/device.h"
@@ -33,6 +34,8 @@ class Subscribers : public std::enable_shared_from_this<Subscribers> {
   void on_taken(Taken taken);
 
   [[nodiscard]] SubscriptionId add(MessageHandler handler);
+  /// A message is taken when the copies of its hold are gone, too.
+  [[nodiscard]] SubscriptionId add_held(HeldMessageHandler handler);
   /// For what belongs to no subscription.
   [[nodiscard]] SubscriptionId add_unmatched(MessageHandler handler);
   /// False when there is no such subscription.
@@ -51,18 +54,23 @@ class Subscribers : public std::enable_shared_from_this<Subscribers> {
 
  private:
   Subscribers() = default;
-  /// Tells when it ends that a message is taken.
+  /// Tells when it ends that a message is taken. Handlers may keep it beyond their return.
   struct Done {
-    Subscribers& self;
+    Done(std::shared_ptr<Subscribers> subscribers, flow::Delivery number)
+        : self(std::move(subscribers)), delivery(number) {}
+    ~Done() { self->taken(delivery); }
+    Done(const Done&) = delete;
+    Done& operator=(const Done&) = delete;
+
+    std::shared_ptr<Subscribers> self;
     flow::Delivery delivery;
-    ~Done() { self.taken(delivery); }
   };
 
-  void run(SubscriptionId id, const InboundMessage& message);
+  void run(SubscriptionId id, const InboundMessage& message, const Hold& hold);
   void taken(flow::Delivery delivery);
 
   mutable std::mutex mutex_;
-  std::map<SubscriptionId, std::shared_ptr<MessageHandler>> handlers_;
+  std::map<SubscriptionId, std::shared_ptr<HeldMessageHandler>> handlers_;
   std::set<SubscriptionId> unmatched_;  ///< Of those.
   SubscriptionId next_ = 1;
   Taken on_taken_;

@@ -1,5 +1,6 @@
 # Configuration and local API: the surface that people and programs touch.
 set(SURFACE_SOURCES
+    ack_groups.cpp
     config_check.cpp
     outbox_keys.cpp
     config_file.cpp
@@ -12,6 +13,7 @@ set(SURFACE_SOURCES
     key_guard.cpp
     local_access.cpp
     local_client.cpp
+    local_groups.cpp
     local_protocol.cpp
     local_server.cpp
     local_socket.cpp
@@ -34,7 +36,7 @@ set(SURFACE_SOURCES
     start_record.cpp
     watch_program.cpp
     watchdog_keeper.cpp)
-set(SURFACE_TESTS config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
+set(SURFACE_TESTS ack_groups_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp
