@@ -55,6 +55,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto* publish = std::get_if<PublishRequest>(&request.what)) {
       check_round_trip(*publish);
     }
+    if (const auto* subscribe = std::get_if<SubscribeRequest>(&request.what)) {
+      require_line(subscribe_line(1, *subscribe));
+    }
+    if (const auto* done = std::get_if<AcknowledgeRequest>(&request.what)) {
+      require(!done->deliveries.empty() && done->deliveries.size() <= limits::kLocalAcknowledged);
+    }
   }
   if (const auto bytes = from_base64(line)) require(to_base64(*bytes) == line);
   if (const auto cursor = parse_cursor(line); !cursor) require(!cursor.error().message.empty());
@@ -63,5 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   message.payload.assign(reinterpret_cast<const std::byte*>(data),
                          reinterpret_cast<const std::byte*>(data) + size);
   require_line(message_line(1, message));
+  require_line(held_line(1, size, size % 2 == 0, message));
   return 0;
 }

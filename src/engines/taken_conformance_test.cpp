@@ -101,6 +101,17 @@ TEST_P(TakenConformance, WhatIsSentAgainMeanwhileIsOneMessageWithTwoPubacks) {
             (std::vector<std::string>{"puback 7", "puback 7", "puback 8", "disconnect"}));
 }
 
+TEST_P(TakenConformance, WhatTheBrokerMayHaveSentBeforeIsMarked) {
+  Octets again = publish_v5("a", "2", 12);
+  again.front() |= 0x08;  // DUP
+  ASSERT_TRUE(receive(
+      {publish_v5("a", "1", 11), again, publish_v5("a", "0", 0), publish_v5("a", "3", 13)}));
+  ASSERT_EQ(sink.messages.size(), 4U);
+  for (const InboundMessage& message : sink.messages) {
+    EXPECT_EQ(message.duplicate, message.payload == Bytes{std::byte{'2'}});
+  }
+}
+
 TEST_P(TakenConformance, PingsPassWhileMessagesWait) {
   ASSERT_TRUE(receive({publish_v5("a", "1", 7)}, milliseconds(200)));
   harness.run_for(milliseconds(700));

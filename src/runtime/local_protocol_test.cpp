@@ -102,6 +102,38 @@ TEST(LocalProtocol, WhatPublishLineWritesIsReadBack) {
   EXPECT_EQ(request.receipt, WantedReceipt::none);
 }
 
+TEST(LocalProtocol, AcknowledgementsAreReadAndWritten) {
+  const auto plain = request_of<SubscribeRequest>(R"({"op":"subscribe","filter":"a"})");
+  EXPECT_FALSE(plain.acknowledge);
+  SubscribeRequest wanted{"a/#", Qos::at_most_once};
+  wanted.acknowledge = AckTerms{"pump", 3, Milliseconds(400), Milliseconds(0)};
+  std::string line = subscribe_line(7, wanted);
+  line.pop_back();
+  const auto read = request_of<SubscribeRequest>(line);
+  ASSERT_TRUE(read.acknowledge);
+  EXPECT_EQ(read.qos, Qos::at_most_once);
+  EXPECT_EQ(read.acknowledge->group, "pump");
+  EXPECT_EQ(read.acknowledge->window, 3U);
+  EXPECT_EQ(read.acknowledge->within, Milliseconds(400));
+  EXPECT_EQ(read.acknowledge->linger, Milliseconds(0));
+  line = acknowledge_line(8, 94489280513);
+  line.pop_back();
+  EXPECT_EQ(request_of<AcknowledgeRequest>(line).deliveries,
+            std::vector<std::uint64_t>{94489280513});
+  EXPECT_EQ(refusal_of(R"({"op":"subscribe","filter":"a","window":3})"),
+            "field \"window\": takes \"acknowledge\":true");
+  EXPECT_EQ(refusal_of(R"({"op":"acknowledge"})"), "field \"deliveries\": is missing");
+  EXPECT_EQ(refusal_of(R"({"op":"acknowledge","deliveries":[1,0]})"),
+            "field \"deliveries\": is not a list of 1 to 1000 whole numbers above 0");
+  InboundMessage message;
+  message.topic = "a";
+  message.duplicate = true;
+  EXPECT_EQ(json::parse(message_line(1, message))["duplicate"], true);
+  const json held = json::parse(held_line(1, 5, false, message));
+  EXPECT_EQ(held["delivery"], 5);
+  EXPECT_EQ(held["duplicate"], true) << "the broker says so";
+}
+
 TEST(LocalProtocol, ARequestAndItsEndsAreLines) {
   Message message;
   message.topic = "ask";
@@ -157,7 +189,7 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
   EXPECT_EQ(refusal_of(R"({"op":7})"), "field \"op\": is not a string");
   EXPECT_EQ(refusal_of(R"({"op":"fly"})"),
             "field \"op\": \"fly\" is none of publish, request, subscribe, subscribe_unmatched, "
-            "unsubscribe, status, events, "
+            "acknowledge, unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
             "log_level, logs, send_logs, page, heartbeat, heartbeat_end, "
             "safe_mode_end");

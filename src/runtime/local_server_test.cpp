@@ -352,6 +352,45 @@ TEST_F(LocalServerTest, SubscriptionsBringMessagesUntilTheyEnd) {
             "a filter that is bad");
 }
 
+TEST_F(LocalServerTest, AMessageIsTakenWhenItsProgramHasAcknowledgedIt) {
+  LocalClient first = client();
+  const std::string wish = R"({"op":"subscribe","id":1,"filter":"a/+","acknowledge":true})";
+  ASSERT_EQ(ask(first, wish)["ok"], true);
+  std::atomic<int> taken{0};
+  InboundMessage message;
+  message.topic = "a/b";
+  message.qos = Qos::at_least_once;
+  const auto deliver = [&](const std::string& text) {
+    message.payload = {std::byte(text[0])};
+    device_.deliver(message, Hold(&taken, [&](const void*) { ++taken; }));
+  };
+  deliver("x");
+  deliver("y");
+  json line = answer(first);
+  EXPECT_EQ(line["payload"], "x");
+  EXPECT_FALSE(line.contains("duplicate"));
+  EXPECT_EQ(answer(first)["payload"], "y");
+  EXPECT_EQ(taken, 0);
+  line =
+      ask(first, R"({"op":"acknowledge","id":2,"deliveries":[)" + line["delivery"].dump() + "]}");
+  EXPECT_EQ(line["acknowledged"], 1);
+  EXPECT_EQ(taken, 1);
+  { const LocalClient gone = std::move(first); }
+  LocalClient second = client();
+  ASSERT_EQ(ask(second, wish)["ok"], true);
+  line = answer(second);
+  EXPECT_EQ(line["payload"], "y");
+  EXPECT_EQ(line["duplicate"], true);
+  EXPECT_TRUE(device_.wait_handlers(1)) << "the group was kept";
+  EXPECT_EQ(taken, 1);
+  EXPECT_EQ(ask(second, R"({"op":"unsubscribe","id":3,"subscription":2})")["ok"], true);
+  EXPECT_TRUE(device_.wait_handlers(0));
+  EXPECT_EQ(taken, 2) << "given up";
+  EXPECT_NE(log().find("given up, since nobody is there"), std::string::npos);
+  EXPECT_EQ(ask(second, R"({"op":"subscribe","filter":"bad","acknowledge":true})")["error"],
+            "a filter that is bad");
+}
+
 TEST_F(LocalServerTest, ARequestIsAnsweredByItsResponse) {
   LocalClient client = this->client();
   json line = ask(client, R"({"op":"request","id":1,"topic":"t","payload":"x","timeout_ms":1500})");

@@ -66,6 +66,26 @@ TEST(Subscribers, AMessageIsTakenWhenItsHandlersHaveRun) {
   EXPECT_EQ(seen, "ab79a");
 }
 
+TEST(Subscribers, AMessageThatIsHeldIsTakenWhenTheHoldIsGone) {
+  const auto subscribers = Subscribers::make();
+  std::string seen;
+  subscribers->on_taken([&](flow::Delivery delivery) { seen += std::to_string(delivery); });
+  Hold held;
+  const SubscriptionId holder =
+      subscribers->add_held([&](const InboundMessage&, const Hold& hold) { held = hold; });
+  const SubscriptionId other = subscribers->add([&](const InboundMessage&) { seen += 'o'; });
+  device::GiveMessage message = given({holder, other});
+  message.delivery = 7;
+  (*subscribers->task_for(std::move(message), kRoom))();
+  EXPECT_EQ(seen, "o");
+  EXPECT_TRUE(subscribers->remove(holder));
+  Hold copy = held;
+  held = nullptr;
+  EXPECT_EQ(seen, "o");
+  copy = nullptr;
+  EXPECT_EQ(seen, "o7");
+}
+
 TEST(Subscribers, WhatBelongsToNoSubscriptionGoesToThoseWhoWantSuch) {
   const auto subscribers = Subscribers::make();
   std::string seen;
