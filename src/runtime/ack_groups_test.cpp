@@ -246,8 +246,8 @@ TEST_F(AckGroupsTest, GroupsAreRestoredWithoutMembersAndBounded) {
   }
   const auto full =
       groups.join({"more", "", Qos::at_least_once, kWithin, kLinger}, {1, 999, 1}, now);
-  ASSERT_FALSE(full.ok());
-  EXPECT_EQ(full.error().code, Errc::full);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::full);
   EXPECT_FALSE(groups.restore(terms, now));
 }
 
