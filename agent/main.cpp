@@ -197,9 +197,9 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
   keepers.dog.trust(config.watchdog.opening);
   const EndsWhileOpening ends(signals, keepers);
   runtime::StartRecord& starts = keepers.starts;
-  return runtime::open_device(
-      config, log,
-      {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.leave(); }});
+  return runtime::open_device(config, log,
+                              {[&starts](Config& what) { starts.started(what); },
+                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); }});
 }
 
 /// Of two of poll(2)'s waiting times; -1 is for ever.

@@ -119,6 +119,38 @@ class SafeMode(Managed):
         agent = self.begin()
         self.assertEqual(self.agent_log().count("safe mode: this program " + REASON), 2)
 
+    def test_an_outbox_that_crashes_it_while_it_is_opened_is_moved_aside_and_kept(self):
+        self.rules()
+        agent = self.begin()
+        self.assertEqual(self.cli("publish", "a/b", "POISON").returncode, 0)
+        self.crash(agent)
+        # From now on whoever reads that message crashes, as by a defect in recovery.
+        preload = {**os.environ, "LD_PRELOAD": agent_test.BIN + "/hf_sabotage.so", "HF_SABOTAGE": "poison"}
+        def begin():
+            with open(self.path("agent.log"), "a", encoding="utf-8") as log:
+                return self.start(agent_test.BIN + "/holdfastd", "--config", self.device, stderr=log,
+                                  env=preload)
+        # Two more make a loop; then two in safe mode.
+        for _ in range(4):
+            self.assertEqual(begin().wait(timeout=WAIT), -signal.SIGABRT)
+        self.broker()
+        begin()
+        wait_until("the local API answers", self.answering)
+        self.until_state("connected")
+        self.assertEqual(self.status()["safe_mode"],
+                         "ended 5 times in 600 s without being stopped, at last while it opened the "
+                         "outbox, which is now set-aside-1")
+        self.assertEqual(self.status()["ledger"]["accepted"], 1, "the history's message")
+        self.assertIn("and what waits in them is not sent; a new one is begun", self.agent_log())
+        aside = self.path("outbox/set-aside-1")
+        done = subprocess.run([agent_test.BIN + "/holdfast", "outbox", "ls", aside], text=True,
+                              capture_output=True, timeout=WAIT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("a/b", done.stdout)
+        self.assertEqual(self.cli("safe-mode", "--end").returncode, 0)
+        wait_until("it is over", lambda: self.cli("safe-mode").stdout == "not in safe mode\n")
+        self.assertEqual(self.cli("publish", "a/b", "x", "--wait", "delivered").returncode, 0)
+
     def test_the_service_manager_is_told_and_sees_no_end(self):
         self.rules()
         for _ in range(3):

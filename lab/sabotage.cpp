@@ -6,7 +6,9 @@
 //           late    a write to a segment reaches the kernel only with the next call on a segment:
 //                   what kill -9 finds unwritten is lost
 //           deaf    a write that fails is reported as done
-//           short   a write of many bytes writes the first half only, and says so: this one is fair
+//           poison  who reads "POISON" from a segment crashes, as by a defect that one message
+//           meets short   a write of many bytes writes the first half only, and says so: this one
+//           is fair
 // Threads:  the outbox has one writer; a lock keeps the held write whole anyway.
 #include <dlfcn.h>
 #include <sys/types.h>
@@ -80,7 +82,13 @@ ssize_t read_now(int fd, void* bytes, size_t size, off_t offset) {
     const std::lock_guard lock(held().mutex);
     held().write_out();
   }
-  return read_at(fd, bytes, size, offset);
+  const ssize_t done = read_at(fd, bytes, size, offset);
+  if (done > 0 && mode_is("poison") && is_segment(fd)) {
+    constexpr char kPoison[] = {'P', 'O', 'I', 'S', 'O', 'N'};
+    const size_t read = static_cast<size_t>(done);
+    if (::memmem(bytes, read, kPoison, sizeof kPoison) != nullptr) std::abort();
+  }
+  return done;
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view kFirstLine = "holdfast starts 1";
-static_assert(kCrashTextMax >= 256 + kCrashesMax * 24, "a crash has a line of up to 22 bytes");
+constexpr std::string_view kOpening = " opening";  // behind a crash's time
+static_assert(kCrashTextMax >= 256 + kCrashesMax * 32, "a crash has a line of up to 30 bytes");
 
 /// Takes the line away; empty: there is none that ends.
 std::optional<std::string_view> next_line(std::string_view& text) {
@@ -51,8 +52,11 @@ CrashLoop::CrashLoop(const Config::SafeMode& rules, std::string_view text, std::
     crashed_ = false;
     crashes_.clear();
   }
-  if (crashed_) crashes_.push_back(now);
-  std::erase_if(crashes_, [&](BootTime at) { return at > now || now - at >= rules_.window; });
+  if (crashed_) crashes_.push_back({now, opening_});
+  opening_ = false;
+  std::erase_if(crashes_, [&](const Crash& crash) {
+    return crash.at > now || now - crash.at >= rules_.window;
+  });
   if (crashes_.size() > kCrashesMax) {
     crashes_.erase(crashes_.begin(), crashes_.end() - std::ptrdiff_t{kCrashesMax});
   }
@@ -60,6 +64,7 @@ CrashLoop::CrashLoop(const Config::SafeMode& rules, std::string_view text, std::
     reason_ = "ended " + std::to_string(crashes_.size()) + " times in " +
               std::to_string(rules_.window.count()) + " s without being stopped";
     next_look_ = now + rules_.lasts;
+    opening_ = true;
   } else if (!crashes_.empty()) {
     next_look_ = now + rules_.window;
   }
@@ -69,17 +74,30 @@ bool CrashLoop::read(std::string_view text, std::string_view boot_id, BootTime n
   if (text.size() > kCrashTextMax || next_line(text) != kFirstLine) return false;
   const auto boot = after("boot", next_line(text).value_or(""));
   const auto run = after("run", next_line(text).value_or(""));
-  if (!boot || (run != "open" && run != "ended")) return false;
+  if (!boot || (run != "open" && run != "opening" && run != "ended")) return false;
   const bool same_boot = boot == boot_id;
-  crashed_ = same_boot && run == "open";
+  crashed_ = same_boot && run != "ended";
+  opening_ = run == "opening";
   while (!text.empty()) {
-    const auto at = after("crash", next_line(text).value_or(""));
+    auto at = after("crash", next_line(text).value_or(""));
+    const bool opening = at && at->ends_with(kOpening);
+    if (opening) at->remove_suffix(kOpening.size());
     const auto time = at ? time_of(*at) : std::nullopt;
     if (!time) return false;
     // What came before a reboot is as old as the boot, at least.
-    crashes_.push_back(same_boot ? *time : std::min(BootTime(), now));
+    crashes_.push_back({same_boot ? *time : std::min(BootTime(), now), opening});
   }
   return true;
+}
+
+bool CrashLoop::outbox_to_blame() const {
+  if (reason_.empty() || crashes_.size() < kOpeningCrashes) return false;
+  return std::all_of(crashes_.end() - std::ptrdiff_t{kOpeningCrashes}, crashes_.end(),
+                     [](const Crash& crash) { return crash.opening; });
+}
+
+void CrashLoop::blamed() {
+  for (Crash& crash : crashes_) crash.opening = false;
 }
 
 CrashLoop::Turn CrashLoop::look(BootTime now) {
@@ -90,7 +108,7 @@ CrashLoop::Turn CrashLoop::look(BootTime now) {
     return Turn::stable;
   }
   // On probation: one more crash leads back.
-  crashes_.assign(rules_.crashes - 1, now);
+  crashes_.assign(rules_.crashes - 1, Crash{now, false});
   return Turn::leave;
 }
 
@@ -98,10 +116,13 @@ void CrashLoop::forget() { crashes_.clear(); }
 
 std::string CrashLoop::text() const {
   std::string text(kFirstLine);
-  text += "\nboot " + boot_id_ + "\nrun " + (open_ ? "open" : "ended") + "\n";
-  for (const BootTime at : crashes_) {
-    const auto ms = std::chrono::duration_cast<milliseconds>(at.time_since_epoch());
-    text += "crash " + std::to_string(ms.count()) + "\n";
+  const char* const run = !open_ ? "ended" : opening_ ? "opening" : "open";
+  text += "\nboot " + boot_id_ + "\nrun " + run + "\n";
+  for (const Crash& crash : crashes_) {
+    const auto ms = std::chrono::duration_cast<milliseconds>(crash.at.time_since_epoch());
+    text += "crash " + std::to_string(ms.count());
+    if (crash.opening) text += kOpening;
+    text += '\n';
   }
   return text;
 }

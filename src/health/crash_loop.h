@@ -5,9 +5,13 @@
 // boot
 //           id: a power cut or a reboot, which is nobody's fault), or neither. So many of the
 //           latter within a time are a loop.
+// Opening:  a run in safe mode first says that it opens the outbox, then that it has. Two that end
+// in
+//           between, one after the other, blame the outbox: nothing else helps then but to go on
+//           without it.
 // Threads:  one at a time. The caller brings time, boot id and text, and keeps text() on disk: at
 // the
-//           start, whenever look() says so, and at the end.
+//           start, after opened() and blamed(), whenever look() says so, and at the end.
 // Damage:   a text that makes no sense counts as none: then nothing is known of earlier runs.
 #pragma once
 
@@ -23,6 +27,8 @@
 namespace holdfast::health {
 
 inline constexpr std::uint32_t kCrashesMax = 100;  // safe_mode.crashes
+/// Ends of runs in safe mode, while they opened the outbox, that are blamed on it.
+inline constexpr std::size_t kOpeningCrashes = 2;
 /// text() is no longer than this.
 inline constexpr std::size_t kCrashTextMax = 4096;
 
@@ -38,6 +44,13 @@ class CrashLoop {
   [[nodiscard]] bool damaged() const noexcept { return damaged_; }
   /// The run before this one ended neither in order nor with the machine.
   [[nodiscard]] bool crashed() const noexcept { return crashed_; }
+
+  /// This run, in safe mode, is to do without the outbox that there is.
+  [[nodiscard]] bool outbox_to_blame() const;
+  /// That outbox is out of the way.
+  void blamed();
+  /// What had to be opened is open.
+  void opened() { opening_ = false; }
 
   enum class Turn : std::uint8_t {
     none,
@@ -61,8 +74,13 @@ class CrashLoop {
 
   Config::SafeMode rules_;
   std::string boot_id_;
-  std::vector<BootTime> crashes_;  // when they were noticed, oldest first
+  struct Crash {
+    BootTime at{};         // when it was noticed
+    bool opening = false;  // of a run in safe mode that opened the outbox
+  };
+  std::vector<Crash> crashes_;  // oldest first
   bool open_ = true;
+  bool opening_ = false;
   bool damaged_ = false;
   bool crashed_ = false;
   std::string reason_;

@@ -52,6 +52,41 @@ TEST_F(CrashLoopTest, SoManyCrashesWithinTheWindowAreALoop) {
   EXPECT_NE(start().reason(), "") << "it crashes in safe mode, too";
 }
 
+TEST_F(CrashLoopTest, TwoEndsInSafeModeWhileItOpensTheOutboxAreBlamedOnIt) {
+  for (int i = 0; i < 3; ++i) {
+    CrashLoop usual = start();
+    EXPECT_FALSE(usual.outbox_to_blame());
+    EXPECT_NE(usual.text().find("run open\n"), std::string::npos);
+  }
+  CrashLoop safe = start();
+  EXPECT_NE(safe.text().find("run opening\n"), std::string::npos);
+  safe.opened();
+  disk = safe.text();
+  EXPECT_NE(disk.find("run open\n"), std::string::npos);
+  EXPECT_FALSE(start().outbox_to_blame()) << "it was open";
+  EXPECT_FALSE(start().outbox_to_blame()) << "once may be chance";
+  CrashLoop blames = start();
+  EXPECT_TRUE(blames.outbox_to_blame());
+  EXPECT_TRUE(start().outbox_to_blame()) << "it was not out of the way yet";
+  blames = start();
+  blames.blamed();
+  disk = blames.text();
+  EXPECT_FALSE(blames.outbox_to_blame());
+  EXPECT_FALSE(start().outbox_to_blame()) << "the new one is another";
+  EXPECT_TRUE(start().outbox_to_blame());
+}
+
+TEST_F(CrashLoopTest, AStopOrAPowerCutWhileItOpensTheOutboxIsNotBlamedOnIt) {
+  for (int i = 0; i < 4; ++i) static_cast<void>(start());
+  CrashLoop stopped = start();
+  EXPECT_NE(stopped.reason(), "");
+  stop(stopped);
+  CrashLoop cut = start();
+  EXPECT_FALSE(cut.outbox_to_blame());
+  reboot();
+  EXPECT_FALSE(start().outbox_to_blame());
+}
+
 TEST_F(CrashLoopTest, CrashesThatAreFarApartAreNone) {
   for (int i = 0; i < 50; ++i) {
     now += seconds(301);

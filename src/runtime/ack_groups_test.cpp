@@ -244,7 +244,7 @@ TEST_F(AckGroupsTest, GroupsAreRestoredWithoutMembersAndBounded) {
   for (std::size_t i = 1; i < limits::kLocalGroups; ++i) {
     static_cast<void>(join(10 + i, 1, std::to_string(i)));
   }
-  const auto full =
+  const auto refused =
       groups.join({"more", "", Qos::at_least_once, kWithin, kLinger}, {1, 999, 1}, now);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::full);

@@ -184,6 +184,8 @@ void add_storage(List& list, const Figures& f) {
   for (std::size_t i = 0; i < f.store.lanes.size(); ++i) {
     bytes.samples.push_back({{{"lane", f.store.lanes[i]}}, static_cast<double>(f.store.bytes[i])});
   }
+  list.one(kGauge, "holdfast_outbox_set_aside", f.set_aside,
+           "Outboxes that were moved aside, since opening them crashed.");
   if (!f.store_known) return;
   list.one(kGauge, "holdfast_outbox_file_bytes", f.store.file_bytes,
            "Bytes of the outbox's files, with what is free in them.");

@@ -52,6 +52,7 @@ struct Figures {
   Progress progress;
   StoreFigures store;
   bool store_known = false;
+  std::uint64_t set_aside = 0;      ///< Outboxes that made the program crash.
   Duration store_age{};             ///< How old `store` is.
   std::uint64_t written_bytes = 0;  ///< By the outbox, in this run.
   std::uint64_t flushes = 0;        ///< The same: syncs of files and of the directory.

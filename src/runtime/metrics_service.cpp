@@ -15,6 +15,7 @@
 #include "host/prometheus_text.h"
 #include "runtime/http_place.h"
 #include "runtime/metrics_config.h"
+#include "runtime/store_aside.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -101,6 +102,7 @@ class MetricsService::Impl {
 
   Status open() {
     const std::shared_ptr<const Config> config = s_.config();
+    set_aside_ = stores_aside(config->outbox.directory);
     if (!config->metrics.listen.empty()) {
       auto text = host::PrometheusText::load();
       if (!text) return std::move(text).error();
@@ -184,6 +186,7 @@ class MetricsService::Impl {
     f.progress = s_.device.progress();
     f.store_known = looked_at_.has_value();
     f.store = store_;
+    f.set_aside = set_aside_;
     if (looked_at_) f.store_age = now - *looked_at_;
     f.written_bytes = s_.disk->written_bytes;
     f.flushes = s_.disk->flushes;
@@ -287,6 +290,7 @@ class MetricsService::Impl {
 
   std::vector<Then> waiting_;  // for what is being collected
   bool looking_ = false;
+  std::size_t set_aside_ = 0;  // none is added while the program runs
   StoreFigures store_;
   std::optional<BootTime> looked_at_;
   posix::Timer patience_;

@@ -47,16 +47,31 @@ DeviceState full_state(Numbers& next) {
   state.ledger.pending = next();
   fill(state.ledger.dropped, next);
   fill(state.ledger.rejected, next);
-  for (std::uint64_t* const number :
-       {&state.in_flight, &state.connects, &state.attempts_total, &state.sends_repeated,
-        &state.parked, &state.slow_callbacks, &state.inbound, &state.inbound_unmatched,
-        &state.inbound_duplicates, &state.inbound_dropped, &state.requests.waiting,
-        &state.requests.answered, &state.requests.timed_out, &state.requests.given_up,
-        &state.requests.late, &state.requests.duplicate, &state.requests.unknown,
-        &state.heartbeat_misses, &state.acknowledgements.groups, &state.acknowledgements.waiting,
-        &state.acknowledgements.acknowledged, &state.acknowledgements.repeated,
-        &state.acknowledgements.overdue, &state.acknowledgements.overflow,
-        &state.acknowledgements.abandoned}) {
+  for (std::uint64_t* const number : {&state.in_flight,
+                                      &state.connects,
+                                      &state.attempts_total,
+                                      &state.sends_repeated,
+                                      &state.parked,
+                                      &state.slow_callbacks,
+                                      &state.inbound,
+                                      &state.inbound_unmatched,
+                                      &state.inbound_duplicates,
+                                      &state.inbound_dropped,
+                                      &state.requests.waiting,
+                                      &state.requests.answered,
+                                      &state.requests.timed_out,
+                                      &state.requests.given_up,
+                                      &state.requests.late,
+                                      &state.requests.duplicate,
+                                      &state.requests.unknown,
+                                      &state.heartbeat_misses,
+                                      &state.acknowledgements.groups,
+                                      &state.acknowledgements.waiting,
+                                      &state.acknowledgements.acknowledged,
+                                      &state.acknowledgements.repeated,
+                                      &state.acknowledgements.overdue,
+                                      &state.acknowledgements.overflow,
+                                      &state.acknowledgements.abandoned}) {
     *number = next();
   }
   fill(state.verdicts, next);

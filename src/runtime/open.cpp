@@ -97,6 +97,7 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(Config& config, OutboxParts&
   auto outbox = outbox::Outbox::open_patiently(*parts.disk, *parts.clock, *parts.random,
                                                std::move(options), report, Patience(log));
   if (!outbox.ok()) return std::move(outbox).error().with("outbox");
+  if (hooks.opened) hooks.opened();
   return outbox;
 }
 

@@ -13,6 +13,8 @@ namespace holdfast::runtime {
 struct OpenHooks {
   /// Called once the outbox directory is locked, before anything in it is read.
   std::function<void(Config& config)> locked = {};
+  /// Called once the outbox is open.
+  std::function<void()> opened = {};
   /// Somebody at the local API wants safe mode to end. On the loop thread.
   std::function<void()> leave_safe_mode = {};
 };

@@ -12,6 +12,7 @@
 
 #include "base/hex.h"
 #include "posix/system.h"
+#include "runtime/store_aside.h"
 
 namespace holdfast::runtime {
 
@@ -54,26 +55,59 @@ std::string StartRecord::text_before(const Config& config) {
 }
 
 void StartRecord::started(Config& config) {
-  std::string text;
+  bool to_blame = false;
   {
     const std::lock_guard lock(mutex_);
     const std::string before = text_before(config);
     loop_.emplace(config.safe_mode, before, boot_id_, clock_->now());
     leave_ = false;
-    text = loop_->text();
     config.safe_mode_reason = loop_->reason();
+    to_blame = loop_->outbox_to_blame();
     if (loop_->damaged()) {
       log_({LogLevel::warning, LogArea::health,
             file_->path.string() + " is damaged; nothing is known of earlier starts"});
     }
   }
+  if (to_blame) move_outbox_aside(config);
   if (!config.safe_mode_reason.empty()) {
     log_({LogLevel::error, LogArea::health,
           "safe mode: this program " + config.safe_mode_reason + "; for " +
               std::to_string(config.safe_mode.lasts.count()) +
               " s it does without what it can do without (holdfast safe-mode --end: now)"});
   }
-  keep(std::move(text), kStartPatience);
+  keep(text_now(), kStartPatience);
+}
+
+std::string StartRecord::text_now() const {
+  const std::lock_guard lock(mutex_);
+  return loop_->text();
+}
+
+void StartRecord::opened() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loop_ || loop_->reason().empty()) return;  // nobody asks
+    loop_->opened();
+  }
+  keep(text_now(), kStartPatience);
+}
+
+void StartRecord::move_outbox_aside(Config& config) {
+  const Result<AsideStore> moved = move_store_aside(config.outbox.directory);
+  if (!moved) {
+    config.safe_mode_reason += ", at last while it opened the outbox";
+    log_({LogLevel::error, LogArea::health,
+          "the outbox makes this program crash, and cannot be moved aside: " +
+              moved.error().message});
+    return;
+  }
+  config.safe_mode_reason += ", at last while it opened the outbox, which is now " + moved->folder;
+  log_({LogLevel::error, LogArea::health,
+        "the outbox makes this program crash: its " + std::to_string(moved->files) +
+            " files are now in " + (config.outbox.directory / moved->folder).string() +
+            ", and what waits in them is not sent; a new one is begun"});
+  const std::lock_guard lock(mutex_);
+  loop_->blamed();
 }
 
 void StartRecord::stopped() {

@@ -28,8 +28,10 @@ class StartRecord {
   explicit StartRecord(LogHandler log);
 
   /// A start, once the outbox directory is ours. After a crash loop, gives the reason in
-  /// `config.safe_mode_reason`.
+  /// `config.safe_mode_reason`. If opening the outbox is what crashes, moves it aside.
   void started(Config& config);
+  /// The outbox is open.
+  void opened();
   /// This run ends in order, whatever comes now.
   void stopped();
 
@@ -46,6 +48,8 @@ class StartRecord {
   struct File;
   /// With mutex_ held: what the run before has left.
   [[nodiscard]] std::string text_before(const Config& config);
+  [[nodiscard]] std::string text_now() const;
+  void move_outbox_aside(Config& config);
   void keep(std::string text, Milliseconds patience);
 
   LogHandler log_;

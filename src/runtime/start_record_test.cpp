@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/store_aside.h"
+
 namespace holdfast::runtime {
 namespace {
 
@@ -57,6 +59,43 @@ TEST_F(StartRecordTest, CrashesLeadToSafeModeAndStopsDoNot) {
   EXPECT_EQ(crash(), "ended 2 times in 600 s without being stopped");
   ASSERT_EQ(log_.size(), 1U);
   EXPECT_TRUE(log_[0].starts_with("safe mode: this program ended 2 times in 600 s"));
+}
+
+TEST_F(StartRecordTest, AnOutboxThatCrashesWhoOpensItIsMovedAsideWholeAndKept) {
+  const fs::path folder = config_.outbox.directory;
+  for (const char* name : {"slot-0000.seg", "slot-0001.seg", "addresses"}) {
+    std::ofstream(folder / name) << name;
+  }
+  for (int i = 0; i < 4; ++i) crash();
+  EXPECT_TRUE(fs::exists(folder / "slot-0000.seg"));
+  StartRecord record = program();
+  EXPECT_EQ(
+      reason(record),
+      "ended 4 times in 600 s without being stopped, at last while it opened the outbox, which "
+      "is now set-aside-1");
+  EXPECT_FALSE(fs::exists(folder / "slot-0000.seg"));
+  EXPECT_TRUE(fs::exists(folder / "addresses")) << "it belongs to no outbox";
+  std::string content;
+  std::ifstream(folder / "set-aside-1" / "slot-0001.seg") >> content;
+  EXPECT_EQ(content, "slot-0001.seg");
+  EXPECT_EQ(stores_aside(folder), 1U);
+  record.opened();
+  EXPECT_EQ(crash().find("while it opened"), std::string::npos);
+}
+
+TEST_F(StartRecordTest, AMoveThatWasCutShortGoesOn) {
+  const fs::path folder = config_.outbox.directory;
+  fs::create_directories(folder / "set-aside");
+  fs::create_directories(folder / "set-aside-1");
+  std::ofstream(folder / "set-aside" / "slot-0000.seg") << "0";
+  std::ofstream(folder / "slot-0001.seg") << "1";
+  const auto moved = move_store_aside(folder);
+  ASSERT_TRUE(moved.ok());
+  EXPECT_EQ(moved->folder, "set-aside-2");
+  EXPECT_EQ(moved->files, 1U);
+  EXPECT_TRUE(fs::exists(folder / "set-aside-2" / "slot-0000.seg"));
+  EXPECT_TRUE(fs::exists(folder / "set-aside-2" / "slot-0001.seg"));
+  EXPECT_FALSE(fs::exists(folder / "set-aside"));
 }
 
 TEST_F(StartRecordTest, WhoWantsSafeModeToEndWakesTheProgramOnce) {

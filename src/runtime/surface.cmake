@@ -34,6 +34,7 @@ set(SURFACE_SOURCES
     safe_mode.cpp
     service_report.cpp
     start_record.cpp
+    store_aside.cpp
     watch_program.cpp
     watchdog_keeper.cpp)
 set(SURFACE_TESTS ack_groups_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
