@@ -198,6 +198,8 @@ std::string render_status(const json& status) {
   put_filters(out, status);
   put_heartbeats(out, status);
   put_field(out, "requests", list_counts(status.value("requests", json::object())));
+  const std::uint64_t held = count_of(status.value("acknowledgements", json::object()), "waiting");
+  if (held > 0) put_field(out, "programs", std::to_string(held) + " messages not acknowledged");
   if (count_of(status, "slow_callbacks") > 0) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }

@@ -151,8 +151,8 @@ CLI::App* add_publish(CLI::App& app, Arguments& a) {
 CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   CLI::App* command = app.add_subcommand("subscribe", "Print a line for each message");
   command->add_option("FILTER", a.subscribe.filters, "topic filters");
-  command->add_flag("--unmatched", a.subscribe.unmatched,
-                    "also what belongs to no subscription of the agent");
+  CLI::Option* const unmatched = command->add_flag(
+      "--unmatched", a.subscribe.unmatched, "also what belongs to no subscription of the agent");
   command->add_option("-q,--qos", a.qos, "0 or 1 (default 1)")->check(CLI::Range(0, 1));
   command->add_option("-n,--count", a.subscribe.count, "end after so many messages");
   auto* topic =
@@ -162,8 +162,10 @@ CLI::App* add_subscribe(CLI::App& app, Arguments& a) {
   command->add_option("--timeout", a.timeout, "longest wait for a message (default none)")
       ->check(duration_validator);
   CLI::Option* const acknowledge =
-      command->add_flag("--acknowledge", a.subscribe.acknowledge,
-                        "what was not printed before an end comes again, to the next subscriber");
+      command
+          ->add_flag("--acknowledge", a.subscribe.acknowledge,
+                     "what was not printed before an end comes again, to the next subscriber")
+          ->excludes(unmatched);
   command->add_option("--group", a.subscribe.group, "share the messages with this group only")
       ->needs(acknowledge);
   return command;
