@@ -5,11 +5,12 @@
 
 DIR holds holdfastd. The agent is offline, so that what is measured is the API and what stands behind it:
 the commit to disk of durable messages, and RAM for volatile ones. Each client writes lines that were made
-before and reads an answer to each; all must be receipts. The outbox is emptied between the runs, and the
+before and reads an answer to each; all must be receipts. Clients are processes. The outbox is emptied between the runs, and the
 order of the runs alternates. Python 3 standard library.
 """
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -17,13 +18,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 PATIENCE = 120
 PAYLOAD = "x" * 100
 # Without an answer: the agent takes 4096 of a client (docs/local-api.md), and 8192 of all.
-WINDOW, WINDOW_OF_ALL = 2048, 6000
+WINDOW, WINDOW_OF_ALL = 4000, 8000
 KINDS = (("durable", "api_durable_per_second"), ("memory", "api_volatile_per_second"))
 
 
@@ -33,43 +33,26 @@ def lines_of(durability, count):
     return line.encode() * count
 
 
-class Client(threading.Thread):
-    """Sends its lines, reads as many answers; `good` are receipts."""
-
-    def __init__(self, path, lines, count, window, begin):
-        super().__init__(daemon=True)
-        self.lines, self.count, self.window, self.begin = lines, count, window, begin
-        self.answers, self.good, self.last = 0, 0, b""
-        self.room = threading.Condition()
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
-
-    def write(self):
-        size = len(self.lines) // self.count
-        step = self.window // 4
-        for sent in range(0, self.count, step):
-            with self.room:
-                self.room.wait_for(lambda: sent - self.answers <= 3 * step, PATIENCE)
-            self.socket.sendall(self.lines[sent * size:(sent + step) * size])
-
-    def run(self):
-        self.begin.wait()
-        writer = threading.Thread(target=self.write, daemon=True)
-        writer.start()
-        rest = b""
-        while self.answers < self.count:
-            data = self.socket.recv(1 << 18)
+def client(path, lines, count, window, begin, result):
+    """Sends its lines, reads as many answers; tells how many were receipts, and the last."""
+    answers, good, last, sent, rest = 0, 0, b"", 0, b""
+    size, step = len(lines) // count, window // 16
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.settimeout(PATIENCE)
+        agent.connect(path)
+        begin.wait(PATIENCE)
+        while answers < count:
+            while sent < count and sent - answers <= window - step:
+                agent.sendall(lines[sent * size:(sent + step) * size])
+                sent += min(step, count - sent)
+            data = agent.recv(1 << 18)
             if not data:
                 break
-            whole, _, tail = (rest + data).rpartition(b"\n")
-            with self.room:
-                self.answers += whole.count(b"\n") + (1 if whole else 0)
-                self.room.notify_all()
-            self.good += whole.count(b'"receipt":"accepted"')
-            self.last = whole[-200:] or self.last
-            rest = tail
-        writer.join(PATIENCE)
+            whole, _, rest = (rest + data).rpartition(b"\n")
+            answers += whole.count(b"\n") + (1 if whole else 0)
+            good += whole.count(b'"receipt":"accepted"')
+            last = whole[-200:] or last
+    result.put((good, last))
 
 
 def measure(folder, bin_dir, durability, messages, clients):
@@ -90,21 +73,24 @@ def measure(folder, bin_dir, durability, messages, clients):
             if agent.poll() is not None or time.monotonic() > until:
                 sys.exit("local_api.py: the agent does not start; run it by hand with " + config)
             time.sleep(0.01)
-        begin = threading.Event()
         share, window = messages // clients, min(WINDOW, WINDOW_OF_ALL // clients)
-        all_of = [Client(path, lines_of(durability, share), share, window, begin)
-                  for _ in range(clients)]
-        for client in all_of:
-            client.start()
+        begin, result = multiprocessing.Barrier(clients + 1), multiprocessing.Queue()
+        all_of = [multiprocessing.Process(
+            target=client, daemon=True,
+            args=(path, lines_of(durability, share), share, window, begin, result))
+            for _ in range(clients)]
+        for one in all_of:
+            one.start()
+        begin.wait(PATIENCE)
         before, start = cpu_of(agent.pid), time.monotonic()
-        begin.set()
-        for client in all_of:
-            client.join(PATIENCE)
+        results = [result.get(timeout=PATIENCE) for _ in all_of]
         seconds, cpu = time.monotonic() - start, cpu_of(agent.pid) - before
-        for client in all_of:
-            if client.good != share:
-                sys.exit(f"local_api.py: {client.good} receipts for {share} messages; the last "
-                         f"answer: {client.last.decode(errors='replace')}")
+        for good, last in results:
+            if good != share:
+                sys.exit(f"local_api.py: {good} receipts for {share} messages; the last answer: "
+                         f"{last.decode(errors='replace')}")
+        for one in all_of:
+            one.join(PATIENCE)
     finally:
         agent.send_signal(signal.SIGTERM)
         agent.wait(PATIENCE)
