@@ -8,13 +8,16 @@ Method: the real agent with a real mosquitto, MQTT 5 and 3.1.1, each engine that
         a PUBACK, and sends them again to a session that comes back.
 Usage:  acknowledge_test.py BIN_DIR [unittest arguments]
 """
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -79,10 +82,9 @@ class Program:
 
 
 class Acknowledge(Lab):
-    def begin(self, connection="", broker=True):
-        if broker:
-            self.broker(tls=False)
-        with open(self.config(tls="false", ca="", cert="", key=""), encoding="utf-8") as file:
+    def begin(self, connection="", extra=""):
+        self.broker(tls=False)
+        with open(self.config(tls="false", ca="", cert="", key="", extra=extra), encoding="utf-8") as file:
             text = file.read().replace("[connection]", "[connection]\n" + connection)
         self.settings = self.write("device.toml", text)
         keeper = self.agent(self.settings)
@@ -193,8 +195,7 @@ class Acknowledge(Lab):
         self.kill_the_agent('engine = "aws_crt"')
 
     def test_a_lost_connection_costs_no_message_and_gives_none_twice_that_is_worked_on(self):
-        self.broker(tls=False)
-        keeper = self.begin(broker=False)
+        keeper = self.begin()
         program = Program(self)
         program.subscribe("work/+", within_ms=60000)
         self.until_granted("work/+")
@@ -282,13 +283,53 @@ class Acknowledge(Lab):
         self.assertEqual(self.counts()["waiting"], 0)
         self.nothing_comes_again(keeper)
 
+    def work_for_a_while(self, seen):
+        """Takes messages and acknowledges each, until its time is over, or the agent's."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(self.socket)
+            wish = {"op": "subscribe", "filter": "work/+", "acknowledge": True,
+                    "window": random.randint(1, 40)}
+            client.sendall(json.dumps(wish).encode() + b"\n")
+            over = time.monotonic() + random.uniform(0.05, 1)
+            for line in client.makefile("rb"):
+                message = json.loads(line)
+                if "delivery" in message:
+                    seen.append(int(message["payload"]))
+                    done = {"op": "acknowledge", "deliveries": [message["delivery"]]}
+                    client.sendall(json.dumps(done).encode() + b"\n")
+                if time.monotonic() > over:
+                    return
+
+    def test_none_is_lost_while_agent_and_programs_end_again_and_again(self):
+        count = 900
+        keeper = self.begin(extra="[safe_mode]\ncrashes = 0\n")
+        seen, through = [], threading.Event()
+
+        def program():
+            while not through.is_set():
+                self.work_for_a_while(seen)
+                time.sleep(0.02)
+        programs = [threading.Thread(target=program, daemon=True) for _ in range(3)]
+        for one in programs:
+            one.start()
+        self.until_granted("work/+")
+        for first in range(0, count, 30):
+            self.send("work/a", *[str(number) for number in range(first, first + 30)])
+            if first % 90 == 0:
+                keeper = self.begin_again(keeper)
+        wait_until("all have come", lambda: len(set(seen)) == count, 60)
+        wait_until("none waits any more", lambda: self.counts()["waiting"] == 0)
+        through.set()
+        for one in programs:
+            one.join(WAIT)
+        self.assertEqual(set(seen), set(range(count)))
+        # One that was not acknowledged, or whose PUBACK had not left: at most what was on the way.
+        self.assertLess(len(seen), 2 * count)
+
     def test_metrics_count_them(self):
         port = agent_test.free_port()
-        self.broker(tls=False)
-        self.settings = self.config(tls="false", ca="", cert="", key="",
-                                    extra='[metrics]\nlisten = "127.0.0.1:%d"\n' % port)
-        self.agent(self.settings)
-        self.until_state("connected")
+        self.begin(extra='[metrics]\nlisten = "127.0.0.1:%d"\n' % port)
         program = Program(self)
         program.subscribe("work/+")
         self.until_granted("work/+")
