@@ -160,7 +160,8 @@ TEST(Status, IsReadableByPeople) {
                       2,
                       Milliseconds(1500),
                       "h:8883",
-                      "c-1"};
+                      "c-1",
+                      "primary"};
   state.ledger.accepted = 10;
   state.ledger.delivered = 6;
   state.ledger.pending = 3;

@@ -10,6 +10,7 @@
 
 #include "identity.h"
 #include "outbox.h"
+#include "runtime/config_endpoints.h"
 #include "runtime/config_file.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
@@ -45,11 +46,33 @@ void put_connection(std::string& out, const json& status) {
   put_field(out, "state", state);
   put_field(out, "verdict", verdict + ": " + text_of(status, "explanation"));
   put_field(out, "detail", status.value("detail", ""));
-  put_field(out, "endpoint", text_of(status, "endpoint"));
+  const std::string name = status.value("endpoint_name", "");
+  const bool several = status.contains("endpoints") && !name.empty();
+  put_field(out, "endpoint", (several ? name + ", " : "") + text_of(status, "endpoint"));
   put_field(out, "client id", status.value("client_id", ""));
   put_field(out, "connects",
             text_of(status, "connects") + " of " + text_of(status, "attempts_total") + " attempts");
   put_field(out, "verdicts", list_counts(status.value("verdicts", json::object())));
+}
+
+/// "eu (a.example:8883): health 50, tcp_refused", a line each; then the last change.
+void put_endpoints(std::string& out, const json& status) {
+  for (const json& one : status.value("endpoints", json::array())) {
+    std::string text = one.value("current", false) ? "* " : "  ";
+    text += text_of(one, "name") + " (" + text_of(one, "address") + "): health " +
+            text_of(one, "health") + ", " + text_of(one, "verdict");
+    if (const std::uint64_t well = count_of(one, "well_for_ms"); well > 0) {
+      text += ", probed well for " + std::to_string(well / 1000) + " s";
+    }
+    put_field(out, "endpoints", text);
+  }
+  const json change = status.value("endpoint_change", json::object());
+  if (change.empty()) return;
+  std::string text = "from " + text_of(change, "from") + " to " + text_of(change, "to") + " " +
+                     std::to_string(count_of(change, "ago_ms") / 1000) + " s ago";
+  const std::string why = text_of(change, "why");
+  text += why == "none" ? ", to return" : ", " + why;
+  put_field(out, "moved", text + "; " + text_of(status, "endpoint_changes") + " in this run");
 }
 
 void put_quarantine(std::string& out, const json& status) {
@@ -188,6 +211,7 @@ std::string render_status(const json& status) {
   std::string out;
   put_connection(out, status);
   out += render_identity_short(status.value("identity", json::object()));
+  put_endpoints(out, status);
   put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));
@@ -313,6 +337,9 @@ ExitCode run_check_config(const std::filesystem::path& file) {
   for (const Error& problem : report.problems) fail(kUsage, problem.message);
   if (!report.problems.empty()) return kUsage;
   std::printf("%s: ok\n", file.c_str());
+  for (const std::string& line : runtime::endpoint_lines(report.config)) {
+    std::printf("%s\n", line.c_str());
+  }
   return kOk;
 }
 

@@ -84,6 +84,11 @@ std::string outage_text(const json& entry) {
           std::to_string(count_of(entry, "accepted")) + " messages accepted, " +
           std::to_string(count_of(entry, "dropped")) + " dropped, " +
           std::to_string(count_of(entry, "waiting")) + " waiting\n";
+  const std::string from = text_of(entry, "from");
+  const std::string to = text_of(entry, "to");
+  if (!from.empty() && !to.empty() && from != to) {
+    text += "                     from endpoint " + from + " to " + to + '\n';
+  }
   const std::string detail = text_of(entry, "detail");
   if (!detail.empty()) text += "                     " + detail + '\n';
   if (const std::uint64_t more = count_of(entry, "left_out"); more > 0) {

@@ -424,6 +424,8 @@ class World {
     require(engine_ != Engine::none, "nothing is there to be aborted");
     connection_over();
   }
+  void on(ProbeEndpoint&) {}
+  void on(RememberEndpoint&) {}
   void on(GiveReceipt& give) { books_.gives(give); }
   void on(GiveMessage& give) {
     for (const auto& [id, filter] : wanted_) {

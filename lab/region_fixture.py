@@ -111,7 +111,7 @@ class RegionTest(unittest.TestCase):
             [self.bin / "holdfast", *map(str, words), "--socket", folder / "agent.sock"],
             capture_output=True, text=True, timeout=seconds, check=False)
 
-    def traffic(self, name):
+    def traffic(self, name, pause=0):
         """Publishes until told to stop; the function that stops it gives the number accepted."""
         stop = threading.Event()
         accepted = []
@@ -122,6 +122,7 @@ class RegionTest(unittest.TestCase):
                                       str(len(accepted)))
                 if said.returncode == 0:
                     accepted.append(said)
+                stop.wait(pause)
         thread = threading.Thread(target=publish)
         thread.start()
 

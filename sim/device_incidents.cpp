@@ -54,7 +54,7 @@ void DeviceWorld::plan_publish() {
 
 void DeviceWorld::publish_some() {
   if (!core_) return;
-  if (sim_.random.below(200) == 0) change_subscriptions();
+  if (sim_.random.below(scenario_.regions > 1 ? 20 : 200) == 0) change_subscriptions();
   if (!core_) return;
   std::uint64_t count = 1;
   if (sim_.random.below(scenario_.burst_one_in) == 0) count += sim_.random.below(scenario_.burst);
@@ -153,7 +153,10 @@ void DeviceWorld::plan_region_loss() {
   sim_.after(sim_.between({}, 2 * scenario_.region_gap), Side::world, [this] {
     if (sim_.faults.healed()) return;
     const nanoseconds gone = sim_.scattered(minutes(15), hours(8));
-    link_.lose_region(gone, sim_.between(minutes(1), minutes(15)));
+    const std::size_t which = scenario_.regions == 1 ? 0 : sim_.random.below(scenario_.regions);
+    // Not the Region itself, only the way to it: the sessions there live on.
+    const bool way_only = scenario_.regions > 1 && sim_.random.below(2) == 0;
+    link_.lose_region(which, way_only, gone, sim_.between(minutes(1), minutes(15)));
     plan_region_loss();
   });
 }

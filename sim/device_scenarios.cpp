@@ -137,6 +137,18 @@ DeviceScenario region_loss() {
   return s;
 }
 
+DeviceScenario two_regions() {
+  DeviceScenario s = region_loss();
+  s.name = "two-regions";
+  s.what = "two endpoints that are lost in turn, sometimes both, each with sessions of its own";
+  s.duration = hours(24 * 2);
+  s.incident_gap = hours(1);
+  s.region_gap = hours(3);
+  s.regions = 2;
+  s.always = {Fault::region_lost, Fault::black_hole, Fault::half_open};
+  return s;
+}
+
 DeviceScenario policy() {
   DeviceScenario s = field();
   s.name = "policy";
@@ -157,8 +169,8 @@ DeviceScenario policy() {
 
 const std::vector<DeviceScenario>& device_scenarios() {
   static const std::vector<DeviceScenario> all{
-      field(),         flapping(),  kick(),      never_acks(),  session_lost(),
-      offline_weeks(), take_over(), ten_years(), region_loss(), policy()};
+      field(),     flapping(),  kick(),        never_acks(),  session_lost(), offline_weeks(),
+      take_over(), ten_years(), region_loss(), two_regions(), policy()};
   return all;
 }
 

@@ -34,6 +34,8 @@ struct DeviceScenario {
   std::chrono::hours certificate_life{0};
   /// Mean time between two losses of the whole endpoint; 0: there are none.
   std::chrono::hours region_gap{0};
+  /// So many endpoints, each with sessions of its own; one at a time is lost.
+  std::size_t regions = 1;
   /// The policy denies one thing for up to so long.
   std::chrono::nanoseconds longest_denial = std::chrono::hours(2);
   /// Little else goes wrong: what is denied must be found, and must not hold up the rest.

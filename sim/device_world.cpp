@@ -16,11 +16,11 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",     "> subscribe",     "> unsubscribe",     "> stored",
-    "> fetched",       "> parked-one",  "> store-news",    "> store-report",    "> engine-up",
-    "> engine-failed", "> engine-down", "> published",     "> refused",         "> subscribed",
-    "> message",       "> taken",       "> reconnect-now", "> network-changed", "> reload",
-    "> stop",          "> store-closed"};
+    "> tick",          "> publish",     "> subscribe",   "> unsubscribe",   "> stored",
+    "> fetched",       "> parked-one",  "> store-news",  "> store-report",  "> engine-up",
+    "> engine-failed", "> engine-down", "> published",   "> refused",       "> subscribed",
+    "> message",       "> taken",       "> probed",      "> reconnect-now", "> network-changed",
+    "> reload",        "> stop",        "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -126,6 +126,7 @@ void DeviceWorld::draw_config() {
   config_.denied_for = std::chrono::hours(kPatience.at(random.below(kPatience.size())));
   draw_status();
   if (random.below(2) == 0) draw_rules();
+  if (scenario_.regions > 1) draw_endpoints();
   segment_bytes_ = std::max<std::uint64_t>(32 * 1024, scenario_.outbox_bytes / 16);
 }
 
@@ -137,6 +138,25 @@ void DeviceWorld::draw_status() {
   if (random.below(4) != 0) config_.birth = status;
   status.payload = "offline";
   if (random.below(4) != 0) config_.will = status;
+}
+
+void DeviceWorld::draw_endpoints() {
+  SeededRandom& random = sim_.random;
+  for (std::size_t i = 1; i < scenario_.regions; ++i) {
+    EndpointConfig other = endpoint_of(config_);
+    other.name = "region-" + std::to_string(i);
+    other.host = other.name + ".example";
+    config_.endpoints.push_back(std::move(other));
+  }
+  if (random.below(2) == 0) {
+    config_.session_expiry = config_.endpoints[0].session_expiry = std::chrono::hours(24);
+  }
+  config_.failover.after = seconds(5 + random.below(120));
+  if (random.below(2) == 0) config_.failover.spread = seconds(random.below(60));
+  config_.failback.automatic = random.below(4) != 0;
+  config_.failback.healthy_for = seconds(60 + random.below(1800));
+  config_.failback.probe_every = seconds(5 + random.below(55));
+  config_.failback.fleet_size = static_cast<std::uint32_t>(1 + random.below(10'000));
 }
 
 /// So that ten years are few events.
@@ -247,7 +267,9 @@ void DeviceWorld::boot() {
   ++run_;
   boots_at_ = kSimNever;
   last_turn_ = clock_.now();
-  core_ = std::make_unique<device::Core>(config_, *process_random_, device::opening_of(report));
+  device::Opening opening = device::opening_of(report);
+  opening.endpoint = remembered_;
+  core_ = std::make_unique<device::Core>(config_, *process_random_, opening);
   state_since_ = sim_.now;
   carry_out(core_->start(clock_.now()));
   deliver(device::store_report(*outbox_, config_.lanes.size()));
@@ -484,6 +506,18 @@ void DeviceWorld::work_on(std::uint64_t number, flow::Delivery delivery) {
 void DeviceWorld::act(device::EngineDisconnect&) {
   sim_.note("disconnect");
   link_.disconnect();
+}
+
+void DeviceWorld::act(device::ProbeEndpoint& action) {
+  sim_.note("probe endpoint", {action.request->endpoint});
+  link_.probe(*action.request);
+}
+
+void DeviceWorld::act(device::RememberEndpoint& action) {
+  sim_.note("remember " + action.name);
+  // A file of its own, written by and by: a cut may leave the one before.
+  sim_.after(sim_.between({}, seconds(1)), Side::world,
+             [this, name = action.name] { remembered_ = name; });
 }
 
 void DeviceWorld::act(device::EngineAbort&) {

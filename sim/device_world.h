@@ -91,6 +91,7 @@ class DeviceWorld {
   void draw_status();
   void draw_rules();
   void draw_timers();
+  void draw_endpoints();
   [[nodiscard]] outbox::Options store_options() const;
   void check_disk();
   void boot();
@@ -129,6 +130,8 @@ class DeviceWorld {
   void act(device::EngineTaken& action);
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
+  void act(device::ProbeEndpoint& action);
+  void act(device::RememberEndpoint& action);
   void act(device::GiveReceipt& action);
   void act(device::GiveMessage& action);
   void act(device::GiveConnection& action);
@@ -198,6 +201,7 @@ class DeviceWorld {
   Observer observer_;
   ModelBroker broker_;
   ModelLink link_;
+  std::string remembered_;  ///< The endpoint that the device's file names.
 
   std::uint64_t run_ = 0;  ///< Of the process.
   std::unique_ptr<SeededRandom> process_random_;

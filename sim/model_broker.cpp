@@ -1,6 +1,7 @@
 #include "sim/model_broker.h"
 
 #include <span>
+#include <utility>
 
 #include "flow/sender.h"
 
@@ -34,9 +35,29 @@ void ModelBroker::forget() {
   waiting_.clear();
 }
 
+void ModelBroker::forget_at(std::size_t endpoint) {
+  if (endpoint == endpoint_) return forget();
+  elsewhere_.erase(endpoint);
+}
+
+void ModelBroker::go_to(std::size_t endpoint) {
+  if (endpoint == endpoint_) return;
+  elsewhere_[endpoint_] = {session_,         session_until_, session_expiry_,
+                           session_version_, filters_,       waiting_};
+  endpoint_ = endpoint;
+  Session there = std::exchange(elsewhere_[endpoint], {});
+  session_ = there.there;
+  session_until_ = there.until;
+  session_expiry_ = there.expiry;
+  session_version_ = there.version;
+  filters_ = std::move(there.filters);
+  waiting_ = std::move(there.waiting);
+}
+
 env::UpInfo ModelBroker::connect(const env::ConnectRequest& request) {
+  go_to(request.endpoint);
   // A session of one version of MQTT cannot go on in the other.
-  const bool other = request.version != request_.version;
+  const bool other = session_ && request.version != session_version_;
   if (sim_.now >= session_until_ || request.clean_start || other) forget();
   request_ = request;
   if (session_ && sim_.strikes(Fault::session_lost, rates_.session_lost)) forget();
@@ -46,6 +67,7 @@ env::UpInfo ModelBroker::connect(const env::ConnectRequest& request) {
   if (v5()) info.receive_maximum = static_cast<std::uint16_t>(window);
   receive_maximum_ = info.receive_maximum;
   session_ = true;
+  session_version_ = request.version;
   session_expiry_ = v5() ? request.session_expiry : kSessionExpiryV311;
   session_until_ = kSimNever;
   connected_ = true;

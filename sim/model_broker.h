@@ -59,6 +59,8 @@ class ModelBroker {
   void disconnected(bool politely);
   /// The session is gone.
   void forget();
+  /// The sessions of this endpoint are.
+  void forget_at(std::size_t endpoint);
   /// Another client has used our session; `clean`: for one of its own.
   void intruded(bool clean);
   /// PUBLISH. The caller calls answered() when it sends the PUBACK.
@@ -120,12 +122,26 @@ class ModelBroker {
   MessageBook& book_;
   Observer& observer_;
   const BrokerRates& rates_;
+  void go_to(std::size_t endpoint);
+
   env::ConnectRequest request_;  ///< The last one.
   bool session_ = false;
   SimTime session_until_ = kSimNever;  ///< While nobody is connected.
   Seconds session_expiry_{0};
+  MqttVersion session_version_ = MqttVersion::v5;
   std::set<std::string> filters_;
   std::deque<Command> waiting_;  ///< Not acknowledged by the client.
+  /// The same of endpoints where the client is not. What is retained is there at all of them.
+  struct Session {
+    bool there = false;
+    SimTime until = kSimNever;
+    Seconds expiry{0};
+    MqttVersion version = MqttVersion::v5;
+    std::set<std::string> filters;
+    std::deque<Command> waiting;
+  };
+  std::size_t endpoint_ = 0;
+  std::map<std::size_t, Session> elsewhere_;
   struct Issued {
     std::string topic;
     bool live = false;      ///< Sent as it came in ...

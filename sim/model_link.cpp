@@ -91,7 +91,7 @@ std::optional<Fault> ModelLink::draw_trouble() {
     return outage_;
   }
   outage_.reset();
-  if (const auto trouble = draw_region_trouble()) return trouble;
+  if (const auto trouble = draw_region_trouble(wire_->request.endpoint)) return trouble;
   if (sim_.now < certificate_until_) {
     sim_.faults.count(Fault::certificate_expired);
     return Fault::certificate_expired;
@@ -101,12 +101,13 @@ std::optional<Fault> ModelLink::draw_trouble() {
   return sim_.strikes(kind, 1) ? std::optional(kind) : std::nullopt;
 }
 
-std::optional<Fault> ModelLink::draw_region_trouble() {
-  if (sim_.now < region_until_) {
+std::optional<Fault> ModelLink::draw_region_trouble(std::size_t endpoint) {
+  const Region& region = regions_[endpoint];
+  if (sim_.now < region.until) {
     sim_.faults.count(Fault::region_lost);
     return Fault::region_lost;
   }
-  if (sim_.now >= quota_until_ || sim_.random.below(4) == 0) return std::nullopt;
+  if (sim_.now >= region.quota_until || sim_.random.below(4) == 0) return std::nullopt;
   sim_.faults.count(Fault::quota_refused);
   return Fault::quota_refused;
 }
@@ -172,7 +173,8 @@ void ModelLink::fail_after(const WirePtr& wire, nanoseconds delay, Verdict verdi
 }
 
 void ModelLink::greet(const WirePtr& wire) {
-  if (sim_.now < region_until_) return end_client(wire, Verdict::server_gone, 0);
+  if (sim_.now < regions_[wire->request.endpoint].until)
+    return end_client(wire, Verdict::server_gone, 0);
   if (server_wire_) close_server(server_wire_);
   const env::UpInfo info = broker_.connect(wire->request);
   server_wire_ = wire;
@@ -376,6 +378,19 @@ void ModelLink::maybe_answer_late(const Wire& wire) {
              });
 }
 
+/// TCP and TLS: what would end an attempt before CONNECT ends it, too.
+void ModelLink::probe(const env::ConnectRequest& request) {
+  const bool gone = sim_.now < regions_[request.endpoint].until;
+  const bool cut = outage_ && sim_.now < outage_until_;
+  const Verdict verdict = gone ? Verdict::tcp_timeout : cut ? Verdict::link_down : Verdict::none;
+  sim_.after(sim_.between(kLatencyLeast, gone ? seconds(10) : seconds(2)), Side::device,
+             [this, name = request.endpoint_name, verdict, process = process_] {
+               if (process == process_) {
+                 deliver_(device::EndpointProbed{name, {verdict, 0, "a probe"}});
+               }
+             });
+}
+
 void ModelLink::disconnect() {
   if (!up()) return;
   const WirePtr wire = wire_;
@@ -469,7 +484,8 @@ void ModelLink::rival_connects() {
 
 void ModelLink::heal() {
   outage_.reset();
-  certificate_until_ = region_until_ = quota_until_ = {};
+  certificate_until_ = {};
+  regions_.clear();
   if (!wire_) return;
   wire_->bytes_per_second = 0;
   wire_->jitter = {};
@@ -484,14 +500,20 @@ void ModelLink::expire_certificate(nanoseconds duration) {
   certificate_until_ = sim_.now + duration;
 }
 
-void ModelLink::lose_region(nanoseconds gone, nanoseconds refuses) {
-  region_until_ = sim_.now + gone;
-  quota_until_ = region_until_ + refuses;
-  sim_.trace.line(sim_.now, "the region is lost");
+void ModelLink::lose_region(std::size_t which, bool way_only, nanoseconds gone,
+                            nanoseconds refuses) {
+  Region& region = regions_[which];
+  region.until = sim_.now + gone;
+  region.quota_until = region.until + refuses;
+  sim_.trace.line(sim_.now, "region " + std::to_string(which) + " is lost");
+  const bool here = wire_ && wire_->request.endpoint == which;
   constexpr std::array kEnds{Fault::reset, Fault::black_hole, Fault::half_open};
-  strike(kEnds.at(sim_.random.below(kEnds.size())));
-  if (const WirePtr wire = server_wire_) close_server(wire);
-  broker_.forget();
+  const Fault end = kEnds.at(sim_.random.below(kEnds.size()));
+  if (here || !wire_) strike(end);
+  if (const WirePtr wire = server_wire_; wire && wire->request.endpoint == which) {
+    close_server(wire);
+  }
+  if (!way_only) broker_.forget_at(which);
 }
 
 void ModelLink::strike(Fault kind) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -45,6 +46,7 @@ class ModelLink {
   void subscribe(const device::EngineSubscribe& ask);
   void unsubscribe(const device::EngineUnsubscribe& ask);
   void taken(const device::EngineTaken& done);
+  void probe(const env::ConnectRequest& request);
   void disconnect();
   void abort();
 
@@ -54,8 +56,9 @@ class ModelLink {
   void begin_outage(Fault kind, std::chrono::nanoseconds duration);
   /// For a while TLS refuses our certificate.
   void expire_certificate(std::chrono::nanoseconds duration);
-  /// The endpoint is gone, and its connections with it; then it refuses most attempts for a while.
-  void lose_region(std::chrono::nanoseconds gone, std::chrono::nanoseconds refuses);
+  /// An endpoint is gone, and its connections with it; then it refuses most attempts for a while.
+  void lose_region(std::size_t which, bool way_only, std::chrono::nanoseconds gone,
+                   std::chrono::nanoseconds refuses);
   /// One of the faults of a connection; no effect without one.
   void strike(Fault kind);
   /// The process is gone; the kernel says goodbye for it unless the power went.
@@ -116,7 +119,7 @@ class ModelLink {
   using WirePtr = std::shared_ptr<Wire>;
 
   [[nodiscard]] std::optional<Fault> draw_trouble();
-  [[nodiscard]] std::optional<Fault> draw_region_trouble();
+  [[nodiscard]] std::optional<Fault> draw_region_trouble(std::size_t endpoint);
   void fail(const WirePtr& wire, Fault kind);
   void fail_without_region(const WirePtr& wire);
   void fail_after(const WirePtr& wire, std::chrono::nanoseconds delay, Verdict verdict,
@@ -146,8 +149,11 @@ class ModelLink {
   std::optional<Fault> outage_;
   SimTime outage_until_{};
   SimTime certificate_until_{};
-  SimTime region_until_{};
-  SimTime quota_until_{};
+  struct Region {
+    SimTime until{};  ///< It is gone.
+    SimTime quota_until{};
+  };
+  std::map<std::size_t, Region> regions_;  ///< By endpoint.
   Seconds wall_error_{0};
   std::chrono::nanoseconds rival_most_{};  ///< It waits so long at most.
   bool rival_there_ = false;

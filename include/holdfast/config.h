@@ -66,6 +66,8 @@ struct TlsConfig {
   /// The broker registers our certificate when it first sees it, and hangs up meanwhile (AWS: JITP,
   /// JITR): until it has let us in once, that is tried again soon, for a while.
   bool just_in_time = false;
+
+  friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
 };
 
 /// The library that speaks MQTT. A build may be without the second one.
@@ -164,8 +166,30 @@ enum class MetricsFormat : std::uint8_t {
   json,      ///< An object with a member for each metric; docs/metrics.md.
 };
 
+/// Another place to connect to, such as the same service in another Region: what it has of its own.
+/// Everything else is the first endpoint's. endpoint_of() makes one that differs in nothing yet.
+struct EndpointConfig {
+  std::string name;  ///< 1…32 of a-z, 0-9, _ and -; unlike all others.
+  std::string host;
+  std::uint16_t port = 8883;
+  Transport transport = Transport::mqtt;
+  std::string websocket_path = "/mqtt";
+  SigV4Config sigv4;
+  TlsConfig tls;
+  std::filesystem::path identity_directory;  ///< As Config::Identity::directory.
+  std::string client_id;
+  std::string username;
+  std::filesystem::path password_file;
+  Seconds session_expiry{3600};
+  bool clean_start = false;
+  std::string topic_prefix;
+
+  friend bool operator==(const EndpointConfig&, const EndpointConfig&) = default;
+};
+
 struct Config {
-  // --- [connection] ---------------------------------------------------------------------------
+  // --- [connection]: the first endpoint, and what holds for all ---------------------------------
+  std::string name = "primary";  ///< Of this endpoint; see EndpointConfig::name.
   std::string host;
   std::uint16_t port = 8883;
   Transport transport = Transport::mqtt;
@@ -184,6 +208,9 @@ struct Config {
   Seconds keep_alive{30};        ///< Longest silence promised to the broker.
   Seconds session_expiry{3600};  ///< How long the broker keeps our session (AWS: 1 h default).
   bool clean_start = false;
+  /// Stands before every topic and filter at the broker, and nowhere else: "eu/" makes "pump/7"
+  /// into "eu/pump/7". Topics that begin with $ are left as they are. Empty: none.
+  std::string topic_prefix;
   /// So many topics are replaced by a number when they are sent again (MQTT 5 topic alias), as far
   /// as the broker allows it; 0: none.
   std::uint16_t topic_aliases = 8;
@@ -212,6 +239,30 @@ struct Config {
     /// tls.cert_file and tls.key_file; these serve, too, while there is no active.pem.
     std::filesystem::path directory;
   } identity;
+
+  // --- [[endpoint]], [failover], [failback] ---------------------------------------------------
+  /// Where else to connect to, in order of preference; at most 7. docs/endpoints.md.
+  std::vector<EndpointConfig> endpoints;
+
+  struct Failover {
+    /// An endpoint that has not let us in for so long, by its own fault, is left for another one.
+    Milliseconds after{60000};
+    /// Each device waits up to so much longer, so that a fleet does not move in one second.
+    Milliseconds spread{0};
+
+    friend bool operator==(const Failover&, const Failover&) = default;
+  } failover;
+
+  struct Failback {
+    bool automatic = true;  ///< To an endpoint that stands before the one in use.
+    /// It must have answered each probe for so long.
+    Milliseconds healthy_for{600000};
+    Milliseconds probe_every{60000};    ///< TCP and TLS only: never a second session.
+    std::uint32_t fleet_size = 1;       ///< So many devices may want back at the same time …
+    std::uint32_t connect_quota = 100;  ///< … to a service that takes so many connects a second.
+
+    friend bool operator==(const Failback&, const Failback&) = default;
+  } failback;
 
   // --- [provisioning] -------------------------------------------------------------------------
   /// Getting the first certificate from AWS IoT Core (fleet provisioning), and its successors.
@@ -375,6 +426,9 @@ struct Config {
     friend bool operator==(const Log&, const Log&) = default;
   } log;
 };
+
+/// The first endpoint of `config`, as one of Config::endpoints would be.
+[[nodiscard]] EndpointConfig endpoint_of(const Config& config);
 
 /// Reads and checks one TOML file. On failure the message reads
 /// "FILE:LINE: KEY: what is wrong; what to do". Unknown keys are errors. For containers, an

@@ -256,6 +256,33 @@ struct ConnectionState {
   Milliseconds retry_in{0};      ///< While waiting: time to the next attempt.
   std::string endpoint;          ///< "host:port".
   std::string client_id;         ///< Ours, or the one that the broker has assigned.
+  std::string endpoint_name;     ///< Config::name, or that of one of Config::endpoints.
+};
+
+/// One of several places to connect to.
+struct EndpointState {
+  std::string name;
+  std::string address;                     ///< "host:port".
+  bool current = false;                    ///< Connected there, or the next attempt goes there.
+  unsigned health = 100;                   ///< 0…100; halved by failures and bad probes.
+  Verdict verdict = Verdict::not_started;  ///< Of the last attempt, connection or probe.
+  Milliseconds well_for{0};                ///< Probed, and found well for so long; 0: not.
+};
+
+/// Where the connections have moved between endpoints, the last time.
+struct EndpointChange {
+  std::string from;
+  std::string to;
+  Verdict why = Verdict::none;  ///< Why `from` was left; none: to return to a better one.
+  Milliseconds ago{0};
+};
+
+/// How the endpoints stand. Empty where there is only one.
+struct EndpointsState {
+  std::vector<EndpointState> all;  ///< In order of preference.
+  std::uint64_t changes = 0;       ///< Connections made at another endpoint than the one before.
+  std::optional<EndpointChange> last;
+  Milliseconds return_in{0};  ///< To a better one; 0: not planned.
 };
 
 /// How one topic filter stands at the broker.
@@ -412,7 +439,8 @@ struct DeviceState {
   ConnectionState connection;
   Ledger ledger;
   StorageHealth storage = StorageHealth::ok;
-  std::uint64_t in_flight = 0;       ///< Sent, not yet PUBACKed.
+  std::uint64_t in_flight = 0;  ///< Sent, not yet PUBACKed.
+  EndpointsState endpoints;
   std::uint64_t connects = 0;        ///< Successful connects in this run.
   std::uint64_t attempts_total = 0;  ///< Connection attempts in this run.
   /// How often each verdict was given; dns_failed and dns_timeout also where it did no harm.

@@ -47,7 +47,11 @@ inline constexpr std::size_t kRequests = 256;            // that wait for their 
 inline constexpr std::size_t kRequestsRemembered = 256;  // that have ended
 inline constexpr std::size_t kFiltersPerSubscribe = 8;   // AWS IoT Core quota
 inline constexpr std::uint16_t kTopicAliasesMax = 64;
-inline constexpr std::size_t kClientIdMax = 128;               // AWS IoT Core quota
+inline constexpr std::size_t kClientIdMax = 128;  // AWS IoT Core quota
+inline constexpr std::size_t kEndpointsMax = 8;   // the first one included
+inline constexpr std::size_t kEndpointNameMax = 32;
+inline constexpr std::size_t kEndpointFileMax = 256;  // the file that keeps the last good one
+inline constexpr std::size_t kTopicPrefixMax = 128;
 inline constexpr std::size_t kProvisioningParametersMax = 64;  // of a template
 inline constexpr std::size_t kLookupsAtOnce = 4;     // abandoned name look-ups still running
 inline constexpr std::size_t kErrorDetailMax = 512;  // a failure's own words
@@ -57,7 +61,7 @@ inline constexpr std::size_t kInboundIds = 4096;
 
 // Addresses remembered (transport/address_book.h).
 inline constexpr std::size_t kGoodAddresses = 4;           // of one name and port
-inline constexpr std::size_t kPlaces = 4;                  // names with their port
+inline constexpr std::size_t kPlaces = 8;                  // names with their port
 inline constexpr std::size_t kFailedAddresses = 64;        // those to be tried last
 inline constexpr std::size_t kAddressFileMax = 16 * kKiB;  // the file that keeps the good ones
 
@@ -125,6 +129,9 @@ static_assert(kLocalHeldBytes / 2 > kMessageMax, "any message fits what a dead g
 static_assert(kLocalGroupsFileMax > kLocalGroups * (3 * kTopicMax + kLocalGroupNameMax + 128),
               "a line has a filter, perhaps escaped, a name and three numbers");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
+static_assert(kPlaces >= kEndpointsMax, "addresses of each endpoint are remembered");
+static_assert(kEndpointFileMax >= 4 * kEndpointNameMax);
+static_assert(kTopicPrefixMax < kTopicMax);
 static_assert(kLogQueue >= 2 * kLogText, "the longest line fits into each queue");
 static_assert(kLogLastBytes >= 8 * kLogLastLine);
 static_assert(kAddressFileMax >= kPlaces * kGoodAddresses * 400,

@@ -44,11 +44,29 @@ bool small_enough(const Message& message, const Config& config) {
 
 }  // namespace
 
+flow::TopicLimits topic_limits(const Config& config, std::string_view topic) {
+  flow::TopicLimits most{std::min(config.limits.topic, limits::kTopicMax),
+                         config.limits.topic_levels};
+  if (topic.starts_with('$') && !topic.starts_with("$share/")) return most;
+  const auto leave_room = [&](const std::string& prefix) {
+    const flow::TopicLimits whole{std::min(config.limits.topic, limits::kTopicMax),
+                                  config.limits.topic_levels};
+    const auto levels = static_cast<std::size_t>(std::count(prefix.begin(), prefix.end(), '/'));
+    most.bytes = std::min(most.bytes, whole.bytes - std::min(whole.bytes, prefix.size()));
+    most.levels = std::min(most.levels, whole.levels - std::min(whole.levels, levels));
+  };
+  leave_room(config.topic_prefix);
+  for (const EndpointConfig& one : config.endpoints) leave_room(one.topic_prefix);
+  return most;
+}
+
 RejectReason check(const Message& message, const Config& config) {
-  const flow::TopicLimits topic{std::min(config.limits.topic, limits::kTopicMax),
-                                config.limits.topic_levels};
-  if (!flow::check_topic(message.topic, topic)) return RejectReason::invalid_topic;
-  if (!valid_fields(message, topic)) return RejectReason::invalid_field;
+  if (!flow::check_topic(message.topic, topic_limits(config, message.topic))) {
+    return RejectReason::invalid_topic;
+  }
+  if (!valid_fields(message, topic_limits(config, message.response_topic))) {
+    return RejectReason::invalid_field;
+  }
   const bool known =
       std::find(config.lanes.begin(), config.lanes.end(), message.lane) != config.lanes.end();
   if (!known) return RejectReason::unknown_lane;

@@ -8,18 +8,22 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
 #include "device/accounts.h"
+#include "device/birth.h"
 #include "device/quarantine.h"
 #include "device/sayings.h"
 #include "device/store_turn.h"
 #include "flow/inbound.h"
+#include "flow/prefix.h"
 #include "flow/reason.h"
 #include "flow/sender.h"
 #include "flow/subscriptions.h"
 #include "flow/suspicion.h"
+#include "link/endpoint_config.h"
 #include "link/supervisor.h"
 
 namespace holdfast::device {
@@ -33,20 +37,6 @@ constexpr Duration kDrainTime = milliseconds(500);
 constexpr std::size_t kActionsUsual = 4;
 /// With answers coming, one message may stay unanswered for so many times silent_after.
 constexpr int kOldestUnanswered = 2;
-
-MessagePtr birth_message(const StatusMessage& birth) {
-  auto message = std::make_shared<StoredMessage>();
-  message->id = flow::kBirthToken;
-  message->qos = birth.qos;
-  message->retain = birth.retain;
-  message->topic = birth.topic;
-  const auto bytes = std::as_bytes(std::span(birth.payload));
-  message->payload.assign(bytes.begin(), bytes.end());
-  message->content_type = birth.content_type;
-  message->user_properties = birth.user_properties;
-  if (birth.expiry) message->expiry_seconds = static_cast<std::uint32_t>(birth.expiry->count());
-  return message;
-}
 
 /// Only MQTT 5 can ask for a subscription without its retained messages.
 Duration verification(const Config& config) {
@@ -78,6 +68,7 @@ struct Core::Impl {
         sender(config),
         subscriptions(flow::kBirthToken, random),
         last_volatile(first_volatile_id(opening.epoch, random)) {
+    supervisor.start_at(opening.endpoint);
     sender.ids_up_to(opening.last_id);
     subscriptions.verify_every(verification(config));
   }
@@ -311,7 +302,12 @@ struct Core::Impl {
   void on(const EngineDown& down) {
     if (down.failure.verdict == Verdict::id_taken_over) subscriptions.distrust_sessions();
     const bool current = attached && supervisor.is_current(down.attempt);
-    supervisor.on_down(now, down.attempt, current ? blame(down.failure) : down.failure);
+    bool ours = false;  // a server that hangs up on what we asked for is there
+    const env::Failure failure = current ? blame(down.failure, ours) : down.failure;
+    supervisor.on_down(now, down.attempt, failure, ours);
+  }
+  void on(const EndpointProbed& probed) {
+    supervisor.probed(now, probed.endpoint, probed.failure.verdict);
   }
 
   void on(const EnginePublished& published) {
@@ -347,6 +343,7 @@ struct Core::Impl {
 
   void on(EngineMessage& arrived) {
     if (!answer_of(arrived.attempt)) return;
+    flow::take_prefix(supervisor.config().topic_prefix, arrived.arrival.message);
     const auto came = inbound.came(arrived.arrival, arrived.attempt, config);
     if (came.acknowledge) emit(EngineTaken{arrived.attempt, arrived.arrival.ticket});
     if (!came.give) return;
@@ -383,10 +380,11 @@ struct Core::Impl {
   }
 
   /// The end of the connection as it is shown: something that the server denies, if that is proven.
-  env::Failure blame(env::Failure failure) {
+  env::Failure blame(env::Failure failure, bool& ours) {
     std::vector<flow::OpenOperation> open = sender.open(now);
     for (flow::OpenOperation& o : subscriptions.open()) open.push_back(std::move(o));
     const auto end = supervisor.up() ? end_of(failure) : flow::Suspicion::End::elsewhere;
+    ours = end == flow::Suspicion::End::hang_up && !open.empty();
     const auto proven = suspicion.ended(now, end, open);
     if (!proven) return failure;
     failure.verdict = proven->verdict();
@@ -551,8 +549,14 @@ struct Core::Impl {
     }
     if (orders.disconnect) emit(EngineDisconnect{});
     for (LogLine& line : orders.log) say(std::move(line));
+    if (orders.remember) emit(RememberEndpoint{std::move(*orders.remember)});
+    if (orders.probe) {
+      emit(ProbeEndpoint{std::make_shared<env::ConnectRequest>(std::move(*orders.probe))});
+    }
     if (orders.connect) {
-      emit(EngineConnect{std::make_shared<env::ConnectRequest>(std::move(*orders.connect))});
+      auto request = std::make_shared<env::ConnectRequest>(std::move(*orders.connect));
+      if (request->will) request->will->topic = prefixed(request->will->topic);
+      emit(EngineConnect{std::move(request)});
     }
   }
 
@@ -574,7 +578,10 @@ struct Core::Impl {
     attached = true;
     last_answer = now;
     sender.connected(up_info.receive_maximum);
-    subscriptions.connected(up_info.session_present);
+    const std::string endpoint = link::session_owner(supervisor.config());
+    if (endpoint != session_of && !session_of.empty()) suspicion.try_now(now);  // it may allow more
+    session_of = endpoint;
+    subscriptions.connected(up_info.session_present, session_of);
     suspicion.connected(now);
     follow_suspicion();
     if (config.birth && !stopping) sender.send_birth(now, birth_message(*config.birth), work);
@@ -583,6 +590,8 @@ struct Core::Impl {
 
   void send(flow::Subscriptions::Request& request) {
     const env::AttemptId attempt = supervisor.attempt();
+    for (env::FilterRequest& one : request.subscribe) one.filter = prefixed(one.filter);
+    for (std::string& filter : request.unsubscribe) filter = prefixed(filter);
     if (request.unsubscribe.empty()) {
       emit(EngineSubscribe{attempt, request.token, std::move(request.subscribe)});
     } else {
@@ -600,7 +609,9 @@ struct Core::Impl {
       settle(end.id, end.delivered, end.reason, end.code);
     }
     for (flow::Work::Send& item : done.sends) {
-      emit(EnginePublish{supervisor.attempt(), item.token, std::move(item.message)});
+      emit(EnginePublish{
+          supervisor.attempt(), item.token,
+          flow::with_prefix(supervisor.config().topic_prefix, std::move(item.message))});
     }
     for (const MessageId id : done.given_back) emit(StoreGiveBack{id});
     if (done.fetch_parked) {
@@ -673,6 +684,11 @@ struct Core::Impl {
     return std::min(at, stop_by);
   }
 
+  /// Topics and filters leave here as the endpoint in use knows them, and nowhere else.
+  [[nodiscard]] std::string prefixed(std::string_view topic) const {
+    return flow::with_prefix(supervisor.config().topic_prefix, topic);
+  }
+
   void say(LogLine line) { emit(Log{std::move(line)}); }
 
   template <class A>
@@ -695,6 +711,7 @@ struct Core::Impl {
   flow::Work work;
   bool attached = false;  ///< flow knows of a connection.
   env::UpInfo up_info;
+  std::string session_of;  ///< Whose session the present, or the last, connection had.
   BootTime last_answer{};
   std::uint64_t version_given = 0;
   std::uint64_t suspicion_seen = 0;
@@ -759,6 +776,7 @@ DeviceState Core::state(BootTime now) const {
   if (core.stopping) {
     state.connection.state = core.finished ? LinkState::stopped : LinkState::stopping;
   }
+  state.endpoints = core.supervisor.endpoints(now);
   state.ledger = core.accounts.ledger();
   state.storage = core.storage;
   if (core.slow && core.storage == StorageHealth::ok) state.storage = StorageHealth::slow;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -21,7 +22,8 @@ namespace holdfast::device {
 struct Opening {
   /// Numbers the openings: messages in RAM get ids that no earlier run has given. 0 if not known.
   std::uint32_t epoch = 0;
-  MessageId last_id = 0;  ///< All that waits has this id or a lower one.
+  MessageId last_id = 0;      ///< All that waits has this id or a lower one.
+  std::string endpoint = {};  ///< The one of the last RememberEndpoint; empty: the first.
 };
 
 class Core {

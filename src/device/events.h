@@ -132,6 +132,12 @@ struct MessageTaken {
   flow::Delivery delivery = 0;
 };
 
+/// The answer to ProbeEndpoint.
+struct EndpointProbed {
+  std::string endpoint;
+  env::Failure failure;  ///< Verdict::none: it is well.
+};
+
 /// Somebody asks for an attempt now: the application, or whoever changed the credentials.
 struct ReconnectNow {};
 /// Something has changed around the device that may end what keeps it from connecting.
@@ -151,7 +157,7 @@ using Event =
     std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
                  StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
                  EnginePublished, EngineRefused, EngineSubscribed, EngineMessage, MessageTaken,
-                 ReconnectNow, Changed, Reload, Stop, StoreClosed>;
+                 EndpointProbed, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -203,6 +209,16 @@ struct EngineConnect {
   /// small.
   std::shared_ptr<env::ConnectRequest> request;
 };
+/// Beside the present connection: bring up a stream to this endpoint, TLS included, and close it
+/// again; EndpointProbed is to follow.
+struct ProbeEndpoint {
+  std::shared_ptr<env::ConnectRequest> request;
+};
+/// The endpoint to begin with after a restart: Opening::endpoint.
+struct RememberEndpoint {
+  std::string name;
+};
+
 struct EnginePublish {
   env::AttemptId attempt = 0;
   env::Token token = 0;
@@ -247,8 +263,8 @@ struct Stopped {};
 using Action =
     std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
                  StoreRules, StoreSettle, StoreClose, EngineConnect, EnginePublish, EngineSubscribe,
-                 EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort, GiveReceipt,
-                 GiveMessage, GiveConnection, Log, Stopped>;
+                 EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort, ProbeEndpoint,
+                 RememberEndpoint, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

@@ -494,6 +494,8 @@ class World {
     ++connection_;
     unanswered_.clear();
   }
+  void act(ProbeEndpoint&) {}
+  void act(RememberEndpoint&) {}
   void act(GiveMessage&) {}
   void act(GiveConnection&) {}
   void act(Log& log) { ASSERT_FALSE(log.line.text.empty()); }

@@ -147,7 +147,7 @@ outbox::Options store_options(const Config& config) {
 }
 
 Opening opening_of(const outbox::RecoveryReport& report) {
-  return {report.read_only ? 0 : report.epoch, report.last_id};
+  return {report.read_only ? 0 : report.epoch, report.last_id, {}};
 }
 
 StoreReport store_report(const outbox::Outbox& outbox, std::size_t lanes) {

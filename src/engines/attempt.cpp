@@ -18,19 +18,6 @@ constexpr Duration kWayGrace = std::chrono::seconds(1);
 /// Longest wait for a sign of life once the route has moved: a slow mobile network's round trip.
 constexpr Duration kWayProbe = std::chrono::seconds(5);
 
-transport::Target target_of(const env::ConnectRequest& request) {
-  return {request.host,
-          request.port,
-          request.transport == Transport::websocket ? request.websocket_path : std::string(),
-          request.proxy,
-          request.proxy_password,
-          request.tls,
-          request.resolve_timeout,
-          request.connect_timeout,
-          request.silent_after,
-          request.addresses};
-}
-
 std::string not_mqtt(std::uint8_t first_byte) {
   std::string words = "the peer's first byte is no CONNACK";
   if (first_byte == 'H') words += "; it looks like an HTTP server";
@@ -55,7 +42,7 @@ Attempt::Attempt(posix::EventLoop& loop, env::Clock& clock, env::EngineSink& sin
 Attempt::~Attempt() { release(); }
 
 void Attempt::start(env::Resolver& resolver) {
-  connector_ = transport::connect(loop_, resolver, clock_, target_of(request_),
+  connector_ = transport::connect(loop_, resolver, clock_, transport::target_of(request_),
                                   [this](transport::Connector::Outcome outcome) {
                                     const auto self = shared_from_this();
                                     on_stream(std::move(outcome));

@@ -9,6 +9,7 @@
 //           most one result; tokens without one when the attempt ends are of unknown outcome.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -41,6 +42,8 @@ struct Failure {
 /// each time; what the files of logins say stands in it already.
 struct ConnectRequest {
   AttemptId attempt = 0;
+  std::size_t endpoint = 0;   ///< Which one it is: 0 is Config's first.
+  std::string endpoint_name;  ///< For people.
   std::string host;
   std::uint16_t port = 0;
   Transport transport = Transport::mqtt;

@@ -78,8 +78,29 @@ void Subscriptions::remove(SubId id) {
   forget_if_gone(name);
 }
 
-void Subscriptions::connected(bool session_present) {
+void Subscriptions::change_endpoint(std::string_view endpoint) {
+  if (endpoint == endpoint_) return;
+  if (left_.size() >= limits::kEndpointsMax) left_.clear();  // of lists that were reloaded
+  Names& left = left_[std::exchange(endpoint_, endpoint)];
+  left.clear();
+  for (auto& [name, filter] : filters_) {
+    if (filter.granted_for || filter.maybe_there) left.insert(name);
+    filter.granted_for.reset();
+    filter.maybe_there = filter.doubted = false;
+    filter.code.reset();
+    // What one has refused is asked of another at once.
+    filter.retry_at = BootTime::min();
+    filter.retry_delay = Duration::zero();
+  }
+  const auto here = left_.find(endpoint);
+  if (here == left_.end()) return;
+  for (const std::string& name : here->second) filters_[name].maybe_there = true;
+  left_.erase(here);
+}
+
+void Subscriptions::connected(bool session_present, std::string_view endpoint) {
   HF_CHECK(!connected_ && !outstanding_);
+  change_endpoint(endpoint);
   connected_ = true;
   dirty_ = true;
   calm_down_ = true;

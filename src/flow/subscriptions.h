@@ -5,7 +5,8 @@
 //           are asked for again at a slow pace. Messages that arrive find their subscriptions.
 // Session:  a filter acknowledged in this process is trusted over a reconnect when the session is
 //           present. What an earlier process left in the session is not: at the first connect
-//           everything is subscribed once.
+//           everything is subscribed once. So it is after each change of the endpoint: two of them
+//           may have sessions of their own, or lead to the same one, and nobody tells.
 // Verified: on an interval the acknowledged filters are asked for again, slowly, so that one that
 //           the broker has lost or now refuses is noticed. Retained messages of those that it still
 //           has are not wanted again, which only MQTT 5 can say: with 3.1.1 nothing is verified.
@@ -86,7 +87,9 @@ class Subscriptions {
   /// Unknown ids are ignored.
   void remove(SubId id);
 
-  void connected(bool session_present);
+  /// `endpoint`: whose session it is. What was acknowledged at another one is not trusted here, and
+  /// what was left there is unsubscribed when we are back, if nobody wants it any more.
+  void connected(bool session_present, std::string_view endpoint = {});
   /// Somebody else has used our client id: a session that is present may be that one's, without our
   /// filters. From now on every connection asks for all of them again.
   void distrust_sessions() { shared_id_ = true; }
@@ -161,9 +164,12 @@ class Subscriptions {
   void conclude(BootTime now, const env::FilterRequest& asked, Kind kind, std::uint8_t code,
                 std::vector<Notice>& notices);
   void begin_verification(BootTime now);
+  void change_endpoint(std::string_view endpoint);
   void forget_if_gone(std::string_view name);
 
   Filters filters_;
+  std::string endpoint_;                            ///< Whose session filters_ tells of.
+  std::map<std::string, Names, std::less<>> left_;  ///< By endpoint: what its session may have.
   std::unordered_map<SubId, std::string> by_id_;
   Names aside_;
   std::vector<std::string> wild_;  ///< Wanted filters with wildcards or a share; few.

@@ -72,6 +72,47 @@ TEST(Subscriptions, SubscribedOncePerProcessThenTrustedWhileTheSessionLasts) {
   EXPECT_EQ(bench.grant_all(), (Names{"a", "b/#"}));
 }
 
+// Each Region has sessions of its own, and one that is present there says nothing of what another
+// one has acknowledged.
+TEST(Subscriptions, AnotherEndpointIsAskedForEverythingWhateverItsSessionHas) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_least_once);
+  bench.subs.add(2, "b", Qos::at_least_once);
+  bench.subs.connected(false, "west");
+  EXPECT_EQ(bench.grant_all(), (Names{"a", "b"}));
+  bench.subs.disconnected();
+  bench.subs.connected(true, "west");
+  EXPECT_EQ(bench.grant_all(), Names{}) << "the same one is trusted";
+  bench.subs.disconnected();
+  bench.subs.connected(true, "central");
+  EXPECT_EQ(bench.subs.acknowledged(), 0U);
+  EXPECT_EQ(bench.grant_all(), (Names{"a", "b"}));
+  bench.subs.remove(1);
+  bench.subs.add(3, "c", Qos::at_least_once);
+  EXPECT_EQ(bench.grant_all(), (Names{"-a", "c"}));
+  bench.subs.disconnected();
+  bench.subs.connected(true, "west");
+  const Names asked = bench.grant_all();
+  EXPECT_EQ(std::set(asked.begin(), asked.end()), (std::set<std::string>{"-a", "b", "c"}))
+      << "what was left in its session goes, what has come since is asked for";
+  bench.subs.disconnected();
+  bench.subs.connected(false, "central");
+  EXPECT_EQ(bench.grant_all(), (Names{"b", "c"})) << "a session that is gone has nothing left";
+}
+
+TEST(Subscriptions, WhatOneEndpointRefusesIsAskedOfAnotherAtOnce) {
+  Bench bench;
+  bench.subs.add(1, "a", Qos::at_least_once);
+  bench.subs.connected(false, "west");
+  const auto request = bench.next();
+  ASSERT_TRUE(request);
+  EXPECT_EQ(bench.answer(*request, {0x87}).size(), 1U);
+  EXPECT_FALSE(bench.next());
+  bench.subs.disconnected();
+  bench.subs.connected(false, "central");
+  EXPECT_EQ(bench.grant_all(), Names{"a"});
+}
+
 TEST(Subscriptions, AtMostEightFiltersAPacketOneAtATime) {
   Bench bench;
   for (SubId id = 1; id <= 20; ++id) {

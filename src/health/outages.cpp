@@ -24,8 +24,11 @@ std::optional<Outage> Outages::look(BootTime now, WallTime wall, const DeviceSta
   seen_ = true;
   const LinkState link = state.connection.state;
   if (link == LinkState::connected) {
+    const std::string from = std::exchange(at_, state.connection.endpoint_name);
     if (!start_) return std::nullopt;
     Outage over = told(now, wall, state);
+    over.from = from;
+    over.to = at_;
     over.over = true;
     const bool worth_it = told_ || !of_start_ || over.lasted >= kOutageLasts;
     start_.reset();
@@ -71,6 +74,7 @@ Outage Outages::told(BootTime now, WallTime wall, const DeviceState& state) cons
   for (std::size_t i = 0; i < kVerdicts; ++i) {
     outage.verdicts.at(i) = state.verdicts.at(i) - start_->verdicts.at(i);
   }
+  outage.from = at_;
   outage.first = first_;
   outage.detail = detail_;
   outage.attempts = state.attempts_total - start_->attempts;

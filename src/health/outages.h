@@ -29,6 +29,8 @@ struct Outage {
   std::array<std::uint64_t, kVerdicts> verdicts{};  ///< How often each was given meanwhile.
   Verdict first = Verdict::none;                    ///< Why it began.
   std::string detail;                               ///< In the words of the last failure.
+  std::string from;  ///< The endpoint where it began; empty: there was no connection before.
+  std::string to;    ///< The one where it ended; empty: it goes on.
   std::uint64_t attempts = 0;
   std::uint64_t accepted = 0;  ///< Messages taken meanwhile,
   std::uint64_t dropped = 0;   ///< given up meanwhile,
@@ -59,6 +61,7 @@ class Outages {
   bool seen_ = false;      // any state yet
   bool of_start_ = false;  // away since the process began
   std::optional<Start> start_;
+  std::string at_;  // the endpoint of the last connection
   Verdict first_ = Verdict::none;
   std::string detail_;
   BootTime tell_at_ = kNever;

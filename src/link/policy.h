@@ -34,8 +34,18 @@ enum class Mend : std::uint8_t {
   identity = 8,     ///< Other credentials are to be used from now on: also a connection is renewed.
 };
 
+/// Whom a failure speaks against, where there are several endpoints (link/endpoints.h).
+enum class Blame : std::uint8_t {
+  nobody,  ///< The endpoint is there, or the device itself is the cause: no reason to leave it.
+  /// It may be the endpoint, or every way out: only another one that works shows which. The others
+  /// are tried once, and again no sooner than after another failover.after.
+  unclear,
+  endpoint,  ///< It does not let us in, or no longer answers, whatever the cause behind it.
+};
+
 struct Policy {
   Verdict verdict = Verdict::none;
+  Blame blame = Blame::nobody;
   Retry retry = Retry::ordinary;
   Duration at_least{};
   std::uint8_t mends = 0;  ///< Bits of Mend.

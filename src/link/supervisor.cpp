@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "link/endpoint_config.h"
 #include "link/policy.h"
 
 namespace holdfast::link {
@@ -34,7 +35,7 @@ std::string seconds_text(Duration duration) {
   return text;
 }
 
-std::string endpoint_of(const Config& config) {
+std::string address_of(const Config& config) {
   return config.host + ':' + std::to_string(config.port);
 }
 
@@ -42,6 +43,7 @@ std::string endpoint_of(const Config& config) {
 
 env::ConnectRequest request_from(const Config& config) {
   env::ConnectRequest request;
+  request.endpoint_name = config.name;
   request.host = config.host;
   request.port = config.port;
   request.transport = config.transport;
@@ -75,19 +77,22 @@ bool same_connection(const Config& a, const Config& b) {
                       b.username, b.password_file, b.mqtt_version, b.keep_alive, b.session_expiry,
                       b.clean_start, b.topic_aliases, b.timing.silent_after) &&
          same_tls(a.tls, b.tls) && a.identity.directory == b.identity.directory &&
-         a.will == b.will && a.birth == b.birth;
+         a.topic_prefix == b.topic_prefix && a.will == b.will && a.birth == b.birth;
 }
 
 Supervisor::Supervisor(const Config& config, env::Random& random)
-    : config_(config),
+    : whole_(config),
+      config_(config),
       random_(random),
-      backoff_(config.timing.backoff_first, config.timing.backoff_cap) {}
+      backoff_(config.timing.backoff_first, config.timing.backoff_cap),
+      endpoints_(config, random) {}
 
 // ---- wishes -------------------------------------------------------------------------------------
 
 void Supervisor::start() {
   HF_CHECK(desired_ == Desired::nothing);
   desired_ = Desired::connected;
+  use_endpoint();
 }
 
 void Supervisor::drain() {
@@ -123,8 +128,13 @@ void Supervisor::renew(BootTime now) {
 }
 
 void Supervisor::reconfigure(BootTime now, const Config& config) {
-  const bool same = same_connection(config_, config);
-  config_ = config;
+  whole_ = config;
+  const bool gone = endpoints_.reconfigure(whole_);
+  Config next = config_of(whole_, endpoints_.current());
+  const bool same = !gone && same_connection(config_, next);
+  if (gone || in_use_ != endpoints_.current()) assigned_id_.clear();
+  in_use_ = endpoints_.current();
+  config_ = std::move(next);
   backoff_.reconfigure(config.timing.backoff_first, config.timing.backoff_cap);
   if (health_at_ != kNever) {
     health_at_ = std::min(health_at_, now + config.timing.health_interval);
@@ -137,6 +147,8 @@ void Supervisor::reconfigure(BootTime now, const Config& config) {
 void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& info) {
   if (attempt != attempt_ || state_ != State::connecting) return;
   enter(State::connected);
+  endpoints_.up(now);
+  let_in_.set(in_use_);
   up_at_ = now;
   stable_ = false;
   session_present_ = info.session_present;
@@ -152,7 +164,8 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
   if (connect_times_.size() > kConnectsPerMinute) connect_times_.pop_front();
   if (!offline_said_) return;
   offline_said_ = false;
-  std::string line = "connected to " + endpoint_of(config_) + " in " +
+  const std::string name = endpoints_.count() > 1 ? config_.name + ", " : "";
+  std::string line = "connected to " + name + address_of(config_) + " in " +
                      std::to_string(in_ms(now - attempt_at_)) + " ms, session " +
                      (info.session_present ? "present" : "new");
   if (info.despite) line += "; " + detail_;
@@ -162,7 +175,8 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
     said.verdict = info.despite->verdict;
   }
   said.fields = {{"state", "connected"},
-                 {"endpoint", endpoint_of(config_)},
+                 {"endpoint", address_of(config_)},
+                 {"endpoint_name", config_.name},
                  {"took_ms", in_ms(now - attempt_at_)}};
   lines_.push_back(std::move(said));
 }
@@ -174,10 +188,11 @@ void Supervisor::on_failed(BootTime now, env::AttemptId attempt, const env::Fail
   fail(now, failure);
 }
 
-void Supervisor::on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure) {
+void Supervisor::on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure,
+                         bool excused) {
   if (attempt != attempt_) return;
   if (state_ == State::leaving) return after_leaving(now);
-  if (state_ == State::connected) fail(now, failure);
+  if (state_ == State::connected) fail(now, failure, excused);
 }
 
 // ---- the one service function -------------------------------------------------------------------
@@ -186,6 +201,7 @@ Orders Supervisor::service(BootTime now, BootTime answer_due) {
   Orders orders;
   note_stable(now);
   check_overdue(now, answer_due, orders);
+  follow_endpoints(now, orders);
   reconcile(now, orders);
   if (desired_ == Desired::nothing || state_ == State::stopped) {
     health_at_ = kNever;
@@ -210,6 +226,57 @@ void Supervisor::check_overdue(BootTime now, BootTime answer_due, Orders& orders
   }
 }
 
+/// The machine is asked in every service(), and right after a failure, so that the wait that people
+/// are told is the one that holds.
+void Supervisor::follow_endpoints(BootTime now, Orders& orders) {
+  if (desired_ == Desired::connected) decide_endpoint(now);
+  if (decided_.probe) {
+    orders.probe = request_from(config_of(whole_, *decided_.probe));
+    orders.probe->endpoint = *decided_.probe;
+  }
+  orders.remember = std::move(decided_.remember);
+  if (!decided_.say.empty()) {
+    offline_said_ = true;  // where we arrive is said, too
+    lines_.push_back({LogLevel::warning,
+                      LogArea::connection,
+                      std::move(decided_.say),
+                      {},
+                      {{"endpoint_name", endpoint_name(whole_, endpoints_.current())}}});
+  }
+  if (std::exchange(abandon_, false) && state_ == State::connecting) {
+    orders.abort = true;
+    endpoints_.left();
+    enter(State::waiting);
+    wait_until(std::max({now, earliest_attempt(), connect_budget()}));
+  }
+  decided_ = {};
+}
+
+void Supervisor::decide_endpoint(BootTime now) {
+  Endpoints::Decision next = endpoints_.service(now);
+  if (!next.say.empty()) decided_.say = std::move(next.say);
+  if (next.probe) decided_.probe = next.probe;
+  if (next.remember) decided_.remember = std::move(next.remember);
+  if (!next.moved) return;
+  ++version_;
+  if (state_ == State::connecting) {
+    abandon_ = true;
+  } else if (state_ == State::connected) {
+    renew_ = true;
+  } else if (state_ == State::waiting && next.at_once) {
+    wait_until(std::min(retry_at_, std::max({now, earliest_attempt(), connect_budget()})));
+  }
+}
+
+void Supervisor::use_endpoint() {
+  if (in_use_ == endpoints_.current()) return;
+  in_use_ = endpoints_.current();
+  config_ = config_of(whole_, in_use_);
+  assigned_id_.clear();
+  paced_ = Duration::zero();
+  registering_ = 0;
+}
+
 void Supervisor::reconcile(BootTime now, Orders& orders) {
   const bool wanted = desired_ == Desired::connected;
   switch (state_) {
@@ -220,6 +287,7 @@ void Supervisor::reconcile(BootTime now, Orders& orders) {
     case State::connecting:
       if (wanted && !renew_) return;
       orders.abort = true;
+      endpoints_.left();
       if (!wanted) return enter(State::stopped);
       enter(State::waiting);
       wait_until(std::max(now, earliest_attempt()));
@@ -246,7 +314,9 @@ void Supervisor::reconcile(BootTime now, Orders& orders) {
 void Supervisor::begin_attempt(BootTime now, Orders& orders) {
   HF_CHECK(!attempted_ || now >= attempt_at_ + kAttemptGap);
   HF_CHECK(!orders.connect && desired_ == Desired::connected);
+  use_endpoint();
   enter(State::connecting);
+  endpoints_.began();
   renew_ = false;
   attempted_ = true;
   attempt_at_ = now;
@@ -255,10 +325,11 @@ void Supervisor::begin_attempt(BootTime now, Orders& orders) {
   ++attempts_total_;
   orders.connect = request_from(config_);
   orders.connect->attempt = attempt_;
+  orders.connect->endpoint = in_use_;
   if (config_.assigned_client_id) orders.connect->client_id = assigned_id_;
 }
 
-void Supervisor::fail(BootTime now, const env::Failure& failure) {
+void Supervisor::fail(BootTime now, const env::Failure& failure, bool excused) {
   HF_CHECK(near());
   note_stable(now);
   // A peer that says goodbye without being asked is gone, however politely.
@@ -275,11 +346,19 @@ void Supervisor::fail(BootTime now, const env::Failure& failure) {
   } else {
     wait_until(std::max({now + delay_for(verdict, was_up), earliest_attempt(), connect_budget()}));
   }
+  endpoints_.failed(now, verdict, was_up ? last_sign(now, verdict) : attempt_at_, excused);
+  if (desired_ == Desired::connected) decide_endpoint(now);
   say_offline(now, failure);
 }
 
+/// Since when nothing came, at the latest: the time in which it was not noticed counts, too.
+BootTime Supervisor::last_sign(BootTime now, Verdict verdict) const {
+  if (verdict != Verdict::silent_peer) return now;
+  return std::max<BootTime>(up_at_, now - config_.timing.silent_after);
+}
+
 bool Supervisor::is_registering(Verdict verdict) const {
-  if (!config_.tls.just_in_time || connects_ != 0 || registering_ >= kJustInTimeTries) {
+  if (!config_.tls.just_in_time || let_in_.test(in_use_) || registering_ >= kJustInTimeTries) {
     return false;
   }
   return verdict == Verdict::server_gone || verdict == Verdict::tls_failed ||
@@ -327,6 +406,7 @@ Duration Supervisor::paced_delay(Duration at_least) {
 
 void Supervisor::after_leaving(BootTime now) {
   renew_ = false;
+  endpoints_.left();
   leave_until_ = kNever;
   if (desired_ != Desired::connected) return enter(State::stopped);
   attempts_ = 0;
@@ -350,6 +430,7 @@ void Supervisor::wait_until(BootTime at) {
 void Supervisor::note_stable(BootTime now) {
   if (state_ != State::connected || stable_ || now < up_at_ + config_.timing.stable_after) return;
   stable_ = true;
+  endpoints_.stable(now);
   backoff_.reset();
   paced_ = Duration::zero();
   said_.reset();
@@ -361,7 +442,9 @@ void Supervisor::say_offline(BootTime now, const env::Failure& failure) {
   said_.set(index);
   said_at_ = now;
   offline_said_ = true;
-  std::string text = "offline: " + std::string(to_string(verdict_)) + ": ";
+  std::string text = "offline: ";
+  if (endpoints_.count() > 1) text = config_.name + ": " + text;
+  text += std::string(to_string(verdict_)) + ": ";
   std::string_view sentence = explain(verdict_);
   if (!sentence.empty() && sentence.back() == '.') sentence.remove_suffix(1);
   text += sentence;
@@ -372,7 +455,8 @@ void Supervisor::say_offline(BootTime now, const env::Failure& failure) {
     text += code;
   }
   LogFields fields{{"state", "waiting"},
-                   {"endpoint", endpoint_of(config_)},
+                   {"endpoint", address_of(config_)},
+                   {"endpoint_name", config_.name},
                    {"attempt", static_cast<std::int64_t>(attempts_total_)}};
   if (failure.reason_code != 0) fields.push_back({"reason_code", failure.reason_code});
   if (desired_ == Desired::connected) {
@@ -404,6 +488,8 @@ Duration Supervisor::attempt_bound() const {
 
 BootTime Supervisor::next_wake(BootTime answer_due) const {
   BootTime at = health_at_;
+  const bool moves = desired_ == Desired::connected && state_ != State::leaving;
+  if (moves) at = std::min(at, endpoints_.next_wake());
   switch (state_) {
     case State::connecting:
       return std::min(at, attempt_at_ + attempt_bound());
@@ -450,7 +536,8 @@ ConnectionState Supervisor::connection(BootTime now) const {
   if (state_ == State::waiting && retry_at_ > now) {
     view.retry_in = std::chrono::ceil<milliseconds>(retry_at_ - now);
   }
-  view.endpoint = endpoint_of(config_);
+  view.endpoint = address_of(config_);
+  view.endpoint_name = config_.name;
   view.client_id = config_.assigned_client_id ? assigned_id_ : config_.client_id;
   return view;
 }

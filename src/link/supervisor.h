@@ -15,8 +15,10 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/time.h"
 #include "env/engine.h"
 #include "env/random.h"
@@ -24,6 +26,7 @@
 #include "holdfast/log.h"
 #include "holdfast/types.h"
 #include "link/backoff.h"
+#include "link/endpoints.h"
 #include "link/policy.h"
 
 namespace holdfast::link {
@@ -58,6 +61,11 @@ struct Orders {
   bool abort = false;       ///< Destroy the engine; the attempt is over.
   bool disconnect = false;  ///< Send DISCONNECT; on_down() will follow.
   std::optional<env::ConnectRequest> connect;
+  /// Look whether this endpoint is well, without MQTT, beside the present connection; probed() is
+  /// to follow.
+  std::optional<env::ConnectRequest> probe;
+  /// The endpoint to begin with after a restart.
+  std::optional<std::string> remember;
   std::vector<LogLine> log;
 };
 
@@ -68,6 +76,8 @@ class Supervisor {
 
   // ---- wishes: they set the desired state only -------------------------------------------------
 
+  /// The endpoint where the last run was stable. Before start().
+  void start_at(std::string_view endpoint) { endpoints_.start_at(endpoint); }
   /// Be connected, from now on and for ever.
   void start();
   /// Make no new attempt, but keep a connection that is up (its last messages are on their way).
@@ -86,7 +96,13 @@ class Supervisor {
 
   void on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& info);
   void on_failed(BootTime now, env::AttemptId attempt, const env::Failure& failure);
-  void on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure);
+  /// `excused`: what ended it may be something that we sent, not the endpoint.
+  void on_down(BootTime now, env::AttemptId attempt, const env::Failure& failure,
+               bool excused = false);
+  /// The answer to Orders::probe; Verdict::none: it is well.
+  void probed(BootTime now, std::string_view endpoint, Verdict verdict) {
+    endpoints_.probed(now, endpoint, verdict);
+  }
 
   /// A verdict that ends no connection.
   void note(Verdict verdict) { ++verdicts_[static_cast<std::size_t>(verdict)]; }
@@ -115,6 +131,9 @@ class Supervisor {
   [[nodiscard]] env::AttemptId attempt() const { return attempt_; }
   [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
   [[nodiscard]] ConnectionState connection(BootTime now) const;
+  [[nodiscard]] EndpointsState endpoints(BootTime now) const { return endpoints_.state(now); }
+  /// The configuration as the endpoint of the present, or the last, attempt has it.
+  [[nodiscard]] const Config& config() const { return config_; }
   /// Grows with each change that an observer of connection() could see.
   [[nodiscard]] std::uint64_t version() const { return version_; }
   [[nodiscard]] std::uint64_t connects() const { return connects_; }
@@ -159,7 +178,12 @@ class Supervisor {
   void begin_attempt(BootTime now, Orders& orders);
   void check_overdue(BootTime now, BootTime answer_due, Orders& orders);
   void reconcile(BootTime now, Orders& orders);
-  void fail(BootTime now, const env::Failure& failure);
+  void fail(BootTime now, const env::Failure& failure, bool excused = false);
+  /// What the endpoints' machine has decided.
+  void follow_endpoints(BootTime now, Orders& orders);
+  void decide_endpoint(BootTime now);
+  void use_endpoint();
+  [[nodiscard]] BootTime last_sign(BootTime now, Verdict verdict) const;
   void wait_until(BootTime at);
   void after_leaving(BootTime now);
   void enter(State state);
@@ -173,9 +197,14 @@ class Supervisor {
   [[nodiscard]] BootTime connect_budget() const;
   [[nodiscard]] Duration attempt_bound() const;
 
-  Config config_;
+  Config whole_;
+  Config config_;  ///< ... as the endpoint in_use_ has it.
+  std::size_t in_use_ = 0;
   env::Random& random_;
   Backoff backoff_;
+  Endpoints endpoints_;
+  Endpoints::Decision decided_;  ///< Not given out yet.
+  bool abandon_ = false;         ///< The attempt goes to an endpoint that we have left.
 
   Desired desired_ = Desired::nothing;
   State state_ = State::idle;
@@ -201,6 +230,7 @@ class Supervisor {
   std::uint64_t version_ = 0;
   std::uint64_t connects_ = 0;
   std::uint64_t registering_ = 0;  ///< Failures that may have been our certificate's registration.
+  std::bitset<limits::kEndpointsMax> let_in_;  ///< By the endpoints, at least once.
   std::uint64_t attempts_total_ = 0;
   std::array<std::uint64_t, kVerdicts> verdicts_{};
 

@@ -4,15 +4,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "device/admission.h"
 #include "engines/engine_list.h"
 #include "flow/topic.h"
 #include "health/heartbeats.h"
 #include "posix/os_error.h"
+#include "runtime/config_endpoints.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
 #include "runtime/logins.h"
@@ -372,9 +376,9 @@ void check_lane_rules(const Config& config, const std::string& name, const LaneR
 
 void check_client_filters(const Config& config, const std::string& key,
                           const std::vector<std::string>& filters, Problems& problems) {
-  const flow::TopicLimits limits{config.limits.topic, config.limits.topic_levels};
   for (const std::string& filter : filters) {
-    if (const Status valid = flow::check_filter(filter, limits); !valid) {
+    const Status valid = flow::check_filter(filter, device::topic_limits(config, filter));
+    if (!valid) {
       problems.push_back({key, "has " + in_quotes(filter) + ": " + valid.error().message});
     }
   }
@@ -450,8 +454,8 @@ void check_lanes(const Config& config, Problems& problems) {
 void check_topic(const Config& config, const std::string& topic, const std::string& key,
                  Problems& problems) {
   if (topic.empty()) return;  // where one must be given, check_required() says so
-  const flow::TopicLimits topic_limits{config.limits.topic, config.limits.topic_levels};
-  if (const Status good = flow::check_topic(topic, topic_limits); !good) {
+  const Status good = flow::check_topic(topic, device::topic_limits(config, topic));
+  if (!good) {
     problems.push_back(
         {key, "is " + in_quotes(topic) + ": " + good.error().message + "; give another topic"});
   }
@@ -630,7 +634,9 @@ std::string engine_names() {
   return names;
 }
 
-std::vector<ConfigProblem> check_values(const Config& config) {
+namespace {
+
+Problems check_one_place(const Config& config) {
   Problems problems;
   check_required(config, problems);
   check_ranges(config, problems);
@@ -659,6 +665,26 @@ std::vector<ConfigProblem> check_values(const Config& config) {
   return problems;
 }
 
+Problems check_files(const Config& config) {
+  Problems problems;
+  check_credentials(config, problems);
+  return problems;
+}
+
+void add(Problems more, Problems& problems) {
+  std::move(more.begin(), more.end(), std::back_inserter(problems));
+}
+
+}  // namespace
+
+std::vector<ConfigProblem> check_values(const Config& config) {
+  Problems problems = check_one_place(config);
+  if (!config.endpoints.empty())
+    add(check_each_endpoint(config, check_one_place, problems), problems);
+  check_endpoints(config, problems);
+  return problems;
+}
+
 Status check_settings(const Config& config) {
   const std::vector<ConfigProblem> problems = check_values(config);
   if (problems.empty()) return {};
@@ -666,8 +692,8 @@ Status check_settings(const Config& config) {
 }
 
 std::vector<ConfigProblem> check_surroundings(const Config& config) {
-  Problems problems;
-  check_credentials(config, problems);
+  Problems problems = check_files(config);
+  add(check_each_endpoint(config, check_files, problems), problems);
   check_outbox_keys(config, problems);
   check_directory(config.outbox.directory, problems);
   check_socket(config.local_socket, problems);

@@ -38,6 +38,7 @@ constexpr void require(bool holds) {
 
 #include "base/limits.h"
 #include "posix/os_error.h"
+#include "runtime/config_endpoints.h"
 #include "runtime/config_keys.h"
 
 namespace holdfast::runtime {
@@ -115,6 +116,7 @@ class Reader {
       take_profile(*root);
       walk(*root, "");
       take_environment();
+      take_endpoints(*root);
       for (const ConfigProblem& problem : check_values(config_)) found(problem);
       if (depth == CheckDepth::surroundings) {
         for (const ConfigProblem& problem : check_surroundings(config_)) found(problem);
@@ -203,7 +205,7 @@ class Reader {
     for (const auto& [key, node] : table) {
       const std::string name =
           prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
-      if (name == "profile") continue;
+      if (name == "profile" || name == "endpoint") continue;
       Origin origin{line_of(node), {}};
       if (origin.line == kNoLine || origin.line == 0) origin.line = key.source().begin.line;
       if (name == "lane") {
@@ -275,6 +277,49 @@ class Reader {
     }
   }
 
+  /// [[endpoint]] tables: each is the first endpoint, with keys of its own.
+  void take_endpoints(const toml::table& root) {
+    const toml::node* const node = root.get("endpoint");
+    if (node == nullptr) return;
+    const toml::array* const tables = node->as_array();
+    origins_["endpoint"] = {line_of(*node), {}};
+    if (tables == nullptr || tables->empty() || !tables->is_homogeneous<toml::table>()) {
+      add({line_of(*node), {}}, "endpoint",
+          "is no list of tables; write [[endpoint]], once for each");
+      return;
+    }
+    for (const toml::node& table : *tables) {
+      const std::string section = "endpoint." + std::to_string(config_.endpoints.size() + 1);
+      const toml::table& settings = *table.as_table();
+      origins_[section] = {line_of(table), {}};
+      Config own = endpoint_base(config_, settings.contains("host"));
+      walk_endpoint(settings, section, "", own);
+      config_.endpoints.push_back(endpoint_of(own));
+    }
+  }
+
+  void walk_endpoint(const toml::table& table, const std::string& section,
+                     const std::string& prefix, Config& own) {
+    for (const auto& [key, node] : table) {
+      const std::string leaf = prefix + std::string(key.str());
+      const std::string name = section + "." + leaf;
+      const Origin origin{key.source().begin.line, {}};
+      origins_[name] = origin;
+      if (const ConfigKey* known = endpoint_key(leaf)) {
+        ConfigKey named = *known;
+        named.name = name;
+        if (const auto value = value_of(named, node, origin)) accept(named, *value, origin, own);
+      } else if (const toml::table* inner = node.as_table();
+                 inner != nullptr && (leaf == "tls" || leaf == "sigv4" || leaf == "identity")) {
+        walk_endpoint(*inner, section, leaf + ".", own);
+      } else {
+        std::string help = "is not a key of an endpoint; it has";
+        for (const std::string_view one : endpoint_keys()) help += ' ' + std::string(one);
+        add(origin, name, std::move(help));
+      }
+    }
+  }
+
   void unknown(const Origin& origin, const std::string& name, bool section) {
     const std::string_view nearest = nearest_name(name);
     std::string text = section ? "is not a known section; " : "is not a known key; ";
@@ -290,7 +335,7 @@ class Reader {
 
   void take(const ConfigKey& key, const toml::node& node, const Origin& origin) {
     const std::optional<KeyValue> value = value_of(key, node, origin);
-    if (value) accept(key, *value, origin);
+    if (value) accept(key, *value, origin, config_);
   }
 
   /// The node as a value of the key's kind; empty when a problem has been reported.
@@ -339,7 +384,7 @@ class Reader {
     return names;
   }
 
-  void accept(const ConfigKey& key, KeyValue value, const Origin& origin) {
+  void accept(const ConfigKey& key, KeyValue value, const Origin& origin, Config& into) {
     if (key.kind == KeyKind::path) {
       auto& text = std::get<std::string>(value);
       const std::filesystem::path path(text);
@@ -351,7 +396,7 @@ class Reader {
     if (const std::string wrong = check_range(key, value); !wrong.empty()) {
       add(origin, key.name, wrong);
     } else {
-      key.set(config_, value);
+      key.set(into, value);
     }
   }
 
@@ -380,7 +425,7 @@ class Reader {
       std::erase_if(problems_, [&](const Problem& old) { return old.key == key->name; });
       Result<KeyValue> parsed = parse_value(*key, variable.second);
       if (parsed) {
-        accept(*key, std::move(parsed).value(), origin);
+        accept(*key, std::move(parsed).value(), origin, config_);
       } else {
         add(origin, key->name, parsed.error().message);
       }

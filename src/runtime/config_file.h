@@ -61,6 +61,9 @@ struct ConfigProblem {
 /// "key: what is wrong; what to do".
 [[nodiscard]] Error as_error(const ConfigProblem& problem);
 
+/// Whether an endpoint may be called so.
+[[nodiscard]] bool is_endpoint_name(std::string_view name);
+
 /// Ranges, relations, lanes and topics; looks at nothing outside of `config`.
 [[nodiscard]] std::vector<ConfigProblem> check_values(const Config& config);
 

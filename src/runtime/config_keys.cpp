@@ -222,6 +222,10 @@ using Watchdog = Config::Watchdog;
 using Provisioning = Config::Provisioning;
 constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
+using Failover = Config::Failover;
+using Failback = Config::Failback;
+constexpr auto kFailover = &Config::failover;
+constexpr auto kFailback = &Config::failback;
 using Log = Config::Log;
 constexpr auto kLog = &Config::log;
 constexpr auto kProxy = &Config::proxy;
@@ -235,6 +239,7 @@ constexpr auto kBirth = &Config::birth;
 constexpr std::uint64_t kExpiryMax = std::uint64_t{0xFFFFFFFF} * kSecond;  // four bytes in MQTT 5
 
 constexpr std::array kKeys{
+    row<&Config::name>("connection.name", K::text, 1, limits::kEndpointNameMax),
     row<&Config::host>("connection.host", K::text, 1, 253),
     row<&Config::port>("connection.port", K::count, 1, 65535),
     row<&Config::client_id>("connection.client_id", K::text, 0, limits::kClientIdMax),
@@ -246,6 +251,7 @@ constexpr std::array kKeys{
     row<&Config::keep_alive>("connection.keep_alive", K::seconds, kSecond, 65535 * kSecond),
     row<&Config::session_expiry>("connection.session_expiry", K::seconds, 0, kExpiryMax),
     row<&Config::clean_start>("connection.clean_start", K::boolean, 0, 0),
+    row<&Config::topic_prefix>("connection.topic_prefix", K::text, 0, limits::kTopicPrefixMax),
     row<&Config::topic_aliases>("connection.topic_aliases", K::count, 0, limits::kTopicAliasesMax),
     row<&Config::transport>("connection.transport", K::transport, 0, 0),
     row<&Config::websocket_path>("connection.websocket_path", K::text, 1, kTextMax),
@@ -299,6 +305,15 @@ constexpr std::array kKeys{
     row<kTls, &TlsConfig::just_in_time>("tls.just_in_time", K::boolean, 0, 0),
     row<&Config::identity, &Config::Identity::directory>("identity.directory", K::path, 0,
                                                          kPathMax),
+
+    row<kFailover, &Failover::after>("failover.after", K::duration, kSecond, 24 * kHour),
+    row<kFailover, &Failover::spread>("failover.spread", K::duration, 0, 24 * kHour),
+    row<kFailback, &Failback::automatic>("failback.automatic", K::boolean, 0, 0),
+    row<kFailback, &Failback::healthy_for>("failback.healthy_for", K::duration, kSecond,
+                                           7 * 24 * kHour),
+    row<kFailback, &Failback::probe_every>("failback.probe_every", K::duration, kSecond, kHour),
+    row<kFailback, &Failback::fleet_size>("failback.fleet_size", K::count, 1, 1'000'000'000),
+    row<kFailback, &Failback::connect_quota>("failback.connect_quota", K::count, 1, 1'000'000),
 
     row<kProvisioning, &Provisioning::template_name>("provisioning.template", K::text, 0, 36),
     row<kProvisioning, &Provisioning::claim_certificate>("provisioning.claim_certificate", K::path,

@@ -57,6 +57,8 @@ TEST(Config, TheShortestUsefulFileHasAllDefaults) {
 // Each value differs from its default.
 constexpr std::string_view kEveryKey = R"(
     [connection]
+    name = "eu"
+    topic_prefix = "eu/"
     host = "h"
     port = 443
     client_id = "c"
@@ -159,6 +161,15 @@ constexpr std::string_view kEveryKey = R"(
     encrypt = true
     key_file = "seal.key"
     previous_key_file = "old.key"
+    [failover]
+    after = "19s"
+    spread = "20s"
+    [failback]
+    automatic = false
+    healthy_for = "21m"
+    probe_every = "22s"
+    fleet_size = 23
+    connect_quota = 24
     [local]
     socket = "s.sock"
     [log]

@@ -31,10 +31,6 @@ bool conflates(const Config& config, const std::string& lane) {
   return rules != config.lane_rules.end() && rules->second.conflate;
 }
 
-flow::TopicLimits topic_limits(const Config& config) {
-  return {config.limits.topic, config.limits.topic_levels};
-}
-
 }  // namespace
 
 DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
@@ -235,7 +231,7 @@ Result<SubscriptionId> DeviceImpl::subscribe(std::string filter, Qos qos, Messag
 
 Result<SubscriptionId> DeviceImpl::subscribe_held(std::string filter, Qos qos,
                                                   HeldMessageHandler handler) {
-  Status status = flow::check_filter(filter, topic_limits(*config()));
+  Status status = flow::check_filter(filter, device::topic_limits(*config(), filter));
   if (!status.ok()) return std::move(status).error();
   const std::lock_guard lock(mutex_);
   if (Status free = may_subscribe(handler != nullptr); !free.ok()) return std::move(free).error();

@@ -20,20 +20,6 @@ constexpr Duration kGrace = std::chrono::seconds(2);
 constexpr Duration kSecondThoughts = std::chrono::milliseconds(300);
 constexpr std::size_t kTriedMax = 8;
 
-transport::Target target_of(const env::ConnectRequest& request) {
-  transport::Target target;
-  target.host = request.host;
-  target.port = request.port;
-  if (request.transport == Transport::websocket) target.websocket_target = request.websocket_path;
-  target.proxy = request.proxy;
-  target.proxy_password = request.proxy_password;
-  target.tls = request.tls;
-  target.resolve_timeout = request.resolve_timeout;
-  target.connect_timeout = request.connect_timeout;
-  target.silent_after = request.silent_after;
-  return target;
-}
-
 }  // namespace
 
 void LoopWait::finish() {
@@ -117,7 +103,7 @@ std::vector<health::ReachFacts> NetworkLook::reach(std::uint16_t port, Duration 
 
 health::StreamFacts NetworkLook::open_stream(const env::ConnectRequest& request,
                                              env::Clock& clock) {
-  transport::Target target = target_of(request);
+  transport::Target target = transport::target_of(request);
   health::StreamFacts facts;
   facts.tls = target.tls.enabled;
   facts.alpn_wanted = target.tls.alpn;

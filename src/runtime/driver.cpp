@@ -9,6 +9,15 @@
 #include "runtime/logins.h"
 
 namespace holdfast::runtime {
+namespace {
+
+device::Opening opening_with(const outbox::RecoveryReport& store, std::string endpoint) {
+  device::Opening opening = device::opening_of(store);
+  opening.endpoint = std::move(endpoint);
+  return opening;
+}
+
+}  // namespace
 
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
                Storage& storage, const Config& config, const outbox::RecoveryReport& store)
@@ -22,6 +31,8 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       resolver_(posix::make_resolver(loop)),
       addresses_(clock, storage, config.outbox.directory,
                  [&outlet](const LogLine& line) { outlet.log(line); }),
+      endpoint_file_(storage, config.outbox.directory,
+                     [&outlet](const LogLine& line) { outlet.log(line); }),
       identity_(loop, clock, storage, config,
                 {[&outlet](const LogLine& line) { outlet.log(line); },
                  [this] { enqueue(device::Changed{link::Mend::identity}); },
@@ -31,7 +42,8 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       role_keys_(loop, clock, random,
                  {[&outlet](const LogLine& line) { outlet.log(line); },
                   [this] { enqueue(device::Changed{link::Mend::identity}); }}),
-      core_(config, random, device::opening_of(store)),
+      core_(config, random, opening_with(store, endpoint_file_.read())),
+      probe_(loop, clock),
       clock_watch_(loop, [this] { clock_set(); }),
       file_watch_(loop, [this] { files_changed(); }),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
@@ -51,7 +63,7 @@ void Driver::make_engine() {
 }
 
 void Driver::configure(const Config& config) {
-  named_ = !config.client_id.empty() || config.assigned_client_id;
+  assigned_id_ = config.assigned_client_id;
   std::vector<std::filesystem::path> files = login_files(config);
   for (std::filesystem::path& file : identity_.files()) files.push_back(std::move(file));
   file_watch_.watch(files);
@@ -147,7 +159,7 @@ void Driver::network_changed(bool gained) {
 void Driver::act(device::EngineConnect& action) {
   env::ConnectRequest& request = *action.request;
   identity_.fill_in(request);
-  if (!named_) {
+  if (request.client_id.empty() && !assigned_id_) {
     enqueue(device::EngineFailed{
         request.attempt,
         {Verdict::no_credentials, 0, "provisioning has not given this device its name yet"}});
@@ -166,12 +178,35 @@ void Driver::act(device::EngineConnect& action) {
                 {"endpoint", request.host + ":" + std::to_string(request.port)}}});
   request.id_prefix = id_prefix_;
   request.addresses = &addresses_.book();
-  if (request.sigv4.role_alias.empty()) return engine_->connect(request);
+  if (request.sigv4.role_alias.empty()) {
+    role_keys_.rest();
+    return engine_->connect(request);
+  }
   role_keys_.sign(std::move(request),
                   [this](env::ConnectRequest& ready, const env::Failure* failure) {
                     if (failure == nullptr) return engine_->connect(ready);
                     engine_failed(ready.attempt, *failure);
                   });
+}
+
+void Driver::act(device::ProbeEndpoint& action) {
+  env::ConnectRequest& request = *action.request;
+  identity_.lend(request);
+  if (!request.sigv4.role_alias.empty()) request.tls.cert_file.clear();  // the provider's only
+  request.addresses = &addresses_.book();
+  const auto answer = [this, name = request.endpoint_name](const env::Failure& failure) {
+    outlet_.log(
+        {LogLevel::debug,
+         LogArea::connection,
+         "probe of " + name + ": " + (failure.verdict == Verdict::none ? "well" : failure.detail),
+         failure.verdict,
+         {{"endpoint_name", name}}});
+    enqueue(device::EndpointProbed{name, failure});
+  };
+  if (Status filled = fill_in_logins(request, clock_.wall()); !filled) {
+    return answer({Verdict::no_credentials, 0, std::move(filled).error().message});
+  }
+  probe_.begin(request, answer);
 }
 
 void Driver::act(device::EnginePublish& action) {

@@ -25,7 +25,9 @@
 #include "posix/file_watch.h"
 #include "posix/network.h"
 #include "runtime/address_file.h"
-#include "runtime/identity.h"
+#include "runtime/endpoint_file.h"
+#include "runtime/endpoint_probe.h"
+#include "runtime/identities.h"
 #include "runtime/role_keys.h"
 #include "runtime/storage.h"
 
@@ -100,6 +102,8 @@ class Driver final : public env::EngineSink {
   void act(device::EngineTaken& action) { engine_->taken(action.ticket); }
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
+  void act(device::ProbeEndpoint& action);
+  void act(device::RememberEndpoint& action) { endpoint_file_.write(action.name); }
   void act(device::GiveReceipt& action) { outlet_.give_receipt(action); }
   void act(device::GiveMessage& action) { outlet_.give_message(std::move(action)); }
   void act(device::GiveConnection& action) { outlet_.give_connection(action.state); }
@@ -112,7 +116,7 @@ class Driver final : public env::EngineSink {
   Storage& storage_;
   const MqttEngine engine_kind_;  ///< A change needs a restart.
   std::uint32_t id_prefix_ = 0;
-  bool named_ = true;  ///< There is a client id, or the broker gives one.
+  bool assigned_id_ = false;  ///< The broker gives the client id.
 
   std::mutex mutex_;  // guards inbox_ and turn_posted_
   std::vector<device::Event> inbox_;
@@ -124,10 +128,12 @@ class Driver final : public env::EngineSink {
   posix::Timer timer_;
   std::unique_ptr<env::Resolver> resolver_;
   AddressFile addresses_;
-  Identity identity_;
+  EndpointFile endpoint_file_;
+  Identities identity_;
   RoleKeys role_keys_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
+  EndpointProbe probe_;
   posix::ClockWatch clock_watch_;
   posix::FileWatch file_watch_;
   posix::NetworkWatch network_;  // last: destroyed first

@@ -57,6 +57,8 @@ std::string outage_line(const health::Outage& outage) {
     if (outage.verdicts.at(i) == 0) continue;
     line["verdicts"][std::string(to_string(static_cast<Verdict>(i)))] = outage.verdicts.at(i);
   }
+  if (!outage.from.empty()) line["from"] = outage.from;
+  if (!outage.to.empty()) line["to"] = outage.to;
   if (outage.left_out != 0) line["left_out"] = outage.left_out;
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }

@@ -212,6 +212,10 @@ void Identity::fill_in(env::ConnectRequest& request) {
   serve(false);  // what it chooses now is what is used
   attempt_ = request.attempt;
   rotation_.began();
+  lend(request);
+}
+
+void Identity::lend(env::ConnectRequest& request) const {
   const bool pair = reader_.pair_is_active() && rotation_.in_use() == Slot::active;
   if (directory_.empty() || pair) return;
   request.tls.cert_file = directory_ / identity::file_of(rotation_.in_use());

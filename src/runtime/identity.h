@@ -57,6 +57,8 @@ class Identity {
 
   /// Puts the certificate's files into `request`, whose attempt begins now.
   void fill_in(env::ConnectRequest& request);
+  /// The same for a connection that proves nothing about a certificate.
+  void lend(env::ConnectRequest& request) const;
   void up(env::AttemptId attempt);
   /// Verdict::none: as we wanted.
   void ended(env::AttemptId attempt, const env::Failure& failure);

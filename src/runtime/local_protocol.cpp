@@ -445,6 +445,7 @@ ordered_json connection_json(const ConnectionState& connection) {
           {"explanation", explain(connection.verdict)},
           {"detail", connection.detail},
           {"endpoint", connection.endpoint},
+          {"endpoint_name", connection.endpoint_name},
           {"client_id", connection.client_id},
           {"session_present", connection.session_present},
           {"attempts", connection.attempts},
@@ -474,6 +475,32 @@ ordered_json quarantine_json(const std::vector<Quarantined>& quarantine) {
                    {"next_trial_in_ms", q.next_trial_in.count()}});
   }
   return all;
+}
+
+ordered_json endpoints_json(const EndpointsState& endpoints) {
+  ordered_json all = ordered_json::array();
+  for (const EndpointState& one : endpoints.all) {
+    all.push_back({{"name", one.name},
+                   {"address", one.address},
+                   {"current", one.current},
+                   {"health", one.health},
+                   {"verdict", to_string(one.verdict)},
+                   {"well_for_ms", one.well_for.count()}});
+  }
+  return all;
+}
+
+/// How the connections have moved between endpoints, where there are several.
+void add_endpoints(ordered_json& status, const EndpointsState& endpoints) {
+  if (endpoints.all.empty()) return;
+  status["endpoints"] = endpoints_json(endpoints);
+  status["endpoint_changes"] = endpoints.changes;
+  status["return_in_ms"] = endpoints.return_in.count();
+  if (!endpoints.last) return;
+  status["endpoint_change"] = {{"from", endpoints.last->from},
+                               {"to", endpoints.last->to},
+                               {"why", to_string(endpoints.last->why)},
+                               {"ago_ms", endpoints.last->ago.count()}};
 }
 
 ordered_json ledger_json(const Ledger& ledger) {
@@ -624,6 +651,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["sends_repeated"] = state.sends_repeated;
   status["parked"] = state.parked;
   status["quarantine"] = quarantine_json(state.quarantine);
+  add_endpoints(status, state.endpoints);
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
   status["inbound_unmatched"] = state.inbound_unmatched;

@@ -251,7 +251,8 @@ TEST(LocalProtocol, StatusTellsEverythingThereIsToSee) {
                       3,
                       Milliseconds(1500),
                       "h:8883",
-                      "c-1"};
+                      "c-1",
+                      "primary"};
   state.ledger.accepted = 10;
   state.ledger.delivered = 6;
   state.ledger.pending = 3;

@@ -81,6 +81,23 @@ void add_connection(List& list, const Figures& f) {
                        "How often each verdict was given.");
 }
 
+void add_endpoints(List& list, const Figures& f) {
+  const EndpointsState& endpoints = f.state.endpoints;
+  if (endpoints.all.empty()) return;
+  std::vector<std::pair<std::string_view, std::uint64_t>> current;
+  std::vector<std::pair<std::string_view, std::uint64_t>> health;
+  for (const EndpointState& one : endpoints.all) {
+    current.emplace_back(one.name, one.current ? 1 : 0);
+    health.emplace_back(one.name, one.health);
+  }
+  list.by(kGauge, "holdfast_endpoint_current", "endpoint", current,
+          "1 for the endpoint that is used.");
+  list.by(kGauge, "holdfast_endpoint_health", "endpoint", health,
+          "0 to 100: how well each endpoint has done lately.");
+  list.one(kCounter, "holdfast_endpoint_changes_total", endpoints.changes,
+           "Connections made at another endpoint than the one before.");
+}
+
 void add_messages(List& list, const Figures& f) {
   const Ledger& ledger = f.state.ledger;
   list.one(kCounter, "holdfast_messages_accepted_total", ledger.accepted,
@@ -280,6 +297,7 @@ void add_process(List& list, const Figures& f) {
 MetricFamilies metric_families(const Figures& figures) {
   List list;
   add_connection(list, figures);
+  add_endpoints(list, figures);
   add_messages(list, figures);
   add_inbound(list, figures);
   add_storage(list, figures);

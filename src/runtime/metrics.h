@@ -3,8 +3,8 @@
 //
 // Purpose:  one list, from which the page, the report over MQTT and the documentation are checked.
 // Threads:  pure functions of plain values.
-// Labels:   only names of verdicts, reasons, lanes, slots and the like; never a topic, a filter, an
-//           address or a payload.
+// Labels:   only names of verdicts, reasons, lanes, slots, endpoints and the like; never a topic, a
+//           filter, an address or a payload.
 #pragma once
 
 #include <array>

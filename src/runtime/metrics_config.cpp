@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "device/admission.h"
 #include "flow/topic.h"
 #include "host/prometheus_text.h"
 #include "runtime/config_keys.h"
@@ -48,7 +49,7 @@ void check_metrics(const Config& config, std::vector<ConfigProblem>& problems) {
                                       (defender ? ", since Device Defender takes no more" : "")});
   }
   const std::string topic = report_topic(config);
-  const flow::TopicLimits limits{config.limits.topic, config.limits.topic_levels};
+  const flow::TopicLimits limits = device::topic_limits(config, topic);
   if (topic.empty()) return;  // named by provisioning, or by the broker
   if (const Status good = flow::check_topic(topic, limits); !good) {
     problems.push_back({"metrics.topic", "is " + in_quotes(topic) + ": " + good.error().message +

@@ -81,6 +81,12 @@ DeviceState full_state(Numbers& next) {
   one.since = Milliseconds(next());
   one.next_trial_in = Milliseconds(next());
   state.quarantine = {one};
+  EndpointState place;
+  place.name = "eu";
+  place.current = true;
+  place.health = static_cast<unsigned>(next());
+  state.endpoints.all = {place};
+  state.endpoints.changes = next();
   return state;
 }
 

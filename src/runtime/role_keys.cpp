@@ -116,7 +116,10 @@ RoleKeys::RoleKeys(posix::EventLoop& loop, env::Clock& clock, env::Random& rando
       timer_(loop) {}
 
 void RoleKeys::reconfigure(const Config& config) {
-  if (!config.sigv4.role_alias.empty()) return;
+  if (config.sigv4.role_alias.empty()) rest();
+}
+
+void RoleKeys::rest() {
   get_.reset();
   lease_.forget();
   rearm();

@@ -55,6 +55,8 @@ class RoleKeys {
 
   /// A changed configuration: without a role alias nobody is asked any more.
   void reconfigure(const Config& config);
+  /// The same, where the endpoint in use needs none.
+  void rest();
   /// Signs `request`, whose `sigv4` names a role alias; at once if there are keys that serve, else
   /// when the provider has answered. A request that still waits is forgotten.
   void sign(env::ConnectRequest request, Ready ready);

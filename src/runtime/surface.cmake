@@ -3,6 +3,7 @@ set(SURFACE_SOURCES
     ack_groups.cpp
     config_check.cpp
     outbox_keys.cpp
+    config_endpoints.cpp
     config_file.cpp
     config_keys.cpp
     counting_disk.cpp
@@ -37,7 +38,8 @@ set(SURFACE_SOURCES
     store_aside.cpp
     watch_program.cpp
     watchdog_keeper.cpp)
-set(SURFACE_TESTS ack_groups_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp local_protocol_test.cpp local_server_test.cpp
+set(SURFACE_TESTS ack_groups_test.cpp config_endpoints_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp
+                  local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
                   outbox_files_test.cpp outbox_keys_test.cpp page_service_test.cpp service_report_test.cpp

@@ -424,6 +424,21 @@ class ConnectorHandle final : public Connector {
 
 }  // namespace
 
+Target target_of(const env::ConnectRequest& request) {
+  Target target;
+  target.host = request.host;
+  target.port = request.port;
+  if (request.transport == Transport::websocket) target.websocket_target = request.websocket_path;
+  target.proxy = request.proxy;
+  target.proxy_password = request.proxy_password;
+  target.tls = request.tls;
+  target.resolve_timeout = request.resolve_timeout;
+  target.connect_timeout = request.connect_timeout;
+  target.silent_after = request.silent_after;
+  target.addresses = request.addresses;
+  return target;
+}
+
 std::unique_ptr<Connector> connect(posix::EventLoop& loop, env::Resolver& resolver,
                                    env::Clock& clock, const Target& target,
                                    std::function<void(Connector::Outcome)> done) {

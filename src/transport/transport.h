@@ -47,6 +47,9 @@ struct Target {
   std::function<void(const Secured&)> secured = nullptr;
 };
 
+/// Where an attempt leads to.
+[[nodiscard]] Target target_of(const env::ConnectRequest& request);
+
 /// An established stream. Destroying it closes the socket at once; no callback follows.
 class Stream {
  public:

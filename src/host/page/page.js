@@ -90,7 +90,13 @@ function connection(status, about) {
   at("explanation").textContent = good ? "" : status.explanation || "";
   at("detail").textContent = status.detail || "";
   list("connection", [
-    ["Endpoint", status.endpoint || about.endpoint],
+    ["Endpoint", (status.endpoints ? `${status.endpoint_name}, ` : "") + (status.endpoint || about.endpoint)],
+    ...(status.endpoints || []).map((one) => [`${one.current ? "\u25cf " : ""}${one.name}`,
+      `${one.address}, health ${one.health}, ${words(one.verdict)}`]),
+    ["Moved", status.endpoint_change
+      ? `from ${status.endpoint_change.from} to ${status.endpoint_change.to}, ` +
+        `${span(status.endpoint_change.ago_ms)} ago: ` +
+        (status.endpoint_change.why === "none" ? "to return" : words(status.endpoint_change.why)) : ""],
     ["State", words(status.state)],
     ["Attempts since", good ? "" : number(status.attempts)],
     ["Next attempt in", status.retry_in_ms > 0 ? span(status.retry_in_ms) : ""],
