@@ -202,8 +202,9 @@ TEST_F(AddressBookTest, ADamagedFileIsRefusedWithAReason) {
   expect_damaged("holdfast-addresses 1 1\nbroker.test 8883 192.0.2.x 1\n", "an address");
   expect_damaged("holdfast-addresses 1 1\nbroker.test 8883 192.0.2.1 1 \n", "a time");
   expect_damaged("holdfast-addresses 1 1\nb 1 192.0.2.1 9223372036854775807\n", "a time");
-  std::string many = "holdfast-addresses 1 17\n";
-  for (int i = 0; i < 17; ++i) many += "b 1 192.0.2.1 1\n";
+  const std::size_t over = limits::kPlaces * limits::kGoodAddresses + 1;
+  std::string many = "holdfast-addresses 1 " + std::to_string(over) + "\n";
+  for (std::size_t i = 0; i < over; ++i) many += "b 1 192.0.2.1 1\n";
   expect_damaged(many, "too many");
 }
 
