@@ -131,7 +131,7 @@ TEST(LocalAccess, SeesTheStateButOnlyControlSeesMoreOrChangesIt) {
   for (const char* line :
        {R"({"op":"status"})", R"({"op":"events"})", R"({"op":"ping"})", R"({"op":"outbox_stat"})",
         R"({"op":"history"})", R"({"op":"receipt","message_id":7})",
-        R"({"op":"unsubscribe","subscription":1})"}) {
+        R"({"op":"unsubscribe","subscription":1})", R"({"op":"acknowledge","deliveries":[1]})"}) {
     EXPECT_EQ(refused(plain, line), "") << line;
   }
   for (const char* line :

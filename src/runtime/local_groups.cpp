@@ -75,14 +75,15 @@ Status LocalGroups::join(std::uint64_t client, std::uint64_t subscription,
   const BootTime now = options_.clock.now();
   const auto joined = groups_.join(terms, {client, subscription, wanted.window}, now);
   if (!joined) return joined.error();
+  save();  // ahead of what the broker sends: that must find its group after whatever ends us
   if (joined->made) {
     if (Status done = subscribe(joined->group, terms); !done) {
       groups_.end(joined->group);
+      save();
       return done;
     }
   }
   members_[subscription] = joined->group;
-  save();
   arm();
   return {};
 }
