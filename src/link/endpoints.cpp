@@ -297,9 +297,10 @@ void Endpoints::look_at_better(BootTime now, Decision& decision) {
                    "), which has been well for " + in_seconds(now - all_[target_].well_since);
     return go_to(target_, decision);
   }
+  const Duration every = failback_.probe_every;
   for (std::size_t i = 0; i < current_ && !probing_; ++i) {
+    if (all_[i].probe_at == kNever) all_[i].probe_at = now + drawn(every);  // new in the list
     if (now < all_[i].probe_at) continue;
-    const Duration every = failback_.probe_every;
     all_[i].probe_at = now + every / 2 + drawn(every / 2);
     probing_ = i;
     probing_since_ = now;

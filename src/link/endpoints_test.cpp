@@ -416,6 +416,18 @@ TEST(EndpointsTest, a_change_of_the_list_keeps_what_is_known_by_name) {
   EXPECT_TRUE(orders.disconnect) << "the endpoint in use is gone";
 }
 
+TEST(EndpointsTest, a_better_one_that_comes_with_a_reload_is_probed_and_returned_to) {
+  Config config = config_with(2);
+  config.failback.automatic = false;
+  World world = away(config);
+  world.run_for(hours(1));
+  EXPECT_TRUE(world.probes.empty());
+  config.failback.automatic = true;
+  world.sup.reconfigure(world.now, config);
+  world.run_for(minutes(13));
+  EXPECT_TRUE(world.connected_to(0));
+}
+
 TEST(EndpointsTest, the_return_of_a_fleet_stays_below_the_quota) {
   struct Case {
     std::uint32_t fleet;

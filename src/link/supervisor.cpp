@@ -132,7 +132,7 @@ void Supervisor::reconfigure(BootTime now, const Config& config) {
   const bool gone = endpoints_.reconfigure(whole_);
   Config next = config_of(whole_, endpoints_.current());
   const bool same = !gone && same_connection(config_, next);
-  if (gone || in_use_ != endpoints_.current()) assigned_id_.clear();
+  if (next.name != config_.name) assigned_id_.clear();
   in_use_ = endpoints_.current();
   config_ = std::move(next);
   backoff_.reconfigure(config.timing.backoff_first, config.timing.backoff_cap);

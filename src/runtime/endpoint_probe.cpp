@@ -49,10 +49,7 @@ void EndpointProbe::connected(transport::Connector::Outcome outcome) {
 
 void EndpointProbe::finish(const env::Failure& failure) {
   const Answer answer = std::exchange(answer_, nullptr);
-  // Not from inside a callback of what ends here.
-  loop_.post([stream = std::shared_ptr<transport::Stream>(std::move(stream_)),
-              connector = std::shared_ptr<transport::Connector>(std::move(connector_))] {});
-  timer_.cancel();
+  timer_.arm_at(clock_.now(), [this] { cancel(); });  // not inside a callback of what ends here
   if (answer) answer(failure);
 }
 
