@@ -42,6 +42,12 @@ socket = "agent.sock"
 listen = "127.0.0.1:{page}"
 {more}
 """
+SECOND = """
+[[endpoint]]
+name = "other"
+host = "localhost"
+port = 1
+"""
 METRIC = re.compile(r"\b(?:holdfast|process)_\w+")
 SELECTOR = re.compile(r"\b(?:holdfast|process)_\w+(?:\{[^}]*\})?")
 
@@ -192,8 +198,9 @@ class MetricsTest(RegionTest):
         finally:
             self.up()
         wait_for(lambda: not self.alert("HoldfastOffline"), 30, "the end of the alert")
-        self.assertEqual(self.query("holdfast_connected")[0]["value"][1], "1")
-        self.assertEqual(self.query("holdfast_outages_total")[0]["value"][1], "1")
+        # A Region that comes up may end the first connection that it takes: another short outage.
+        wait_for(lambda: self.query("holdfast_connected")[0]["value"][1] == "1", 30, "connected")
+        self.assertIn(self.query("holdfast_outages_total")[0]["value"][1], ("1", "2"))
         self.assertEqual(self.query("max_over_time(holdfast_offline_seconds[5m]) > bool 2")[0]
                          ["value"][1], "1")
         self.assertEqual(self.query('up{device="pump-7"}')[0]["value"][1], "1")
@@ -213,7 +220,7 @@ class MetricsTest(RegionTest):
                 self.assertTrue(self.query(selector), f"{alert}: {selector} has no data")
 
     def test_promtool_finds_nothing_to_say_of_the_page(self):
-        text = self.page(self.agent("plain"))
+        text = self.page(self.agent("plain", SECOND))
         done = subprocess.run([Programs.system("promtool"), "check", "metrics"], input=text,
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
@@ -253,7 +260,7 @@ class MetricsTest(RegionTest):
         self.make("reader", {"Version": "2012-10-17", "Statement": {
             "Effect": "Allow", "Action": "iot:*", "Resource": "*"}})
         reader = self.subscribed("reader", "-t", "json/metrics", "-C", "1")
-        page = self.agent("json", 'publish_every = "10s"\nformat = "json"')
+        page = self.agent("json", 'publish_every = "10s"\nformat = "json"' + SECOND)
         report = json.loads(reader.output(30))
         self.assertEqual(report["client_id"], "json")
         self.assertEqual(set(report["metrics"]), documented())
