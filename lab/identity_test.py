@@ -4,8 +4,8 @@ lost, each change costs at most two reconnects, and what the cloud refuses is ro
 
     identity_test.py --bin DIR      DIR: the programs of a build
 
-HOLDFAST_ROTATIONS: so many changes in the test of many (default 20). 300 of them were run by hand on
-2026-11-27: 34,160 messages, none lost, 301 connects, 46 sends repeated.
+HOLDFAST_ROTATIONS: so many changes in the test of many (default 20). 1,000 of them were run by hand on
+2026-11-28, on a busy machine: 132,156 messages, none lost, 1,001 connects, 31,521 sends repeated.
 """
 import json
 import os
