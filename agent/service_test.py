@@ -166,15 +166,25 @@ class SignsOfLife(Managed):
         self.until_told("READY", "1")
         self.assertEqual(self.signs(1), 0)
 
+    def named_while_frozen(self, agent, thread, part):
+        """False: it stands still where it holds a lock of all (malloc's, the log's), which no thread does
+        that is stuck by itself. Then the others stand still as well, and nobody is there to name it."""
+        self.until_told("WATCHDOG", "1")
+        with Frozen(agent.pid, thread):
+            try:
+                wait_until(part + " is named", lambda: "stuck: " + part in self.agent_log())
+                return True
+            except AssertionError:
+                return False
+            finally:
+                self.assertEqual(self.signs(LIMIT), 0)
+
     def test_they_end_when_a_part_stands_still_which_is_named_and_come_again_with_it(self):
         agent = self.watched()
         for thread, part in (("hf-loop", "the event loop"), ("hf-storage", "the storage thread"),
                              ("hf-callbacks", "the callbacks")):
             with self.subTest(part=part):
-                self.until_told("WATCHDOG", "1")
-                with Frozen(agent.pid, thread):
-                    wait_until(part + " is named", lambda: "stuck: " + part in self.agent_log())
-                    self.assertEqual(self.signs(LIMIT), 0)
+                self.assertTrue(any(self.named_while_frozen(agent, thread, part) for _ in range(3)))
                 self.until_told("WATCHDOG", "1")
         agent.send_signal(signal.SIGTERM)
         self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)

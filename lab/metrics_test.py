@@ -206,7 +206,7 @@ class MetricsTest(RegionTest):
         self.assertEqual(self.query('up{device="pump-7"}')[0]["value"][1], "1")
 
     def test_every_query_of_rules_and_dashboard_is_answered(self):
-        page = self.agent("asked")
+        page = self.agent("asked", SECOND)
         self.prometheus(page)
         wait_for(lambda: len(self.query("increase(holdfast_progress_total[1m])")) == 4, 20,
                  "two scrapes")
