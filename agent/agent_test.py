@@ -439,6 +439,7 @@ class MainJob(Lab):
         self.broker()
         agent = self.agent()
         self.until_heard(self.subscribe_inside("later"), "later")
+        agent.send_signal(signal.SIGSTOP)  # it must not unsubscribe for the program that goes
         self.children[-1].kill()  # or it subscribes again as soon as there is an agent
         agent.kill()
         agent.wait()
