@@ -61,10 +61,10 @@ class AckGroupsTest : public ::testing::Test {
 
   AckTally tally;
   std::vector<std::string> said;
+  std::string pubacks;  // before the groups, whose end gives back what they hold
   AckGroups groups{kFirst, tally,
                    [this](LogLevel, std::string text) { said.push_back(std::move(text)); }};
   BootTime now = BootTime() + Milliseconds(5000);
-  std::string pubacks;
   std::map<std::string, std::uint64_t> deliveries;
   std::uint64_t full = 0;  // a client that takes no more
   std::size_t ended = 0;
