@@ -9,6 +9,7 @@ Method: the real supervisors on folders copied from here, with this machine's pa
 Usage:  supervisors_test.py BIN_DIR [--pm2 NODE_MODULES] [unittest arguments]
         A supervisor that is not installed is skipped; a container needs root.
 """
+import contextlib
 import json
 import os
 import shutil
@@ -208,6 +209,12 @@ class Container(Supervised):
         self.addCleanup(self.outer.wait)
         self.addCleanup(self.outer.kill)
         self.init = wait_until("holdfastd is there", self.first_process)
+        # --kill-child alone leaves it: who changes its user loses that signal (prctl(2)).
+        self.addCleanup(self.end_init)
+
+    def end_init(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.init, signal.SIGKILL)
 
     def run_ok(self, *command):
         done = self.run_command(*command)
