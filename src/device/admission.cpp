@@ -45,12 +45,11 @@ bool small_enough(const Message& message, const Config& config) {
 }  // namespace
 
 flow::TopicLimits topic_limits(const Config& config, std::string_view topic) {
-  flow::TopicLimits most{std::min(config.limits.topic, limits::kTopicMax),
-                         config.limits.topic_levels};
-  if (topic.starts_with('$') && !topic.starts_with("$share/")) return most;
+  const flow::TopicLimits whole{std::min(config.limits.topic, limits::kTopicMax),
+                                config.limits.topic_levels};
+  if (topic.starts_with('$') && !topic.starts_with("$share/")) return whole;
+  flow::TopicLimits most = whole;
   const auto leave_room = [&](const std::string& prefix) {
-    const flow::TopicLimits whole{std::min(config.limits.topic, limits::kTopicMax),
-                                  config.limits.topic_levels};
     const auto levels = static_cast<std::size_t>(std::count(prefix.begin(), prefix.end(), '/'));
     most.bytes = std::min(most.bytes, whole.bytes - std::min(whole.bytes, prefix.size()));
     most.levels = std::min(most.levels, whole.levels - std::min(whole.levels, levels));

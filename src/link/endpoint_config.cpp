@@ -4,23 +4,32 @@
 #include "base/check.h"
 
 namespace holdfast {
+namespace {
+
+/// Each field that an endpoint has of its own, in the one and the other form.
+template <class Whole, class Own, class Pair>
+void each_field(Whole& config, Own& endpoint, Pair pair) {
+  pair(config.name, endpoint.name);
+  pair(config.host, endpoint.host);
+  pair(config.port, endpoint.port);
+  pair(config.transport, endpoint.transport);
+  pair(config.websocket_path, endpoint.websocket_path);
+  pair(config.sigv4, endpoint.sigv4);
+  pair(config.tls, endpoint.tls);
+  pair(config.identity.directory, endpoint.identity_directory);
+  pair(config.client_id, endpoint.client_id);
+  pair(config.username, endpoint.username);
+  pair(config.password_file, endpoint.password_file);
+  pair(config.session_expiry, endpoint.session_expiry);
+  pair(config.clean_start, endpoint.clean_start);
+  pair(config.topic_prefix, endpoint.topic_prefix);
+}
+
+}  // namespace
 
 EndpointConfig endpoint_of(const Config& config) {
   EndpointConfig endpoint;
-  endpoint.name = config.name;
-  endpoint.host = config.host;
-  endpoint.port = config.port;
-  endpoint.transport = config.transport;
-  endpoint.websocket_path = config.websocket_path;
-  endpoint.sigv4 = config.sigv4;
-  endpoint.tls = config.tls;
-  endpoint.identity_directory = config.identity.directory;
-  endpoint.client_id = config.client_id;
-  endpoint.username = config.username;
-  endpoint.password_file = config.password_file;
-  endpoint.session_expiry = config.session_expiry;
-  endpoint.clean_start = config.clean_start;
-  endpoint.topic_prefix = config.topic_prefix;
+  each_field(config, endpoint, [](const auto& from, auto& to) { to = from; });
   return endpoint;
 }
 
@@ -37,21 +46,7 @@ Config config_of(const Config& config, std::size_t index) {
   HF_CHECK(index < endpoint_count(config));
   Config own = config;
   if (index == 0) return own;
-  const EndpointConfig& endpoint = config.endpoints[index - 1];
-  own.name = endpoint.name;
-  own.host = endpoint.host;
-  own.port = endpoint.port;
-  own.transport = endpoint.transport;
-  own.websocket_path = endpoint.websocket_path;
-  own.sigv4 = endpoint.sigv4;
-  own.tls = endpoint.tls;
-  own.identity.directory = endpoint.identity_directory;
-  own.client_id = endpoint.client_id;
-  own.username = endpoint.username;
-  own.password_file = endpoint.password_file;
-  own.session_expiry = endpoint.session_expiry;
-  own.clean_start = endpoint.clean_start;
-  own.topic_prefix = endpoint.topic_prefix;
+  each_field(own, config.endpoints[index - 1], [](auto& to, const auto& from) { to = from; });
   return own;
 }
 

@@ -26,11 +26,6 @@ constexpr Duration kLogService = Seconds(1);
 /// A message that asks for the log this soon after another is passed over.
 constexpr Duration kLogSendGap = std::chrono::seconds(10);
 
-bool conflates(const Config& config, const std::string& lane) {
-  const auto rules = config.lane_rules.find(lane);
-  return rules != config.lane_rules.end() && rules->second.conflate;
-}
-
 }  // namespace
 
 DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
@@ -294,9 +289,11 @@ Status DeviceImpl::reload(Config config) {
     return fixed("outbox.previous_key_file");
   }
   if (config.lanes != config_->lanes) return fixed("flow.lanes");
-  for (const std::string& lane : config.lanes) {
-    if (conflates(config, lane) != conflates(*config_, lane)) {
-      return fixed("lane." + lane + ".conflate");
+  const std::vector<LaneRules> rules = device::lane_rules(config);
+  const std::vector<LaneRules> rules_before = device::lane_rules(*config_);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (rules[i].conflate != rules_before[i].conflate) {
+      return fixed("lane." + config.lanes[i] + ".conflate");
     }
   }
   if (config.local_socket != config_->local_socket) return fixed("local.socket");

@@ -67,17 +67,12 @@ std::string asker_of(const env::ConnectRequest& request) {
 transport::HttpsQuestion question_of(const env::ConnectRequest& request) {
   const SigV4Config& sigv4 = request.sigv4;
   transport::HttpsQuestion question;
+  question.target = transport::target_of(request);
   question.target.host = sigv4.provider_host;
   question.target.port = sigv4.provider_port;
-  question.target.proxy = request.proxy;
-  question.target.proxy_password = request.proxy_password;
-  question.target.tls = request.tls;
+  question.target.websocket_target.clear();
   question.target.tls.alpn.clear();
   question.target.tls.server_name.clear();
-  question.target.resolve_timeout = request.resolve_timeout;
-  question.target.connect_timeout = request.connect_timeout;
-  question.target.silent_after = request.silent_after;
-  question.target.addresses = request.addresses;
   question.path = "/role-aliases/" + sigv4.role_alias + "/credentials";
   if (!sigv4.thing_name.empty()) {
     question.headers.emplace_back("x-amzn-iot-thingname", sigv4.thing_name);
