@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <utility>
 
 #include "identity/expiry.h"
+#include "posix/poll_wait.h"
 #include "posix/system.h"
 
 namespace holdfast::runtime {
@@ -160,9 +160,7 @@ int ServiceReport::patience_ms() const {
   BootTime due = again_at_;
   if (gate_) due = std::min(due, gate_->next_look());
   if (words_wait_) due = std::min(due, words_from_);
-  if (due == kNever) return -1;
-  const auto left = std::chrono::ceil<Milliseconds>(due - clock_->now()).count();
-  return static_cast<int>(std::clamp<Milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+  return posix::poll_wait(due, clock_->now());
 }
 
 int ServiceReport::wake_fd() const noexcept { return wake_->get(); }

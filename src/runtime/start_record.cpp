@@ -2,15 +2,14 @@
 
 #include <sys/eventfd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <future>
-#include <limits>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "base/hex.h"
+#include "posix/poll_wait.h"
 #include "posix/system.h"
 #include "runtime/store_aside.h"
 
@@ -141,9 +140,7 @@ bool StartRecord::look() {
 
 int StartRecord::patience_ms() const {
   const std::lock_guard lock(mutex_);
-  if (!loop_ || loop_->next_look() == kNever) return -1;
-  const auto left = std::chrono::ceil<Milliseconds>(loop_->next_look() - clock_->now()).count();
-  return static_cast<int>(std::clamp<Milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+  return posix::poll_wait(loop_ ? loop_->next_look() : kNever, clock_->now());
 }
 
 void StartRecord::leave() {

@@ -13,7 +13,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -21,6 +20,7 @@
 #include "health/heartbeats.h"
 #include "posix/child.h"
 #include "posix/notify_socket.h"
+#include "posix/poll_wait.h"
 #include "posix/unique_fd.h"
 #include "runtime/local_client.h"
 #include "runtime/local_protocol.h"
@@ -274,12 +274,7 @@ class Runner {
                                 {signals_.get(), POLLIN, 0},
                                 {beats_.fd(), POLLIN, 0},
                                 {port_.fd(), POLLOUT, 0}};
-    constexpr Milliseconds::rep kLongest = std::numeric_limits<int>::max();
-    const auto left = std::chrono::ceil<Milliseconds>(std::max(due - now, Duration::zero()));
-    if (::poll(ready.data(), ready.size(),
-               due == kNever ? -1 : static_cast<int>(std::min(left.count(), kLongest))) < 0) {
-      return;
-    }
+    if (::poll(ready.data(), ready.size(), posix::poll_wait(due, now)) < 0) return;
     const BootTime then = run_time();
     for (std::size_t i = 0; i < 2; ++i) {
       Relay& relay = i == 0 ? output_ : errors_;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <limits>
 #include <string>
 #include <utility>
 
+#include "posix/poll_wait.h"
 #include "posix/system.h"
 
 namespace holdfast::runtime {
@@ -121,10 +121,8 @@ void WatchdogKeeper::tell(const health::StallBudget::Answer& answer) {
 }
 
 int WatchdogKeeper::patience_ms() const {
-  const BootTime due = std::min(dog_ && budget_ ? next_look_ : kNever, open_again_);
-  if (due == kNever) return -1;
-  const auto left = std::chrono::ceil<Milliseconds>(due - clock_->now()).count();
-  return static_cast<int>(std::clamp<Milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+  return posix::poll_wait(std::min(dog_ && budget_ ? next_look_ : kNever, open_again_),
+                          clock_->now());
 }
 
 void WatchdogKeeper::disarm() {

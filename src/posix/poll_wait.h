@@ -1,0 +1,20 @@
+// How long poll(2) may wait until a moment.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "base/time.h"
+
+namespace holdfast::posix {
+
+/// In poll(2)'s milliseconds, rounded up; 0 when `due` has passed, -1 (for ever) for kNever.
+[[nodiscard]] inline int poll_wait(BootTime due, BootTime now) {
+  if (due == kNever) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - now).count();
+  return static_cast<int>(
+      std::clamp<std::chrono::milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+}
+
+}  // namespace holdfast::posix
