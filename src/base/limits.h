@@ -90,6 +90,19 @@ inline constexpr std::uint64_t kLocalLingerMaxMs = 24 * 3600'000;
 inline constexpr std::size_t kLocalAcknowledged = 1000;         // by one request
 inline constexpr std::size_t kLocalGroupsFileMax = 256 * kKiB;  // that keeps the groups
 
+// Jobs (AWS IoT Jobs: documents, ids and status details).
+inline constexpr std::size_t kJobDocumentMax = 32 * kKiB;
+inline constexpr std::size_t kJobIdMax = 64;
+inline constexpr std::size_t kJobDetails = 10;         // pairs of status details
+inline constexpr std::size_t kJobDetailNameMax = 128;  // bytes of a name,
+inline constexpr std::size_t kJobDetailMax = 1024;     // and of a value
+inline constexpr std::size_t kJobTokenMax = 64;        // of a question
+inline constexpr std::size_t kJobSteps = 64;
+inline constexpr std::size_t kJobsRemembered = 16;  // that are over
+inline constexpr std::size_t kVersionsRemembered = 16;  // that had to be taken back
+inline constexpr std::size_t kJobVersionMax = 200;  // application, a blank, version
+inline constexpr std::size_t kJobJournalMax = 64 * kKiB;
+
 // Heartbeats of programs.
 inline constexpr std::size_t kHeartbeats = 32;  // at once, configured ones included
 inline constexpr std::size_t kHeartbeatNameMax = 64;
@@ -128,6 +141,9 @@ static_assert(kLocalLine >=
 static_assert(kLocalHeldBytes / 2 > kMessageMax, "any message fits what a dead group may use");
 static_assert(kLocalGroupsFileMax > kLocalGroups * (3 * kTopicMax + kLocalGroupNameMax + 128),
               "a line has a filter, perhaps escaped, a name and three numbers");
+static_assert(kJobJournalMax > kJobDocumentMax + kJobDetails * (kJobDetailNameMax + kJobDetailMax + 16) +
+                                   kJobsRemembered * (kJobIdMax + 48) +
+                                   kVersionsRemembered * (kJobVersionMax + 32) + 1 * kKiB);
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
 static_assert(kPlaces >= kEndpointsMax, "addresses of each endpoint are remembered");
 static_assert(kEndpointFileMax >= 4 * kEndpointNameMax);

@@ -22,6 +22,12 @@ Result<Secret> read_whole(env::Disk& disk, std::string_view name, std::size_t mo
   return content;
 }
 
+Result<Secret> read_whole_durable(env::Disk& disk, std::string_view name, std::size_t most) {
+  // replace_whole() has synced the content before it gave the name.
+  if (Status named = disk.sync_directory(); !named) return std::move(named).error();
+  return read_whole(disk, name, most);
+}
+
 Status replace_whole(env::Disk& disk, std::string_view name, std::string_view content) {
   const std::string fresh = std::string(name) + std::string(kUnfinished);
   // What a cut attempt has left must not lend its permissions.

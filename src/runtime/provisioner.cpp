@@ -62,7 +62,7 @@ ProvisionOutcome outcome_of(const Status& status) {
 fs::path folder_of(const Config& config) { return config.identity.directory / kProvisioningFolder; }
 
 Result<ProvisionJournal> read_journal(env::Disk& disk, std::string_view name) {
-  auto text = identity::read_whole(disk, name, identity::kProvisionJournalMax);
+  auto text = identity::read_whole_durable(disk, name, identity::kProvisionJournalMax);
   if (!text && text.error().code == Errc::not_found) return ProvisionJournal{};
   if (!text) return std::move(text).error();
   auto journal = identity::parse_provision_journal(text->text());
