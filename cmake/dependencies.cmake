@@ -37,6 +37,15 @@ else()
   message(STATUS "Page of metrics: NOT built, prometheus-cpp was not found (package prometheus-cpp-dev)")
 endif()
 
+pkg_check_modules(CURL IMPORTED_TARGET libcurl)
+pkg_check_modules(ARCHIVE IMPORTED_TARGET libarchive)
+if(CURL_FOUND AND ARCHIVE_FOUND)
+  message(STATUS "Updater: built (libcurl and libarchive found)")
+else()
+  message(STATUS "Updater: NOT built, libcurl or libarchive was not found (packages libcurl4-openssl-dev "
+                 "and libarchive-dev)")
+endif()
+
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

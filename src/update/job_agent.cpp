@@ -36,22 +36,22 @@ JobAgent::JobAgent(JobJournal journal, Planner planner, std::string boot, env::R
 }
 
 std::optional<JobQuestion> JobAgent::question(BootTime now) {
-  look();
+  exchange();
   return jobs_.step(now);
 }
 
 Runner::Order JobAgent::order(BootTime now) {
-  look();
+  exchange();
   return runner_.next(now);
 }
 
 bool JobAgent::interrupted() {
-  look();
+  exchange();
   return runner_.interrupted();
 }
 
 /// What one of them has to tell the other.
-void JobAgent::look() {
+void JobAgent::exchange() {
   if (const auto why = jobs_.given_up()) runner_.give_up(*why);
   if (jobs_.over()) {
     taken_ = told_before_ = false;
@@ -62,8 +62,28 @@ void JobAgent::look() {
     jobs_.drop();
     taken_ = false;
   }
+  if (const auto document = jobs_.document()) take_document(*document);
   if (runner_.ready()) take_offer();
   tell();
+}
+
+void JobAgent::done(BootTime now, StepOutcome outcome) {
+  if (outcome.stale) jobs_.look(true);
+  runner_.done(now, std::move(outcome));
+}
+
+/// The one that is here with other URLs, or else it is none of this execution.
+void JobAgent::take_document(const std::string& document) {
+  if (runner_.journal().phase != JobPhase::running) return;
+  const std::variant<Plan, std::string> read = planner_(document);
+  const Plan* const plan = std::get_if<Plan>(&read);
+  const Plan& old = runner_.plan();
+  const bool same = plan != nullptr && plan->version == old.version &&
+                    std::equal(plan->steps.begin(), plan->steps.end(), old.steps.begin(),
+                               old.steps.end(), [](const Step& one, const Step& other) {
+                                 return one.kind == other.kind && one.name == other.name;
+                               });
+  if (same) runner_.renew(document);
 }
 
 void JobAgent::take_offer() {

@@ -37,7 +37,11 @@ class JobAgent {
   /// next_step().
   [[nodiscard]] Runner::Order order(BootTime now);
   void written(BootTime now, bool done) { runner_.written(now, done); }
-  void done(BootTime now, StepOutcome outcome) { runner_.done(now, std::move(outcome)); }
+  void done(BootTime now, StepOutcome outcome);
+  /// Asks the service for the job under way, whether anything is the matter or not.
+  void look() { jobs_.look(false); }
+  /// When the last question was asked to which there was an answer.
+  [[nodiscard]] BootTime heard() const { return jobs_.heard(); }
   /// The order under way is not wanted any more.
   [[nodiscard]] bool interrupted();
   /// When question() and order() have something new without an event.
@@ -46,8 +50,9 @@ class JobAgent {
   [[nodiscard]] const Runner& runner() const { return runner_; }
 
  private:
-  void look();
+  void exchange();
   void take_offer();
+  void take_document(const std::string& document);
   void tell();
 
   Planner planner_;

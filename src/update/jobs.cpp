@@ -54,8 +54,14 @@ void Jobs::take(std::string job, std::int64_t execution) {
 void Jobs::drop() {
   job_.clear();
   telling_.reset();
-  look_ = false;
+  look_ = want_document_ = false;
+  document_.reset();
   next_ = next_ || !offer_;
+}
+
+void Jobs::look(bool document) {
+  look_ = !job_.empty() && !lost_;
+  want_document_ = look_ && (want_document_ || document);
 }
 
 void Jobs::tell(JobStatus status, Details details, std::int64_t step_minutes) {
@@ -85,6 +91,7 @@ bool Jobs::choose(BootTime now) {
   const bool update = telling_ && !told_all_ && (ends() || now >= told_ + kProgressEvery);
   if (!job_.empty() && !lost_ && (look_ || (update && version_ == 0))) {
     question.kind = Kind::describe;
+    question.document = want_document_;
   } else if (update && ends()) {
     question.kind = Kind::update;
   } else if (next_ || (job_.empty() && now >= ask_at_)) {
@@ -114,7 +121,7 @@ void Jobs::ask(BootTime now, JobQuestion question) {
   }
   question.token = "holdfast-" + text_to_hex(bytes);
   open_ = std::move(question);
-  repeat_ = now;
+  asked_ = repeat_ = now;
 }
 
 BootTime Jobs::next_step() const {
@@ -140,7 +147,10 @@ void Jobs::answered(BootTime now, const JobAnswer& answer) {
     return;
   }
   if (job_.empty() || lost_ || question.job != job_ || question.execution != execution_) return;
-  if (question.kind == Kind::describe) look_ = false;
+  if (question.kind == Kind::describe) {
+    look_ = false;
+    if (question.document) want_document_ = false;
+  }
   if (!answer.accepted) return refused(question, answer);
   if (question.kind == Kind::describe) return described(answer);
   version_ = answer.version.value_or(version_ + 1);
@@ -166,6 +176,7 @@ void Jobs::described(const JobAnswer& answer) {
   if (!answer.execution || answer.execution->number != execution_) {
     return gone("the service does not have this execution any more");
   }
+  if (!answer.execution->document.empty()) document_ = answer.execution->document;
   judge(answer.execution->status, answer.execution->version);
 }
 
@@ -206,6 +217,8 @@ void Jobs::gone(const std::string& why) {
 }
 
 std::optional<JobExecution> Jobs::offered() const { return job_.empty() ? offer_ : std::nullopt; }
+
+std::optional<std::string> Jobs::document() { return std::exchange(document_, std::nullopt); }
 
 bool Jobs::over() { return std::exchange(over_, false); }
 

@@ -44,6 +44,7 @@ struct JobQuestion {
   std::string token;
   std::string job;             ///< Of describe and update.
   std::int64_t execution = 0;  ///< ... likewise.
+  bool document = false;       ///< Of describe: the document is wanted, too.
   std::int64_t version = 0;    ///< Of update: the one expected.
   JobStatus status = JobStatus::in_progress;
   Details details = {};
@@ -79,6 +80,9 @@ class Jobs {
   void tell(JobStatus status, Details details, std::int64_t step_minutes);
   /// It is over here, and nothing more is to be told.
   void drop();
+  /// Asks for the execution under way: whether it still is, and its document, where the URLs in the
+  /// one that is here are over.
+  void look(bool document);
 
   /// What to send now.
   [[nodiscard]] std::optional<JobQuestion> step(BootTime now);
@@ -89,6 +93,10 @@ class Jobs {
   [[nodiscard]] std::optional<JobExecution> offered() const;
   /// The end that was told is known, or nobody wants to know it; once.
   [[nodiscard]] bool over();
+  /// What look() has brought; once.
+  [[nodiscard]] std::optional<std::string> document();
+  /// When the last question was asked to which there was an answer, whatever it was.
+  [[nodiscard]] BootTime heard() const { return heard_; }
   /// Why the job under way is not wanted any more; once. drop() it when it is over here.
   [[nodiscard]] std::optional<std::string> given_up();
 
@@ -110,7 +118,9 @@ class Jobs {
 
   env::Random& random_;
   bool connected_ = false;
-  std::optional<JobQuestion> open_;  ///< The question that waits for its answer,
+  std::optional<JobQuestion> open_;   ///< The question that waits for its answer,
+  BootTime asked_ = BootTime::min();  ///< since then;
+  BootTime heard_ = BootTime::min();
   BootTime repeat_ = kNever;         ///< sent, or sent again, then;
   Duration silence_ = kAnswerFirst;  ///< and once more after so long.
   std::string job_;                  ///< Under way; empty: none.
@@ -121,6 +131,8 @@ class Jobs {
   bool told_all_ = true;      ///< ... and it is known.
   BootTime told_{};           ///< When something was told last.
   bool look_ = false;         ///< It may have been given up: ask.
+  bool want_document_ = false;
+  std::optional<std::string> document_;
   bool next_ = false;         ///< Ask for the next one,
   BootTime ask_at_ = kNever;  ///< and at the latest then.
   std::optional<JobExecution> offer_;

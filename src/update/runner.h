@@ -59,6 +59,7 @@ struct StepOutcome {
   Details details = {};             ///< For the service: what a program printed.
   std::optional<Duration> pause{};  ///< Of `later`; none: as usual.
   bool reboot = false;              ///< Of taking back: it takes a reboot.
+  bool stale = false;               ///< Of `later`: the document's URLs are over.
 };
 
 class Runner {
@@ -84,6 +85,9 @@ class Runner {
   [[nodiscard]] Order next(BootTime now);
   void written(BootTime now, bool done);
   void done(BootTime now, StepOutcome outcome);
+
+  /// The same document with other URLs: for the steps to come.
+  void renew(std::string document) { journal_.document = std::move(document); }
 
   /// The service has given the job up: it was cancelled, deleted, timed out.
   void give_up(const std::string& why);

@@ -1,0 +1,171 @@
+// holdfast-updater: options, signals and the service manager.
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "document.h"
+#include "fetch.h"
+#include "posix/service_manager.h"
+#include "posix/unique_fd.h"
+#include "runtime/logger.h"
+#include "settings.h"
+#include "unpack.h"
+#include "updater.h"
+
+namespace {
+
+using namespace holdfast;           // NOLINT: a program's main file
+using namespace holdfast::updater;  // NOLINT
+
+enum ExitCode : int { kDone = 0, kFailed = 1, kWrong = 2, kInUse = 4 };
+
+constexpr const char* kUsage =
+    "usage: holdfast-updater --config FILE [--check] [--check-job FILE]\n"
+    "       holdfast-updater --version | --help\n"
+    "Carries out AWS IoT Jobs on this device, through the agent. See docs/jobs.md.\n"
+    "  -c, --config FILE     the configuration (TOML)\n"
+    "      --check           only check the configuration; print every problem\n"
+    "      --check-job FILE  only check a job's document against it; \"-\" is standard input\n";
+
+int fail(ExitCode code, const std::string& what) {
+  std::fprintf(stderr, "holdfast-updater: %s\n", what.c_str());
+  return code;
+}
+
+struct Options {
+  std::string config;
+  std::string document;
+  bool check = false;
+};
+
+/// The exit code when there is nothing more to do, else -1.
+int parse(int argc, char** argv, Options& options) {
+  constexpr std::array<option, 6> kLong{{{"config", required_argument, nullptr, 'c'},
+                                         {"check", no_argument, nullptr, 'k'},
+                                         {"check-job", required_argument, nullptr, 'j'},
+                                         {"version", no_argument, nullptr, 'V'},
+                                         {"help", no_argument, nullptr, 'h'},
+                                         {nullptr, 0, nullptr, 0}}};
+  opterr = 0;
+  const auto usage = [](const std::string& what) {
+    return fail(kWrong, what + "; see holdfast-updater --help");
+  };
+  for (int got = 0; (got = ::getopt_long(argc, argv, ":c:h", kLong.data(), nullptr)) != -1;) {
+    switch (got) {
+      case 'c':
+        options.config = optarg;
+        break;
+      case 'k':
+        options.check = true;
+        break;
+      case 'j':
+        options.document = optarg;
+        break;
+      case 'V':
+        return std::puts("holdfast-updater " HOLDFAST_VERSION) < 0 ? kFailed : kDone;
+      case 'h':
+        return std::fputs(kUsage, stdout) < 0 ? kFailed : kDone;
+      case ':':
+        return usage(std::string(argv[optind - 1]) + " needs a value");
+      default:
+        return usage(std::string(argv[optind - 1]) + " is not an option");
+    }
+  }
+  if (optind < argc) return usage(std::string(argv[optind]) + " is not expected");
+  return options.config.empty() ? usage("--config FILE is missing") : -1;
+}
+
+/// As a program of a step: --fetch.
+int run_fetch() {
+  const char* const text = std::getenv(kFetchVariable);
+  const auto order = parse_fetch_order(text == nullptr ? "" : text);
+  if (!order) return fail(kWrong, "--fetch is for the updater itself");
+  std::string words;
+  const FetchEnd end = fetch(*order, words);
+  if (!words.empty()) std::fprintf(stderr, "%s\n", words.c_str());
+  return static_cast<int>(end);
+}
+
+/// As a program of a step: --unpack ARCHIVE DIRECTORY BYTES.
+int run_unpack(char** arguments) {
+  const std::string_view bytes = arguments[2];
+  std::uint64_t most = 0;
+  std::from_chars(bytes.data(), bytes.data() + bytes.size(), most);
+  const Status done = unpack(arguments[0], arguments[1], most);
+  if (done) return kDone;
+  std::fprintf(stderr, "%s\n", done.error().message.c_str());
+  return static_cast<int>(done.error().code == Errc::corrupt ? FetchEnd::wrong : FetchEnd::later);
+}
+
+int check_job(const std::string& file, const Settings& settings) {
+  std::ifstream stream(file);
+  std::istream& from = file == "-" ? std::cin : stream;
+  const std::string text{std::istreambuf_iterator<char>(from), {}};
+  if (from.bad() || (file != "-" && !stream.is_open())) {
+    return fail(kFailed, file + " cannot be read");
+  }
+  const auto job = parse_document(text, settings);
+  if (!job) return fail(kWrong, file + ": " + job.error().message);
+  for (const auto& step : job->plan.steps) std::printf("%s\n", step.name.c_str());
+  return kDone;
+}
+
+int run(const Options& options) {
+  SettingsReport report = read_settings(options.config);
+  for (const Error& problem : report.problems) fail(kWrong, problem.message);
+  if (!report.problems.empty()) return kWrong;
+  if (!options.document.empty()) return check_job(options.document, report.settings);
+  if (options.check) return std::printf("%s: ok\n", options.config.c_str()) < 0 ? kFailed : kDone;
+
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const posix::UniqueFd stop(::signalfd(-1, &signals, SFD_CLOEXEC));
+  if (!stop) return fail(kFailed, "no descriptor is left; raise the limit (ulimit -n)");
+  const posix::UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  ::dup2(nothing.get(), STDIN_FILENO);  // programs of a job have nothing to read
+
+  const auto log = runtime::Logger::to_stderr();
+  auto updater = Updater::create(std::move(report.settings), "/proc/self/exe",
+                                 [&log](const std::string& line) {
+                                   log->write({LogLevel::info, LogArea::agent, line});
+                                 });
+  if (!updater) {
+    return fail(updater.error().code == Errc::in_use ? kInUse : kFailed, updater.error().message);
+  }
+  const auto manager = posix::ServiceManager::from_environment();
+  bool ready = false;
+  (*updater)->run(stop.get(), [&](const std::string& words) {
+    posix::Notice notice;
+    notice.ready = !std::exchange(ready, true);
+    notice.alive = true;
+    notice.status = words;
+    static_cast<void>(manager.tell(notice));
+    log->service();
+  });
+  log->finish();
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
+  if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
+  Options options;
+  if (const int code = parse(argc, argv, options); code >= 0) return code;
+  return run(options);
+}

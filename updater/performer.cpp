@@ -1,0 +1,487 @@
+// See performer.h.
+#include "performer.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "application.h"
+#include "base/base64.h"
+#include "fetch.h"
+#include "posix/system.h"
+#include "program.h"
+#include "transport/signature.h"
+#include "update/version.h"
+
+namespace holdfast::updater {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using update::JobOrder;
+using update::Step;
+using update::StepKind;
+using update::StepOutcome;
+using Kind = StepOutcome::Kind;
+
+constexpr Duration kAskAgain = seconds(60);      // a gate's program
+constexpr Duration kLookEvery = seconds(2);      // of a proof
+constexpr Duration kServiceEvery = seconds(15);  // a proof's question
+constexpr Duration kCheckTimeout = seconds(60);
+constexpr std::size_t kKeyFileMax = 16 * std::size_t{1024};
+constexpr std::size_t kKeysMax = 64;
+constexpr std::uint64_t kUnpackedTimes = 8;  // an archive may grow so much, or to update.max_size
+
+StepOutcome no(Kind kind, std::string words) {
+  StepOutcome outcome;
+  outcome.kind = kind;
+  outcome.words = std::move(words);
+  return outcome;
+}
+
+StepOutcome outcome_of(const Status& status, Kind kind) {
+  return status ? StepOutcome{} : no(kind, status.error().message);
+}
+
+/// What is known at once.
+class Known final : public Task {
+ public:
+  explicit Known(StepOutcome outcome) : outcome_(std::move(outcome)) {}
+  std::optional<StepOutcome> step(BootTime /*now*/) override { return outcome_; }
+  void stop(BootTime /*now*/) override {}
+
+ private:
+  StepOutcome outcome_;
+};
+
+std::unique_ptr<Task> known(StepOutcome outcome) {
+  return std::make_unique<Known>(std::move(outcome));
+}
+
+/// Programs, one after the other, as long as each ends well; `judge` has the last word.
+class Programs final : public Task {
+ public:
+  using Judge = std::function<StepOutcome(const Program::End& end)>;
+
+  Programs(std::vector<Program::Order> orders, Judge judge)
+      : orders_(std::move(orders)), judge_(std::move(judge)) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    for (;;) {
+      if (!running_) {
+        if (stopped_) return no(Kind::failed, "was stopped");
+        if (at_ == orders_.size()) return judge_(last_);
+        auto started = Program::start(orders_[at_], now);
+        if (!started) return no(Kind::failed, started.error().message);
+        running_ = std::move(started).value();
+      }
+      auto end = running_->step(now);
+      if (!end) return std::nullopt;
+      running_.reset();
+      last_ = std::move(*end);
+      ++at_;
+      if (!last_.good()) at_ = orders_.size();
+    }
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    if (running_) running_->stop(now);
+  }
+  void fds(std::vector<int>& all) const override {
+    if (!running_) return;
+    all.push_back(running_->output_fd());
+    all.push_back(running_->errors_fd());
+  }
+
+ private:
+  std::vector<Program::Order> orders_;
+  Judge judge_;
+  std::unique_ptr<Program> running_;
+  std::size_t at_ = 0;
+  bool stopped_ = false;
+  Program::End last_;
+};
+
+std::string last_words(const Program::End& end) {
+  const std::string said = end.errors.empty() ? "" : ": " + update::clean_detail(end.errors);
+  return end.words() + said;
+}
+
+StepOutcome plain(const Program::End& end) {
+  return end.good() ? StepOutcome{} : no(Kind::failed, last_words(end));
+}
+
+/// What brings an application to run from `current` anew.
+std::vector<Program::Order> restarts(const ApplicationSettings& app, const char* verb,
+                                     Duration timeout) {
+  std::vector<Program::Order> orders;
+  if (!app.units.empty()) {
+    Program::Order order{{"systemctl", verb, "--"}, {}, "", timeout};
+    order.argv.insert(order.argv.end(), app.units.begin(), app.units.end());
+    orders.push_back(std::move(order));
+  }
+  if (!app.restart.empty()) orders.push_back({app.restart, {}, "", timeout});
+  return orders;
+}
+
+/// Waits until the device may be disturbed.
+class Gate final : public Task {
+ public:
+  Gate(const Settings& settings, Duration turn, BootTime now)
+      : settings_(settings), turn_(now + turn), began_(now) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    if (stopped_) return no(Kind::failed, "was stopped");
+    if (now < turn_) return std::nullopt;
+    const Duration waited = now - began_;
+    const auto window = parse_window(settings_.window);
+    if (window && waited < settings_.window_limit && !window->has(minute_of_day())) {
+      return std::nullopt;
+    }
+    if (settings_.ask.empty() || waited >= settings_.ask_limit) return StepOutcome{};
+    if (!asks_ && now >= ask_at_) {
+      asks_ = std::make_unique<Programs>(
+          std::vector<Program::Order>{{settings_.ask, {}, "", kCheckTimeout}}, plain);
+    }
+    if (!asks_) return std::nullopt;
+    const auto answer = asks_->step(now);
+    if (!answer) return std::nullopt;
+    asks_.reset();
+    ask_at_ = now + kAskAgain;
+    return answer->kind == Kind::done ? answer : std::nullopt;
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    if (asks_) asks_->stop(now);
+  }
+
+ private:
+  static unsigned minute_of_day() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    return static_cast<unsigned>(local.tm_hour * 60 + local.tm_min);
+  }
+
+  const Settings& settings_;
+  BootTime turn_;
+  BootTime began_;
+  BootTime ask_at_{};
+  std::unique_ptr<Task> asks_;
+  bool stopped_ = false;
+};
+
+/// A new version is well when, for so long as it is asked to be stable, its units are active and
+/// were not started anew, its check ends with 0, the agent's parts go on; and when the service has
+/// answered a question that was asked after the change.
+class Proof final : public Task {
+ public:
+  Proof(const ApplicationSettings& app, Duration within, const Surroundings& around, BootTime now)
+      : app_(app), around_(around), began_(now), deadline_(now + within) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    if (stopped_) return no(Kind::failed, "was stopped");
+    ask(now);
+    look(now);
+    if (around_.service_heard() >= began_) service_ = true;
+    if (well_since_ && now - *well_since_ >= app_.stable && service_) return StepOutcome{};
+    if (now < deadline_) return std::nullopt;
+    return no(Kind::failed,
+              "within " +
+                  std::to_string(std::chrono::duration_cast<seconds>(deadline_ - began_).count()) +
+                  " s " + why());
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    if (check_) check_->stop(now);
+  }
+
+ private:
+  [[nodiscard]] std::string why() const {
+    if (!ill_.empty()) return ill_;
+    if (!service_) return "there was no answer from the cloud";
+    return "it was not well for " + std::to_string(app_.stable.count()) + " s at a stretch";
+  }
+
+  void ask(BootTime now) {
+    if (service_ || now < ask_at_) return;
+    ask_at_ = now + kServiceEvery;
+    around_.ask_service();
+  }
+
+  /// One look after the other: units, check, agent.
+  void look(BootTime now) {
+    if (!check_) {
+      if (now < look_at_) return;
+      units_.clear();
+      check_ = begin_look();
+      agent_.reset();
+      around_.ask_agent([this, alive = std::weak_ptr<bool>(alive_)](bool well) {
+        if (!alive.expired()) agent_ = well;
+      });
+    }
+    const auto seen = check_->step(now);
+    if (!seen || !agent_) return;
+    check_.reset();
+    look_at_ = now + kLookEvery;
+    ill_ = seen->kind != Kind::done ? seen->words : *agent_ ? "" : "the agent did not go on";
+    // Active, but another run of it than before.
+    const bool same = units_ == units_before_;
+    units_before_ = units_;
+    if (!ill_.empty()) {
+      well_since_.reset();
+    } else if (!well_since_ || !same) {
+      well_since_ = now;
+    }
+  }
+
+  std::unique_ptr<Task> begin_look() {
+    std::vector<Program::Order> orders;
+    if (!app_.check.empty()) orders.push_back({app_.check, {}, "", kCheckTimeout});
+    if (!app_.units.empty()) {
+      Program::Order order{{"systemctl", "show", "--property=ActiveState,InvocationID", "--"},
+                           {},
+                           "",
+                           kCheckTimeout};
+      order.argv.insert(order.argv.end(), app_.units.begin(), app_.units.end());
+      orders.push_back(std::move(order));
+    }
+    const bool has_units = !app_.units.empty();
+    return std::make_unique<Programs>(
+        std::move(orders), [this, has_units](const Program::End& end) -> StepOutcome {
+          if (!end.good()) return no(Kind::failed, "its check failed: " + last_words(end));
+          if (!has_units) return {};
+          units_ = end.output;
+          std::size_t active = 0;
+          for (std::size_t at = 0;
+               (at = units_.find("ActiveState=active\n", at)) != std::string::npos; ++at) {
+            ++active;
+          }
+          return active == app_.units.size() ? StepOutcome{}
+                                             : no(Kind::failed, "not all of its units were active");
+        });
+  }
+
+  const ApplicationSettings& app_;
+  const Surroundings& around_;
+  BootTime began_;
+  BootTime deadline_;
+  BootTime ask_at_{};
+  BootTime look_at_{};
+  std::unique_ptr<Task> check_;
+  std::optional<bool> agent_;
+  std::optional<BootTime> well_since_;
+  std::string units_;
+  std::string units_before_;
+  std::string ill_ = "it was not looked at";
+  bool service_ = false;
+  bool stopped_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+StepOutcome fetched(const Program::End& end) {
+  const std::string words = update::clean_detail(end.errors);
+  if (end.good()) return {};
+  if (end.stopped) return no(Kind::failed, end.words());
+  if (end.timed_out) return no(Kind::later, end.words());
+  StepOutcome outcome = no(Kind::later, words);
+  switch (static_cast<FetchEnd>(end.code)) {
+    case FetchEnd::wrong:
+      outcome.kind = Kind::rejected;
+      break;
+    case FetchEnd::missing:
+    case FetchEnd::no_space:
+      outcome.kind = Kind::failed;
+      break;
+    case FetchEnd::stale:
+      outcome.stale = true;
+      break;
+    default:
+      break;
+  }
+  return outcome;
+}
+
+}  // namespace
+
+Performer::Performer(const Settings& settings, env::Random& random, Surroundings around,
+                     fs::path own)
+    : settings_(settings), random_(random), around_(std::move(around)), own_(std::move(own)) {}
+
+fs::path Performer::artifact() const { return settings_.directory / "artifact"; }
+
+void Performer::tidy() const {
+  std::error_code ignored;
+  fs::remove(artifact(), ignored);
+  fs::remove(artifact().string() + ".part", ignored);
+}
+
+std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const Job& job,
+                                       const std::string& document, BootTime now) const {
+  if (order.what == JobOrder::take_back) return take_back(document);
+  if (order.what == JobOrder::reboot_back) {
+    return std::make_unique<Programs>(
+        std::vector<Program::Order>{{settings_.reboot, {}, "", settings_.step_timeout}}, plain);
+  }
+  const Step& step = job.plan.steps[order.step];
+  const Action& action = job.actions[order.step];
+  if (const auto* const command_action = std::get_if<CommandAction>(&action)) {
+    return command(*command_action, job, step);
+  }
+  if (step.kind == StepKind::download) return download(action, step);
+  const auto& update = std::get<UpdateAction>(action);
+  switch (step.kind) {
+    case StepKind::install:
+      return install(update, step);
+    case StepKind::gate:
+      return gate(order.step == 0, now);
+    case StepKind::activate:
+      return activate(update, step);
+    case StepKind::prove:
+      return prove(update, now);
+    default:
+      return commit(update);
+  }
+}
+
+std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job& job,
+                                         const Step& step) const {
+  Program::Order order{action.argv, action.variables, action.user, step.timeout};
+  return std::make_unique<Programs>(
+      std::vector<Program::Order>{std::move(order)},
+      [output = job.output, most = action.errors_max](const Program::End& end) {
+        StepOutcome outcome = plain(end);
+        if (end.good() && most && end.error_lines > *most) {
+          outcome = no(Kind::failed, "it wrote " + std::to_string(end.error_lines) +
+                                         " lines to its standard error");
+        }
+        if (output && !end.output.empty()) outcome.details.emplace_back("stdout", end.output);
+        if (!end.errors.empty()) outcome.details.emplace_back("stderr", end.errors);
+        return outcome;
+      });
+}
+
+/// Why this version is not to be installed here; empty: it is.
+std::string Performer::refusal(const UpdateAction& action) const {
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  const std::string current = Application(app.directory).current();
+  if (current == action.version) return "version " + current + " is what runs here already";
+  if (!current.empty() && !app.allow_downgrade &&
+      update::compare_versions(action.version, current) < 0) {
+    return "version " + action.version + " is older than " + current + ", which runs here";
+  }
+  if (action.signature.empty()) return settings_.allow_unsigned ? "" : "it has no signature";
+  const auto signature = text_from_base64(action.signature);
+  if (!signature) return "its signature is not base64";
+  std::error_code failure;
+  std::size_t keys = 0;
+  for (const auto& entry : fs::directory_iterator(settings_.keys, failure)) {
+    if (entry.path().extension() != ".pem" || ++keys > kKeysMax) continue;
+    const auto pem = posix::read_file(entry.path(), kKeyFileMax);
+    if (!pem) continue;
+    const auto good = transport::verify_ed25519(*pem, signed_text(action), *signature);
+    if (good && *good) return "";
+  }
+  return keys == 0 ? "there is no key in " + settings_.keys.string() + " to judge its signature by"
+                   : "its signature is of none of the keys that this device trusts";
+}
+
+std::unique_ptr<Task> Performer::download(const Action& action, const Step& step) const {
+  FetchOrder fetch;
+  if (const auto* const update = std::get_if<UpdateAction>(&action)) {
+    if (const std::string why = refusal(*update); !why.empty()) {
+      return known(no(Kind::rejected, why));
+    }
+    fetch.url = update->source.url;
+    fetch.to = artifact();
+    fetch.size = update->size;
+    fetch.sha256 = update->sha256;
+  } else {
+    const auto& one = std::get<DownloadAction>(action);
+    fetch.url = one.source.url;
+    fetch.to = one.to;
+    fetch.most = settings_.max_size;
+  }
+  fetch.bytes_per_second = settings_.bytes_per_second;
+  fetch.ca_file = settings_.ca_file;
+  fetch.allow_http = settings_.allow_http;
+  Program::Order order{
+      {own_.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", step.timeout};
+  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, fetched);
+}
+
+std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step& step) const {
+  if (const std::string why = refusal(action); !why.empty()) return known(no(Kind::rejected, why));
+  Application app(settings_.applications.at(action.application).directory);
+  const auto place = app.begin_install(action.version);
+  if (!place) return known(no(Kind::failed, place.error().message));
+  const std::uint64_t most = std::max(settings_.max_size, action.size * kUnpackedTimes);
+  Program::Order order{
+      {own_.string(), "--unpack", artifact().string(), place->string(), std::to_string(most)},
+      {},
+      "",
+      step.timeout};
+  return std::make_unique<Programs>(
+      std::vector<Program::Order>{std::move(order)},
+      [app, version = action.version, this](const Program::End& end) mutable {
+        if (!end.good()) {
+          const bool bad = end.code == static_cast<int>(FetchEnd::wrong);
+          return no(bad ? Kind::rejected : Kind::failed, update::clean_detail(end.errors));
+        }
+        tidy();
+        return outcome_of(app.end_install(version), Kind::failed);
+      });
+}
+
+std::unique_ptr<Task> Performer::gate(bool first, BootTime now) const {
+  if (!first) return std::make_unique<Gate>(settings_, Duration(0), now);
+  static const Settings kNothing;  // only its turn counts
+  const Duration turn(static_cast<std::int64_t>(
+      random_.below(static_cast<std::uint64_t>(Duration(settings_.jitter).count()) + 1)));
+  return std::make_unique<Gate>(kNothing, turn, now);
+}
+
+std::unique_ptr<Task> Performer::activate(const UpdateAction& action, const Step& step) const {
+  const ApplicationSettings& settings = settings_.applications.at(action.application);
+  if (Status done = Application(settings.directory).activate(action.version); !done) {
+    return known(no(Kind::failed, done.error().message));
+  }
+  return std::make_unique<Programs>(restarts(settings, "restart", step.timeout), plain);
+}
+
+std::unique_ptr<Task> Performer::prove(const UpdateAction& action, BootTime now) const {
+  const ApplicationSettings& settings = settings_.applications.at(action.application);
+  if (Application(settings.directory).current() != action.version) {
+    return known(no(Kind::failed, "it is not what runs"));
+  }
+  return std::make_unique<Proof>(settings, action.prove_within, around_, now);
+}
+
+std::unique_ptr<Task> Performer::commit(const UpdateAction& action) const {
+  // That the link points to it is the commit; what is left over may go at any time.
+  static_cast<void>(Application(settings_.applications.at(action.application).directory).tidy());
+  return known({});
+}
+
+std::unique_ptr<Task> Performer::take_back(const std::string& document) const {
+  const auto update = what_is_updated(document);
+  const auto found =
+      update ? settings_.applications.find(update->first) : settings_.applications.end();
+  if (found == settings_.applications.end()) {
+    return known(no(Kind::later, "the application is not configured any more; add its section"));
+  }
+  Application app(found->second.directory);
+  if (Status back = app.take_back(update->second); !back) {
+    return known(no(Kind::later, back.error().message));
+  }
+  // The old version is in its place; that it does not start, say, is not cured by taking it back
+  // again.
+  return std::make_unique<Programs>(
+      restarts(found->second, app.current().empty() ? "stop" : "restart", settings_.step_timeout),
+      [](const Program::End&) { return StepOutcome{}; });
+}
+
+}  // namespace holdfast::updater

@@ -1,0 +1,88 @@
+// The updater's configuration: one TOML file of its own, so that nothing in it can stop the agent.
+//
+// Errors:   "FILE:LINE: KEY: what is wrong; what to do", all of them. Unknown keys are errors.
+// Threads:  pure functions, apart from reading the named file.
+// Source:   docs/jobs.md is the reference of all keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "holdfast/result.h"
+#include "holdfast/types.h"
+
+namespace holdfast::updater {
+
+/// Minutes of a day by the local clock, from the first to before the second; it may go over
+/// midnight.
+struct Window {
+  unsigned from = 0;
+  unsigned to = 0;
+  [[nodiscard]] bool has(unsigned minute) const {
+    return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
+  }
+  friend bool operator==(const Window&, const Window&) = default;
+};
+/// "02:00-04:30".
+[[nodiscard]] std::optional<Window> parse_window(std::string_view text);
+
+/// [application.NAME]: something that is updated, with its place.
+struct ApplicationSettings {
+  std::filesystem::path directory;   ///< Has `current`, `previous` and `versions`.
+  std::vector<std::string> units;    ///< systemd's, which are restarted and must be active.
+  std::vector<std::string> restart;  ///< A program that restarts it, instead or besides.
+  std::vector<std::string> check;    ///< A program that ends with 0 if it is well.
+  Seconds stable{30};                ///< It must be well for so long.
+  bool agent = false;  ///< It is Holdfast's agent: it has to be another one afterwards.
+  bool allow_downgrade = false;
+};
+
+struct Settings {
+  // [agent]
+  std::filesystem::path socket = "/run/holdfast/holdfast.sock";
+  // [update]
+  std::string thing;  ///< Empty: the agent's client id.
+  std::filesystem::path directory = "/var/lib/holdfast-updater";
+  std::filesystem::path handlers = "/etc/holdfast/handlers";
+  std::vector<std::string> handler_directories;   ///< Others that a document may name.
+  std::vector<std::string> allow_commands;        ///< Programs of runCommand; "*": any.
+  std::vector<std::string> allow_users;           ///< Other users that a step may run as.
+  std::vector<std::string> allow_packages;        ///< That may be installed and removed; "*": any.
+  std::vector<std::string> allow_units;           ///< That may be started and stopped; "*": any.
+  std::vector<std::string> download_directories;  ///< Where AWS-Download-File may write.
+  std::vector<std::string>
+      facts;  ///< "name=value": what conditions of a document are held against.
+  std::vector<std::string> reboot{"systemctl", "reboot"};
+  Seconds step_timeout{3600};
+  std::filesystem::path keys;  ///< A directory of public keys, PEM. Empty: nothing is trusted.
+  bool allow_unsigned = false;
+  std::uint64_t max_size = std::uint64_t{1} << 30U;  ///< Of an artifact.
+  std::uint64_t bytes_per_second = 0;                ///< 0: as fast as it goes.
+  std::filesystem::path ca_file;                     ///< Of download servers. Empty: the system's.
+  bool allow_http = false;                           ///< Downloads without TLS.
+  std::string window;                                ///< parse_window(); empty: any time.
+  Seconds window_limit{7 * 24 * 3600};               ///< After so long at any time.
+  std::vector<std::string> ask;                      ///< A program; 0: the device may be disturbed.
+  Seconds ask_limit{24 * 3600};                      ///< After so long whatever it says.
+  Seconds jitter{0};                                 ///< A job begins within so long.
+  Seconds prove_within{300};
+  std::map<std::string, ApplicationSettings, std::less<>> applications;
+};
+
+struct SettingsReport {
+  Settings settings;
+  std::vector<Error> problems;
+};
+[[nodiscard]] SettingsReport parse_settings(std::string_view text,
+                                            const std::filesystem::path& file);
+[[nodiscard]] SettingsReport read_settings(const std::filesystem::path& file);
+
+/// 1 to 64 letters, digits, '-', '_' and '.', not beginning with '.': also a folder's name.
+[[nodiscard]] bool is_plain_name(std::string_view name);
+
+}  // namespace holdfast::updater
