@@ -55,6 +55,7 @@ struct ModelJobs {
     if (question.kind == Kind::describe) {
       if (!one->pending()) return refused(question, "TerminalStateReached");
       answer.execution = shown(*one);
+      if (!question.document) answer.execution->document.clear();
       return answer;
     }
     if (!one->pending() || question.version != one->version) {

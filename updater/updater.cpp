@@ -4,7 +4,9 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "messages.h"
 #include "performer.h"
 #include "posix/child.h"
+#include "posix/poll_wait.h"
 #include "posix/system.h"
 #include "update/job_agent.h"
 
@@ -22,6 +25,7 @@ namespace holdfast::updater {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace nlohmann::literals;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using update::JobOrder;
@@ -29,6 +33,7 @@ using update::Runner;
 
 constexpr std::string_view kJournal = "job";
 constexpr Duration kStopPatience = seconds(20);
+constexpr Duration kFiltersEvery = seconds(1);     // until they are granted
 constexpr Duration kTaskTurn = milliseconds(200);  // the end of a program wakes nobody for sure
 constexpr Duration kLongestTurn = seconds(10);     // signs of life for a service manager
 
@@ -72,6 +77,7 @@ class Updater::Work {
     while (clock_->now() < end && (end == kNever || task_)) {
       const BootTime now = clock_->now();
       link_.step(now);
+      look_at_filters(now);
       talk(now);
       work(now, end == kNever);
       tell();
@@ -124,6 +130,31 @@ class Updater::Work {
       link_.subscribe(topics_.filters());
     }
     agent_.connected(clock_->now());
+    filters_at_ = clock_->now();
+  }
+
+  /// A job that comes before the broker has granted the subscriptions is announced to nobody: once
+  /// they are granted, the service is asked again.
+  void look_at_filters(BootTime now) {
+    if (now < filters_at_) return;
+    filters_at_ = link_.connected() ? now + kFiltersEvery : kNever;
+    if (!link_.connected()) return;
+    link_.ask(R"({"op":"status"})", [this](bool ok, const std::string& line) {
+      if (!ok || filters_at_ == kNever || !all_granted(line)) return;
+      filters_at_ = kNever;
+      agent_.connected(clock_->now());
+    });
+  }
+
+  bool all_granted(const std::string& line) {
+    const auto message = nlohmann::json::parse(line, nullptr, false);
+    if (!message.is_object()) return false;
+    std::set<std::string> missing;
+    for (const std::string& filter : topics_.filters()) missing.insert(filter);
+    for (const auto& one : message.value("/status/filters"_json_pointer, nlohmann::json::array())) {
+      if (one.contains("granted")) missing.erase(one.value("filter", ""));
+    }
+    return missing.empty();
   }
 
   void message(const std::string& topic, const std::string& payload) {
@@ -197,9 +228,8 @@ class Updater::Work {
     for (const int fd : wakers) all.push_back({fd, POLLIN, 0});
     const BootTime now = clock_->now();
     BootTime until = now + (task_ ? kTaskTurn : kLongestTurn);
-    until = std::min({until, pause_, link_.next_step(), agent_.next_step()});
-    const auto patience = std::chrono::ceil<milliseconds>(std::max(until - now, Duration(0)));
-    if (::poll(all.data(), all.size(), static_cast<int>(patience.count())) <= 0) return false;
+    until = std::min({until, pause_, filters_at_, link_.next_step(), agent_.next_step()});
+    if (::poll(all.data(), all.size(), posix::poll_wait(until, now)) <= 0) return false;
     return (all.front().revents & POLLIN) != 0;
   }
 
@@ -215,6 +245,7 @@ class Updater::Work {
   Performer performer_;
   std::unique_ptr<Task> task_;
   BootTime pause_ = kNever;
+  BootTime filters_at_ = kNever;
   std::map<std::string, std::uint64_t> progress_;
   std::string said_;
 };

@@ -23,7 +23,7 @@ bool is_pending(const std::string& status) {
 void Jobs::connected(BootTime now) {
   connected_ = true;
   next_ = true;
-  look_ = false;
+  look_ = want_document_;
   open_.reset();
   silence_ = kAnswerFirst;
   told_ = std::min(told_, now - kProgressEvery);
@@ -92,6 +92,7 @@ bool Jobs::choose(BootTime now) {
   if (!job_.empty() && !lost_ && (look_ || (update && version_ == 0))) {
     question.kind = Kind::describe;
     question.document = want_document_;
+    look_ = false;
   } else if (update && ends()) {
     question.kind = Kind::update;
   } else if (next_ || (job_.empty() && now >= ask_at_)) {
@@ -134,7 +135,8 @@ BootTime Jobs::next_step() const {
 }
 
 void Jobs::answered(BootTime now, const JobAnswer& answer) {
-  if (!open_ || answer.token != open_->token) return;         // to an earlier question
+  if (!open_ || answer.token != open_->token) return;  // to an earlier question
+  heard_ = asked_;
   if (!answer.accepted && is_transient(answer.code)) return;  // repeated like one unanswered
   const JobQuestion question = *std::exchange(open_, std::nullopt);
   silence_ = kAnswerFirst;
@@ -147,10 +149,7 @@ void Jobs::answered(BootTime now, const JobAnswer& answer) {
     return;
   }
   if (job_.empty() || lost_ || question.job != job_ || question.execution != execution_) return;
-  if (question.kind == Kind::describe) {
-    look_ = false;
-    if (question.document) want_document_ = false;
-  }
+  if (question.kind == Kind::describe && question.document) want_document_ = false;
   if (!answer.accepted) return refused(question, answer);
   if (question.kind == Kind::describe) return described(answer);
   version_ = answer.version.value_or(version_ + 1);

@@ -128,9 +128,9 @@ class Jobs {
   std::int64_t version_ = 0;  ///< 0: not known.
   bool lost_ = false;         ///< The service has given it up.
   std::optional<Telling> telling_;
-  bool told_all_ = true;      ///< ... and it is known.
-  BootTime told_{};           ///< When something was told last.
-  bool look_ = false;         ///< It may have been given up: ask.
+  bool told_all_ = true;  ///< ... and it is known.
+  BootTime told_{};       ///< When something was told last.
+  bool look_ = false;     ///< It may have been given up: ask.
   bool want_document_ = false;
   std::optional<std::string> document_;
   bool next_ = false;         ///< Ask for the next one,

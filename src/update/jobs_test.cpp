@@ -239,6 +239,39 @@ TEST_F(JobsTest, AnEndThatNobodyWantsToKnowIsOver) {
   EXPECT_FALSE(jobs.given_up());
 }
 
+// A proof of an update waits for an answer to a question that was asked after it had begun.
+TEST_F(JobsTest, ALookIsAskedAgainAlsoWhileAnotherIsUnderWay) {
+  begin("one");
+  EXPECT_EQ(jobs.heard(), BootTime{});
+  now += seconds(5);
+  jobs.look(false);
+  const auto first = jobs.step(now);
+  ASSERT_TRUE(first);
+  const BootTime when = now;
+  now += seconds(1);
+  jobs.look(true);
+  jobs.answered(now, service.ask(*first));
+  EXPECT_EQ(jobs.heard(), when);
+  EXPECT_FALSE(jobs.document()) << "it was not asked for";
+  const auto second = jobs.step(now);
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(second->document);
+  jobs.answered(now, service.ask(*second));
+  EXPECT_EQ(jobs.heard(), now);
+  EXPECT_EQ(jobs.document(), "{}");
+  EXPECT_FALSE(jobs.step(now));
+}
+
+TEST_F(JobsTest, ADocumentThatIsWantedIsAskedForAfterTheNextConnect) {
+  begin("one");
+  jobs.look(true);
+  ASSERT_TRUE(jobs.step(now));
+  jobs.disconnected();
+  jobs.connected(now);
+  talk();
+  EXPECT_EQ(jobs.document(), "{}");
+}
+
 TEST_F(JobsTest, AnotherHeadIsNoReasonToGiveUp) {
   begin("one");
   add("two");

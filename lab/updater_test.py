@@ -1,0 +1,399 @@
+#!/usr/bin/env python3
+"""Jobs of a local IoT Core, carried out by holdfast-updater through the agent: programs that misbehave,
+updates that are well, ill, forged, old, cut, cancelled; and what the service hears of each.
+
+    updater_test.py --bin DIR      DIR: the programs of a build
+"""
+import base64
+import hashlib
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+from region_fixture import RegionTest, run
+from tool import fault
+from tool.place import Trouble
+from tool.programs import Programs, wait_for
+
+SETTINGS = """
+[agent]
+socket = "agent.sock"
+[update]
+directory = "updater"
+handlers = "handlers"
+allow_commands = {commands}
+reboot = ["{folder}/reboot"]
+keys = "keys"
+ca_file = "ca.pem"
+download_directories = ["{folder}/files"]
+step_timeout = "{timeout}"
+prove_within = "{prove}"
+facts = ["site=north"]
+[application.pump]
+directory = "{folder}/pump"
+restart = ["{folder}/restart"]
+check = ["{folder}/pump/current/check"]
+stable = "1s"
+"""
+TERMINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+PRESIGNED = "${aws:iot:s3-presigned-url:https://s3.eu-west-1.amazonaws.com/firmware/%s}"
+
+
+def script(path, text):
+    path.write_text("#!/bin/sh\n" + text, encoding="ascii")
+    path.chmod(0o755)
+
+
+def command(words, **members):
+    """A document of AWS-Run-Command."""
+    return {"version": "1.0", "steps": [{"action": {
+        "name": "Run-Command", "type": "runCommand", "input": {"command": words}, **members}}]}
+
+
+def template(name, handler, *arguments):
+    """A document as AWS's managed templates write it, optional parameters left out."""
+    return {"version": "1.0", "steps": [{"action": {
+        "name": name, "type": "runHandler",
+        "input": {"handler": handler, "args": list(arguments),
+                  "path": "${aws:iot:parameter:pathToHandler}"},
+        "runAsUser": "${aws:iot:parameter:runAsUser}"}}]}
+
+
+class UpdaterTest(RegionTest):
+    numbers = iter(range(1, 1000))
+
+    def setUp(self):
+        self.name = f"pump-{next(self.numbers)}"
+        self.make(self.name)
+        self.device = self.devices[self.name]
+        for folder in ("handlers", "keys", "files", "pump"):
+            (self.device / folder).mkdir()
+        script(self.device / "restart", f'readlink "{self.device}/pump/current" >> "{self.device}/runs"\n')
+        script(self.device / "reboot", f'echo reboot >> "{self.device}/reboots"\n')
+        self.openssl("genpkey", "-algorithm", "ed25519", "-out", self.device / "sign.key")
+        self.openssl("pkey", "-in", self.device / "sign.key", "-pubout", "-out",
+                     self.device / "keys" / "maker.pem")
+        made = self.device / "device.toml"
+        made.write_text(made.read_text(encoding="utf-8").replace("holdfast.sock", "agent.sock"),
+                        encoding="utf-8")
+        self.agent = self.start_agent(self.device)
+        self.updater = None
+
+    def settings(self, commands=("*",), timeout="60s", prove="60s"):
+        (self.device / "updater.toml").write_text(SETTINGS.format(
+            folder=self.device, commands=json.dumps(list(commands)), timeout=timeout, prove=prove),
+            encoding="utf-8")
+
+    def start(self, **settings):
+        if settings or not (self.device / "updater.toml").exists():
+            self.settings(**settings)
+        with open(self.device / "updater.log", "ab") as log:
+            self.updater = subprocess.Popen(
+                [self.bin / "holdfast-updater", "--config", self.device / "updater.toml"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.addCleanup(self.end_updater, self.updater)
+        return self.updater
+
+    @staticmethod
+    def end_updater(process):
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait()
+
+    def words(self):
+        return (self.device / "updater.log").read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, happened, seconds, what):
+        try:
+            wait_for(happened, seconds, what)
+        except Trouble as trouble:
+            self.fail(f"{trouble}\n{self.words()[-4000:]}")
+
+    def queue(self, document, **members):
+        job = f"job-{next(self.numbers)}"
+        self.region.call("CreateJob", jobId=job, document=json.dumps(document), targets=[
+            self.region.call("DescribeThing", thingName=self.name)["thingArn"]], **members)
+        return job
+
+    def execution(self, job):
+        return self.region.call("DescribeJobExecution", jobId=job,
+                                thingName=self.name)["execution"]
+
+    def ends(self, job, status, seconds=60):
+        """The job's details, once it has ended so."""
+        self.wait(lambda: self.execution(job)["status"] in TERMINAL, seconds, f"the end of {job}")
+        found = self.execution(job)
+        self.assertEqual(found["status"], status, f"{found}\n{self.words()}")
+        return found.get("statusDetails", {}).get("detailsMap", {})
+
+    # ---- updates
+
+    def artifact(self, version, well=True, entries=()):
+        """A version in the lab's bucket; the members of its document."""
+        folder = self.region.file("files") / "firmware"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{self.name}-{version}.tar.gz"
+        with tarfile.open(folder / name, "w:gz") as archive:
+            for path, content, kind in (("check", f"#!/bin/sh\nexit {0 if well else 1}\n", "file"),
+                                        ("data", "x" * 200000, "file"), *entries):
+                entry = tarfile.TarInfo(path)
+                entry.mode = 0o755
+                if kind == "link":
+                    entry.type, entry.linkname = tarfile.SYMTYPE, content
+                    archive.addfile(entry)
+                else:
+                    entry.size = len(content)
+                    archive.addfile(entry, io.BytesIO(content.encode()))
+        content = (folder / name).read_bytes()
+        update = {"application": "pump", "version": version, "url": PRESIGNED % name,
+                  "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        update["signature"] = self.sign_update(update)
+        return update
+
+    def sign_update(self, update):
+        text = self.device / "signed"
+        text.write_text("holdfast-update 1\n" + "".join(
+            f"{name} {update[name]}\n" for name in ("application", "version", "size", "sha256")),
+            encoding="ascii")
+        return base64.b64encode(subprocess.run(
+            [Programs.system("openssl"), "pkeyutl", "-sign", "-rawin", "-in", text, "-inkey",
+             self.device / "sign.key"], check=True, capture_output=True).stdout).decode()
+
+    def current(self):
+        link = self.device / "pump" / "current"
+        return os.readlink(link).rpartition("/")[2] if link.is_symlink() else None
+
+    def install(self, version):
+        job = self.queue({"holdfast": 1, "update": self.artifact(version)})
+        self.ends(job, "SUCCEEDED")
+        self.assertEqual(self.current(), version)
+
+    def test_a_new_version_is_installed_and_an_ill_one_taken_back(self):
+        self.start()
+        self.install("1.0")
+        self.install("1.1")
+        job = self.queue({"holdfast": 1, "update": self.artifact("1.2", well=False) |
+                          {"prove_within": "5s"}})
+        details = self.ends(job, "FAILED")
+        self.assertIn("its check failed", details["reason"])
+        self.assertIn("the version before is back", details["reason"])
+        self.assertEqual(self.current(), "1.1")
+        runs = (self.device / "runs").read_text().split()
+        self.assertEqual(runs, ["versions/1.0", "versions/1.1", "versions/1.2", "versions/1.1"])
+        # The next one is installed all the same, and leaves no more than two.
+        self.install("1.3")
+        self.assertEqual(sorted(one.name for one in (self.device / "pump" / "versions").iterdir()),
+                         ["1.1", "1.3"])
+        self.assertFalse((self.device / "updater" / "artifact").exists())
+
+    def test_what_is_forged_old_or_leads_astray_is_refused(self):
+        self.start()
+        self.install("2.0")
+        good = self.artifact("2.1")
+        other_text = good | {"version": "2.2"}
+        outside = self.artifact("2.3", entries=[("../../escaped", "x", "file")])
+        absolute = self.artifact("2.4", entries=[("/tmp/holdfast-escaped", "x", "file")])
+        link = self.artifact("2.5", entries=[("out", "../../..", "link"), ("out/x", "x", "file")])
+        for update, words in (
+                (other_text, "none of the keys"),
+                (good | {"signature": "AAAA"}, "none of the keys"),
+                ({k: v for k, v in good.items() if k != "signature"}, "signature is missing"),
+                (good | {"sha256": "00" * 32}, "none of the keys"),
+                (self.artifact("1.9"), "older than 2.0"),
+                (self.artifact("2.0"), "runs here already"),
+                (good | {"application": "other"}, "not configured"),
+                (good | {"version": "../2.1"}, "version is missing, or is no name"),
+                (good | {"url": "http://localhost/x"}, "https://"),
+                (good | {"size": 1 << 50}, "max_size"),
+                (good | {"surprise": 1}, "update.surprise: is not known"),
+                (outside, "out of the directory"), (absolute, "out of the directory"),
+                (link, "out of the directory")):
+            with self.subTest(words=words, update=update):
+                details = self.ends(self.queue({"holdfast": 1, "update": update}), "REJECTED")
+                self.assertIn(words, details["reason"])
+                self.assertEqual(self.current(), "2.0")
+        self.assertFalse(list(self.device.parent.rglob("escaped")))
+        self.assertFalse(pathlib.Path("/tmp/holdfast-escaped").exists())
+
+    def test_a_download_goes_on_after_a_cut_and_gets_a_new_url(self):
+        self.start()
+        update = self.artifact("1.0")
+        path = f"firmware/{self.name}-1.0.tar.gz"
+        fault.run_download(self.place, [path, "--expired"])
+        job = self.queue({"holdfast": 1, "update": update})
+        self.wait(lambda: "the server says 403" in self.words(), 30, "the refused URL")
+        fault.run_download(self.place, [path, "--cut-at", str(update["size"] // 2)])
+        part = self.device / "updater" / "artifact.part"
+        self.wait(lambda: part.exists() and part.stat().st_size > 0, 60, "half of it")
+        self.updater.kill()
+        self.updater.wait()
+        fault.run_download(self.place, [path])
+        self.start()
+        self.ends(job, "SUCCEEDED", 90)
+        self.assertEqual(self.current(), "1.0")
+
+    def test_bytes_that_are_wrong_are_not_installed(self):
+        self.start()
+        update = self.artifact("1.0")
+        fault.run_download(self.place, [f"firmware/{self.name}-1.0.tar.gz", "--corrupt-at", "100"])
+        details = self.ends(self.queue({"holdfast": 1, "update": update}), "REJECTED")
+        self.assertIn("SHA-256", details["reason"])
+        self.assertIsNone(self.current())
+
+    def test_a_version_that_cuts_the_device_off_is_taken_back(self):
+        self.start(prove="6s")
+        self.install("1.0")
+        # Whatever the new version does to it: the device does not reach the cloud any more.
+        update = self.artifact("1.1")
+        script(self.device / "restart", f'kill -STOP {self.agent.pid}\n'
+               f'readlink "{self.device}/pump/current" >> "{self.device}/runs"\n')
+        job = self.queue({"holdfast": 1, "update": update})
+        self.wait(lambda: self.current() == "1.1", 30, "the new version")
+        self.wait(lambda: self.current() == "1.0", 60, "the old version")
+        self.agent.send_signal(signal.SIGCONT)
+        details = self.ends(job, "FAILED")
+        self.assertRegex(details["reason"], "no answer from the cloud|the agent did not go on|looked at")
+
+    def test_an_update_survives_kills_at_any_time(self):
+        self.start()
+        self.install("1.0")
+        for version, after in (("1.1", 0.05), ("1.2", 0.3), ("1.3", 0.6), ("1.4", 1.0), ("1.5", 1.6)):
+            job = self.queue({"holdfast": 1, "update": self.artifact(version)})
+            for _ in range(2):
+                time.sleep(after)
+                self.updater.kill()
+                self.updater.wait()
+                self.start()
+            self.wait(lambda: self.execution(job)["status"] in TERMINAL, 90, "its end")
+            done = self.execution(job)["status"] == "SUCCEEDED"
+            self.assertEqual(self.current() == version, done, self.words())
+            if not done:
+                self.install(version + "-again")
+
+    def test_a_cancelled_update_is_taken_back(self):
+        self.start(prove="60s")
+        self.install("1.0")
+        job = self.queue({"holdfast": 1, "update": self.artifact("1.1", well=False)})
+        self.wait(lambda: self.current() == "1.1", 30, "the new version")
+        self.region.call("CancelJob", jobId=job, force=True)
+        self.wait(lambda: self.current() == "1.0", 30, "the old version")
+        self.assertEqual(self.execution(job)["status"], "CANCELED")
+        self.install("1.2")
+
+    def test_the_agent_may_go_and_come_meanwhile(self):
+        self.start()
+        job = self.queue(command("sleep,3"))
+        self.wait(lambda: self.execution(job)["status"] == "IN_PROGRESS", 20, "its begin")
+        self.agent.kill()
+        self.agent.wait()
+        time.sleep(4)
+        self.agent = self.start_agent(self.device)
+        self.ends(job, "SUCCEEDED")
+
+    # ---- programs
+
+    def test_the_managed_templates(self):
+        script(self.device / "handlers" / "install-packages.sh",
+               f'echo "$@" >> "{self.device}/handled"\n')
+        (self.device / "handlers" / "start-services.sh").write_text("#!/bin/sh\nexit 3\n")
+        (self.device / "handlers" / "start-services.sh").chmod(0o700)
+        self.start()
+        folder = self.region.file("files") / "firmware"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "data.bin").write_bytes(b"1234567890" * 10)
+        self.ends(self.queue(template("Download-File", "download-file.sh", PRESIGNED % "data.bin",
+                                      f"{self.device}/files/data.bin")), "SUCCEEDED")
+        self.assertEqual((self.device / "files" / "data.bin").read_bytes(), b"1234567890" * 10)
+        self.ends(self.queue(template("Install-Application", "install-packages.sh", "nano tree")),
+                  "SUCCEEDED")
+        # As with the device client: the user first, then the arguments.
+        self.assertEqual((self.device / "handled").read_text(), " nano tree\n")
+        self.assertIn("exit code 3", self.ends(self.queue(template(
+            "Start-Application", "start-services.sh", "cron")), "FAILED")["reason"])
+        # Without a handler of the owner's they are built in, for what is allowed.
+        for name, handler, argument, key in (
+                ("Remove-Application", "remove-packages.sh", "nano", "allow_packages"),
+                ("Stop-Application", "stop-services.sh", "cron", "allow_units"),
+                ("Restart-Application", "restart-services.sh", "cron", "allow_units")):
+            self.assertIn(key, self.ends(self.queue(template(name, handler, argument)),
+                                         "REJECTED")["reason"])
+        said = self.ends(self.queue(command("echo,a\\,b, c") | {"includeStdOut": True}), "SUCCEEDED")
+        self.assertEqual(said["stdout"], "a,b c")
+        job = self.queue(template("Reboot", "reboot.sh"))
+        self.wait((self.device / "reboots").exists, 20, "the reboot")
+        self.assertEqual(self.execution(job)["status"], "IN_PROGRESS")
+
+    def test_programs_that_misbehave(self):
+        self.start(timeout="3s")
+        chatty = f"{sys.executable},-c,import os\\;[os.write(fd\\, b'x' * 1000 + b'\\n') " \
+                 "for i in range(10000) for fd in (1\\, 2)]"
+        said = self.ends(self.queue(command(chatty.replace("\\;", ";")) | {"includeStdOut": True}),
+                         "SUCCEEDED", 90)
+        self.assertEqual(len(said["stdout"]), 1023)  # without its last newline
+        self.assertEqual(len(said["stderr"]), 1023)
+        started = time.monotonic()
+        said = self.ends(self.queue(command("sleep,1000")), "FAILED")
+        self.assertIn("did not end in time", said["reason"])
+        self.assertLess(time.monotonic() - started, 40)
+        script(self.device / "stubborn", "trap '' TERM\nwhile :; do sleep 1; done\n")
+        self.assertIn("did not end in time",
+                      self.ends(self.queue(command(f"{self.device}/stubborn")), "FAILED")["reason"])
+        # One that goes on in the background, holding the pipes, in a session of its own.
+        script(self.device / "daemon", "setsid sleep 987 &\nsetsid sleep 987 &\n")
+        self.ends(self.queue(command(f"{self.device}/daemon")), "SUCCEEDED")
+        self.assertEqual(subprocess.run(["pgrep", "-f", "sleep 987"], check=False,
+                                        stdout=subprocess.DEVNULL).returncode, 1)
+        # One that makes ever more of its kind.
+        job = self.queue(command("setpriv,--reuid=65534,--regid=65534,--clear-groups,sh,-c,"
+                                 "ulimit -u 200; f() { sleep 986 | f & }; f; sleep 1"))
+        self.assertIn(self.wait_end(job), ("SUCCEEDED", "FAILED"))
+        self.assertEqual(subprocess.run(["pgrep", "-f", "sleep 986"], check=False,
+                                        stdout=subprocess.DEVNULL).returncode, 1)
+
+    def wait_end(self, job):
+        self.wait(lambda: self.execution(job)["status"] in TERMINAL, 60, "its end")
+        return self.execution(job)["status"]
+
+    def test_a_killed_updater_does_not_run_a_program_again(self):
+        self.start()
+        job = self.queue(command(f"{self.device}/once"))
+        script(self.device / "once", f'echo ran >> "{self.device}/once-runs"\nsleep 60\n')
+        self.wait((self.device / "once-runs").exists, 20, "the program")
+        os.killpg(self.updater.pid, signal.SIGKILL)
+        self.updater.wait()
+        self.start()
+        details = self.ends(job, "FAILED")
+        self.assertIn("whether it has had its effect is not known", details["reason"])
+        self.assertEqual((self.device / "once-runs").read_text(), "ran\n")
+
+    def test_what_the_owner_has_not_allowed_is_rejected(self):
+        self.start(commands=["true"])
+        for document, words in (
+                (command("sh,-c,id"), "allow_commands"), (command("/bin/true"), "allow_commands"),
+                (command("true", runAsUser="root"), "allow_users"),
+                (template("x", "../../bin/sh"), "without a directory"),
+                (template("x", "absent.sh"), "there is no handler"),
+                (template("x", "download-file.sh", "https://localhost/x", "/etc/passwd"),
+                 "download_directories"),
+                (command("true") | {"conditions": [{"key": "site", "value": ["south"],
+                                                    "type": "stringEqual"}]}, "this device is not meant"),
+                ({"version": "9"}, "version"), ({"steps": []}, "version"),
+                ({"version": "1.0", "steps": [{}]}, "steps[0]")):
+            with self.subTest(words=words, document=document):
+                self.assertIn(words, self.ends(self.queue(document), "REJECTED")["reason"])
+        self.ends(self.queue(command("true") | {"conditions": [
+            {"key": "site", "value": ["north"], "type": "stringEqual"}]}), "SUCCEEDED")
+
+
+if __name__ == "__main__":
+    run(__doc__)
