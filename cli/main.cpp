@@ -12,9 +12,9 @@
 #include "doctor.h"
 #include "history.h"
 #include "identity.h"
-#include "lab.h"
 #include "logs.h"
 #include "outbox.h"
+#include "programs.h"
 #include "provision.h"
 #include "runtime/config_keys.h"
 #include "runtime/local_protocol.h"
@@ -510,6 +510,7 @@ int run(int argc, char** argv) {
   const IdentityCommands identities = add_identity(app, a);
   CLI::App* const provisioning = add_provision(app, a);
   // Only for --help: main() has seen it before.
+  app.add_subcommand("job", "Documents of jobs for the updater; holdfast job --help");
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   try {
@@ -550,6 +551,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     if (argc > 1 && std::string_view(argv[1]) == "lab") return run_lab(argv + 2);
+    if (argc > 1 && std::string_view(argv[1]) == "job") return run_job(argv + 2);
     return run(argc, argv);
   } catch (const std::exception& error) {
     return fail(kFailed, std::string(error.what()) + "; please report it");

@@ -9,13 +9,12 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
+#include <string_view>
+#include <utility>
 
-#include "document.h"
 #include "fetch.h"
+#include "job_tool.h"
 #include "posix/service_manager.h"
 #include "posix/unique_fd.h"
 #include "runtime/logger.h"
@@ -31,12 +30,13 @@ using namespace holdfast::updater;  // NOLINT
 enum ExitCode : int { kDone = 0, kFailed = 1, kWrong = 2, kInUse = 4 };
 
 constexpr const char* kUsage =
-    "usage: holdfast-updater --config FILE [--check] [--check-job FILE]\n"
+    "usage: holdfast-updater --config FILE [--check]\n"
+    "       holdfast-updater job check | make ...\n"
     "       holdfast-updater --version | --help\n"
     "Carries out AWS IoT Jobs on this device, through the agent. See docs/jobs.md.\n"
-    "  -c, --config FILE     the configuration (TOML)\n"
-    "      --check           only check the configuration; print every problem\n"
-    "      --check-job FILE  only check a job's document against it; \"-\" is standard input\n";
+    "  -c, --config FILE  the configuration (TOML)\n"
+    "      --check        only check it; print every problem\n"
+    "  job                documents of jobs; the same as `holdfast job`\n";
 
 int fail(ExitCode code, const std::string& what) {
   std::fprintf(stderr, "holdfast-updater: %s\n", what.c_str());
@@ -45,15 +45,13 @@ int fail(ExitCode code, const std::string& what) {
 
 struct Options {
   std::string config;
-  std::string document;
   bool check = false;
 };
 
 /// The exit code when there is nothing more to do, else -1.
 int parse(int argc, char** argv, Options& options) {
-  constexpr std::array<option, 6> kLong{{{"config", required_argument, nullptr, 'c'},
+  constexpr std::array<option, 5> kLong{{{"config", required_argument, nullptr, 'c'},
                                          {"check", no_argument, nullptr, 'k'},
-                                         {"check-job", required_argument, nullptr, 'j'},
                                          {"version", no_argument, nullptr, 'V'},
                                          {"help", no_argument, nullptr, 'h'},
                                          {nullptr, 0, nullptr, 0}}};
@@ -68,9 +66,6 @@ int parse(int argc, char** argv, Options& options) {
         break;
       case 'k':
         options.check = true;
-        break;
-      case 'j':
-        options.document = optarg;
         break;
       case 'V':
         return std::puts("holdfast-updater " HOLDFAST_VERSION) < 0 ? kFailed : kDone;
@@ -108,24 +103,10 @@ int run_unpack(char** arguments) {
   return static_cast<int>(done.error().code == Errc::corrupt ? FetchEnd::wrong : FetchEnd::later);
 }
 
-int check_job(const std::string& file, const Settings& settings) {
-  std::ifstream stream(file);
-  std::istream& from = file == "-" ? std::cin : stream;
-  const std::string text{std::istreambuf_iterator<char>(from), {}};
-  if (from.bad() || (file != "-" && !stream.is_open())) {
-    return fail(kFailed, file + " cannot be read");
-  }
-  const auto job = parse_document(text, settings);
-  if (!job) return fail(kWrong, file + ": " + job.error().message);
-  for (const auto& step : job->plan.steps) std::printf("%s\n", step.name.c_str());
-  return kDone;
-}
-
 int run(const Options& options) {
   SettingsReport report = read_settings(options.config);
   for (const Error& problem : report.problems) fail(kWrong, problem.message);
   if (!report.problems.empty()) return kWrong;
-  if (!options.document.empty()) return check_job(options.document, report.settings);
   if (options.check) return std::printf("%s: ok\n", options.config.c_str()) < 0 ? kFailed : kDone;
 
   sigset_t signals;
@@ -165,6 +146,7 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
   if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
+  if (argc >= 2 && std::string_view(argv[1]) == "job") return job_tool(argc - 1, argv + 1);
   Options options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;
   return run(options);

@@ -141,7 +141,8 @@ static_assert(kLocalLine >=
 static_assert(kLocalHeldBytes / 2 > kMessageMax, "any message fits what a dead group may use");
 static_assert(kLocalGroupsFileMax > kLocalGroups * (3 * kTopicMax + kLocalGroupNameMax + 128),
               "a line has a filter, perhaps escaped, a name and three numbers");
-static_assert(kJobJournalMax > kJobDocumentMax + kJobDetails * (kJobDetailNameMax + kJobDetailMax + 16) +
+static_assert(kJobJournalMax > kJobDocumentMax +
+                                   kJobDetails * (kJobDetailNameMax + kJobDetailMax + 16) +
                                    kJobsRemembered * (kJobIdMax + 48) +
                                    kVersionsRemembered * (kJobVersionMax + 32) + 1 * kKiB);
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);

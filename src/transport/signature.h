@@ -3,6 +3,7 @@
 // Threads: any.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "holdfast/result.h"
@@ -13,5 +14,8 @@ namespace holdfast::transport {
 /// public key of this kind.
 [[nodiscard]] Result<bool> verify_ed25519(std::string_view pem, std::string_view text,
                                           std::string_view signature);
+
+/// The signature of `text` by a private key. Errors: corrupt if `pem` is none of this kind.
+[[nodiscard]] Result<std::string> sign_ed25519(std::string_view pem, std::string_view text);
 
 }  // namespace holdfast::transport
