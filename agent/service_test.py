@@ -153,6 +153,64 @@ class Told(Managed):
         self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
 
 
+class PassedSocket(Managed):
+    """The socket of the local API comes from the service manager, which keeps it when we end."""
+
+    def setUp(self):
+        super().setUp()
+        self.passed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(self.passed.close)
+        self.passed.bind(self.socket)
+        os.chmod(self.socket, 0o660)
+        self.passed.listen(16)
+
+    def activated(self, path=None, names="holdfastd.socket"):
+        """An agent with our socket as its descriptor 3, as systemd would start it."""
+        def pass_on():
+            os.dup2(self.passed.fileno(), 3)  # inheritable then, whatever its number was
+        with open(self.path("agent.log"), "a") as log:
+            return self.start(
+                "sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", agent_test.BIN + "/holdfastd", "--config",
+                self.config(socket=path or self.socket), stderr=log, close_fds=False,
+                preexec_fn=pass_on, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
+                                         "LISTEN_FDS": "1", "LISTEN_FDNAMES": names})
+
+    def test_who_connects_before_the_start_or_between_two_is_served_and_the_file_stays(self):
+        identity = os.stat(self.socket).st_ino
+        for _ in range(2):
+            early = socket.socket(socket.AF_UNIX)
+            self.addCleanup(early.close)
+            early.connect(self.socket)
+            early.settimeout(30)
+            early.sendall(b'{"op":"publish","id":1,"topic":"a/b","payload":"x"}\n')
+            agent = self.activated()
+            self.assertIn(b'"receipt":"accepted"', early.recv(4096))
+            self.until_told("READY", "1")
+            agent.send_signal(signal.SIGTERM)
+            self.assertEqual(agent.wait(30), 0)
+            self.assertEqual(os.stat(self.socket).st_ino, identity, "the manager's file stays")
+        self.assertIn("serves the service manager's socket holdfastd.socket (%s)" % self.socket,
+                      self.agent_log())
+
+    def test_one_that_leads_elsewhere_is_said_and_ours_is_made(self):
+        ours = self.path("ours.sock")
+        self.activated(path=ours)
+        self.until_told("READY", "1")
+        self.assertIn("socket holdfastd.socket (%s) is not served; give local.socket" % self.socket,
+                      self.agent_log())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(ours)
+
+    def test_children_and_a_second_agent_do_not_take_it_for_theirs(self):
+        # $LISTEN_PID is the sh's that started it, not its own.
+        with open(self.path("agent.log"), "a") as log:
+            child = self.start("sh", "-c", 'LISTEN_PID=$$ "$@"; exit $?', "sh",
+                               agent_test.BIN + "/holdfastd", "--config", self.config(),
+                               stderr=log, env={**os.environ, "LISTEN_FDS": "1"})
+        self.assertEqual(child.wait(30), 4)
+        self.assertIn("is in use", self.agent_log())
+
+
 class SignsOfLife(Managed):
     def test_they_come_through_an_outage(self):
         self.watched()
