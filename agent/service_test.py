@@ -7,7 +7,6 @@ Method: the test is the service manager: a real datagram socket in NOTIFY_SOCKET
         because ptrace(2) stops its thread.
 Usage:  service_test.py BIN_DIR [unittest arguments]
 """
-import ctypes
 import os
 import signal
 import socket
@@ -18,36 +17,9 @@ import unittest
 sys.dont_write_bytecode = True
 import agent_test  # noqa: E402
 from agent_test import Lab, wait_until  # noqa: E402
+from frozen import Frozen  # noqa: E402
 
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-WALL = 0x40000000  # waitpid(2): threads, too
 LIMIT = 2.0  # seconds of the watchdog
-
-
-class Frozen:
-    """One thread of a process, which stands still inside the `with`."""
-
-    def __init__(self, pid, name):
-        self.tid = next(tid for tid in map(int, os.listdir("/proc/%d/task" % pid))
-                        if self.name_of(pid, tid) == name)
-
-    @staticmethod
-    def name_of(pid, tid):
-        with open("/proc/%d/task/%d/comm" % (pid, tid)) as f:
-            return f.read().strip()
-
-    def ptrace(self, request):
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.ptrace(ctypes.c_long(request), self.tid, None, None) != 0:
-            raise unittest.SkipTest("ptrace: " + os.strerror(ctypes.get_errno()))
-
-    def __enter__(self):
-        self.ptrace(PTRACE_SEIZE)
-        self.ptrace(PTRACE_INTERRUPT)
-        os.waitpid(self.tid, WALL)
-
-    def __exit__(self, *_):
-        self.ptrace(PTRACE_DETACH)
 
 
 class Managed(Lab):

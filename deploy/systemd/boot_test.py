@@ -24,12 +24,14 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+AGENT = os.path.normpath(HERE + "/../../agent")
 SYSTEMD = "/lib/systemd/systemd"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 SKIPPED = 77
 BOOT_MAX = 150.0  # seconds; an upper bound, as WAIT
 WAIT = 40.0
 LIMIT = 4  # seconds of the watchdog
+STOP_LIMIT, STOP_DEADLINE = 4, 10  # seconds: systemd's, and the agent's own, which is longer
 PORT = 18830  # in a network namespace of its own
 SOCKET = "/run/holdfast/holdfast.sock"
 UNITS = "etc/systemd/system/"
@@ -44,11 +46,12 @@ enabled = false
 [timing]
 backoff_first = "200ms"
 backoff_cap = "1s"
+stop_deadline = "%ds"
 [outbox]
 directory = "/var/lib/holdfast/outbox"
 [local]
 socket = "%s"
-""" % (PORT, SOCKET)
+""" % (PORT, STOP_DEADLINE, SOCKET)
 
 # May the unit ask whether the clock is kept right?
 ASKS_CLOCK = ("/usr/bin/python3 -c 'import ctypes, sys; "
@@ -59,7 +62,8 @@ FILES = {
     "etc/broker.conf": "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
                        % PORT,
     UNITS + "holdfastd.service.d/test.conf":
-        "[Service]\nWatchdogSec=%ds\nRestartSec=1s\nExecStartPre=%s\n" % (LIMIT, ASKS_CLOCK),
+        "[Service]\nWatchdogSec=%ds\nTimeoutStopSec=%ds\nRestartSec=1s\nExecStartPre=%s\n"
+        % (LIMIT, STOP_LIMIT, ASKS_CLOCK),
     UNITS + "broken.service": "[Service]\nExecStart=/bin/false\n",
     # The real one; it has nobody to ask, and may not set this machine's clock: as root it would want to,
     # and end.
@@ -205,6 +209,22 @@ def activate(seen):
     systemctl("stop", "holdfastd")
 
 
+def stop_slowly(seen):
+    """Its disk does not answer any more, so the stop takes all the time that it may take."""
+    from frozen import Frozen
+    seen["slow_start"] = systemctl("start", "holdfastd")
+    seen["slow_publish"] = holdfast("publish", "a/b", "kept", "--wait", "delivered")
+    began = time.monotonic()
+    frozen = Frozen(int(shown()["MainPID"]), "hf-storage")
+    frozen.__enter__()
+    stop = subprocess.Popen(["systemctl", "stop", "holdfastd"])
+    while not frozen.buried() and time.monotonic() < began + WAIT:
+        time.sleep(0.05)
+    seen["slow_stop"] = stop.wait(WAIT)
+    seen["slow_seconds"] = time.monotonic() - began
+    seen["slow_stopped"] = shown()
+
+
 def scene():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["systemd-sysusers"], check=True)
@@ -245,6 +265,7 @@ def scene():
     seen["stopped"] = shown()
     seen["doctor_stopped"] = doctor()
     activate(seen)
+    stop_slowly(seen)
     seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
                                      capture_output=True, timeout=WAIT).stdout
     entries = subprocess.run(["journalctl", "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=holdfastd"],
@@ -283,7 +304,7 @@ def furnish(root, bin_dir):
             file.write(text)
     for source, target in ((bin_dir + "/holdfastd", "usr/bin"), (bin_dir + "/holdfast", "usr/bin"),
                            (HERE + "/holdfastd.service", UNITS), (__file__, ""),
-                           (HERE + "/holdfastd.socket", UNITS),
+                           (HERE + "/holdfastd.socket", UNITS), (AGENT + "/frozen.py", ""),
                            (HERE + "/sysusers.conf", "usr/lib/sysusers.d/holdfast.conf")):
         shutil.copy(source, os.path.join(root, target))
 
@@ -428,6 +449,15 @@ class Boot(unittest.TestCase):
         self.assertEqual(self.seen["socket_gone"], [0, False])
         self.assertEqual(self.seen["socket_alone"], [0, 0])
         self.assertEqual(self.seen["socket_own"][1:], self.seen["socket_file"][1:])
+
+    def test_a_stop_longer_than_the_units_limit_is_waited_for(self):
+        seen = self.seen
+        self.assertEqual((seen["slow_start"], seen["slow_publish"], seen["slow_stop"]), (0, 0, 0))
+        self.assertGreater(seen["slow_seconds"], STOP_LIMIT + 1)
+        self.assertLess(seen["slow_seconds"], STOP_DEADLINE + WAIT)
+        stopped = seen["slow_stopped"]
+        self.assertEqual((stopped["ActiveState"], stopped["Result"]), ("inactive", "success"), stopped)
+        self.assertNotIn("State 'stop-sigterm' timed out", seen["journal"])
 
     def test_it_stops_in_order(self):
         self.assertEqual(self.seen["stop"], 0)
