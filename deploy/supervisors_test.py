@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""holdfastd under supervisors other than systemd: runit, s6, PM2, and as the first process of a container.
+"""holdfastd under supervisors other than systemd: runit, s6, an init script, PM2, and as the first process of a container.
 
 Goal:   as its files here say, each starts it, hears when it accepts messages, starts it again when it is
         killed, and stops it in order.
@@ -12,6 +12,7 @@ Usage:  supervisors_test.py BIN_DIR [--pm2 NODE_MODULES] [unittest arguments]
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -146,6 +147,54 @@ class S6(Supervised):
         finally:
             self.run_command("s6-svc", "-xd", service)
             supervise.wait(WAIT)
+
+
+@unittest.skipUnless(shutil.which("start-stop-daemon"), "start-stop-daemon is not installed")
+class Init(Supervised):
+    """The init script, called as an init calls it."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.folder + "/log"
+        with open(self.config, "a", encoding="ascii") as file:
+            file.write('[log]\nfile = "%s"\n' % self.log)
+        with open(os.path.join(HERE, "init", "holdfastd"), encoding="ascii") as file:
+            text = file.read()
+        for old, new in (("user=holdfast\n", "user=%s\n" % pwd.getpwuid(os.geteuid()).pw_name),
+                         ("/etc/holdfast/holdfast.toml", self.config), ("pause=5 ", "pause=1 "),
+                         ("pidfile=/run/holdfastd.pid", "pidfile=%s/pid" % self.folder),
+                         ("run=/run/holdfast\n", "run=%s/run\n" % self.folder),
+                         ("PATH=/usr/sbin", "PATH=%s:/usr/sbin" % BIN)):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.script = self.folder + "/holdfastd"
+        self.write(self.script, text)
+        os.chmod(self.script, 0o755)
+        self.addCleanup(self.init, "stop")
+
+    def init(self, word):
+        return self.run_command(self.script, word).returncode
+
+    def test_it_is_ready_started_again_read_again_and_stopped_in_order(self):
+        self.assertEqual(self.init("status"), 3)
+        self.assertEqual(self.init("start"), 0)
+        self.assertTrue(self.healthy())
+        self.assertEqual((self.init("status"), self.init("start")), (0, 0), "twice is no harm")
+        self.comes_back_after_kill()
+        self.assertEqual(self.init("reload"), 0)
+        wait_until("it has read its configuration again",
+                   lambda: "configuration read again" in self.said())
+        first = self.pid()
+        self.assertEqual(self.init("restart"), 0)
+        self.assertNotIn(self.pid(), (None, first))
+        self.assertEqual(self.init("stop"), 0)
+        self.assertIsNone(self.pid())
+        self.assertEqual(self.said().count("stopped; messages waiting"), 2)
+        self.assertEqual((self.init("status"), self.init("stop")), (3, 0))
+
+    def said(self):
+        with open(self.log, encoding="utf-8") as file:
+            return file.read()
 
 
 class Pm2(Supervised):
