@@ -10,6 +10,7 @@ Usage:  service_test.py BIN_DIR [unittest arguments]
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import unittest
@@ -43,8 +44,8 @@ class Managed(Lab):
                               stderr=log, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
                                                **environment})
 
-    def watched(self):
-        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)))
+    def watched(self, **environment):
+        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)), **environment)
 
     def collect(self):
         """Takes what has come; the datagrams of this call."""
@@ -183,6 +184,12 @@ class PassedSocket(Managed):
         self.assertIn("is in use", self.agent_log())
 
 
+def has_aws_crt():
+    done = subprocess.run([agent_test.BIN + "/holdfastd", "--version"], capture_output=True, text=True,
+                          check=True)
+    return "aws_crt" in done.stdout.split("engines:")[1]
+
+
 class SignsOfLife(Managed):
     def test_they_come_through_an_outage(self):
         self.watched()
@@ -218,6 +225,17 @@ class SignsOfLife(Managed):
                 self.until_told("WATCHDOG", "1")
         agent.send_signal(signal.SIGTERM)
         self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
+
+    def test_an_engine_whose_own_thread_stands_still_is_named(self):
+        if not has_aws_crt():
+            self.skipTest("this build has no engine with a thread of its own")
+        self.broker()
+        agent = self.watched(HOLDFAST_CONNECTION_ENGINE="aws_crt")
+        self.until_told("STATUS", "connected to ")
+        self.assertTrue(any(self.named_while_frozen(agent, "AwsEventLoop1", "the engine")
+                            for _ in range(3)))
+        self.assertNotIn("stuck: the event loop", self.agent_log())
+        self.until_told("WATCHDOG", "1")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
       group_writes_(storage_, LogArea::local_api, "who acknowledges messages was not kept",
                     log_->handler()),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
-                                       storage_, *config_, report)),
+                                       storage_, engine_proof_, *config_, report)),
       provisioning_({log_->handler(),
                      [this](const ProvisioningState& state) { give_provisioning(state); },
                      [this](const std::string& thing) { provisioned(thing); }}) {
@@ -549,8 +549,10 @@ Progress DeviceImpl::progress() {
     loop_.post([this] {
       loop_proof_asked_ = false;
       ++loop_proofs_;
+      driver_->ask_engine();
     });
   }
+  progress.engine = engine_proof_.look();
   progress.storage = storage_.prove();
   progress.callbacks = executor_.prove();
   progress.applications = heartbeats_.prove();

@@ -22,6 +22,7 @@
 #include "outbox/outbox.h"
 #include "posix/event_loop.h"
 #include "runtime/driver.h"
+#include "runtime/engine_proof.h"
 #include "runtime/executor.h"
 #include "runtime/heartbeat_keeper.h"
 #include "runtime/history.h"
@@ -133,6 +134,7 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<const DiskCounts> disk_counts_;
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
+  EngineProof engine_proof_;
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   const std::shared_ptr<AckTally> acknowledgements_ = std::make_shared<AckTally>();
   History history_;                    // loop thread
