@@ -5,9 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <future>
-#include <memory>
 
 #include "engines/engine_harness.h"
 #include "engines/scripted_peer.h"
@@ -81,22 +79,6 @@ TEST_P(Conformance, ConnectCarriesEverythingAskedFor) {
   };
   EXPECT_TRUE(has({0x11, 1, 2, 3, 4}));  // Session Expiry Interval
   EXPECT_TRUE(has({0x21, 5, 6}));        // Receive Maximum
-}
-
-TEST_P(Conformance, ItProvesThatItGoesOnBeforeAConnectionInOneAndAtItsEnd) {
-  const auto proofs = std::make_shared<std::atomic<std::uint64_t>>(0);
-  engine().prove(proofs);
-  EXPECT_TRUE(harness.run_until([&] { return *proofs == 1; }));
-  ScriptedPeer peer([](PeerConnection& client) {
-    welcome(client);
-    client.drain();
-  });
-  ASSERT_TRUE(up(peer));
-  engine().prove(proofs);
-  EXPECT_TRUE(harness.run_until([&] { return *proofs == 2; }));
-  engine().prove(proofs);  // its thread may end with it, and counts it nevertheless
-  harness.engine.reset();
-  EXPECT_TRUE(harness.run_until([&] { return *proofs == 3; }));
 }
 
 TEST_P(Conformance, ConnectWithMqtt311HasNoPropertiesAndCleanStartIsAFlag) {
