@@ -118,6 +118,8 @@ class Advise(unittest.TestCase):
         self.assertEqual(states[0].begin, 0.0)
         self.assertEqual([span.begin for span in states[1:]], [span.end for span in states[:-1]])
         self.assertIn("connected", [span.state for span in states])
+        series = {one.name: one.points for one in document.timeline.series}
+        self.assertGreater(len(series["backlog"]), 5, "host-telemetry has a local API")
         self.assertIn("tls unknown-ca", [span.name for span in faults])
 
     def test_a_device_that_trusts_any_server_fails(self):

@@ -53,6 +53,8 @@ class Torture(unittest.TestCase):
         self.assertTrue(document.account.good)
         self.assertGreater(document.account.delivered, 50)
         self.assertEqual(len(document.scores), 2)
+        series = {each.name: each.points for each in document.timeline.series}
+        self.assertGreater(len(series["backlog"]), 5, "host-telemetry has a local API")
         self.assertTrue({"connected", "down"} <= {each.state for each in document.timeline.states})
         self.assertEqual(len(list(ElementTree.parse(junit).iter("testcase"))), len(SCENARIOS) + 1)
         self.assertEqual(list(self.temporary.iterdir()), [])
