@@ -116,11 +116,10 @@ class Advise(unittest.TestCase):
                  "TLS_Large_Size_Server_Cert", "TLS_Incorrect_Subject_Name_Server_Cert",
                  "TLS_Expired_Server_Cert", "MQTT_Publish", "MQTT_Subscribe", "MQTT_No_Ack_PingResp",
                  "MQTT_Publish_User_Property", "MQTT_Expired_Persistent_Session",
-                 "MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection",
-                 "MQTT_Connect_Jitter_Backoff_Retries")
+                 "MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection")
         options = [word for case in cases for word in ("--case", case)]
         status, out, err = self.advise(options, [WANTED["device"], "--config", "{config}"],
-                                       patience=500)
+                                       patience=400)
         self.assertEqual(status, 0, out + err)
         told, _ = self.verdicts()
         self.assertEqual(told, dict.fromkeys(cases, "PASS"))
