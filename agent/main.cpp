@@ -151,6 +151,8 @@ struct Keepers {
   runtime::ServiceReport report;
   runtime::StartRecord starts;
   runtime::WatchdogKeeper dog;
+  // Ours for life: who connects while the device is opened anew waits.
+  runtime::ServiceSockets sockets = runtime::sockets_of_environment();
 };
 
 constexpr int kOpeningGraceMs = 1000;
@@ -197,9 +199,10 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
   keepers.dog.trust(config.watchdog.opening);
   const EndsWhileOpening ends(signals, keepers);
   runtime::StartRecord& starts = keepers.starts;
-  return runtime::open_device(config, log,
-                              {[&starts](Config& what) { starts.started(what); },
-                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); }});
+  return runtime::open_device(
+      config, log,
+      {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.opened(); },
+       [&starts] { starts.leave(); }, keepers.sockets});
 }
 
 /// Of two of poll(2)'s waiting times; -1 is for ever.
@@ -212,7 +215,7 @@ constexpr int kSafeModeOver = 0;  // no signal has this number
 
 /// The next of `signals`, or kSafeModeOver; meanwhile the service manager is told what changes.
 int next_signal(int signals, Device& device, Keepers& keepers) {
-  auto& [report, starts, dog] = keepers;
+  auto& [report, starts, dog, sockets] = keepers;
   for (;;) {
     report.step(device);
     dog.step(device);

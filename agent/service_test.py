@@ -7,10 +7,10 @@ Method: the test is the service manager: a real datagram socket in NOTIFY_SOCKET
         because ptrace(2) stops its thread.
 Usage:  service_test.py BIN_DIR [unittest arguments]
 """
-import ctypes
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import unittest
@@ -18,36 +18,9 @@ import unittest
 sys.dont_write_bytecode = True
 import agent_test  # noqa: E402
 from agent_test import Lab, wait_until  # noqa: E402
+from frozen import Frozen  # noqa: E402
 
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-WALL = 0x40000000  # waitpid(2): threads, too
 LIMIT = 2.0  # seconds of the watchdog
-
-
-class Frozen:
-    """One thread of a process, which stands still inside the `with`."""
-
-    def __init__(self, pid, name):
-        self.tid = next(tid for tid in map(int, os.listdir("/proc/%d/task" % pid))
-                        if self.name_of(pid, tid) == name)
-
-    @staticmethod
-    def name_of(pid, tid):
-        with open("/proc/%d/task/%d/comm" % (pid, tid)) as f:
-            return f.read().strip()
-
-    def ptrace(self, request):
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.ptrace(ctypes.c_long(request), self.tid, None, None) != 0:
-            raise unittest.SkipTest("ptrace: " + os.strerror(ctypes.get_errno()))
-
-    def __enter__(self):
-        self.ptrace(PTRACE_SEIZE)
-        self.ptrace(PTRACE_INTERRUPT)
-        os.waitpid(self.tid, WALL)
-
-    def __exit__(self, *_):
-        self.ptrace(PTRACE_DETACH)
 
 
 class Managed(Lab):
@@ -71,8 +44,8 @@ class Managed(Lab):
                               stderr=log, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
                                                **environment})
 
-    def watched(self):
-        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)))
+    def watched(self, **environment):
+        return self.managed(WATCHDOG_USEC=str(int(LIMIT * 1e6)), **environment)
 
     def collect(self):
         """Takes what has come; the datagrams of this call."""
@@ -153,6 +126,70 @@ class Told(Managed):
         self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
 
 
+class PassedSocket(Managed):
+    """The socket of the local API comes from the service manager, which keeps it when we end."""
+
+    def setUp(self):
+        super().setUp()
+        self.passed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(self.passed.close)
+        self.passed.bind(self.socket)
+        os.chmod(self.socket, 0o660)
+        self.passed.listen(16)
+
+    def activated(self, path=None, names="holdfastd.socket"):
+        """An agent with our socket as its descriptor 3, as systemd would start it."""
+        def pass_on():
+            os.dup2(self.passed.fileno(), 3)  # inheritable then, whatever its number was
+        with open(self.path("agent.log"), "a") as log:
+            return self.start(
+                "sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", agent_test.BIN + "/holdfastd", "--config",
+                self.config(socket=path or self.socket), stderr=log, close_fds=False,
+                preexec_fn=pass_on, env={**os.environ, "NOTIFY_SOCKET": self.path("notify"),
+                                         "LISTEN_FDS": "1", "LISTEN_FDNAMES": names})
+
+    def test_who_connects_before_the_start_or_between_two_is_served_and_the_file_stays(self):
+        identity = os.stat(self.socket).st_ino
+        for _ in range(2):
+            early = socket.socket(socket.AF_UNIX)
+            self.addCleanup(early.close)
+            early.connect(self.socket)
+            early.settimeout(30)
+            early.sendall(b'{"op":"publish","id":1,"topic":"a/b","payload":"x"}\n')
+            agent = self.activated()
+            self.assertIn(b'"receipt":"accepted"', early.recv(4096))
+            self.until_told("READY", "1")
+            agent.send_signal(signal.SIGTERM)
+            self.assertEqual(agent.wait(30), 0)
+            self.assertEqual(os.stat(self.socket).st_ino, identity, "the manager's file stays")
+        self.assertIn("serves the service manager's socket holdfastd.socket (%s)" % self.socket,
+                      self.agent_log())
+
+    def test_one_that_leads_elsewhere_is_said_and_ours_is_made(self):
+        ours = self.path("ours.sock")
+        self.activated(path=ours)
+        self.until_told("READY", "1")
+        self.assertIn("socket holdfastd.socket (%s) is not served; give local.socket" % self.socket,
+                      self.agent_log())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(ours)
+
+    def test_children_and_a_second_agent_do_not_take_it_for_theirs(self):
+        # $LISTEN_PID is the sh's that started it, not its own.
+        with open(self.path("agent.log"), "a") as log:
+            child = self.start("sh", "-c", 'LISTEN_PID=$$ "$@"; exit $?', "sh",
+                               agent_test.BIN + "/holdfastd", "--config", self.config(),
+                               stderr=log, env={**os.environ, "LISTEN_FDS": "1"})
+        self.assertEqual(child.wait(30), 4)
+        self.assertIn("is in use", self.agent_log())
+
+
+def has_aws_crt():
+    done = subprocess.run([agent_test.BIN + "/holdfastd", "--version"], capture_output=True, text=True,
+                          check=True)
+    return "aws_crt" in done.stdout.split("engines:")[1]
+
+
 class SignsOfLife(Managed):
     def test_they_come_through_an_outage(self):
         self.watched()
@@ -188,6 +225,17 @@ class SignsOfLife(Managed):
                 self.until_told("WATCHDOG", "1")
         agent.send_signal(signal.SIGTERM)
         self.assertEqual(agent.wait(timeout=agent_test.WAIT), 0)
+
+    def test_an_engine_whose_own_thread_stands_still_is_named(self):
+        if not has_aws_crt():
+            self.skipTest("this build has no engine with a thread of its own")
+        self.broker()
+        agent = self.watched(HOLDFAST_CONNECTION_ENGINE="aws_crt")
+        self.until_told("STATUS", "connected to ")
+        self.assertTrue(any(self.named_while_frozen(agent, "AwsEventLoop1", "the engine")
+                            for _ in range(3)))
+        self.assertNotIn("stuck: the event loop", self.agent_log())
+        self.until_told("WATCHDOG", "1")
 
 
 if __name__ == "__main__":

@@ -65,13 +65,14 @@ TEST(History, IsShownForPeople) {
 }
 
 TEST(Health, APartThatHasFinishedNothingIsStuck) {
-  const json before = json::parse(R"({"loop":5,"storage":6,"callbacks":7,"applications":8})");
+  const json before =
+      json::parse(R"({"loop":5,"engine":4,"storage":6,"callbacks":7,"applications":8})");
   const auto stuck = [&](const char* now) { return stuck_parts(before, json::parse(now)); };
-  EXPECT_TRUE(stuck(R"({"loop":6,"storage":7,"callbacks":9,"applications":9})").empty());
-  EXPECT_EQ(stuck(R"({"loop":6,"storage":6,"callbacks":7,"applications":8})"),
-            (std::vector<std::string>{"the storage thread", "the callbacks",
+  EXPECT_TRUE(stuck(R"({"loop":6,"engine":5,"storage":7,"callbacks":9,"applications":9})").empty());
+  EXPECT_EQ(stuck(R"({"loop":6,"engine":4,"storage":6,"callbacks":7,"applications":8})"),
+            (std::vector<std::string>{"the engine", "the storage thread", "the callbacks",
                                       "the applications' heartbeats"}));
-  EXPECT_EQ(stuck("{}").size(), 4U) << "an answer without the field";
+  EXPECT_EQ(stuck("{}").size(), 5U) << "an answer without the field";
 }
 
 TEST(PublishSession, TheWindowBoundsMessages) {

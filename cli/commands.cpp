@@ -260,8 +260,9 @@ ExitCode run_receipt(const std::filesystem::path& socket, MessageId id, bool as_
 }
 
 std::vector<std::string> stuck_parts(const json& before, const json& now) {
-  constexpr std::array<std::pair<const char*, const char*>, 4> kParts{
+  constexpr std::array<std::pair<const char*, const char*>, 5> kParts{
       {{"loop", "the event loop"},
+       {"engine", "the engine"},
        {"storage", "the storage thread"},
        {"callbacks", "the callbacks"},
        {"applications", "the applications' heartbeats"}}};

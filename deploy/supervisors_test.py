@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""holdfastd under supervisors other than systemd: runit, s6, PM2, and as the first process of a container.
+"""holdfastd under supervisors other than systemd: runit, s6, an init script, PM2, and as the first process of a container.
 
 Goal:   as its files here say, each starts it, hears when it accepts messages, starts it again when it is
         killed, and stops it in order.
 Method: the real supervisors on folders copied from here, with this machine's paths and without another
         user; for the container a root of its own with nothing in it but what `oci/rootfs` takes along,
         read-only, in namespaces, as another user.
-Usage:  supervisors_test.py BIN_DIR [--pm2 NODE_MODULES] [unittest arguments]
+Usage:  supervisors_test.py BIN_DIR [--pm2 NODE_MODULES] [--oci] [unittest arguments]
         A supervisor that is not installed is skipped; a container needs root.
 """
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAIT = 40.0  # seconds; an upper bound, not a measurement
 BIN = PM2 = ""
+OCI = False
 
 
 def wait_until(what, condition):
@@ -148,6 +150,54 @@ class S6(Supervised):
             supervise.wait(WAIT)
 
 
+@unittest.skipUnless(shutil.which("start-stop-daemon"), "start-stop-daemon is not installed")
+class Init(Supervised):
+    """The init script, called as an init calls it."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.folder + "/log"
+        with open(self.config, "a", encoding="ascii") as file:
+            file.write('[log]\nfile = "%s"\n' % self.log)
+        with open(os.path.join(HERE, "init", "holdfastd"), encoding="ascii") as file:
+            text = file.read()
+        for old, new in (("user=holdfast\n", "user=%s\n" % pwd.getpwuid(os.geteuid()).pw_name),
+                         ("/etc/holdfast/holdfast.toml", self.config), ("pause=5 ", "pause=1 "),
+                         ("pidfile=/run/holdfastd.pid", "pidfile=%s/pid" % self.folder),
+                         ("run=/run/holdfast\n", "run=%s/run\n" % self.folder),
+                         ("PATH=/usr/sbin", "PATH=%s:/usr/sbin" % BIN)):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.script = self.folder + "/holdfastd"
+        self.write(self.script, text)
+        os.chmod(self.script, 0o755)
+        self.addCleanup(self.init, "stop")
+
+    def init(self, word):
+        return self.run_command(self.script, word).returncode
+
+    def test_it_is_ready_started_again_read_again_and_stopped_in_order(self):
+        self.assertEqual(self.init("status"), 3)
+        self.assertEqual(self.init("start"), 0)
+        self.assertTrue(self.healthy())
+        self.assertEqual((self.init("status"), self.init("start")), (0, 0), "twice is no harm")
+        self.comes_back_after_kill()
+        self.assertEqual(self.init("reload"), 0)
+        wait_until("it has read its configuration again",
+                   lambda: "configuration read again" in self.said())
+        first = self.pid()
+        self.assertEqual(self.init("restart"), 0)
+        self.assertNotIn(self.pid(), (None, first))
+        self.assertEqual(self.init("stop"), 0)
+        self.assertIsNone(self.pid())
+        self.assertEqual(self.said().count("stopped; messages waiting"), 2)
+        self.assertEqual((self.init("status"), self.init("stop")), (3, 0))
+
+    def said(self):
+        with open(self.log, encoding="utf-8") as file:
+            return file.read()
+
+
 class Pm2(Supervised):
     def setUp(self):
         if not PM2:
@@ -193,24 +243,30 @@ class Container(Supervised):
         del self.environment["HOLDFAST_SOCKET"]  # in there it is where it is by default
         self.root = self.folder + "/rootfs"
         self.run_ok(os.path.join(HERE, "oci", "rootfs"), BIN, self.root)
+        self.program = ["/usr/bin/holdfastd", "--config", "/etc/holdfast/holdfast.toml"]
+        self.check = ["/usr/bin/holdfast", "health"]
+        self.take_image()
         self.write(self.root + "/etc/holdfast/holdfast.toml",
                    self.configuration("/var/lib/holdfast/outbox", "/run/holdfast/holdfast.sock"))
         # Read-only but for the two volumes.
         enter = ('mount --bind "$1" "$1"; mount -t tmpfs -o uid=%d tmpfs "$1/run/holdfast"; '
                  'mount -t tmpfs -o uid=%d tmpfs "$1/var/lib/holdfast"; mkdir -p "$1/proc"; '
                  'mount -t proc proc "$1/proc"; mount -o remount,bind,ro "$1"; '
-                 'exec env -i /usr/sbin/chroot --userspec=%d:%d "$1" /usr/bin/holdfastd --config '
-                 '/etc/holdfast/holdfast.toml' % ((self.USER,) * 4))
+                 'root=$1; shift; exec env -i /usr/sbin/chroot --userspec=%d:%d "$root" "$@"'
+                 % ((self.USER,) * 4))
         self.log = open(self.folder + "/log", "w", encoding="utf-8")
         self.addCleanup(self.log.close)
         self.outer = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-ec", enter, "sh",
-             self.root], stdout=self.log, stderr=self.log)
+             self.root, *self.program], stdout=self.log, stderr=self.log)
         self.addCleanup(self.outer.wait)
         self.addCleanup(self.outer.kill)
         self.init = wait_until("holdfastd is there", self.first_process)
         # --kill-child alone leaves it: who changes its user loses that signal (prctl(2)).
         self.addCleanup(self.end_init)
+
+    def take_image(self):
+        """For who has one."""
 
     def end_init(self):
         with contextlib.suppress(ProcessLookupError):
@@ -235,18 +291,18 @@ class Container(Supervised):
 
     def test_it_is_healthy_without_root_and_without_a_file_of_anybody_else(self):
         wait_until("HEALTHCHECK is content",
-                   lambda: self.inside("/usr/bin/holdfast", "health").returncode == 0)
+                   lambda: self.inside(*self.check).returncode == 0)
         self.assertEqual(os.stat("/proc/%d" % self.init).st_uid, self.USER)
 
     def test_a_part_that_stands_still_is_an_illness(self):
-        wait_until("it is healthy", lambda: self.inside("/usr/bin/holdfast", "health").returncode == 0)
+        wait_until("it is healthy", lambda: self.inside(*self.check).returncode == 0)
         os.kill(self.init, signal.SIGSTOP)
-        check = self.inside("/usr/bin/holdfast", "health", "--timeout", "1s")
+        check = self.inside(*self.check, "--timeout", "1s")
         os.kill(self.init, signal.SIGCONT)
         self.assertEqual(check.returncode, 4, check.stderr)
 
     def test_orphans_leave_no_zombies(self):
-        wait_until("it is healthy", lambda: self.inside("/usr/bin/holdfast", "health").returncode == 0)
+        wait_until("it is healthy", lambda: self.inside(*self.check).returncode == 0)
         # In its process namespace only: a shell whose child outlives it.
         self.run_ok("nsenter", "--target", str(self.init), "--pid", "sh", "-c", "sleep 1 >/dev/null 2>&1 & sleep 0")
         path = "/proc/%d/task/%d/children" % (self.init, self.init)
@@ -258,15 +314,64 @@ class Container(Supervised):
         wait_until("nothing is left of it", lambda: not children())
 
     def test_sigterm_stops_it_in_order(self):
-        wait_until("it is healthy", lambda: self.inside("/usr/bin/holdfast", "health").returncode == 0)
+        wait_until("it is healthy", lambda: self.inside(*self.check).returncode == 0)
         os.kill(self.init, signal.SIGTERM)
         self.assertEqual(self.outer.wait(WAIT), 0)
         with open(self.folder + "/log", encoding="utf-8") as file:
             self.assertIn("stopped; messages waiting", file.read())
 
 
+class Image(Container):
+    """The same of the image that buildah makes of Containerfile: its files, user, command and HEALTHCHECK."""
+    BYTES_MAX = 64 << 20  # of a debug build without its symbols; a release is smaller
+
+    def setUp(self):
+        if not OCI:
+            self.skipTest("--oci says that an image is to be built")
+        super().setUp()
+
+    def buildah(self, *words):
+        """Everything that it keeps is in our folder."""
+        done = self.run_command("buildah", "--root", self.folder + "/store", "--runroot",
+                                self.folder + "/run", "--storage-driver", "vfs", *words)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout.strip()
+
+    def take_image(self):
+        for program in ("holdfastd", "holdfast"):
+            self.run_ok("strip", self.root + "/usr/bin/" + program)
+        self.addCleanup(self.buildah, "rm", "--all")
+        self.buildah("build", "--isolation", "chroot", "--network", "host", "--format", "docker", "--tag",
+                     "holdfastd", "--file", os.path.join(HERE, "oci", "Containerfile"), self.folder)
+        image = json.loads(self.buildah("inspect", "--type", "image", "holdfastd"))["Docker"]
+        self.image = image["config"]
+        self.program = self.image["Entrypoint"] + self.image["Cmd"]
+        test = self.image["Healthcheck"]["Test"]
+        self.assertEqual(test[0], "CMD", "an engine would need a shell")
+        self.check = test[1:]
+        self.root = self.buildah("mount", self.buildah("from", "holdfastd"))
+
+    def test_it_is_small_without_root_or_shell_and_stopped_as_documented(self):
+        self.assertEqual(self.image["User"], "%d:%d" % (self.USER, self.USER))
+        self.assertEqual(set(self.image["Volumes"]), {"/var/lib/holdfast", "/run/holdfast"})
+        self.assertEqual(self.image["StopSignal"], "SIGTERM")
+        size, programs = 0, []
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                about = os.lstat(os.path.join(folder, name))
+                size += about.st_size
+                if folder.endswith(("bin", "sbin")):
+                    programs.append(name)
+        self.assertLess(size, self.BYTES_MAX)
+        self.assertEqual(sorted(name for name in programs if not name.endswith(".so")),
+                         ["holdfast", "holdfastd"])
+
+
 if __name__ == "__main__":
     BIN = os.path.abspath(sys.argv.pop(1))
+    if "--oci" in sys.argv:
+        sys.argv.remove("--oci")
+        OCI = True
     if "--pm2" in sys.argv:
         at = sys.argv.index("--pm2")
         PM2 = os.path.abspath(sys.argv[at + 1])

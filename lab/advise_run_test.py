@@ -5,6 +5,7 @@ Method: the quick cases against the example host-telemetry, against a device tha
 """
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
@@ -15,6 +16,8 @@ import unittest
 import xml.etree.ElementTree as xml
 
 from report import model
+from tool.device import default_policy
+from tool.place import DEFAULT_REGION
 
 LAB = pathlib.Path(__file__).resolve().parent
 PATIENCE = 80  # seconds; a run takes about 20
@@ -58,11 +61,11 @@ class Advise(unittest.TestCase):
         self.addCleanup(process.stderr.close)
         return process
 
-    def advise(self, options, device):
+    def advise(self, options, device, patience=PATIENCE):
         """Status, standard output and error; nothing is left of the run."""
         process = self.start(options, device)
         try:
-            out, err = process.communicate(timeout=PATIENCE)
+            out, err = process.communicate(timeout=patience)
         finally:
             if process.poll() is None:
                 process.terminate()  # it ends what it has started
@@ -108,6 +111,48 @@ class Advise(unittest.TestCase):
         self.assertLessEqual({"holdfast", "mosquitto", "OpenSSL", "Python"},
                              document.run.versions.keys())
 
+    def test_a_good_device_passes_the_other_cases_too(self):
+        cases = ("TLS_Connect", "TLS_Receive_Maximum_Size_Fragments", "TLS_Support_AWS_IoT_Cipher_Suites",
+                 "TLS_Large_Size_Server_Cert", "TLS_Incorrect_Subject_Name_Server_Cert",
+                 "TLS_Expired_Server_Cert", "MQTT_Publish", "MQTT_Subscribe", "MQTT_No_Ack_PingResp",
+                 "MQTT_Publish_User_Property", "MQTT_Expired_Persistent_Session",
+                 "MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection")
+        options = [word for case in cases for word in ("--case", case)]
+        status, out, err = self.advise(options, [WANTED["device"], "--config", "{config}"],
+                                       patience=400)
+        self.assertEqual(status, 0, out + err)
+        told, _ = self.verdicts()
+        self.assertEqual(told, dict.fromkeys(cases, "PASS"))
+
+    def test_shadow_job_and_retries_of_a_device_that_does_them(self):
+        cases = ("Shadow_Publish_Reported_State", "Shadow_Update_Reported_State", "Job_Execution",
+                 "MQTT_Publish_Retry_No_Puback", "MQTT_Subscribe_Retry_No_Suback")
+        policy = self.file("policy.json")
+        policy.write_text(json.dumps(default_policy("advised-device", DEFAULT_REGION)), encoding="utf-8")
+        options = [word for case in cases + ("Security_Device_Policies",) for word in ("--case", case)]
+        status, out, err = self.advise(
+            options + ["--desired-state", '{"rpm": 900}', "--job-document", '{"do": "it"}',
+                       "--retry-cases", "--policy", str(policy)],
+            [sys.executable, "-B", str(LAB / "advise_device.py"), "{dir}", "{thing}", "{endpoint}",
+             "{port}"])
+        self.assertEqual(status, 0, out + err)
+        told, document = self.verdicts()
+        self.assertEqual(told, dict.fromkeys(cases + ("Security_Device_Policies",), "PASS"))
+        self.assertIn('{"rpm": 1480}', document.cases[0].evidence[0].text)
+
+    def test_a_policy_that_allows_too_much_fails_and_a_case_of_mqtt_5_says_so(self):
+        policy = self.file("policy.json")
+        policy.write_text('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iot:*",'
+                          '"Resource":"*"}}', encoding="utf-8")
+        cases = {"Security_Device_Policies": "FAIL", "MQTT_Publish_User_Property": "NOT_APPLICABLE",
+                 "MQTT_Connect": "PASS"}
+        status, out, err = self.advise(
+            [word for case in cases for word in ("--case", case)] + ["--policy", str(policy)],
+            [sys.executable, "-B", str(LAB / "advise_device.py"), "{dir}", "{thing}", "{endpoint}",
+             "{port}"])
+        self.assertEqual(status, 1, out + err)
+        self.assertEqual(self.verdicts()[0], cases)
+
     def check_times(self, document):
         """All within the run, and the timeline without a hole."""
         end = document.run.seconds + 0.01
@@ -118,6 +163,8 @@ class Advise(unittest.TestCase):
         self.assertEqual(states[0].begin, 0.0)
         self.assertEqual([span.begin for span in states[1:]], [span.end for span in states[:-1]])
         self.assertIn("connected", [span.state for span in states])
+        series = {one.name: one.points for one in document.timeline.series}
+        self.assertGreater(len(series["backlog"]), 5, "host-telemetry has a local API")
         self.assertIn("tls unknown-ca", [span.name for span in faults])
 
     def test_a_device_that_trusts_any_server_fails(self):

@@ -208,7 +208,7 @@ class MetricsTest(RegionTest):
     def test_every_query_of_rules_and_dashboard_is_answered(self):
         page = self.agent("asked", SECOND)
         self.prometheus(page)
-        wait_for(lambda: len(self.query("increase(holdfast_progress_total[1m])")) == 4, 20,
+        wait_for(lambda: len(self.query("increase(holdfast_progress_total[1m])")) == 5, 20,
                  "two scrapes")
         for title, query in dashboard_queries():
             answer = self.query(query)

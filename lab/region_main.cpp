@@ -182,6 +182,8 @@ int serve(const Arguments& a, RegionServer::Options options) {
   }
   const RegionPorts ports = server.ports();
   http.set_port(ports.mixed);
+  region.endpoint = {a.names.empty() ? "localhost" : a.names.front(), ports.mqtt, ports.mixed,
+                     ports.https};
   net::Control control(loop);
   http.add_operations(control);
   server.add_operations(control);

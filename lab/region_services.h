@@ -24,16 +24,18 @@
 #include "lab/iot/registry.h"
 #include "lab/iot/registry_access.h"
 #include "lab/iot/role_aliases.h"
+#include "lab/iot/s3_location.h"
 #include "lab/iot/shadow.h"
 #include "lab/iot/streams.h"
 #include "lab/stream_files.h"
 
 namespace holdfast::lab {
 
-/// What jobs ask of the registry. The lab has no S3.
+/// What jobs ask of the registry, and of the files that stand for S3.
 class JobsOfRegistry : public iot::JobsWorld {
  public:
-  explicit JobsOfRegistry(const iot::Registry& registry) : registry_(registry) {}
+  JobsOfRegistry(const iot::Registry& registry, const iot::FileSource& files)
+      : registry_(registry), files_(files) {}
   [[nodiscard]] bool has_thing(std::string_view name) const override {
     return registry_.has_thing(name);
   }
@@ -41,12 +43,17 @@ class JobsOfRegistry : public iot::JobsWorld {
       std::string_view group) const override {
     return registry_.things_in(group);
   }
-  [[nodiscard]] std::optional<std::string> read_document(std::string_view /*url*/) const override {
-    return std::nullopt;
+  [[nodiscard]] std::optional<std::string> read_document(std::string_view url) const override {
+    const auto file = iot::s3_location(url);
+    const auto facts = file ? files_.look(*file) : std::nullopt;
+    if (!facts || facts->size > iot::kDocumentBytes) return std::nullopt;
+    auto text = files_.read(*file, 0, static_cast<std::size_t>(facts->size));
+    return text ? std::optional(std::move(text).value()) : std::nullopt;
   }
 
  private:
   const iot::Registry& registry_;
+  const iot::FileSource& files_;
 };
 
 /// Whom the registry tells of groups and asks for templates.
@@ -79,11 +86,11 @@ struct RegionServices {
   explicit RegionServices(const World& world)
       : registry({world.region, {}}, world.reader, world.issuer, world.random),
         shadows({}, registry),
-        jobs_world(registry),
+        stream_files(world.files),
+        jobs_world(registry, stream_files),
         downloads({}, world.secret, world.crypto),
         jobs(jobs_settings(world.region), jobs_world, &downloads, world.random),
         commands(commands_settings(world.region), has_thing(), world.random),
-        stream_files(world.files),
         streams(streams_settings(world.region), has_thing(), stream_files, world.random),
         provisioning(provisioning_settings(world.region), registry, world.issuer, nullptr,
                      world.random),
@@ -111,18 +118,17 @@ struct RegionServices {
     region.add(iam);
     region.add(lifecycle);
     region.set_lifecycle(lifecycle);
-    provisioning.follow(region.switches);
   }
 
   iot::Registry registry;
   iot::Shadows shadows;
   iot::Defender defender;
   iot::Lifecycle lifecycle;
+  StreamFiles stream_files;
   JobsOfRegistry jobs_world;
   iot::Downloads downloads;
   iot::Jobs jobs;
   iot::Commands commands;
-  StreamFiles stream_files;
   iot::Streams streams;
   iot::Provisioning provisioning;
   iot::Authorizers authorizers;

@@ -5,9 +5,10 @@
 
 Goal:   a run judges, counts and reports, and leaves nothing behind.
 Method: three short scenarios with host-telemetry; those that it has no part in, jobs and a second
-        Region, with a small device.
+        Region, with a small device. Kinds: the quick ones of all that may go wrong, in three minutes.
 """
 import argparse
+import glob
 import os
 import pathlib
 import subprocess
@@ -17,6 +18,7 @@ import unittest
 from xml.etree import ElementTree
 
 from report import model
+from trials import network
 
 BIN = None
 LAB = pathlib.Path(__file__).with_name("holdfast_lab.py")
@@ -24,7 +26,21 @@ DEVICE = pathlib.Path(__file__).with_name("trials_device.py")
 SCENARIOS = ("exits-well", "session-lost", "kill-9-traffic")
 
 
-class Torture(unittest.TestCase):
+# Of each recommendation what is quick; and what it needs, without which it is not applicable.
+KINDS = {"half-open": None, "kick-storm": None, "refused": None, "impostor": None, "redelivery": None,
+         "sigterm-blocked": None, "disk-full": "root", "dns-loss": "root", "dns-moved": "root",
+         "wrong-clock": "libfaketime", "certificate-rotated": None, "power-cut": None,
+         "region-reborn": None}
+
+
+def lacking(need):
+    if need == "root":  # and to mount, which not every container may
+        probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+        return os.geteuid() != 0 or probe.returncode != 0
+    return need == "libfaketime" and not glob.glob(network.FAKETIME)
+
+
+class Bench(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="holdfast-trials-test-")
         self.addCleanup(folder.cleanup)
@@ -38,6 +54,27 @@ class Torture(unittest.TestCase):
             capture_output=True, text=True, timeout=seconds, check=False,
             env={**os.environ, "TMPDIR": str(self.temporary)})
 
+
+class Kinds(Bench):
+    def test_a_good_device_comes_through_all_of_them_and_loses_nothing(self):
+        report = self.folder / "report.json"
+        run = self.torture(
+            *(word for name in KINDS for word in ("--scenario", name)), "--seed", "3", "--accepted",
+            "journal", "--json", str(report), "--", str(BIN / "host-telemetry"), "--config",
+            "{config}", "--rate", "20", "--journal", "{dir}/journal", seconds=840)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        document = model.load(report.read_bytes())
+        told = {case.name: case.verdict for case in document.cases}
+        self.assertEqual(list(told), list(KINDS))
+        for name, verdict in told.items():
+            wanted = ((model.Verdict.NOT_APPLICABLE,) if lacking(KINDS[name]) else
+                      (model.Verdict.PASS, model.Verdict.PASS_WITH_WARNINGS))
+            self.assertIn(verdict, wanted, f"{name}\n{run.stdout}")
+        self.assertTrue(document.account.good, run.stdout)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+
+class Torture(Bench):
     def test_a_run_judges_counts_and_leaves_nothing_behind(self):
         report, junit = self.folder / "report.json", self.folder / "junit.xml"
         chosen = [word for name in SCENARIOS for word in ("--scenario", name)]
@@ -53,6 +90,8 @@ class Torture(unittest.TestCase):
         self.assertTrue(document.account.good)
         self.assertGreater(document.account.delivered, 50)
         self.assertEqual(len(document.scores), 2)
+        series = {each.name: each.points for each in document.timeline.series}
+        self.assertGreater(len(series["backlog"]), 5, "host-telemetry has a local API")
         self.assertTrue({"connected", "down"} <= {each.state for each in document.timeline.states})
         self.assertEqual(len(list(ElementTree.parse(junit).iter("testcase"))), len(SCENARIOS) + 1)
         self.assertEqual(list(self.temporary.iterdir()), [])

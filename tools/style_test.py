@@ -120,6 +120,9 @@ MIN_PUBLIC_COMMENTS = 0.35
 # Written in pieces, so that this file does not contain them.
 MACHINE_PATHS = re.compile("/wo" "rk/|/ho" "me/|/tmp/" "hf|\\.\\./sha" "red|(?<![\\w)])\\.lib" "rary\\b")
 
+# A conflict always has both; "=======" alone may underline a heading.
+CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$", re.M)
+
 TOKEN = re.compile(r'R"([^\s()\\]{0,16})\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'
                    r"(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+'", re.S)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M)
@@ -410,6 +413,9 @@ class Checker:
             for match in MACHINE_PATHS.finditer(text):
                 self.report(path, text.count("\n", 0, match.start()) + 1, "machine-path",
                             f"'{match.group(0)}' is a path of one machine; make it relative")
+            for match in CONFLICT.finditer(text):
+                self.report(path, text.count("\n", 0, match.start()) + 1, "conflict",
+                            "a mark of a merge that was not finished; decide, and remove it")
             if not path.endswith((".h", ".cpp")):
                 continue
             for match in TODO.finditer(text):
@@ -499,6 +505,9 @@ PLANTED = (
     ("src/base/todo_ok.h", HEADER + "// TO" "DO(#12): later\n", ()),
     ("src/base/path.h", HEADER + "// see /ho" "me/me/x\n", ("machine-path",)),
     ("docs/path.md", "see ../sha" "red/x\n", ("machine-path",)),
+    ("docs/merge.md", "a\n<<<<" "<<< HEAD\nb\n=======\nc\n", ("conflict",)),
+    ("docs/merged.md", "a\n=======\nb\n>>>>" ">>> 03f0159 (words)\n", ("conflict",)),
+    ("docs/heading.md", "Heading\n=======\n>>>>>>>> quoted deeply\n", ()),
     ("src/base/void_test.cpp", PURPOSE + "TEST(A, B) {\n  run();\n}\n", ("empty-test",)),
     ("src/base/vain_test.cpp", PURPOSE + "TEST(A, B) {\n  EXPECT_TRUE(true);\n}\n",
      ("empty-test",)),

@@ -9,22 +9,29 @@ Method: systemd boots on an overlay of this machine's file system; a script insi
 Usage:  boot_test.py BIN_DIR    exit code 77 (skipped) without root, systemd or cgroup2
 """
 import glob
+import grp
 import json
 import os
+import pwd
 import shutil
+import socket
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+AGENT = os.path.normpath(HERE + "/../../agent")
 SYSTEMD = "/lib/systemd/systemd"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 SKIPPED = 77
 BOOT_MAX = 150.0  # seconds; an upper bound, as WAIT
 WAIT = 40.0
 LIMIT = 4  # seconds of the watchdog
+STOP_LIMIT, STOP_DEADLINE = 4, 10  # seconds: systemd's, and the agent's own, which is longer
 PORT = 18830  # in a network namespace of its own
 SOCKET = "/run/holdfast/holdfast.sock"
 UNITS = "etc/systemd/system/"
@@ -39,11 +46,12 @@ enabled = false
 [timing]
 backoff_first = "200ms"
 backoff_cap = "1s"
+stop_deadline = "%ds"
 [outbox]
 directory = "/var/lib/holdfast/outbox"
 [local]
 socket = "%s"
-""" % (PORT, SOCKET)
+""" % (PORT, STOP_DEADLINE, SOCKET)
 
 # May the unit ask whether the clock is kept right?
 ASKS_CLOCK = ("/usr/bin/python3 -c 'import ctypes, sys; "
@@ -54,7 +62,8 @@ FILES = {
     "etc/broker.conf": "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
                        % PORT,
     UNITS + "holdfastd.service.d/test.conf":
-        "[Service]\nWatchdogSec=%ds\nRestartSec=1s\nExecStartPre=%s\n" % (LIMIT, ASKS_CLOCK),
+        "[Service]\nWatchdogSec=%ds\nTimeoutStopSec=%ds\nRestartSec=1s\nExecStartPre=%s\n"
+        % (LIMIT, STOP_LIMIT, ASKS_CLOCK),
     UNITS + "broken.service": "[Service]\nExecStart=/bin/false\n",
     # The real one; it has nobody to ask, and may not set this machine's clock: as root it would want to,
     # and end.
@@ -141,6 +150,81 @@ def examine(seen):
     systemctl("stop", "timesyncd")
 
 
+def mark(path):
+    about = os.stat(path)
+    owner = pwd.getpwuid(about.st_uid).pw_name, grp.getgrgid(about.st_gid).gr_name
+    return [about.st_ino, oct(stat.S_IMODE(about.st_mode)), *owner]
+
+
+def early_publisher():
+    """A member of the group who is there before the agent is."""
+    return subprocess.Popen(["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=holdfast",
+                             "holdfast", "publish", "a/b", "early", "--wait", "delivered",
+                             "--socket", SOCKET])
+
+
+def activate(seen):
+    """The socket unit: before the service, through its restarts and without it."""
+    seen["socket_start"] = systemctl("start", "holdfastd.socket")
+    seen["socket_file"] = mark(SOCKET)
+    seen["socket_before"] = shown()
+    seen["socket_early"] = early_publisher().wait(WAIT)  # starts it
+    seen["socket_active"] = until(lambda now: now["ActiveState"] == "active")
+    # Clients come all the time, one after the other, while it is started anew: by order, by a crash.
+    served, refused, over = [0], [], threading.Event()
+    def come():
+        while not over.is_set():
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(WAIT)
+                try:
+                    client.connect(SOCKET)
+                except OSError as error:
+                    refused.append(str(error))
+                    continue
+                try:
+                    client.sendall(b'{"op":"ping","id":1}\n')
+                    served[0] += bool(client.recv(4096))
+                except OSError:
+                    pass  # let in, and cut off by the restart: it comes again
+    visitor = threading.Thread(target=come)
+    visitor.start()
+    seen["socket_restart"] = systemctl("restart", "holdfastd")
+    os.kill(int(shown()["MainPID"]), 9)
+    seen["socket_killed"] = until(lambda now: now["NRestarts"] == "1" and now["ActiveState"] == "active")
+    before = served[0]
+    end = time.monotonic() + WAIT
+    while served[0] < before + 10 and time.monotonic() < end:
+        time.sleep(0.1)
+    over.set()
+    visitor.join()
+    seen["socket_served"], seen["socket_refused"] = served[0] - before, refused
+    # Only the service is stopped: who comes starts it again.
+    seen["socket_stop"] = systemctl("stop", "holdfastd")
+    seen["socket_kept"] = mark(SOCKET)
+    seen["socket_again"] = early_publisher().wait(WAIT)
+    # Both are: nobody listens, and the service alone makes the socket itself.
+    seen["socket_gone"] = systemctl("stop", "holdfastd.socket", "holdfastd"), os.path.exists(SOCKET)
+    seen["socket_alone"] = systemctl("start", "holdfastd"), early_publisher().wait(WAIT)
+    seen["socket_own"] = mark(SOCKET)
+    systemctl("stop", "holdfastd")
+
+
+def stop_slowly(seen):
+    """Its disk does not answer any more, so the stop takes all the time that it may take."""
+    from frozen import Frozen
+    seen["slow_start"] = systemctl("start", "holdfastd")
+    seen["slow_publish"] = holdfast("publish", "a/b", "kept", "--wait", "delivered")
+    began = time.monotonic()
+    frozen = Frozen(int(shown()["MainPID"]), "hf-storage")
+    frozen.__enter__()
+    stop = subprocess.Popen(["systemctl", "stop", "holdfastd"])
+    while not frozen.buried() and time.monotonic() < began + WAIT:
+        time.sleep(0.05)
+    seen["slow_stop"] = stop.wait(WAIT)
+    seen["slow_seconds"] = time.monotonic() - began
+    seen["slow_stopped"] = shown()
+
+
 def scene():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["systemd-sysusers"], check=True)
@@ -180,6 +264,8 @@ def scene():
     seen["stop"] = systemctl("stop", "holdfastd")
     seen["stopped"] = shown()
     seen["doctor_stopped"] = doctor()
+    activate(seen)
+    stop_slowly(seen)
     seen["journal"] = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], text=True, check=True,
                                      capture_output=True, timeout=WAIT).stdout
     entries = subprocess.run(["journalctl", "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=holdfastd"],
@@ -218,6 +304,7 @@ def furnish(root, bin_dir):
             file.write(text)
     for source, target in ((bin_dir + "/holdfastd", "usr/bin"), (bin_dir + "/holdfast", "usr/bin"),
                            (HERE + "/holdfastd.service", UNITS), (__file__, ""),
+                           (HERE + "/holdfastd.socket", UNITS), (AGENT + "/frozen.py", ""),
                            (HERE + "/sysusers.conf", "usr/lib/sysusers.d/holdfast.conf")):
         shutil.copy(source, os.path.join(root, target))
 
@@ -337,6 +424,40 @@ class Boot(unittest.TestCase):
                        "systemd-timesyncd runs, but the clock is not synchronized yet", "timedatectl")
         if not glob.glob("/sys/class/watchdog/*"):
             self.found("well", "watchdog", "not_applicable", "a container; the watchdog is the host's")
+
+    def test_a_client_that_comes_first_starts_it_through_the_socket_unit_and_is_served(self):
+        seen = self.seen
+        self.assertEqual(seen["socket_start"], 0, seen["journal"])
+        self.assertEqual(seen["socket_file"][1:], ["0o660", "holdfast", "holdfast"])
+        self.assertEqual(seen["socket_before"]["ActiveState"], "inactive")
+        self.assertEqual(seen["socket_early"], 0, seen["journal"])
+        self.active("socket_active")
+        self.assertIn("serves the service manager's socket holdfastd.socket (%s)" % SOCKET,
+                      seen["journal"])
+
+    def test_with_the_socket_unit_no_attempt_is_lost_by_a_restart_a_crash_or_a_stop(self):
+        seen = self.seen
+        self.assertEqual(seen["socket_restart"], 0)
+        self.active("socket_killed", restarts=1)
+        self.assertEqual(seen["socket_refused"], [])
+        self.assertGreaterEqual(seen["socket_served"], 10)
+        self.assertEqual(seen["socket_stop"], 0)
+        self.assertEqual(seen["socket_kept"], seen["socket_file"], "another file, or other rights")
+        self.assertEqual(seen["socket_again"], 0)
+
+    def test_without_the_socket_unit_it_makes_the_same_file_itself(self):
+        self.assertEqual(self.seen["socket_gone"], [0, False])
+        self.assertEqual(self.seen["socket_alone"], [0, 0])
+        self.assertEqual(self.seen["socket_own"][1:], self.seen["socket_file"][1:])
+
+    def test_a_stop_longer_than_the_units_limit_is_waited_for(self):
+        seen = self.seen
+        self.assertEqual((seen["slow_start"], seen["slow_publish"], seen["slow_stop"]), (0, 0, 0))
+        self.assertGreater(seen["slow_seconds"], STOP_LIMIT + 1)
+        self.assertLess(seen["slow_seconds"], STOP_DEADLINE + WAIT)
+        stopped = seen["slow_stopped"]
+        self.assertEqual((stopped["ActiveState"], stopped["Result"]), ("inactive", "success"), stopped)
+        self.assertNotIn("State 'stop-sigterm' timed out", seen["journal"])
 
     def test_it_stops_in_order(self):
         self.assertEqual(self.seen["stop"], 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""holdfastd.service, judged by systemd itself: no unknown key, and shut off from what it does not need.
+"""holdfastd.service and .socket, judged by systemd itself: no unknown key, and shut off from what it does not need.
 
 Usage:  unit_test.py HOLDFASTD    exit code 77 (skipped) without systemd-analyze
 """
@@ -22,15 +22,18 @@ class Unit(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def analyze(self, *args, change=("", "")):
+    def analyze(self, *args, change=("", ""), socket=False):
         """systemd-analyze on the unit with the program where it is now; `change`: old, new."""
         with open(os.path.join(HERE, "holdfastd.service"), encoding="ascii") as file:
             unit = file.read().replace("/usr/bin/holdfastd", PROGRAM, 1)
         self.assertIn(change[0], unit)
         unit = unit.replace(*change, 1) if change[0] else unit
+        shutil.copy(os.path.join(HERE, "holdfastd.socket"), self.folder)
         path = os.path.join(self.folder, "holdfastd.service")
         with open(path, "w", encoding="ascii") as file:
             file.write(unit)
+        if socket:
+            path = os.path.join(self.folder, "holdfastd.socket")
         return subprocess.run(["systemd-analyze", *args, path], capture_output=True, text=True,
                               timeout=60)
 
@@ -42,6 +45,10 @@ class Unit(unittest.TestCase):
 
     def test_every_key_and_value_is_known(self):
         done = self.analyze("verify", "--recursive-errors=no")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_every_key_and_value_of_the_socket_is_known(self):
+        done = self.analyze("verify", "--recursive-errors=no", socket=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_a_wrong_key_would_be_found(self):

@@ -369,6 +369,7 @@ struct Config {
     Seconds pretimeout{0};     ///< So long before that the kernel acts; 0: as the driver has it.
     Seconds opening{600};      ///< A start may take so long, opening the outbox included.
     Seconds loop{30};          ///< The connection, the local API and the timers.
+    Seconds engine{120};       ///< The MQTT library's own thread, where it has one.
     Seconds storage{120};      ///< The disk.
     Seconds callbacks{600};    ///< One handler of the application.
     Seconds applications{60};  ///< Heartbeats with `watchdog`, after they were missed.

@@ -36,7 +36,9 @@ struct PublishAnswer {
 
 /// How much work each part of a device has finished since it was opened; see Device::progress().
 struct Progress {
-  std::uint64_t loop = 0;       ///< Connection, timers and local API.
+  std::uint64_t loop = 0;  ///< Connection, timers and local API.
+  /// The MQTT library's own thread, where it has one; else it works within `loop`, and this grows.
+  std::uint64_t engine = 0;
   std::uint64_t storage = 0;    ///< The outbox on disk.
   std::uint64_t callbacks = 0;  ///< The application's handlers.
   /// Grows with each look, unless a heartbeat that holds the watchdog back has stopped.

@@ -14,6 +14,7 @@ import time
 
 from report.words import visible
 from tool import device, programs
+from tool.backlog import Backlog
 from tool.bench import Program, Trace, fill_in, packets, words_for
 from tool.place import DEFAULT_REGION, Control, Place, Trouble
 from tool.up import Region
@@ -44,7 +45,7 @@ class Bench:
         self.mark = self.exits_before = 0
         self.open_since = None  # monotonic time, while nothing keeps the device from CONNECT
         self.useful = False     # it once sent a CONNECT
-        self.region = self.relay = self.trace = self.program = None
+        self.region = self.relay = self.trace = self.program = self.backlog = None
 
     # -- up and down --
 
@@ -60,6 +61,8 @@ class Bench:
         words = words_for(self.thing, self.folder, "localhost", self.port)
         self.program = Program(fill_in(self.asked.command, words), self.root / "program.log")
         self.program.start()
+        self.backlog = Backlog(self.folder / device.SOCKET, self.now)
+        self.backlog.start()
 
     def _start_relay(self, pki):
         trace = self.root / "trace.ndjson"
@@ -88,6 +91,8 @@ class Bench:
         self.origin = time.monotonic() - (time.time() - began)
 
     def close(self):
+        if self.backlog:
+            self.backlog.close()
         if self.program:
             self.program.close()
         if self.trace:

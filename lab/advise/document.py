@@ -1,5 +1,5 @@
 """The result document of a run: docs/report-format.md."""
-from report.model import Case, Document, Evidence, Run, Verdict
+from report.model import Case, Document, Evidence, Run, Series, Verdict
 from tool import facts, story
 from tool.command import as_typed
 
@@ -29,4 +29,7 @@ def document_of(bench, cases, words):
     exits = [(moment - bench.origin, status) for moment, status in bench.program.exits]
     run = Run(TOOL, as_typed(TOOL, words), bench.began.strftime("%Y-%m-%dT%H:%M:%SZ"), round(end, 3),
               versions=facts.versions(bench.tools), machine=facts.machine())
-    return Document(run, cases, story.timeline(bench.trace.events, end, starts, exits))
+    line = story.timeline(bench.trace.events, end, starts, exits)
+    if bench.backlog and bench.backlog.points:
+        line.series.append(Series("backlog", list(bench.backlog.points), "messages"))
+    return Document(run, cases, line)

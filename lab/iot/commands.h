@@ -64,6 +64,11 @@ class Commands final : public Service {
            env::Random& random);
 
   void configure(CommandsSettings settings) { settings_ = std::move(settings); }
+  void on_switches(const Switches& switches) override {
+    settings_.events = switches.commands_events;
+    settings_.format_in_acknowledgement = switches.commands_format_in_acknowledgement;
+    settings_.acknowledge_requester = switches.commands_acknowledge_requester;
+  }
 
   [[nodiscard]] std::string_view name() const override { return "commands"; }
   [[nodiscard]] Claim claims(std::string_view topic) const override;

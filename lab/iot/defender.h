@@ -31,6 +31,10 @@ class Defender final : public Service {
   static constexpr std::size_t kThingNameLength = 128;
 
   explicit Defender(DefenderOptions options = {}) : options_(options) {}
+  void on_switches(const Switches& switches) override {
+    options_.shortest_interval = std::chrono::seconds(switches.defender_shortest_interval);
+    options_.id_as_key = switches.defender_id_as_key;
+  }
 
   [[nodiscard]] std::string_view name() const override { return "defender"; }
   [[nodiscard]] Claim claims(std::string_view topic) const override;

@@ -511,6 +511,9 @@ TEST(LabRegion, SwitchesAreChangedByNameOrNotAtAll) {
   EXPECT_EQ(place.region.switches.redelivery_ms, 500);
   done = place.region.call("PutSwitches", {{"redelivery_new_id", 1}});
   EXPECT_EQ(std::get<ApiError>(done).message, "redelivery_new_id is true or false");
+  done = place.region.call("PutSwitches", {{"jobs_omitted_parameter", "gone"}});
+  EXPECT_EQ(std::get<ApiError>(done).message,
+            "jobs_omitted_parameter is one of: empty removed literal ");
 }
 
 TEST(LabRegion, StateSurvives) {

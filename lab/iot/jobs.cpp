@@ -31,6 +31,22 @@ std::string event_of(ExecutionStatus status) {
 Jobs::Jobs(JobsSettings settings, const JobsWorld& world, Presigner* presigner, env::Random& random)
     : settings_(std::move(settings)), world_(world), presigner_(presigner), random_(random) {}
 
+void Jobs::on_switches(const Switches& switches) {
+  settings_.events = switches.jobs_events;
+  settings_.strict_details = switches.jobs_strict_details;
+  settings_.queued_may_finish = switches.jobs_queued_may_finish;
+  settings_.empty_next_is_object = switches.jobs_empty_next_is_object;
+  settings_.omitted_parameter =
+      switches.jobs_omitted_parameter == "removed"   ? OmittedParameter::removed
+      : switches.jobs_omitted_parameter == "literal" ? OmittedParameter::literal
+                                                     : OmittedParameter::empty;
+  settings_.http_version_mismatch = switches.jobs_http_version_mismatch;
+  settings_.reads_per_second = static_cast<std::uint32_t>(switches.jobs_reads_per_second);
+  settings_.writes_per_second = static_cast<std::uint32_t>(switches.jobs_writes_per_second);
+  settings_.internal_errors_per_mille =
+      static_cast<std::uint32_t>(switches.jobs_internal_errors_per_mille);
+}
+
 Claim Jobs::claims(std::string_view topic) const {
   if (!topic.starts_with(kThings)) return Claim::none;
   const std::size_t end = topic.find('/', kThings.size());

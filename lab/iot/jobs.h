@@ -52,7 +52,7 @@ struct JobsSettings {
   std::string http_version_mismatch = "InvalidStateTransitionException";
 
   // Quotas of the account, and bad days of the service:
-  std::uint32_t reads_per_second = 200;
+  std::uint32_t reads_per_second = 200;  ///< 0: no limit.
   std::uint32_t writes_per_second = 200;
   std::uint32_t internal_errors_per_mille = 0;  ///< Requests answered with InternalError.
 };
@@ -72,6 +72,7 @@ class Jobs final : public Service {
   Jobs(JobsSettings settings, const JobsWorld& world, Presigner* presigner, env::Random& random);
 
   void configure(JobsSettings settings) { settings_ = std::move(settings); }
+  void on_switches(const Switches& switches) override;
 
   /// The groups of a thing changed: continuous jobs that it came under are queued for it, those
   /// that it is no longer under are REMOVED.

@@ -397,7 +397,7 @@ TEST_F(LabJobsApi, HttpErrorsAreExceptions) {
   EXPECT_THAT(refused("jobs-data:DescribeJobExecution", of), StartsWith("TerminalStateException"));
   EXPECT_THAT(refused("GetPendingJobExecutions", {{"thingName", "none"}}),
               StartsWith("ResourceNotFoundException"));
-  settings.reads_per_second = 0;
+  settings.reads_per_second = 1;
   jobs_.configure(settings);
   EXPECT_THAT(refused("GetPendingJobExecutions", {{"thingName", "pump"}}),
               StartsWith("ThrottlingException"));

@@ -127,7 +127,8 @@ std::optional<Jobs::Refusal> Jobs::unavailable(WallTime now, bool write) {
   const std::int64_t second = now.ms / 1000;
   if (budget.second != second) budget = {second, 0};
   const auto most = write ? settings_.writes_per_second : settings_.reads_per_second;
-  if (budget.used++ >= most) return Refusal{Code::request_throttled, "too many requests", {}};
+  if (most > 0 && budget.used++ >= most)
+    return Refusal{Code::request_throttled, "too many requests", {}};
   if (settings_.internal_errors_per_mille > 0 &&
       random_.below(1000) < settings_.internal_errors_per_mille) {
     return Refusal{Code::internal_error, "the service failed; try again", {}};

@@ -98,16 +98,18 @@ Claim Provisioning::claims(std::string_view topic) const {
   return topic_of(topic) ? Claim::only : Claim::none;
 }
 
+void Provisioning::on_switches(const Switches& switches) {
+  settings_.token_seconds = switches.ownership_token_seconds;
+  settings_.creates_per_second = static_cast<std::uint32_t>(switches.creates_per_second);
+  settings_.csrs_per_second = static_cast<std::uint32_t>(switches.csrs_per_second);
+  settings_.registers_per_second = static_cast<std::uint32_t>(switches.registers_per_second);
+  settings_.denied_code = switches.provisioning_denied_code;
+}
+
 void Provisioning::on_request(WallTime now, const Requester& from, const mqtt::Publish& message,
                               Answers& out) {
   const auto topic = topic_of(message.topic);
   if (!topic) return;
-  if (switches_ != nullptr) {
-    settings_.token_seconds = switches_->ownership_token_seconds;
-    settings_.creates_per_second = static_cast<std::uint32_t>(switches_->creates_per_second);
-    settings_.csrs_per_second = static_cast<std::uint32_t>(switches_->csrs_per_second);
-    settings_.registers_per_second = static_cast<std::uint32_t>(switches_->registers_per_second);
-  }
   // Tokens end before anything is asked of them.
   on_time(now, out);
   Result<Json> input = Json::object();

@@ -61,8 +61,7 @@ class Provisioning final : public Service {
                ProvisioningHook* hook, env::Random& random);
 
   void configure(ProvisioningSettings settings) { settings_ = std::move(settings); }
-  /// Quotas and the life of tokens are as `switches` say, which must outlive it.
-  void follow(const Switches& switches) { switches_ = &switches; }
+  void on_switches(const Switches& switches) override;
 
   /// Whether there is a template of the type JITP with this name.
   [[nodiscard]] bool has_just_in_time(std::string_view name) const;
@@ -158,7 +157,6 @@ class Provisioning final : public Service {
   static bool is_hook(const Json& hook);
 
   ProvisioningSettings settings_;
-  const Switches* switches_ = nullptr;
   Service& registry_;
   CertificateIssuer& issuer_;
   ProvisioningHook* hook_;

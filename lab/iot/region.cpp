@@ -125,7 +125,14 @@ Claim Region::claim(std::string_view topic) const {
   return Claim::none;
 }
 
+void Region::tell_switches() {
+  if (told_ == switches) return;
+  told_ = switches;
+  for (Service* service : services_) service->on_switches(switches);
+}
+
 void Region::request(const Requester& from, const mqtt::Publish& message) {
+  tell_switches();
   for (Service* service : services_) {
     if (service->claims(message.topic) == Claim::none) continue;
     Answers answers;
@@ -169,6 +176,7 @@ WallTime Region::wake() const {
 }
 
 void Region::on_time() {
+  tell_switches();
   for (Service* service : services_) {
     if (service->wake() > wall()) continue;
     Answers answers;
@@ -186,16 +194,21 @@ struct Region::Operation {
 
 const std::vector<Region::Operation>& Region::operations() {
   static const std::vector<Operation> all = {
-      {"DeleteConnection", &Region::delete_connection}, {"GetConnection", &Region::get_connection},
-      {"ListConnections", &Region::list_connections},   {"Publish", &Region::publish},
-      {"SendDirectMessage", &Region::send_direct},      {"PutSwitches", &Region::put_switches},
+      {"DeleteConnection", &Region::delete_connection},
+      {"GetConnection", &Region::get_connection},
+      {"ListConnections", &Region::list_connections},
+      {"Publish", &Region::publish},
+      {"SendDirectMessage", &Region::send_direct},
+      {"PutSwitches", &Region::put_switches},
       {"GetSwitches", &Region::get_switches},
+      {"DescribeEndpoint", &Region::describe_endpoint},
   };
   return all;
 }
 
 ApiResult Region::call(std::string_view operation, const Json& input) {
   if (!input.is_object()) return invalid("the input of an operation is an object");
+  tell_switches();
   for (const Operation& own : operations()) {
     if (own.name == operation) return (this->*own.call)(input);
   }
@@ -305,6 +318,19 @@ ApiResult Region::send_direct(const Json& input) {
   answers.all.push_back(std::move(answer));
   carry(std::move(answers), nullptr);
   return Json::object();
+}
+
+// "endpointPort" is the lab's own: its ports are not AWS's.
+ApiResult Region::describe_endpoint(const Json& input) {
+  const std::string type = input.value("endpointType", Json("iot:Data-ATS")).dump();
+  std::uint16_t port = 0;
+  if (type == R"("iot:Data-ATS")" || type == R"("iot:Data")") port = endpoint.mqtt;
+  if (type == R"("iot:CredentialProvider")") port = endpoint.mixed;
+  if (type == R"("iot:Jobs")") port = endpoint.https;
+  if (port == 0) {
+    return invalid("endpointType is iot:Data-ATS, iot:Data, iot:CredentialProvider or iot:Jobs");
+  }
+  return Json{{"endpointAddress", endpoint.host}, {"endpointPort", port}};
 }
 
 ApiResult Region::put_switches(const Json& input) {

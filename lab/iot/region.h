@@ -57,6 +57,14 @@ class Region {
 
   Switches switches;
 
+  /// Where devices find the Region. The real service has the ports 8883, 443 and 8443.
+  struct Endpoint {
+    std::string host = "localhost";
+    std::uint16_t mqtt = 8883;
+    std::uint16_t mixed = 443;
+    std::uint16_t https = 8443;
+  } endpoint = {};
+
   // ---- the program
   /// Doors that have something to do now though nothing came for them; each named once.
   [[nodiscard]] std::set<std::uint64_t> take_woken() { return std::exchange(woken_, {}); }
@@ -109,6 +117,7 @@ class Region {
   static const std::vector<Operation>& operations();
 
   void carry(Answers answers, const Requester* requester);
+  void tell_switches();
   [[nodiscard]] LifecycleClient client_of(const Door& door) const;
   [[nodiscard]] Door* door_of(std::string_view client_id) const;
   ApiResult delete_connection(const Json& input);
@@ -116,6 +125,7 @@ class Region {
   ApiResult list_connections(const Json& input);
   ApiResult publish(const Json& input);
   ApiResult send_direct(const Json& input);
+  ApiResult describe_endpoint(const Json& input);
   ApiResult put_switches(const Json& input);
   ApiResult get_switches(const Json& input);
 
@@ -133,6 +143,7 @@ class Region {
   std::vector<Answer> published_;
   std::vector<std::string> forgotten_;
   std::uint64_t revision_ = 0;
+  std::optional<Switches> told_;  ///< What the services know of them.
 };
 
 }  // namespace holdfast::lab::iot

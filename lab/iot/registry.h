@@ -133,6 +133,9 @@ class Registry final : public Service, public ThingBook {
   /// All must outlive the registry.
   Registry(RegistryOptions options, const CertificateReader& reader, CertificateIssuer& issuer,
            env::Random& random);
+  void on_switches(const Switches& switches) override {
+    options_.disconnect_delay = std::chrono::milliseconds(switches.certificate_disconnect_ms);
+  }
   /// nullptr, as at first: nobody is told, and there are no templates. They outlive the registry.
   void set_peers(RegistryPeers* peers) { peers_ = peers; }
 

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "holdfast/result.h"
 #include "lab/iot/json.h"
+#include "lab/iot/switches.h"
 #include "lab/mqtt/packet.h"
 
 namespace holdfast::lab::iot {
@@ -91,6 +92,9 @@ class Service {
   /// Calls it with the input of the AWS API, as an object with the API's own member names.
   virtual ApiResult call(WallTime now, std::string_view operation, const Json& input,
                          Answers& out) = 0;
+
+  /// The Region's switches, before the first call and whenever they have changed.
+  virtual void on_switches(const Switches& /*switches*/) {}
 
   /// When on_time() wants to be called next; WallTime::ms of kNoTime: never.
   [[nodiscard]] virtual WallTime wake() const { return {kNoTime}; }

@@ -28,7 +28,7 @@ struct ShadowOptions {
   /// How long a deleted shadow's version lives on in a new one. Elsewhere AWS names no time.
   std::chrono::hours tombstone{48};
   /// Requests to one shadow; over it they are rejected with 429. 0: no limit. AWS: 20.
-  int requests_per_second = 0;
+  std::int64_t requests_per_second = 0;
   /// Whether a thing must be in the registry.
   bool only_known_things = true;
 };
@@ -41,6 +41,12 @@ class Shadows final : public Service {
 
   /// `things` must outlive it.
   Shadows(ShadowOptions options, const ThingBook& things);
+  void on_switches(const Switches& switches) override {
+    options_.depth = static_cast<std::size_t>(switches.shadow_depth);
+    options_.tombstone = std::chrono::hours(switches.shadow_tombstone_hours);
+    options_.requests_per_second = switches.shadow_requests_per_second;
+    options_.only_known_things = switches.shadow_known_things_only;
+  }
 
   [[nodiscard]] std::string_view name() const override { return "shadows"; }
   [[nodiscard]] Claim claims(std::string_view topic) const override;
@@ -112,7 +118,7 @@ class Shadows final : public Service {
   const ThingBook& things_;
   std::map<Key, Shadow> shadows_;
   std::int64_t second_ = 0;  ///< That `requests_` counts in.
-  std::map<Key, int> requests_;
+  std::map<Key, std::int64_t> requests_;
   std::uint64_t revision_ = 0;
 };
 

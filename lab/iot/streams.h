@@ -78,6 +78,13 @@ class Streams final : public Service {
           const FileSource& files, env::Random& random);
 
   void configure(StreamsSettings settings) { settings_ = std::move(settings); }
+  void on_switches(const Switches& switches) override {
+    settings_.long_names = switches.streams_long_names;
+    settings_.dropped_per_mille = static_cast<std::uint32_t>(switches.streams_dropped_per_mille);
+    settings_.duplicated_per_mille =
+        static_cast<std::uint32_t>(switches.streams_duplicated_per_mille);
+    settings_.shuffled = switches.streams_shuffled;
+  }
 
   [[nodiscard]] std::string_view name() const override { return "streams"; }
   [[nodiscard]] Claim claims(std::string_view topic) const override;

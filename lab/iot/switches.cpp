@@ -9,7 +9,8 @@ namespace {
 
 struct Row {
   std::string_view name;
-  std::variant<bool Switches::*, std::int64_t Switches::*> member;
+  std::variant<bool Switches::*, std::int64_t Switches::*, std::string Switches::*> member;
+  std::string_view choices = {};  ///< Of a text, with a blank after each; empty: any.
 };
 
 constexpr auto kRows = std::to_array<Row>({
@@ -40,6 +41,30 @@ constexpr auto kRows = std::to_array<Row>({
     {"creates_per_second", &Switches::creates_per_second},
     {"csrs_per_second", &Switches::csrs_per_second},
     {"registers_per_second", &Switches::registers_per_second},
+    {"provisioning_denied_code", &Switches::provisioning_denied_code},
+    {"certificate_disconnect_ms", &Switches::certificate_disconnect_ms},
+    {"jobs_events", &Switches::jobs_events},
+    {"jobs_strict_details", &Switches::jobs_strict_details},
+    {"jobs_queued_may_finish", &Switches::jobs_queued_may_finish},
+    {"jobs_empty_next_is_object", &Switches::jobs_empty_next_is_object},
+    {"jobs_omitted_parameter", &Switches::jobs_omitted_parameter, "empty removed literal "},
+    {"jobs_http_version_mismatch", &Switches::jobs_http_version_mismatch},
+    {"jobs_reads_per_second", &Switches::jobs_reads_per_second},
+    {"jobs_writes_per_second", &Switches::jobs_writes_per_second},
+    {"jobs_internal_errors_per_mille", &Switches::jobs_internal_errors_per_mille},
+    {"shadow_depth", &Switches::shadow_depth},
+    {"shadow_requests_per_second", &Switches::shadow_requests_per_second},
+    {"shadow_tombstone_hours", &Switches::shadow_tombstone_hours},
+    {"shadow_known_things_only", &Switches::shadow_known_things_only},
+    {"commands_events", &Switches::commands_events},
+    {"commands_format_in_acknowledgement", &Switches::commands_format_in_acknowledgement},
+    {"commands_acknowledge_requester", &Switches::commands_acknowledge_requester},
+    {"streams_long_names", &Switches::streams_long_names},
+    {"streams_dropped_per_mille", &Switches::streams_dropped_per_mille},
+    {"streams_duplicated_per_mille", &Switches::streams_duplicated_per_mille},
+    {"streams_shuffled", &Switches::streams_shuffled},
+    {"defender_shortest_interval", &Switches::defender_shortest_interval},
+    {"defender_id_as_key", &Switches::defender_id_as_key},
 });
 
 const Row* row_named(std::string_view name) {
@@ -47,6 +72,38 @@ const Row* row_named(std::string_view name) {
     if (row.name == name) return &row;
   }
   return nullptr;
+}
+
+constexpr std::size_t kTextBytes = 64;
+constexpr std::int64_t kMost = 1'000'000'000;
+
+/// Takes `value` if it is of the row's kind; else says of which kind it is.
+Status take(const Row& row, const Json& value, Switches& switches) {
+  const std::string name(row.name);
+  if (const auto* flag = std::get_if<bool Switches::*>(&row.member)) {
+    if (!value.is_boolean()) return Error{Errc::invalid_argument, name + " is true or false"};
+    switches.*(*flag) = value.get<bool>();
+    return {};
+  }
+  if (const auto* text = std::get_if<std::string Switches::*>(&row.member)) {
+    const std::string given = value.is_string() ? value.get<std::string>() : std::string();
+    if (given.empty() || given.size() > kTextBytes) {
+      return Error{Errc::invalid_argument,
+                   name + " is a text of 1 to " + std::to_string(kTextBytes) + " bytes"};
+    }
+    if (!row.choices.empty() && row.choices.find(given + ' ') == std::string_view::npos) {
+      return Error{Errc::invalid_argument, name + " is one of: " + std::string(row.choices)};
+    }
+    switches.*(*text) = given;
+    return {};
+  }
+  const std::int64_t number = value.is_number_integer() ? value.get<std::int64_t>() : -1;
+  if (number < 0 || number > kMost) {
+    return Error{Errc::invalid_argument,
+                 name + " is a whole number from 0 to " + std::to_string(kMost)};
+  }
+  switches.*std::get<std::int64_t Switches::*>(row.member) = number;
+  return {};
 }
 
 }  // namespace
@@ -57,15 +114,7 @@ Status change(Switches& switches, const Json& changes) {
   for (const auto& [name, value] : changes.items()) {
     const Row* row = row_named(name);
     if (row == nullptr) return Error{Errc::invalid_argument, "there is no switch " + name};
-    if (const auto* flag = std::get_if<bool Switches::*>(&row->member)) {
-      if (!value.is_boolean()) return Error{Errc::invalid_argument, name + " is true or false"};
-      changed.*(*flag) = value.get<bool>();
-      continue;
-    }
-    if (!value.is_number_integer() || value.get<std::int64_t>() < 0) {
-      return Error{Errc::invalid_argument, name + " is a whole number from 0"};
-    }
-    changed.*std::get<std::int64_t Switches::*>(row->member) = value.get<std::int64_t>();
+    if (const Status taken = take(*row, value, changed); !taken) return taken;
   }
   switches = changed;
   return {};

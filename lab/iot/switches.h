@@ -69,10 +69,59 @@ struct Switches {
   std::int64_t creates_per_second = 10;
   std::int64_t csrs_per_second = 20;
   std::int64_t registers_per_second = 10;
+  /// The errorCode of a refusal by hook or template.
+  std::string provisioning_denied_code = "AccessDenied";
+  /// From the deactivation of a certificate to the end of its connections.
+  std::int64_t certificate_disconnect_ms = 0;
+  /// $aws/events/job/… and $aws/events/jobExecution/…, an account setting.
+  bool jobs_events = false;
+  /// Whether statusDetails with control characters or empty values are refused.
+  bool jobs_strict_details = true;
+  /// Whether an execution may go from QUEUED to SUCCEEDED or FAILED.
+  bool jobs_queued_may_finish = true;
+  /// $next with nothing to do: "execution":{}; else no such member.
+  bool jobs_empty_next_is_object = false;
+  /// What a job document has in place of a parameter without a value: "empty" text, the member
+  /// "removed", or the placeholder "literal".
+  std::string jobs_omitted_parameter = "empty";
+  /// What VersionMismatch is called over HTTPS.
+  std::string jobs_http_version_mismatch = "InvalidStateTransitionException";
+  /// Requests each second, of all devices together; 0: no limit.
+  std::int64_t jobs_reads_per_second = 200;
+  std::int64_t jobs_writes_per_second = 200;
+  /// Of 1000 requests so many are answered with InternalError.
+  std::int64_t jobs_internal_errors_per_mille = 0;
+  /// Levels within desired and reported.
+  std::int64_t shadow_depth = 6;
+  /// To one shadow; over it requests are rejected with 429; 0: no limit.
+  std::int64_t shadow_requests_per_second = 20;
+  /// How long a deleted shadow's version lives on in a new one.
+  std::int64_t shadow_tombstone_hours = 48;
+  /// Whether a thing must be in the registry.
+  bool shadow_known_things_only = true;
+  /// $aws/events/commandExecution/…, an account setting.
+  bool commands_events = false;
+  /// …/response/accepted/json; else …/response/accepted.
+  bool commands_format_in_acknowledgement = true;
+  /// Acknowledgements go to the requester, subscribed or not; else through the broker.
+  bool commands_acknowledge_requester = false;
+  /// Refusals with "code", "message", "clientToken"; else "o", "m", "c".
+  bool streams_long_names = false;
+  /// Of 1000 blocks so many are not sent, or sent twice.
+  std::int64_t streams_dropped_per_mille = 0;
+  std::int64_t streams_duplicated_per_mille = 0;
+  /// Whether the blocks of an answer come in any order.
+  bool streams_shuffled = false;
+  /// Seconds between two reports of a thing at least; 0: as fast as they like.
+  std::int64_t defender_shortest_interval = 300;
+  /// Whether an accepted report's number is a key of its answer; else its "reportId".
+  bool defender_id_as_key = false;
+
+  friend bool operator==(const Switches&, const Switches&) = default;
 };
 
 /// Changes those that `changes` names, {"redelivery_ms": 5000, …}. Fails, changing nothing, for an
-/// unknown name or a value of another kind or below 0; the message names it.
+/// unknown name or a value of another kind, below 0 or not to choose; the message names it.
 [[nodiscard]] Status change(Switches& switches, const Json& changes);
 
 /// All of them with their values.

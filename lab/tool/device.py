@@ -6,6 +6,7 @@ import pathlib
 
 from .place import ACCOUNT, ApiFailure, Trouble
 
+SOCKET = "holdfast.sock"  # its local API, beside the file
 CONFIGURATION = """\
 # Made by `holdfast lab`; start it with: holdfastd --config device.toml
 profile = "{profile}"
@@ -20,8 +21,8 @@ key_file = "device.key"
 [outbox]
 directory = "outbox"
 [local]
-socket = "holdfast.sock"
-"""
+socket = "%s"
+""" % SOCKET
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}

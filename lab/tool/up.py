@@ -146,11 +146,9 @@ def parse_switches(words):
             raise Trouble(f"--switch {word}: write NAME=VALUE")
         if value in ("true", "false"):
             switches[name] = value == "true"
-        elif value.isdigit():
-            switches[name] = int(value)
         else:
-            raise Trouble(f"--switch {word}: the value is true, false or a whole number")
-        if name in PLUGIN_SWITCHES and isinstance(switches[name], bool):
+            switches[name] = int(value) if value.isdigit() else value
+        if name in PLUGIN_SWITCHES and type(switches[name]) is not int:
             raise Trouble(f"--switch {word}: the value is a whole number")
     return switches
 

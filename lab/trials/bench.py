@@ -11,6 +11,7 @@ import threading
 import time
 
 from tool import device
+from tool.backlog import Backlog
 from tool.bench import Program, fill_in, words_for
 from tool.place import DEFAULT_REGION, Place
 
@@ -43,7 +44,7 @@ class Bench:
         self.account = Account(asked.numbers == "topic", bool(asked.accepted))
         self.arrivals = []  # times of first arrivals of numbers, on the bench's clock
         self.faulted = []  # [begin, end or None, name]
-        self.sites, self.program, self.notify = [], None, None
+        self.sites, self.program, self.notify, self.backlog = [], None, None, None
         self.listed = 0  # bytes read of the device's list
         self.mounts = self.resolver = None
         self.no_mounts = self.no_names = ""  # why there are none
@@ -78,6 +79,8 @@ class Bench:
                                {**os.environ, **self.notify.environment})
         self._open()
         self.program.start()
+        self.backlog = Backlog(self.folder / device.SOCKET, self.now)
+        self.backlog.start()
 
     def _mount(self):
         """Before any thread and process, which see what was there at their start."""
@@ -110,7 +113,7 @@ class Bench:
         return words
 
     def close(self):
-        for part in (self.program, *self.sites, self.notify, self.resolver):
+        for part in (self.backlog, self.program, *self.sites, self.notify, self.resolver):
             if part:
                 part.close()
         if self.asked.keep and self.mounts:

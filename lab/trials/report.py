@@ -66,6 +66,8 @@ def timeline(bench, end):
     if bench.arrivals:
         line.series.append(model.Series("arrived at the observer", per_second(bench.arrivals, end),
                                         "messages/s"))
+    if bench.backlog and bench.backlog.points:
+        line.series.append(model.Series("backlog", list(bench.backlog.points), "messages"))
     line.series.append(model.Series("connection attempts", per_second(attempts, end),
                                     "attempts/s"))
     return line

@@ -11,8 +11,13 @@ namespace {
 class AttemptEngine final : public env::Engine {
  public:
   AttemptEngine(posix::EventLoop& loop, env::Resolver& resolver, env::Clock& clock,
-                env::EngineSink& sink, OpenSession open)
-      : loop_(loop), resolver_(resolver), clock_(clock), sink_(sink), open_(std::move(open)) {}
+                env::EngineSink& sink, OpenSession open, Prove prove)
+      : loop_(loop),
+        resolver_(resolver),
+        clock_(clock),
+        sink_(sink),
+        open_(std::move(open)),
+        prove_(std::move(prove)) {}
 
   ~AttemptEngine() override { stop(); }
 
@@ -49,6 +54,10 @@ class AttemptEngine final : public env::Engine {
 
   void abort() override { stop(); }
 
+  void prove(const env::Proofs& proofs) override {
+    prove_ ? prove_(proofs) : env::Engine::prove(proofs);
+  }
+
  private:
   static Status nothing_runs() { return Error{Errc::closed, "no connection attempt runs", 0}; }
 
@@ -61,6 +70,7 @@ class AttemptEngine final : public env::Engine {
   env::Clock& clock_;
   env::EngineSink& sink_;
   OpenSession open_;
+  Prove prove_;
   std::shared_ptr<Attempt> attempt_;
 };
 
@@ -68,8 +78,9 @@ class AttemptEngine final : public env::Engine {
 
 std::unique_ptr<env::Engine> make_attempt_engine(posix::EventLoop& loop, env::Resolver& resolver,
                                                  env::Clock& clock, env::EngineSink& sink,
-                                                 OpenSession open) {
-  return std::make_unique<AttemptEngine>(loop, resolver, clock, sink, std::move(open));
+                                                 OpenSession open, Prove prove) {
+  return std::make_unique<AttemptEngine>(loop, resolver, clock, sink, std::move(open),
+                                         std::move(prove));
 }
 
 }  // namespace holdfast::engines

@@ -15,6 +15,7 @@
 //   - disconnect() before up ends the attempt with failed(Verdict::none).
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engines/session.h"
@@ -25,11 +26,15 @@
 
 namespace holdfast::engines {
 
-/// The first four must outlive the engine; `open` is called once for each attempt.
+/// Has the library's own thread prove that it goes on, as env::Engine::prove().
+using Prove = std::function<void(const env::Proofs& proofs)>;
+
+/// The first four must outlive the engine; `open` is called once for each attempt. `prove`: of a
+/// library with a thread of its own.
 [[nodiscard]] std::unique_ptr<env::Engine> make_attempt_engine(posix::EventLoop& loop,
                                                                env::Resolver& resolver,
                                                                env::Clock& clock,
                                                                env::EngineSink& sink,
-                                                               OpenSession open);
+                                                               OpenSession open, Prove prove = {});
 
 }  // namespace holdfast::engines

@@ -1,11 +1,15 @@
-// Goal:   an attempt whose library has a thread of its own reports all of it before the end, ends
-//         without it when it stands still, and keeps a stranger out who comes first.
+// Goal:   an engine proves that it goes on, whichever thread its library has; an attempt whose
+//         library has a thread of its own reports all of it before the end, ends without it when it
+//         stands still, and keeps a stranger out who comes first.
 // Method: a session whose library is the test: it dials the private socket, writes what it is told
 //         and reports when it is told. The broker is a scripted peer.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+#include <atomic>
+#include <memory>
 
 #include "engines/attempt_engine.h"
 #include "engines/engine_harness.h"
@@ -149,6 +153,30 @@ TEST_F(OwnThread, AStrangerWhoComesFirstDoesNotEndTheAttempt) {
   library.report(Accepted{});
   EXPECT_TRUE(sink.up());
 }
+
+class Proofs : public ::testing::TestWithParam<EngineUnderTest> {
+ protected:
+  Harness harness{GetParam().make};
+};
+
+TEST_P(Proofs, ItProvesThatItGoesOnBeforeAConnectionInOneAndAtItsEnd) {
+  const auto proofs = std::make_shared<std::atomic<std::uint64_t>>(0);
+  harness.engine->prove(proofs);
+  EXPECT_TRUE(harness.run_until([&] { return *proofs == 1; }));
+  ScriptedPeer peer([](PeerConnection& client) {
+    if (client.read(1)) client.send(connack_v5(0, {}));
+    client.drain();
+  });
+  ASSERT_TRUE(harness.connect_up(harness.request(peer.port())));
+  harness.engine->prove(proofs);
+  EXPECT_TRUE(harness.run_until([&] { return *proofs == 2; }));
+  harness.engine->prove(proofs);  // its thread may end with it, and counts it nevertheless
+  harness.engine.reset();
+  EXPECT_TRUE(harness.run_until([&] { return *proofs == 3; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Proofs, ::testing::ValuesIn(engines_under_test()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace holdfast::engines::test

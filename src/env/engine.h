@@ -9,9 +9,11 @@
 //           most one result; tokens without one when the attempt ends are of unknown outcome.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -116,6 +118,9 @@ class EngineSink {
   virtual void engine_message(AttemptId attempt, Arrival arrival) = 0;
 };
 
+/// How often an engine has proved that it goes on. Shared with its thread, which may outlive it.
+using Proofs = std::shared_ptr<std::atomic<std::uint64_t>>;
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -138,6 +143,9 @@ class Engine {
   virtual void network_changed(bool gained) = 0;
   /// Ends everything at once without a report. Never blocks. Harmless when nothing runs.
   virtual void abort() = 0;
+  /// Has the library's own thread count one up when it comes to it. A library that works within
+  /// these calls has proved by this one that it goes on. Never blocks.
+  virtual void prove(const Proofs& proofs) { ++*proofs; }
 };
 
 }  // namespace holdfast::env

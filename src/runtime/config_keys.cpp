@@ -386,6 +386,7 @@ constexpr std::array kKeys{
     row<kWatchdog, &Watchdog::pretimeout>("watchdog.pretimeout", K::seconds, 0, kHour),
     row<kWatchdog, &Watchdog::opening>("watchdog.opening", K::seconds, kMinute, 24 * kHour),
     row<kWatchdog, &Watchdog::loop>("watchdog.loop", K::seconds, kSecond, 24 * kHour),
+    row<kWatchdog, &Watchdog::engine>("watchdog.engine", K::seconds, kSecond, 24 * kHour),
     row<kWatchdog, &Watchdog::storage>("watchdog.storage", K::seconds, kSecond, 24 * kHour),
     row<kWatchdog, &Watchdog::callbacks>("watchdog.callbacks", K::seconds, kSecond, 24 * kHour),
     row<kWatchdog, &Watchdog::applications>("watchdog.applications", K::seconds, kSecond,

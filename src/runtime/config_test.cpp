@@ -212,6 +212,7 @@ constexpr std::string_view kEveryKey = R"(
     pretimeout = "5s"
     opening = "2m"
     loop = "4s"
+    engine = "5s"
     storage = "6s"
     callbacks = "7s"
     applications = "8s"

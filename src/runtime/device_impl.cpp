@@ -62,7 +62,7 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
       group_writes_(storage_, LogArea::local_api, "who acknowledges messages was not kept",
                     log_->handler()),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
-                                       storage_, *config_, report)),
+                                       storage_, engine_proof_, *config_, report)),
       provisioning_({log_->handler(),
                      [this](const ProvisioningState& state) { give_provisioning(state); },
                      [this](const std::string& thing) { provisioned(thing); }}) {
@@ -75,7 +75,8 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
 
 DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
-Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
+Status DeviceImpl::begin(OpenHooks hooks) {
+  posix::UniqueFd passed = passed_socket(hooks.sockets);
   if (Status opened = open_page(); !opened) return opened;
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
@@ -88,8 +89,9 @@ Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
            return last_lines(std::move(topic), count);
          },
          std::move(access).value(), page_ ? page_->url() : std::string(), config_->safe_mode_reason,
-         std::move(leave_safe_mode), acknowledgements_,
-         [this](SideWrites::Write write) { group_writes_.post(std::move(write)); }});
+         std::move(hooks.leave_safe_mode), acknowledgements_,
+         [this](SideWrites::Write write) { group_writes_.post(std::move(write)); },
+         std::move(passed)});
     if (!server.ok()) return std::move(server).error();
     local_server_ = std::move(server).value();
   }
@@ -107,6 +109,22 @@ Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
   provisioning_.start(*config());
   loop_.post([this] { follow_log_command(); });
   return {};
+}
+
+posix::UniqueFd DeviceImpl::passed_socket(const ServiceSockets& sockets) {
+  if (sockets == nullptr) return {};
+  const std::filesystem::path& ours = config_->local_socket;
+  auto given = sockets->listening_at(ours);
+  if (given.fd) {
+    log(LogLevel::info, LogArea::local_api,
+        "serves the service manager's socket " + given.name + " (" + ours.string() + ")");
+  }
+  for (const std::string& other : sockets->others(ours)) {  // who connects there waits for ever
+    log(LogLevel::warning, LogArea::local_api,
+        "the service manager's socket " + other +
+            " is not served; give local.socket and its ListenStream= the same path");
+  }
+  return std::move(given.fd);
 }
 
 Status DeviceImpl::open_page() {
@@ -531,8 +549,10 @@ Progress DeviceImpl::progress() {
     loop_.post([this] {
       loop_proof_asked_ = false;
       ++loop_proofs_;
+      driver_->ask_engine();
     });
   }
+  progress.engine = engine_proof_.look();
   progress.storage = storage_.prove();
   progress.callbacks = executor_.prove();
   progress.applications = heartbeats_.prove();

@@ -22,6 +22,7 @@
 #include "outbox/outbox.h"
 #include "posix/event_loop.h"
 #include "runtime/driver.h"
+#include "runtime/engine_proof.h"
 #include "runtime/executor.h"
 #include "runtime/heartbeat_keeper.h"
 #include "runtime/history.h"
@@ -29,6 +30,7 @@
 #include "runtime/local_server.h"
 #include "runtime/logger.h"
 #include "runtime/metrics_service.h"
+#include "runtime/open.h"
 #include "runtime/page_service.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
@@ -46,9 +48,8 @@ class DeviceImpl final : public Device, private Outlet {
              const outbox::RecoveryReport& report, std::shared_ptr<const DiskCounts> disk_counts);
   ~DeviceImpl() override;
 
-  /// Opens the local socket if one is configured, and starts the loop. `leave_safe_mode` is called
-  /// when somebody wants that, on the loop thread.
-  Status begin(std::function<void()> leave_safe_mode);
+  /// Opens the local socket if one is configured, and starts the loop.
+  Status begin(OpenHooks hooks);
 
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
@@ -97,6 +98,7 @@ class DeviceImpl final : public Device, private Outlet {
   /// Of provisioning, on its thread.
   void give_provisioning(const ProvisioningState& state);
   void provisioned(const std::string& thing);
+  [[nodiscard]] posix::UniqueFd passed_socket(const ServiceSockets& sockets);
   [[nodiscard]] Status open_page();
   [[nodiscard]] Status open_metrics();
   [[nodiscard]] Result<Message> last_lines(std::string topic, std::size_t count) const;
@@ -132,6 +134,7 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<const DiskCounts> disk_counts_;
   std::atomic<std::uint64_t> loop_proofs_{0};
   std::atomic<bool> loop_proof_asked_{false};
+  EngineProof engine_proof_;
   const std::shared_ptr<Subscribers> subscribers_ = Subscribers::make();
   const std::shared_ptr<AckTally> acknowledgements_ = std::make_shared<AckTally>();
   History history_;                    // loop thread

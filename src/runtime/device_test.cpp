@@ -441,7 +441,7 @@ TEST_F(DeviceTest, EveryPartProvesProgressOfflineAndABlockedHandlerStopsItsOwnPr
   const auto all_grow = [&](const Progress& before, bool callbacks) {
     for (;;) {
       const Progress now = device->progress();
-      if (now.loop > before.loop && now.storage > before.storage &&
+      if (now.loop > before.loop && now.engine > before.engine && now.storage > before.storage &&
           (!callbacks || now.callbacks > before.callbacks)) {
         return now;
       }

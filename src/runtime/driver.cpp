@@ -20,11 +20,13 @@ device::Opening opening_with(const outbox::RecoveryReport& store, std::string en
 }  // namespace
 
 Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-               Storage& storage, const Config& config, const outbox::RecoveryReport& store)
+               Storage& storage, EngineProof& engine_proof, const Config& config,
+               const outbox::RecoveryReport& store)
     : loop_(loop),
       clock_(clock),
       outlet_(outlet),
       storage_(storage),
+      engine_proof_(engine_proof),
       engine_kind_(config.engine),
       id_prefix_(store.store),
       timer_(loop),
@@ -60,6 +62,7 @@ void Driver::make_engine() {
   const engines::EngineKind& kind = engines::kind_of(engine_kind_);
   HF_CHECK(kind.make != nullptr);  // check_settings() has refused what this build has not
   engine_ = kind.make(loop_, *resolver_, clock_, *this);
+  engine_proof_.renewed();
 }
 
 void Driver::configure(const Config& config) {

@@ -27,6 +27,7 @@
 #include "runtime/address_file.h"
 #include "runtime/endpoint_file.h"
 #include "runtime/endpoint_probe.h"
+#include "runtime/engine_proof.h"
 #include "runtime/identities.h"
 #include "runtime/role_keys.h"
 #include "runtime/storage.h"
@@ -53,11 +54,15 @@ class Outlet {
 class Driver final : public env::EngineSink {
  public:
   Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, Outlet& outlet,
-         Storage& storage, const Config& config, const outbox::RecoveryReport& store);
+         Storage& storage, EngineProof& engine_proof, const Config& config,
+         const outbox::RecoveryReport& store);
   ~Driver() override;
 
   /// Makes the first attempt. Call once, on the loop thread.
   void start();
+
+  /// The engine has to prove that it goes on. Loop thread.
+  void ask_engine() { engine_proof_.ask(*engine_); }
 
   /// Queues an event for the next turn. Any thread.
   void enqueue(device::Event event);
@@ -114,6 +119,7 @@ class Driver final : public env::EngineSink {
   env::Clock& clock_;
   Outlet& outlet_;
   Storage& storage_;
+  EngineProof& engine_proof_;
   const MqttEngine engine_kind_;  ///< A change needs a restart.
   std::uint32_t id_prefix_ = 0;
   bool assigned_id_ = false;  ///< The broker gives the client id.

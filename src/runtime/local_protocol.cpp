@@ -688,6 +688,7 @@ std::string logs_line(const std::string& id, const std::vector<std::string>& lin
 
 std::string progress_line(const std::string& id, const Progress& progress) {
   const ordered_json parts{{"loop", progress.loop},
+                           {"engine", progress.engine},
                            {"storage", progress.storage},
                            {"callbacks", progress.callbacks},
                            {"applications", progress.applications}};

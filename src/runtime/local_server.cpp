@@ -763,7 +763,8 @@ LocalServer::~LocalServer() = default;
 
 Result<std::unique_ptr<LocalServer>> LocalServer::open(posix::EventLoop& loop, Device& device,
                                                        Options options) {
-  Result<ListeningSocket> socket = listen_at(options.socket);
+  Result<ListeningSocket> socket =
+      options.passed ? adopt(std::move(options.passed), options.socket) : listen_at(options.socket);
   if (!socket) return std::move(socket).error().with("local.socket");
   auto hub = std::make_unique<Hub>(loop, device, std::move(socket).value(), std::move(options));
   if (Status started = hub->start(); !started) {

@@ -25,6 +25,7 @@
 #include "holdfast/device.h"
 #include "holdfast/result.h"
 #include "posix/event_loop.h"
+#include "posix/unique_fd.h"
 #include "runtime/ack_groups.h"
 #include "runtime/local_access.h"
 #include "runtime/local_groups.h"
@@ -55,6 +56,8 @@ class LocalServer {
     /// Of messages that programs acknowledge. Without a tally: one that nobody sees.
     std::shared_ptr<AckTally> acknowledgements{};
     LocalGroups::Write write{};
+    /// Listens at `socket` already, as the service manager has passed it; empty: listen there.
+    posix::UniqueFd passed{};
   };
   [[nodiscard]] static Result<std::unique_ptr<LocalServer>> open(posix::EventLoop& loop,
                                                                  Device& device, Options options);

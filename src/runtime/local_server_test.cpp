@@ -100,7 +100,7 @@ class FakeDevice final : public Device {
   }
   IdentityState identity() const override { return device_identity; }
   Progress progress() override {
-    return {.loop = 7, .storage = 8, .callbacks = 9, .applications = 10};
+    return {.loop = 7, .engine = 6, .storage = 8, .callbacks = 9, .applications = 10};
   }
   Status heartbeat(std::string_view name, Milliseconds every) override {
     if (name == "bad") return Error{Errc::full, "a heartbeat that is one too many"};
@@ -434,7 +434,7 @@ TEST_F(LocalServerTest, APingIsAnsweredWithTheWorkOfEachPart) {
   const json line = ask(client, R"({"op":"ping","id":1})");
   EXPECT_EQ(line["ok"], true);
   EXPECT_EQ(line["progress"],
-            json::parse(R"({"loop":7,"storage":8,"callbacks":9,"applications":10})"));
+            json::parse(R"({"loop":7,"engine":6,"storage":8,"callbacks":9,"applications":10})"));
 }
 
 TEST_F(LocalServerTest, AHeartbeatBeginsIsSeenAndEnds) {

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "posix/os_error.h"
 
@@ -112,7 +113,17 @@ Result<ListeningSocket> listen_at(const std::filesystem::path& path) {
   return socket;
 }
 
+Result<ListeningSocket> adopt(posix::UniqueFd fd, const std::filesystem::path& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return failed(path, "look at", errno);
+  ListeningSocket socket{std::move(fd), path};
+  socket.group = about.st_gid;
+  socket.passed = true;
+  return socket;
+}
+
 void remove_socket_file(const ListeningSocket& socket) noexcept {
+  if (socket.passed) return;
   struct stat about {};
   if (::lstat(socket.path.c_str(), &about) != 0) return;
   if (about.st_dev == socket.device && about.st_ino == socket.inode) ::unlink(socket.path.c_str());

@@ -24,10 +24,15 @@ struct ListeningSocket {
   std::uint64_t device = 0;  ///< Identify the file, so that nobody else's is removed.
   std::uint64_t inode = 0;
   gid_t group = 0;
+  bool passed = false;  ///< The service manager's: the file stays.
 };
 
 /// Makes the last folder if missing, replaces a dead process' file, binds, sets mode 0660, listens.
 [[nodiscard]] Result<ListeningSocket> listen_at(const std::filesystem::path& path);
+
+/// The service manager's socket `fd`, which listens at `path` already: its file's mode and group
+/// are the service manager's, too. Errors: what the file is, if it cannot be looked at.
+[[nodiscard]] Result<ListeningSocket> adopt(posix::UniqueFd fd, const std::filesystem::path& path);
 
 /// Removes the file if it is still ours.
 void remove_socket_file(const ListeningSocket& socket) noexcept;

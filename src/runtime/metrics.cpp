@@ -239,6 +239,7 @@ void add_identity(List& list, const Figures& f) {
 void add_health(List& list, const Figures& f) {
   list.by(kCounter, "holdfast_progress_total", "part",
           {{"loop", f.progress.loop},
+           {"engine", f.progress.engine},
            {"storage", f.progress.storage},
            {"callbacks", f.progress.callbacks},
            {"applications", f.progress.applications}},

@@ -117,7 +117,7 @@ Figures full_figures() {
   f.identity = full_identity(next);
   f.filters = full_filters();
   f.heartbeats = {{"pump", HeartbeatPhase::missed, Milliseconds(1), Milliseconds(2), 3, false}};
-  f.progress = {next(), next(), next(), next()};
+  f.progress = {next(), next(), next(), next(), next()};
   f.store = {{"urgent", "bulk"}, {next(), next()}, {next(), next()}, next(), next(), next()};
   f.store_known = true;
   for (std::uint64_t* const number :

@@ -110,6 +110,10 @@ Result<std::unique_ptr<Device>> Device::open(Config config, LogHandler log) {
 
 namespace runtime {
 
+ServiceSockets sockets_of_environment() {
+  return std::make_shared<const posix::PassedSockets>(posix::PassedSockets::from_environment());
+}
+
 Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logger> log,
                                             OpenHooks hooks) {
   // A wrong setting never mends itself; missing credentials may come later.
@@ -129,7 +133,7 @@ Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logge
   auto device = std::make_unique<DeviceImpl>(std::move(config), std::move(log), std::move(clock),
                                              std::move(outbox).value(), std::move(parts), report,
                                              std::move(disk_counts));
-  Status begun = device->begin(std::move(hooks.leave_safe_mode));
+  Status begun = device->begin(std::move(hooks));
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));
 }

@@ -5,9 +5,16 @@
 #include <memory>
 
 #include "holdfast/device.h"
+#include "posix/passed_sockets.h"
 #include "runtime/logger.h"
 
 namespace holdfast::runtime {
+
+/// Null: none. Held by the program, they outlive a device that is opened anew.
+using ServiceSockets = std::shared_ptr<const posix::PassedSockets>;
+
+/// Of the service manager that started this process. Before there is a second thread.
+[[nodiscard]] ServiceSockets sockets_of_environment();
 
 /// What a program besides wants to do with its device.
 struct OpenHooks {
@@ -17,6 +24,8 @@ struct OpenHooks {
   std::function<void()> opened = {};
   /// Somebody at the local API wants safe mode to end. On the loop thread.
   std::function<void()> leave_safe_mode = {};
+  /// With which the program was started: the local API is served on the one of its path.
+  ServiceSockets sockets = {};
 };
 
 /// As Device::open(); `log` is configured as `config` says.

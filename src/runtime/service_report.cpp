@@ -128,7 +128,8 @@ void ServiceReport::step(Device& device) {
 
 void ServiceReport::watch(Device& device, BootTime now) {
   const Progress seen = device.progress();
-  const std::array<health::Proof, 4> proofs{{{"the event loop", seen.loop},
+  const std::array<health::Proof, 5> proofs{{{"the event loop", seen.loop},
+                                             {"the engine", seen.engine},
                                              {"the storage thread", seen.storage},
                                              {"the callbacks", seen.callbacks},
                                              {kApplications, seen.applications}}};

@@ -33,6 +33,7 @@ struct TestClock final : env::Clock {
 struct TestDevice final : Device {
   DeviceState shown;
   Progress progress_made;
+  bool engine_hangs = false;
   bool storage_hangs = false;
   bool callback_blocks = false;
   bool application_silent = false;
@@ -60,6 +61,7 @@ struct TestDevice final : Device {
   [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override { return beats; }
   Progress progress() override {
     ++progress_made.loop;
+    if (!engine_hangs) ++progress_made.engine;
     if (!storage_hangs) ++progress_made.storage;
     if (!callback_blocks) ++progress_made.callbacks;
     if (!application_silent) ++progress_made.applications;
@@ -209,6 +211,18 @@ TEST_F(ServiceReportTest, WhatIsStuckEndsTheSignsAndIsNamedBeforeTheBite) {
   EXPECT_THAT(run(report, seconds(60)), IsEmpty());
   device_.storage_hangs = false;
   device_.callback_blocks = false;
+  EXPECT_THAT(run(report, seconds(1)), ElementsAre("WATCHDOG=1\n"));
+}
+
+TEST_F(ServiceReportTest, AnEngineWhoseThreadStandsStillIsNamedAndHoldsTheSignBack) {
+  ServiceReport report = make(seconds(10));
+  report.ready(device_);
+  heard();
+  device_.engine_hangs = true;
+  EXPECT_THAT(run(report, seconds(60)), IsEmpty());
+  ASSERT_EQ(log_.size(), 1U);
+  EXPECT_THAT(log_[0], HasSubstr("stuck: the engine; unless"));
+  device_.engine_hangs = false;
   EXPECT_THAT(run(report, seconds(1)), ElementsAre("WATCHDOG=1\n"));
 }
 

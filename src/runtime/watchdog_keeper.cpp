@@ -83,7 +83,8 @@ void WatchdogKeeper::end_trust() {
 void WatchdogKeeper::watch(Device& device) {
   end_trust();
   if (rules_.device.empty()) return;
-  const std::array<health::StallRule, 4> rules{{{"the event loop", rules_.loop},
+  const std::array<health::StallRule, 5> rules{{{"the event loop", rules_.loop},
+                                                {"the engine", rules_.engine},
                                                 {"the storage thread", rules_.storage},
                                                 {"the callbacks", rules_.callbacks},
                                                 {"the applications", rules_.applications}}};
@@ -97,7 +98,7 @@ void WatchdogKeeper::step(Device& device) {
   if (now >= open_again_) open();
   if (!budget_ || !dog_ || now < next_look_) return;
   const Progress seen = device.progress();
-  const std::array<std::uint64_t, 4> finished{seen.loop, seen.storage, seen.callbacks,
+  const std::array<std::uint64_t, 5> finished{seen.loop, seen.engine, seen.storage, seen.callbacks,
                                               seen.applications};
   const health::StallBudget::Answer answer = budget_->look(now, finished);
   if (answer.feed) dog_->feed();

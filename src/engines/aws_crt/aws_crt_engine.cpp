@@ -11,9 +11,10 @@ std::unique_ptr<env::Engine> make_aws_crt_engine(posix::EventLoop& loop, env::Re
   // The thread comes with the first attempt and goes with the engine: one that hangs is left
   // behind.
   auto thread = std::make_shared<CrtThread>();
-  return make_attempt_engine(loop, resolver, clock, sink, [thread](const SessionRequest& request) {
-    return CrtSession::open(*thread, request);
-  });
+  return make_attempt_engine(
+      loop, resolver, clock, sink,
+      [thread](const SessionRequest& request) { return CrtSession::open(*thread, request); },
+      [thread](const env::Proofs& proofs) { thread->prove(proofs); });
 }
 
 }  // namespace holdfast::engines

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "env/engine.h"
 #include "holdfast/result.h"
 
 struct aws_client_bootstrap;
@@ -23,6 +24,9 @@ class CrtThread {
 
   /// Starts the thread if it does not run yet. Errors: io.
   [[nodiscard]] Result<aws_client_bootstrap*> bootstrap();
+
+  /// The thread counts one up when it comes to it; at once where none runs.
+  void prove(const env::Proofs& proofs);
 
  private:
   aws_event_loop_group* group_ = nullptr;
