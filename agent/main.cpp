@@ -20,6 +20,7 @@
 
 #include "exit_codes.h"
 #include "holdfast/device.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/key_guard.h"
 #include "runtime/local_protocol.h"
@@ -146,10 +147,11 @@ void let_signals_kill(const sigset_t& signals) {
 /// Those whom this process's life concerns.
 struct Keepers {
   explicit Keepers(const Config& config, const LogHandler& log)
-      : report(log), starts(log), dog(config.watchdog, log) {}
+      : report(log), starts(log), boots(log), dog(config.watchdog, log) {}
 
   runtime::ServiceReport report;
   runtime::StartRecord starts;
+  runtime::BootKeeper boots;
   runtime::WatchdogKeeper dog;
 };
 
@@ -171,6 +173,7 @@ class EndsWhileOpening {
       }
       if (::poll(ready.data(), 1, kOpeningGraceMs) == 0) {
         keepers.starts.stopped();
+        keepers.boots.stopped();
         keepers.dog.disarm();
         ::_exit(kStopped);
       }
@@ -198,7 +201,10 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
   const EndsWhileOpening ends(signals, keepers);
   runtime::StartRecord& starts = keepers.starts;
   return runtime::open_device(config, log,
-                              {[&starts](Config& what) { starts.started(what); },
+                              {[&keepers](Config& what) {
+                                 keepers.starts.started(what);
+                                 keepers.boots.started(what);
+                               },
                                [&starts] { starts.opened(); }, [&starts] { starts.leave(); }});
 }
 
@@ -212,7 +218,7 @@ constexpr int kSafeModeOver = 0;  // no signal has this number
 
 /// The next of `signals`, or kSafeModeOver; meanwhile the service manager is told what changes.
 int next_signal(int signals, Device& device, Keepers& keepers) {
-  auto& [report, starts, dog] = keepers;
+  auto& [report, starts, boots, dog] = keepers;
   for (;;) {
     report.step(device);
     dog.step(device);
@@ -251,7 +257,9 @@ int stop(Device& device, int signal, const sigset_t& signals, Milliseconds deadl
   keepers.report.stopping(deadline);
   keepers.starts.stopped();
   keepers.dog.trust(deadline + kEndReserve);
+  std::thread asked([&keepers] { keepers.boots.stopped(); });  // while the device leaves
   device.stop(deadline);
+  asked.join();
   say(log, LogLevel::info,
       "stopped; messages waiting for the next start: " +
           std::to_string(device.state().ledger.pending));
@@ -275,6 +283,7 @@ int run(const Options& options, const sigset_t& signals) {
     auto opened = open_device(*config, logger, signals, keepers);
     if (!opened) {
       keepers.starts.stopped();
+      keepers.boots.stopped();
       keepers.dog.disarm();
       return fail(exit_code_of(opened.error().code), opened.error().message);
     }

@@ -140,6 +140,13 @@ void put_heartbeats(std::string& out, const json& status) {
   }
 }
 
+/// Why the machine was started.
+void put_boot(std::string& out, const json& boot) {
+  if (boot.empty()) return;
+  const std::string detail = printable(boot.value("detail", ""));
+  put_field(out, "boot", text_of(boot, "reason") + (detail.empty() ? "" : ": " + detail));
+}
+
 }  // namespace
 
 WallTime wall_now() {
@@ -228,6 +235,7 @@ std::string render_status(const json& status) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }
   put_field(out, "safe mode", status.value("safe_mode", ""));
+  put_boot(out, status.value("boot", json::object()));
   if (status.value("recovered_unclean", false)) {
     put_field(out, "last run", "did not end in order; its accepted messages were recovered");
   }

@@ -91,6 +91,7 @@ class WatchdogTest(unittest.TestCase):
         self.assertTrue(reset, said)
         self.assertIn("init: done: ", before)
         self.assertIn(AGENT_SAYS_RESET, after)
+        self.assertIn("this machine was started after: watchdog: said by watchdog0 (i6300ESB timer)", after)
         self.assertIn("init: the agent has ended: 0", after)
         if named:
             self.assertRegex(before, rf"stuck: {named}, for \d s; in another \d s the watchdog is no longer fed")

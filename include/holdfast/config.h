@@ -359,6 +359,8 @@ struct Config {
   /// looking and control, the pages, the log file, heartbeats, renewals, the second engine. Empty:
   /// nothing is.
   std::string safe_mode_reason;
+  /// Not a key. Why the machine was started, as the agent has found out.
+  BootState boot;
 
   // --- [watchdog] -----------------------------------------------------------------------------
   /// For the agent, which feeds the hardware watchdog while all its parts go on. What a part may

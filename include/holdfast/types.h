@@ -423,6 +423,32 @@ struct HeartbeatState {
   friend bool operator==(const HeartbeatState&, const HeartbeatState&) = default;
 };
 
+/// Why the machine was started, as far as can be told.
+enum class BootReason : std::uint8_t {
+  unknown,       ///< Nothing is known of the time before.
+  power_loss,    ///< It went down without a word: its power was cut, or it was reset by hand.
+  low_power,     ///< It was ended in order because its power was going.
+  watchdog,      ///< Its hardware watchdog has reset it.
+  kernel_panic,  ///< Its kernel has left the record of a panic.
+  overheat,      ///< Its hardware has reset it because it was too hot.
+  update,        ///< An update has asked for it.
+  command,       ///< Somebody else has: it was shut down in order.
+};
+inline constexpr std::size_t kBootReasons = 8;
+[[nodiscard]] std::string_view to_string(BootReason reason) noexcept;
+[[nodiscard]] std::optional<BootReason> boot_reason_of(std::string_view name) noexcept;
+
+/// How this boot of the machine came to be.
+struct BootState {
+  std::string id;  ///< The kernel's name for it, in hexadecimal digits; empty: nobody has looked.
+  BootReason reason = BootReason::unknown;
+  std::string detail;      ///< What speaks for it.
+  bool first_run = false;  ///< This run of the program is the boot's first.
+  std::array<std::uint64_t, kBootReasons> boots{};  ///< By reason, since the record was begun.
+
+  friend bool operator==(const BootState&, const BootState&) = default;
+};
+
 /// Messages that programs of the local API acknowledge, in this run.
 struct AcknowledgementCounts {
   std::uint64_t groups = 0;        ///< Filters, and names to tell them apart; now.
@@ -458,6 +484,7 @@ struct DeviceState {
   std::uint64_t heartbeat_misses = 0;      ///< Of all heartbeats, in this run.
   bool recovered_unclean = false;          ///< The last run did not end in order.
   std::string safe_mode;                   ///< Config::safe_mode_reason.
+  BootState boot;                          ///< Config::boot.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

@@ -10,6 +10,7 @@
 #include "device/admission.h"
 #include "flow/topic.h"
 #include "posix/system.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/log_upload.h"
 #include "runtime/provisioner.h"
@@ -95,9 +96,11 @@ Status DeviceImpl::begin(std::function<void()> leave_safe_mode) {
   }
   if (Status opened = open_metrics(); !opened) return opened;
   loop_.post([this] {
-    const std::string reason = config()->safe_mode_reason;
-    const std::string started = history_.started(clock_->wall(), recovered_unclean_, reason);
-    if (!reason.empty()) publish_history(started);
+    const std::shared_ptr<const Config> config = this->config();
+    const std::string started = history_.started(clock_->wall(), recovered_unclean_,
+                                                 config->safe_mode_reason, config->boot);
+    const bool news = !config->safe_mode_reason.empty() || config->boot.first_run;
+    if (news) publish_history(started);
     driver_->start();
   });
   loop_thread_ = std::thread([this] {
@@ -272,7 +275,9 @@ Status DeviceImpl::reload(Config config) {
   use_provisioned_name(config);
   const std::lock_guard lock(mutex_);
   config.safe_mode_reason = config_->safe_mode_reason;
+  config.boot = config_->boot;
   leave_out_extras(config);
+  stamp_birth(config);
   const auto fixed = [](std::string_view key) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
   };
@@ -452,6 +457,7 @@ DeviceState DeviceImpl::state() const {
   state.heartbeat_misses = heartbeats_.misses();
   state.recovered_unclean = recovered_unclean_;
   state.safe_mode = config()->safe_mode_reason;
+  state.boot = config()->boot;
   return state;
 }
 

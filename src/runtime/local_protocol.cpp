@@ -547,6 +547,16 @@ ordered_json heartbeat_json(const HeartbeatState& one) {
           {"watchdog", one.watchdog}};
 }
 
+/// Where somebody has looked for it.
+void add_boot(ordered_json& status, const BootState& boot) {
+  if (boot.id.empty()) return;
+  status["boot"] = {{"id", boot.id},
+                    {"reason", to_string(boot.reason)},
+                    {"detail", boot.detail},
+                    {"first_run", boot.first_run},
+                    {"boots", counts_json<BootReason>(boot.boots)}};
+}
+
 void put_payload(ordered_json& out, const Bytes& payload) {
   if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
@@ -659,6 +669,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
   status["safe_mode"] = state.safe_mode;
+  add_boot(status, state.boot);
   const AcknowledgementCounts& acks = state.acknowledgements;
   status["acknowledgements"] = {
       {"groups", acks.groups},      {"waiting", acks.waiting}, {"acknowledged", acks.acknowledged},

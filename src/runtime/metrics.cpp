@@ -274,6 +274,21 @@ void add_health(List& list, const Figures& f) {
           "Reports of metrics over MQTT: published, not taken, and Device Defender's answers.");
 }
 
+void add_boot(List& list, const Figures& f) {
+  const BootState& boot = f.state.boot;
+  if (boot.id.empty()) return;
+  MetricFamily& info =
+      list.family(kGauge, "holdfast_boot_info",
+                  "Always 1: why this machine was started, as far as can be told.");
+  info.samples.push_back({{{"reason", std::string(to_string(boot.reason))}}, 1});
+  MetricFamily& boots = list.family(kCounter, "holdfast_boots_total",
+                                    "Boots of this machine by reason, earlier runs included.");
+  for (std::size_t i = 0; i < kBootReasons; ++i) {
+    boots.samples.push_back({{{"reason", std::string(to_string(static_cast<BootReason>(i)))}},
+                             static_cast<double>(boot.boots.at(i))});
+  }
+}
+
 void add_process(List& list, const Figures& f) {
   MetricFamily& build = list.family(kGauge, "holdfast_build_info", "Always 1.");
   build.samples.push_back({{{"version", f.version}, {"engine", f.engine}}, 1});
@@ -303,6 +318,7 @@ MetricFamilies metric_families(const Figures& figures) {
   add_storage(list, figures);
   add_identity(list, figures);
   add_health(list, figures);
+  add_boot(list, figures);
   add_process(list, figures);
   return std::move(list.all);
 }

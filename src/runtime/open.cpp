@@ -8,6 +8,7 @@
 #include "holdfast/device.h"
 #include "outbox/outbox.h"
 #include "posix/system.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/counting_disk.h"
 #include "runtime/device_impl.h"
@@ -88,6 +89,7 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(Config& config, OutboxParts&
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
   if (hooks.locked) hooks.locked(config);
   runtime::leave_out_extras(config);
+  runtime::stamp_birth(config);
   log.configure(config.log);
   auto keys = runtime::load_outbox_keys(config);
   if (!keys.ok()) return std::move(keys).error();

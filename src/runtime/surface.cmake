@@ -1,6 +1,7 @@
 # Configuration and local API: the surface that people and programs touch.
 set(SURFACE_SOURCES
     ack_groups.cpp
+    boot_keeper.cpp
     config_check.cpp
     outbox_keys.cpp
     config_endpoints.cpp
@@ -26,6 +27,7 @@ set(SURFACE_SOURCES
     outbox_look.cpp
     outbox_repair.cpp
     page_service.cpp
+    patient_file.cpp
     log_file.cpp
     log_gate.cpp
     log_output.cpp
@@ -38,7 +40,7 @@ set(SURFACE_SOURCES
     store_aside.cpp
     watch_program.cpp
     watchdog_keeper.cpp)
-set(SURFACE_TESTS ack_groups_test.cpp config_endpoints_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp
+set(SURFACE_TESTS ack_groups_test.cpp boot_keeper_test.cpp config_endpoints_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp
                   local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp
