@@ -205,7 +205,11 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
                                  keepers.starts.started(what);
                                  keepers.boots.started(what);
                                },
-                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); }});
+                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); },
+                               [&keepers](BootReason reason, const std::string& detail) {
+                                 keepers.boots.note(reason, detail);
+                               },
+                               [&keepers] { keepers.boots.forget_note(); }});
 }
 
 /// Of two of poll(2)'s waiting times; -1 is for ever.

@@ -379,6 +379,27 @@ struct Config {
     friend bool operator==(const Watchdog&, const Watchdog&) = default;
   } watchdog;
 
+  // --- [power] --------------------------------------------------------------------------------
+  /// What happens when the power goes. docs/power.md.
+  struct Power {
+    std::string nut;                 ///< "UPS@HOST:PORT" of a NUT server. Empty: none is asked.
+    std::filesystem::path supplies;  ///< Such as /sys/class/power_supply. Empty: not looked at.
+    std::uint16_t low_charge = 10;   ///< Percent: on battery, this low is the end. 0: never.
+    Seconds low_runtime{0};          ///< The same, as the UPS reckons. 0: never.
+    Milliseconds on_battery_after{3000};     ///< Mains must be away so long before it counts,
+    Milliseconds back_after{5000};           ///< and back so long.
+    std::string topic;                       ///< Where notices are published to. Empty: nowhere.
+    std::string lane;                        ///< Of notices. Empty: the first.
+    std::vector<std::string> battery_lanes;  ///< Sent while on battery. Empty: all.
+    Milliseconds farewell{2000};             ///< The last notice and the saving may take so long.
+    std::vector<std::string> command;    ///< Run at last, such as systemctl poweroff. Empty: none.
+    Milliseconds resume_after{120'000};  ///< A machine that is still on then goes on as usual.
+    /// So long the machine lasts from the word that power goes. 0: not known, nothing is checked.
+    Milliseconds hold_up{0};
+
+    friend bool operator==(const Power&, const Power&) = default;
+  } power;
+
   // --- [heartbeat.NAME] -----------------------------------------------------------------------
   std::map<std::string, HeartbeatRules, std::less<>> heartbeats;
 

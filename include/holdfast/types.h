@@ -87,8 +87,9 @@ enum class RejectReason : std::uint8_t {
   lane_full,       ///< The lane has reached its own limit, and its rule is to reject.
   storage_failed,  ///< The disk refuses to store; see the state's storage field.
   stopping,        ///< stop() has been called.
+  power_failing,   ///< The machine's power is going; see Config::Power.
 };
-inline constexpr std::size_t kRejectReasons = 10;
+inline constexpr std::size_t kRejectReasons = 11;
 
 /// Why an accepted message was given up. Each one is counted; none happens silently.
 enum class DropReason : std::uint8_t {
@@ -449,6 +450,30 @@ struct BootState {
   friend bool operator==(const BootState&, const BootState&) = default;
 };
 
+/// How the machine's power is, and what the device does about it (Config::Power).
+enum class PowerPhase : std::uint8_t {
+  unknown,     ///< Nobody says.
+  mains,       ///< All is well.
+  on_battery,  ///< Mains is away; some lanes may be held back.
+  going_down,  ///< It is going: publishers are refused, what was accepted is saved.
+  down,        ///< Everything is safe and the connection is left; the machine's end is waited for.
+};
+inline constexpr std::size_t kPowerPhases = 5;
+[[nodiscard]] std::string_view to_string(PowerPhase phase) noexcept;
+
+struct PowerState {
+  PowerPhase phase = PowerPhase::unknown;
+  std::string detail;                ///< Who says so, and in which words.
+  std::string problem;               ///< Why a source of it cannot be asked; empty: it can.
+  std::optional<unsigned> charge;    ///< Of the battery, in percent.
+  std::optional<Seconds> runtime;    ///< How long the battery lasts, as the UPS reckons.
+  std::uint64_t on_battery = 0;      ///< How often, in this run.
+  std::uint64_t going_down = 0;      ///< The same.
+  std::optional<Milliseconds> safe;  ///< So long the last saving took, from the word on.
+
+  friend bool operator==(const PowerState&, const PowerState&) = default;
+};
+
 /// Messages that programs of the local API acknowledge, in this run.
 struct AcknowledgementCounts {
   std::uint64_t groups = 0;        ///< Filters, and names to tell them apart; now.
@@ -485,6 +510,7 @@ struct DeviceState {
   bool recovered_unclean = false;          ///< The last run did not end in order.
   std::string safe_mode;                   ///< Config::safe_mode_reason.
   BootState boot;                          ///< Config::boot.
+  PowerState power;                        ///< How the machine's power is.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

@@ -90,6 +90,9 @@ inline constexpr std::uint64_t kLocalLingerMaxMs = 24 * 3600'000;
 inline constexpr std::size_t kLocalAcknowledged = 1000;         // by one request
 inline constexpr std::size_t kLocalGroupsFileMax = 256 * kKiB;  // that keeps the groups
 
+// Words of a command that the agent runs.
+inline constexpr std::size_t kCommandWords = 32;
+
 // Heartbeats of programs.
 inline constexpr std::size_t kHeartbeats = 32;  // at once, configured ones included
 inline constexpr std::size_t kHeartbeatNameMax = 64;

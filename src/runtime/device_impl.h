@@ -29,7 +29,9 @@
 #include "runtime/local_server.h"
 #include "runtime/logger.h"
 #include "runtime/metrics_service.h"
+#include "runtime/open.h"
 #include "runtime/page_service.h"
+#include "runtime/power_keeper.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
 #include "runtime/side_writes.h"
@@ -46,9 +48,8 @@ class DeviceImpl final : public Device, private Outlet {
              const outbox::RecoveryReport& report, std::shared_ptr<const DiskCounts> disk_counts);
   ~DeviceImpl() override;
 
-  /// Opens the local socket if one is configured, and starts the loop. `leave_safe_mode` is called
-  /// when somebody wants that, on the loop thread.
-  Status begin(std::function<void()> leave_safe_mode);
+  /// Opens the local socket if one is configured, and starts the loop.
+  Status begin(OpenHooks hooks);
 
   PublishAnswer publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) override;
   void fate(MessageId id, FateHandler handler) override;
@@ -71,6 +72,8 @@ class DeviceImpl final : public Device, private Outlet {
     return heartbeats_.states();
   }
   [[nodiscard]] Progress progress() override;
+  void power_fail(std::string_view why, SavedHandler saved) override;
+  void power_back() override;
   void reconnect_now() override;
   Status reload(Config config) override;
   void stop(Milliseconds deadline) override;
@@ -85,8 +88,14 @@ class DeviceImpl final : public Device, private Outlet {
   void log(const LogLine& line) override { log_->write(line); }
   void log(LogLevel level, LogArea area, std::string text);
   void turn_done(DeviceState state, BootTime now) override;
+  void saved() override;
+  void away() override;
   void stopped() override;
 
+  /// publish(); `last_words` are taken also while the power goes.
+  PublishAnswer take(Message message, ReceiptHandler on_receipt, ReceiptScope scope,
+                     bool last_words);
+  [[nodiscard]] PowerKeeper::Hooks power_hooks(OpenHooks hooks);
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
   /// With mutex_ held.
@@ -124,6 +133,7 @@ class DeviceImpl final : public Device, private Outlet {
   IdentityState identity_;
   ProvisioningState provisioning_state_;
   bool stopping_ = false;
+  bool refusing_ = false;  // the power goes
   bool core_stopped_ = false;
   std::condition_variable core_ended_;
 
@@ -148,8 +158,10 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<Requester> requester_;
   Storage storage_;
   SideWrites history_writes_;
+  SideWrites note_writes_;   // loop thread
   SideWrites group_writes_;  // loop thread
   std::unique_ptr<Driver> driver_;
+  std::unique_ptr<PowerKeeper> power_;  // from begin() on
   std::unique_ptr<LocalServer> local_server_;
   std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them
   std::unique_ptr<PageService> page_;

@@ -289,6 +289,26 @@ void add_boot(List& list, const Figures& f) {
   }
 }
 
+void add_power(List& list, const Figures& f) {
+  const PowerState& power = f.state.power;
+  list.state("holdfast_power_phase", "phase", power.phase, kPowerPhases,
+             "1 for how this machine's power is.");
+  list.one(kCounter, "holdfast_power_on_battery_total", power.on_battery,
+           "How often mains was away for longer than power.on_battery_after.");
+  list.one(kCounter, "holdfast_power_going_down_total", power.going_down,
+           "How often the power went, or was said to.");
+  if (power.charge) {
+    list.one(kGauge, "holdfast_battery_charge_percent", *power.charge, "Of the emptiest battery.");
+  }
+  if (power.runtime) {
+    list.one(kGauge, "holdfast_battery_runtime_seconds", power.runtime->count(),
+             "How long the battery lasts, as it reckons itself.");
+  }
+  if (!power.safe) return;
+  list.one(kGauge, "holdfast_power_saved_seconds", seconds_of(*power.safe),
+           "How long the last saving took, from the word that the power goes.");
+}
+
 void add_process(List& list, const Figures& f) {
   MetricFamily& build = list.family(kGauge, "holdfast_build_info", "Always 1.");
   build.samples.push_back({{{"version", f.version}, {"engine", f.engine}}, 1});
@@ -319,6 +339,7 @@ MetricFamilies metric_families(const Figures& figures) {
   add_identity(list, figures);
   add_health(list, figures);
   add_boot(list, figures);
+  add_power(list, figures);
   add_process(list, figures);
   return std::move(list.all);
 }

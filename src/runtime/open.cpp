@@ -131,7 +131,7 @@ Result<std::unique_ptr<Device>> open_device(Config config, std::shared_ptr<Logge
   auto device = std::make_unique<DeviceImpl>(std::move(config), std::move(log), std::move(clock),
                                              std::move(outbox).value(), std::move(parts), report,
                                              std::move(disk_counts));
-  Status begun = device->begin(std::move(hooks.leave_safe_mode));
+  Status begun = device->begin(std::move(hooks));
   if (!begun.ok()) return std::move(begun).error();
   return std::unique_ptr<Device>(std::move(device));
 }

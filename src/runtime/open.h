@@ -17,6 +17,9 @@ struct OpenHooks {
   std::function<void()> opened = {};
   /// Somebody at the local API wants safe mode to end. On the loop thread.
   std::function<void()> leave_safe_mode = {};
+  /// The machine is about to go down, for this reason, or, after all, not. On the outbox's thread.
+  std::function<void(BootReason reason, const std::string& detail)> going_down = {};
+  std::function<void()> not_going_down = {};
 };
 
 /// As Device::open(); `log` is configured as `config` says.

@@ -17,8 +17,10 @@ set(SURFACE_SOURCES
     local_client.cpp
     local_groups.cpp
     local_protocol.cpp
+    local_requests.cpp
     local_server.cpp
     local_socket.cpp
+    machine_json.cpp
     metrics.cpp
     metrics_config.cpp
     metrics_report.cpp
@@ -34,6 +36,8 @@ set(SURFACE_SOURCES
     log_text.cpp
     log_upload.cpp
     logger.cpp
+    power_keeper.cpp
+    supply_watch.cpp
     safe_mode.cpp
     service_report.cpp
     start_record.cpp
