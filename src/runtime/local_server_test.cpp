@@ -111,11 +111,6 @@ class FakeDevice final : public Device {
     return beats.states(BootTime());
   }
   void power_fail(std::string_view why, SavedHandler saved) override {
-    failed_ = why;
-    saved(Milliseconds(12));
-  }
-  void power_back() override { failed_.clear(); }
-  void power_fail(std::string_view why, SavedHandler saved) override {
     power_fails = why;
     saved(why == "slow" ? std::nullopt : std::optional(Milliseconds(12)));
   }
