@@ -337,6 +337,16 @@ class Power(Lab):
         battery("Discharging", "14", "0")
         wait_until("the command is run", lambda: os.path.exists(self.done))
 
+    def test_a_hold_up_that_the_disk_cannot_keep_is_refused_and_says_what_to_change(self):
+        impossible = self.config("impossible.toml", extra='[power]\nhold_up = "1ms"\n')
+        done = subprocess.run([agent_test.BIN + "/holdfastd", "--config", impossible],
+                              capture_output=True, text=True, timeout=WAIT)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, r"power.hold_up: 1 ms are too short: 2560 KiB may wait in RAM "
+                         r"\(limits.memory\), and this disk takes \d+ ms")
+        self.agent(self.config(extra='[power]\nhold_up = "1h"\n'))
+        self.assertIn("power.hold_up of 3600000 ms can be kept", self.agent_log())
+
     def test_the_next_boot_knows_what_was_said_about_the_end(self):
         self.device = self.rules("")
         agent = self.agent(self.device)

@@ -43,12 +43,12 @@ callbacks = "{BUDGET}s"
 AGENT_SAYS_RESET = "the hardware watchdog has reset this machine before this start"
 
 
-def agent_files(binaries):
-    """The agent and the libraries that it loads, under the paths that it loads them from."""
-    agent = binaries / "holdfastd"
+def agent_files(binaries, program="holdfastd", name=None):
+    """A program, and the libraries that it loads under the paths that it loads them from."""
+    agent = binaries / program
     with tempfile.NamedTemporaryFile() as small:
         subprocess.run([Programs.system("strip"), "-o", small.name, agent], check=True)
-        files = {"holdfastd": pathlib.Path(small.name).read_bytes()}
+        files = {name or program: pathlib.Path(small.name).read_bytes()}
     listed = subprocess.run([Programs.system("ldd"), agent], capture_output=True, text=True,
                             check=True).stdout
     for word in listed.split():

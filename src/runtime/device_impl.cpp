@@ -290,10 +290,9 @@ PowerKeeper::Hooks DeviceImpl::power_hooks(OpenHooks hooks) {
           std::move(hooks.going_down),
           std::move(hooks.not_going_down),
           [this](SideWrites::Write write) { note_writes_.post(std::move(write)); },
-          [this](Executor::Task task) {
-            std::vector<Executor::Task> tasks;
-            tasks.push_back(std::move(task));
-            executor_.post(std::move(tasks));
+          [this](Executor::Task task) {  // behind the receipts of this turn, with its state
+            tasks_.push_back(std::move(task));
+            driver_->enqueue(device::Tick{});
           },
           [this] {
             const std::lock_guard lock(mutex_);

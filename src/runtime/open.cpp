@@ -12,6 +12,7 @@
 #include "runtime/config_file.h"
 #include "runtime/counting_disk.h"
 #include "runtime/device_impl.h"
+#include "runtime/hold_up.h"
 #include "runtime/open.h"
 #include "runtime/outbox_keys.h"
 #include "runtime/provisioner.h"
@@ -91,6 +92,9 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(Config& config, OutboxParts&
   runtime::leave_out_extras(config);
   runtime::stamp_birth(config);
   log.configure(config.log);
+  if (Status kept = runtime::check_hold_up(config, log.handler()); !kept) {
+    return std::move(kept).error();
+  }
   auto keys = runtime::load_outbox_keys(config);
   if (!keys.ok()) return std::move(keys).error();
   parts.keys = std::move(keys).value();

@@ -9,6 +9,7 @@ set(SURFACE_SOURCES
     config_keys.cpp
     counting_disk.cpp
     heartbeat_keeper.cpp
+    hold_up.cpp
     http_place.cpp
     identity_install.cpp
     identity_json.cpp
