@@ -19,6 +19,7 @@
 namespace {
 
 constexpr unsigned kFulls = 200;
+constexpr std::uint64_t kMost = 100'000;
 constexpr holdfast::Milliseconds kStop{20'000};
 
 struct Options {
@@ -61,7 +62,7 @@ Round run(const Options& options) {
   if (!device) fail(device.error().message);
   Round round;
   const auto tally = std::make_shared<gasp::Tally>();
-  if (!gasp::fill(**device, options.payload, kFulls, tally)) fail("a message is refused");
+  if (!gasp::fill(**device, options.payload, kFulls, kMost, tally)) fail("a message is refused");
   round.unsaved = tally->taken - tally->accepted - tally->memory - tally->rejected;
   const auto begun = std::chrono::steady_clock::now();
   if (!gasp::word(**device)) fail("not saved");

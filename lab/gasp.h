@@ -45,8 +45,9 @@ struct Tally {
 };
 
 /// Hands messages over, durable ones and such that may wait in RAM by turns, until publish() has
-/// answered "queue full" so often. False: it answers something else.
-inline bool fill(holdfast::Device& device, std::size_t payload, unsigned fulls,
+/// answered "queue full" so often, or so many messages were taken: a slow processor fills no queue.
+/// False: it answers something else.
+inline bool fill(holdfast::Device& device, std::size_t payload, unsigned fulls, std::uint64_t most,
                  const std::shared_ptr<Tally>& tally) {
   const auto count = [tally](const holdfast::Receipt& receipt) {
     if (receipt.kind != holdfast::ReceiptKind::accepted) {
@@ -55,7 +56,7 @@ inline bool fill(holdfast::Device& device, std::size_t payload, unsigned fulls,
       ++(receipt.kept == holdfast::Durability::memory ? tally->memory : tally->accepted);
     }
   };
-  for (std::uint64_t i = 0; fulls > 0; ++i) {
+  for (std::uint64_t i = 0; fulls > 0 && tally->taken < most; ++i) {
     holdfast::Message message;
     message.topic = "last/gasp";
     message.payload.resize(payload, static_cast<std::byte>(i));

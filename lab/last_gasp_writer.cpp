@@ -21,6 +21,8 @@
 namespace {
 
 constexpr unsigned kFulls = 20;
+constexpr std::size_t kMostBytes = std::size_t{8} << 20;  // of the disk of that machine
+constexpr std::size_t kOverhead = 256;                    // of a message in it
 constexpr holdfast::Milliseconds kStop{20'000};
 
 [[noreturn]] void end(const std::string& why) {
@@ -59,7 +61,8 @@ int main(int count, char** words) {
   std::filesystem::remove_all(directory, failure);
   const auto device = open(directory, memory);
   const auto tally = std::make_shared<gasp::Tally>();
-  if (!gasp::fill(*device, payload, kFulls, tally)) end("a message is refused");
+  if (!gasp::fill(*device, payload, kFulls, kMostBytes / (payload + kOverhead), tally))
+    end("a message is refused");
   const auto took = gasp::word(*device);
   if (!took) end("not saved in time");
   if (!tally->settled()) end("saved before it was accepted");
