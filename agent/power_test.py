@@ -347,6 +347,18 @@ class Power(Lab):
         self.agent(self.config(extra='[power]\nhold_up = "1h"\n'))
         self.assertIn("power.hold_up of 3600000 ms can be kept", self.agent_log())
 
+    def test_the_machines_limits_are_watched_and_told(self):
+        guards = '[guards]\nevery = "1s"\nlasts = "0s"\ndisk = 1\ntopic = "device/machine"\n'
+        self.device = self.config(extra=guards)
+        self.connected()
+        wait_until("there is an alarm", lambda: "disk: " in self.agent_log())
+        one = next(g for g in self.status()["guards"] if g["guard"] == "disk")
+        self.assertEqual((one["alarm"], one["limit"], one["alarms"]), (True, 1, 1))
+        self.assertRegex(self.cli("status").stdout, r"guard      disk: \d+ of 1, ALARM")
+        topic, text = self.arrived(1)[0]
+        told = json.loads(text)
+        self.assertEqual((topic, told["guard"], told["alarm"]), ("device/machine", "disk", True))
+
     def test_the_next_boot_knows_what_was_said_about_the_end(self):
         self.device = self.rules("")
         agent = self.agent(self.device)

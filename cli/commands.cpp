@@ -152,6 +152,17 @@ void put_power(std::string& out, const json& power) {
   put_field(out, "power", printable(power.value("problem", "")));
 }
 
+/// "disk: 97 of 95, ALARM", a line each.
+void put_guards(std::string& out, const json& status) {
+  for (const json& one : status.value("guards", json::array())) {
+    std::string text = text_of(one, "guard") + ": " + std::to_string(one.value("value", 0)) +
+                       " of " + text_of(one, "limit");
+    const std::string detail = printable(one.value("detail", ""));
+    if (!detail.empty()) text += " (" + detail + ")";
+    put_field(out, "guard", text + (one.value("alarm", false) ? ", ALARM" : ""));
+  }
+}
+
 /// Why the machine was started.
 void put_boot(std::string& out, const json& boot) {
   if (boot.empty()) return;
@@ -249,6 +260,7 @@ std::string render_status(const json& status) {
   }
   put_field(out, "safe mode", status.value("safe_mode", ""));
   put_power(out, status.value("power", json::object()));
+  put_guards(out, status);
   put_boot(out, status.value("boot", json::object()));
   if (status.value("recovered_unclean", false)) {
     put_field(out, "last run", "did not end in order; its accepted messages were recovered");

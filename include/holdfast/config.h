@@ -400,6 +400,21 @@ struct Config {
     friend bool operator==(const Power&, const Power&) = default;
   } power;
 
+  // --- [guards] -------------------------------------------------------------------------------
+  /// What of the machine is watched. A limit of 0: not that. docs/guards.md.
+  struct Guards {
+    Seconds every{0};                 ///< So often it is looked at; 0: never.
+    Seconds lasts{30};                ///< So long above the limit before it is an alarm.
+    std::uint16_t memory = 40;        ///< Percent of the time in which something waits for memory.
+    std::uint16_t io = 80;            ///< The same for the disk.
+    std::uint16_t temperature = 100;  ///< °C, of the hottest zone.
+    std::uint16_t disk = 95;          ///< Percent of the outbox's file system.
+    std::uint16_t flash = 90;         ///< Percent of the life of an eMMC.
+    std::string topic;                ///< Where alarms are published to. Empty: nowhere.
+
+    friend bool operator==(const Guards&, const Guards&) = default;
+  } guards;
+
   // --- [heartbeat.NAME] -----------------------------------------------------------------------
   std::map<std::string, HeartbeatRules, std::less<>> heartbeats;
 

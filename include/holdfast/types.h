@@ -474,6 +474,28 @@ struct PowerState {
   friend bool operator==(const PowerState&, const PowerState&) = default;
 };
 
+/// What of the machine is watched (Config::Guards).
+enum class GuardKind : std::uint8_t {
+  memory,       ///< Percent of the time in which something waits for memory.
+  io,           ///< Percent of the time in which something waits for the disk.
+  temperature,  ///< °C.
+  disk,         ///< Percent of the outbox's file system that is used.
+  flash,        ///< Percent of the flash's life that is used.
+};
+inline constexpr std::size_t kGuardKinds = 5;
+[[nodiscard]] std::string_view to_string(GuardKind kind) noexcept;
+
+struct GuardState {
+  GuardKind kind = GuardKind::memory;
+  bool alarm = false;
+  double value = 0;          ///< The last one.
+  std::uint16_t limit = 0;   ///< From here on, for a while, it is an alarm.
+  std::string detail;        ///< Which one of several, as in "cpu-thermal"; the worst.
+  std::uint64_t alarms = 0;  ///< In this run.
+
+  friend bool operator==(const GuardState&, const GuardState&) = default;
+};
+
 /// Messages that programs of the local API acknowledge, in this run.
 struct AcknowledgementCounts {
   std::uint64_t groups = 0;        ///< Filters, and names to tell them apart; now.
@@ -511,6 +533,7 @@ struct DeviceState {
   std::string safe_mode;                   ///< Config::safe_mode_reason.
   BootState boot;                          ///< Config::boot.
   PowerState power;                        ///< How the machine's power is.
+  std::vector<GuardState> guards;          ///< How close the machine is to its limits.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

@@ -95,6 +95,8 @@ constexpr std::string_view kHeartbeatNames[] = {"awaited", "beating", "missed", 
 constexpr std::string_view kBootNames[] = {"unknown",      "power_loss", "low_power", "watchdog",
                                            "kernel_panic", "overheat",   "update",    "command"};
 static_assert(std::size(kBootNames) == kBootReasons);
+constexpr std::string_view kGuardNames[] = {"memory", "io", "temperature", "disk", "flash"};
+static_assert(std::size(kGuardNames) == kGuardKinds);
 constexpr std::string_view kPowerNames[] = {"unknown", "mains", "on_battery", "going_down", "down"};
 static_assert(std::size(kPowerNames) == kPowerPhases);
 constexpr std::string_view kResultNames[] = {"none", "kept", "rolled_back"};
@@ -131,6 +133,7 @@ std::string_view to_string(HeartbeatPhase phase) noexcept {
   return name_of(kHeartbeatNames, phase);
 }
 
+std::string_view to_string(GuardKind kind) noexcept { return name_of(kGuardNames, kind); }
 std::string_view to_string(PowerPhase phase) noexcept { return name_of(kPowerNames, phase); }
 std::string_view to_string(BootReason reason) noexcept { return name_of(kBootNames, reason); }
 

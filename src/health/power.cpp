@@ -197,6 +197,7 @@ void Power::leave(BootTime now, PowerOrders& orders) {
   enter(now, State::leaving);
   ++downs_;
   saved_ = farewell_settled_ = away_ = false;
+  safe_.reset();
   orders.refuse = true;
   orders.note = true;
   orders.notice = PowerNotice::going_down;

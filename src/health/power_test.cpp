@@ -156,6 +156,18 @@ TEST(Power, NothingThatFailsToComeHoldsTheEndUp) {
   EXPECT_EQ(bench.machine.state().safe, std::nullopt);
 }
 
+TEST(Power, ASavingThatFailedIsNotToldAsTheOneBefore) {
+  Bench bench;
+  bench.go_down();
+  EXPECT_TRUE(bench.machine.state().safe);
+  bench.says(mains());
+  bench.run_for(seconds(5));
+  bench.says(low());
+  bench.run_for(seconds(10));
+  EXPECT_EQ(bench.phase(), PowerPhase::down);
+  EXPECT_EQ(bench.machine.state().safe, std::nullopt);
+}
+
 TEST(Power, WithoutACommandNoneIsRun) {
   Config::Power power = rules();
   power.command.clear();

@@ -670,6 +670,7 @@ Problems check_one_place(const Config& config) {
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
   check_topic(config, config.power.topic, "power.topic", problems);
+  check_topic(config, config.guards.topic, "guards.topic", problems);
   check_metrics(config, problems);
   check_page(config, problems);
   check_topic(config, config.log.topic, "log.topic", problems);

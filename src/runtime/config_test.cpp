@@ -230,6 +230,15 @@ constexpr std::string_view kEveryKey = R"(
     command = ["systemctl", "poweroff"]
     resume_after = "5m"
     hold_up = "500ms"
+    [guards]
+    every = "10s"
+    lasts = "20s"
+    memory = 41
+    io = 81
+    temperature = 90
+    disk = 96
+    flash = 91
+    topic = "g/n"
     [metrics]
     listen = "10.0.0.1:9464"
     allow_remote = true

@@ -79,6 +79,12 @@ DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
 Status DeviceImpl::begin(OpenHooks hooks) {
   power_ = std::make_unique<PowerKeeper>(loop_, clock_, *config_, power_hooks(hooks));
+  guards_ = std::make_unique<GuardKeeper>(
+      loop_, clock_, *config_,
+      [this](Message message) {
+        static_cast<void>(publish(std::move(message), {}, ReceiptScope::settled));
+      },
+      log_->handler());
   if (Status opened = open_page(); !opened) return opened;
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
@@ -105,6 +111,7 @@ Status DeviceImpl::begin(OpenHooks hooks) {
     if (news) publish_history(started);
     driver_->start();
     power_->begin();
+    guards_->begin();
   });
   loop_thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "hf-loop");
@@ -361,6 +368,7 @@ Status DeviceImpl::reload(Config config) {
   if (config.safe_mode != config_->safe_mode) return fixed("safe_mode");
   if (config.watchdog != config_->watchdog) return fixed("watchdog");
   if (config.power != config_->power) return fixed("power");
+  if (config.guards != config_->guards) return fixed("guards");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
@@ -514,6 +522,7 @@ DeviceState DeviceImpl::state() const {
   state.safe_mode = config()->safe_mode_reason;
   state.boot = config()->boot;
   if (power_) state.power = power_->state();
+  if (guards_) state.guards = guards_->states();
   return state;
 }
 
@@ -640,6 +649,7 @@ void DeviceImpl::stop(Milliseconds deadline) {
         metrics_.reset();
         local_server_.reset();
         power_->end();
+        guards_->end();
       });
       loop_.post([this] { loop_.stop(); });
       loop_thread_.join();

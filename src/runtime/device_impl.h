@@ -23,6 +23,7 @@
 #include "posix/event_loop.h"
 #include "runtime/driver.h"
 #include "runtime/executor.h"
+#include "runtime/guard_keeper.h"
 #include "runtime/heartbeat_keeper.h"
 #include "runtime/history.h"
 #include "runtime/ingress.h"
@@ -161,7 +162,8 @@ class DeviceImpl final : public Device, private Outlet {
   SideWrites note_writes_;   // loop thread
   SideWrites group_writes_;  // loop thread
   std::unique_ptr<Driver> driver_;
-  std::unique_ptr<PowerKeeper> power_;  // from begin() on
+  std::unique_ptr<PowerKeeper> power_;   // from begin() on
+  std::unique_ptr<GuardKeeper> guards_;  // the same
   std::unique_ptr<LocalServer> local_server_;
   std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them
   std::unique_ptr<PageService> page_;

@@ -692,6 +692,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   if (!state.boot.id.empty()) status["boot"] = boot_json(state.boot);
   const bool power = state.power.phase != PowerPhase::unknown || !state.power.problem.empty();
   if (power) status["power"] = power_json(state.power);
+  for (const GuardState& one : state.guards) status["guards"].push_back(guard_json(one));
   const AcknowledgementCounts& acks = state.acknowledgements;
   status["acknowledgements"] = {
       {"groups", acks.groups},      {"waiting", acks.waiting}, {"acknowledged", acks.acknowledged},

@@ -31,4 +31,14 @@ ordered_json power_json(const PowerState& power) {
   return out;
 }
 
+ordered_json guard_json(const GuardState& guard) {
+  ordered_json out{{"guard", to_string(guard.kind)},
+                   {"alarm", guard.alarm},
+                   {"value", guard.value},
+                   {"limit", guard.limit},
+                   {"alarms", guard.alarms}};
+  if (!guard.detail.empty()) out["detail"] = guard.detail;
+  return out;
+}
+
 }  // namespace holdfast::runtime

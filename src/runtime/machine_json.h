@@ -12,5 +12,6 @@ namespace holdfast::runtime {
 /// The fields as docs/local-api.md has them.
 [[nodiscard]] nlohmann::ordered_json boot_json(const BootState& boot);
 [[nodiscard]] nlohmann::ordered_json power_json(const PowerState& power);
+[[nodiscard]] nlohmann::ordered_json guard_json(const GuardState& guard);
 
 }  // namespace holdfast::runtime

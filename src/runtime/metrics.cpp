@@ -309,6 +309,25 @@ void add_power(List& list, const Figures& f) {
            "How long the last saving took, from the word that the power goes.");
 }
 
+void add_guards(List& list, const Figures& f) {
+  if (f.state.guards.empty()) return;
+  const auto add = [&](MetricKind kind, const char* name, const char* help, auto&& value) {
+    MetricFamily& family = list.family(kind, name, help);
+    for (const GuardState& one : f.state.guards) {
+      family.samples.push_back(
+          {{{"guard", std::string(to_string(one.kind))}}, static_cast<double>(value(one))});
+    }
+  };
+  add(kGauge, "holdfast_guard_value", "What is watched of this machine, in its unit.",
+      [](const GuardState& one) { return one.value; });
+  add(kGauge, "holdfast_guard_limit", "From here on, for a while, it is an alarm.",
+      [](const GuardState& one) { return one.limit; });
+  add(kGauge, "holdfast_guard_alarm", "Whether it is one.",
+      [](const GuardState& one) { return one.alarm ? 1 : 0; });
+  add(kCounter, "holdfast_guard_alarms_total", "How often it was one.",
+      [](const GuardState& one) { return one.alarms; });
+}
+
 void add_process(List& list, const Figures& f) {
   MetricFamily& build = list.family(kGauge, "holdfast_build_info", "Always 1.");
   build.samples.push_back({{{"version", f.version}, {"engine", f.engine}}, 1});
@@ -340,6 +359,7 @@ MetricFamilies metric_families(const Figures& figures) {
   add_health(list, figures);
   add_boot(list, figures);
   add_power(list, figures);
+  add_guards(list, figures);
   add_process(list, figures);
   return std::move(list.all);
 }

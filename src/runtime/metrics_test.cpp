@@ -49,6 +49,7 @@ DeviceState full_state(Numbers& next) {
   fill(state.boot.boots, next);
   state.power = {PowerPhase::on_battery, "words", "",     static_cast<unsigned>(next()),
                  Seconds(next()),        next(),  next(), Milliseconds(next())};
+  state.guards = {{GuardKind::disk, true, static_cast<double>(next()), 7, "words", next()}};
   fill(state.ledger.dropped, next);
   fill(state.ledger.rejected, next);
   for (std::uint64_t* const number : {&state.in_flight,

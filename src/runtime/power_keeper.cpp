@@ -15,6 +15,7 @@ namespace {
 
 using health::PowerSource;
 
+constexpr Duration kSupplyPoll = std::chrono::seconds(5);
 constexpr Duration kCommandTime = std::chrono::minutes(1);
 
 std::string words_of(const std::vector<std::string>& command) {
@@ -45,9 +46,15 @@ void PowerKeeper::begin() {
                  [this](const Result<host::NutAnswer>& answer) { ups_said(answer); });
   }
   if (rules_.supplies.empty()) return;
-  supplies_.emplace(rules_.supplies, [this](const Result<posix::SupplyLook>& look) {
-    post([look](PowerKeeper& keeper) { keeper.supply_said(look); });
-  });
+  try {
+    supplies_.emplace(
+        kSupplyPoll, [directory = rules_.supplies] { return posix::look_at_supplies(directory); },
+        [this](const Result<posix::SupplyLook>& look) {
+          post([look](PowerKeeper& keeper) { keeper.supply_said(look); });
+        });
+  } catch (const std::system_error& error) {
+    trouble(PowerSource::supply, error.what());
+  }
 }
 
 void PowerKeeper::end() {

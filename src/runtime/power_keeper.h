@@ -21,7 +21,8 @@
 #include "holdfast/device.h"
 #include "host/nut_client.h"
 #include "posix/event_loop.h"
-#include "runtime/supply_watch.h"
+#include "posix/power_supply.h"
+#include "runtime/polled_watch.h"
 
 namespace holdfast::runtime {
 
@@ -83,7 +84,7 @@ class PowerKeeper {
   health::Power machine_;
   posix::Timer timer_;
   std::optional<host::NutClient> nut_;
-  std::optional<SupplyWatch> supplies_;
+  std::optional<PolledWatch<Result<posix::SupplyLook>>> supplies_;
   std::vector<SavedHandler> waiting_;  // for what was accepted to be safe
   std::string troubled_;               // logged
   bool ended_ = false;

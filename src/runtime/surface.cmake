@@ -38,7 +38,7 @@ set(SURFACE_SOURCES
     log_upload.cpp
     logger.cpp
     power_keeper.cpp
-    supply_watch.cpp
+    guard_keeper.cpp
     safe_mode.cpp
     service_report.cpp
     start_record.cpp
