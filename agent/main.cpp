@@ -20,6 +20,7 @@
 
 #include "exit_codes.h"
 #include "holdfast/device.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/key_guard.h"
 #include "runtime/local_protocol.h"
@@ -146,10 +147,11 @@ void let_signals_kill(const sigset_t& signals) {
 /// Those whom this process's life concerns.
 struct Keepers {
   explicit Keepers(const Config& config, const LogHandler& log)
-      : report(log), starts(log), dog(config.watchdog, log) {}
+      : report(log), starts(log), boots(log), dog(config.watchdog, log) {}
 
   runtime::ServiceReport report;
   runtime::StartRecord starts;
+  runtime::BootKeeper boots;
   runtime::WatchdogKeeper dog;
   // Ours for life: who connects while the device is opened anew waits.
   runtime::ServiceSockets sockets = runtime::sockets_of_environment();
@@ -173,6 +175,7 @@ class EndsWhileOpening {
       }
       if (::poll(ready.data(), 1, kOpeningGraceMs) == 0) {
         keepers.starts.stopped();
+        keepers.boots.stopped();
         keepers.dog.disarm();
         ::_exit(kStopped);
       }
@@ -199,10 +202,17 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
   keepers.dog.trust(config.watchdog.opening);
   const EndsWhileOpening ends(signals, keepers);
   runtime::StartRecord& starts = keepers.starts;
-  return runtime::open_device(
-      config, log,
-      {[&starts](Config& what) { starts.started(what); }, [&starts] { starts.opened(); },
-       [&starts] { starts.leave(); }, keepers.sockets});
+  return runtime::open_device(config, log,
+                              {[&keepers](Config& what) {
+                                 keepers.starts.started(what);
+                                 keepers.boots.started(what);
+                               },
+                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); },
+                               keepers.sockets,
+                               [&keepers](BootReason reason, const std::string& detail) {
+                                 keepers.boots.note(reason, detail);
+                               },
+                               [&keepers] { keepers.boots.forget_note(); }});
 }
 
 /// Of two of poll(2)'s waiting times; -1 is for ever.
@@ -215,7 +225,7 @@ constexpr int kSafeModeOver = 0;  // no signal has this number
 
 /// The next of `signals`, or kSafeModeOver; meanwhile the service manager is told what changes.
 int next_signal(int signals, Device& device, Keepers& keepers) {
-  auto& [report, starts, dog, sockets] = keepers;
+  auto& [report, starts, boots, dog, sockets] = keepers;
   for (;;) {
     report.step(device);
     dog.step(device);
@@ -254,7 +264,9 @@ int stop(Device& device, int signal, const sigset_t& signals, Milliseconds deadl
   keepers.report.stopping(deadline);
   keepers.starts.stopped();
   keepers.dog.trust(deadline + kEndReserve);
+  std::thread asked([&keepers] { keepers.boots.stopped(); });  // while the device leaves
   device.stop(deadline);
+  asked.join();
   say(log, LogLevel::info,
       "stopped; messages waiting for the next start: " +
           std::to_string(device.state().ledger.pending));
@@ -278,6 +290,7 @@ int run(const Options& options, const sigset_t& signals) {
     auto opened = open_device(*config, logger, signals, keepers);
     if (!opened) {
       keepers.starts.stopped();
+      keepers.boots.stopped();
       keepers.dog.disarm();
       return fail(exit_code_of(opened.error().code), opened.error().message);
     }

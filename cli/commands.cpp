@@ -140,6 +140,36 @@ void put_heartbeats(std::string& out, const json& status) {
   }
 }
 
+/// "on_battery: ups1@localhost: OB, battery 80 %, 600 s left".
+void put_power(std::string& out, const json& power) {
+  if (power.empty()) return;
+  std::string text = text_of(power, "phase");
+  const std::string detail = printable(power.value("detail", ""));
+  if (!detail.empty()) text += ": " + detail;
+  if (power.contains("charge")) text += ", battery " + text_of(power, "charge") + " %";
+  if (power.contains("runtime_s")) text += ", " + text_of(power, "runtime_s") + " s left";
+  put_field(out, "power", text);
+  put_field(out, "power", printable(power.value("problem", "")));
+}
+
+/// "disk: 97 of 95, ALARM", a line each.
+void put_guards(std::string& out, const json& status) {
+  for (const json& one : status.value("guards", json::array())) {
+    std::string text = text_of(one, "guard") + ": " + std::to_string(one.value("value", 0)) +
+                       " of " + text_of(one, "limit");
+    const std::string detail = printable(one.value("detail", ""));
+    if (!detail.empty()) text += " (" + detail + ")";
+    put_field(out, "guard", text + (one.value("alarm", false) ? ", ALARM" : ""));
+  }
+}
+
+/// Why the machine was started.
+void put_boot(std::string& out, const json& boot) {
+  if (boot.empty()) return;
+  const std::string detail = printable(boot.value("detail", ""));
+  put_field(out, "boot", text_of(boot, "reason") + (detail.empty() ? "" : ": " + detail));
+}
+
 }  // namespace
 
 WallTime wall_now() {
@@ -183,7 +213,7 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 std::string advice(const std::string& refusal) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kAdvice{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kAdvice{{
       {"invalid_topic", "give 1 to 256 bytes without + and # and not too many levels"},
       {"invalid_field", "check the options of the message"},
       {"unknown_lane", "give one of flow.lanes"},
@@ -193,6 +223,7 @@ std::string advice(const std::string& refusal) {
       {"outbox_full", "wait until the backlog has been sent, or raise outbox.max_size"},
       {"storage_failed", "look at the disk; see holdfast status"},
       {"stopping", "start the agent again"},
+      {"power_failing", "the machine's power goes; send it again when it is back"},
       {"expired", "give a longer --expiry"},
       {"refused", "check the broker's policy for this topic"},
       {"evicted", "send less, or raise outbox.max_size"},
@@ -228,6 +259,9 @@ std::string render_status(const json& status) {
     put_field(out, "callbacks", text_of(status, "slow_callbacks") + " were too slow");
   }
   put_field(out, "safe mode", status.value("safe_mode", ""));
+  put_power(out, status.value("power", json::object()));
+  put_guards(out, status);
+  put_boot(out, status.value("boot", json::object()));
   if (status.value("recovered_unclean", false)) {
     put_field(out, "last run", "did not end in order; its accepted messages were recovered");
   }
@@ -317,6 +351,22 @@ ExitCode run_heartbeat(const std::filesystem::path& socket, const HeartbeatOptio
   if (options.every.count() > 0) fields["every_ms"] = options.every.count();
   json answer;
   return ask(socket, options.end ? "heartbeat_end" : "heartbeat", answer, fields);
+}
+
+ExitCode run_power_fail(const std::filesystem::path& socket, const std::string& detail,
+                        bool cancel) {
+  json answer;
+  if (cancel) return ask(socket, "power_back", answer, json::object());
+  const ExitCode code = ask(socket, "power_fail", answer, {{"detail", detail}});
+  if (code != kOk) return code;
+  const std::uint64_t took = count_of(answer, "saved_ms");
+  return std::printf("saved in %s ms\n", std::to_string(took).c_str()) < 0 ? kFailed : kOk;
+}
+
+ExitCode run_going_down(const std::filesystem::path& socket, const std::string& reason,
+                        const std::string& detail) {
+  json answer;
+  return ask(socket, "going_down", answer, {{"reason", reason}, {"detail", detail}});
 }
 
 ExitCode run_reconnect(const std::filesystem::path& socket) {

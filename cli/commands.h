@@ -75,6 +75,12 @@ struct HeartbeatOptions {
 /// One beat, or the end of a heartbeat.
 [[nodiscard]] ExitCode run_heartbeat(const std::filesystem::path& socket,
                                      const HeartbeatOptions& options);
+/// Says that the machine's power goes, and how long the saving took; or that it does not.
+[[nodiscard]] ExitCode run_power_fail(const std::filesystem::path& socket,
+                                      const std::string& detail, bool cancel);
+/// Says why the machine is about to go down.
+[[nodiscard]] ExitCode run_going_down(const std::filesystem::path& socket,
+                                      const std::string& reason, const std::string& detail);
 [[nodiscard]] ExitCode run_reconnect(const std::filesystem::path& socket);
 /// Prints the address of the agent's page.
 [[nodiscard]] ExitCode run_page(const std::filesystem::path& socket);

@@ -109,7 +109,11 @@ std::string render_history(const json& entries) {
       text += time_text(ms_of(entry, "at_ms")) + "  started" +
               (is_set(entry, "unclean") ? "; the run before did not end in order" : "");
       const std::string safe_mode = text_of(entry, "safe_mode");
-      text += (safe_mode.empty() ? "" : "; safe mode: it " + safe_mode) + '\n';
+      text += safe_mode.empty() ? "" : "; safe mode: it " + safe_mode;
+      const std::string boot = text_of(entry, "boot_reason");
+      const std::string detail = text_of(entry, "boot_detail");
+      if (!boot.empty()) text += "; a boot after: " + boot + (detail.empty() ? "" : ": " + detail);
+      text += '\n';
     }
   }
   return text.empty() ? "no outage yet\n" : text;

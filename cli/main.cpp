@@ -37,6 +37,8 @@ struct Arguments {
   bool live = false;
   std::string interval = "1s";
   bool end = false;
+  std::string reason = "command";
+  std::string detail;
   PublishOptions publish;
   RequestOptions request;
   SubscribeOptions subscribe;
@@ -186,6 +188,32 @@ CLI::App* add_safe_mode(CLI::App& app, Arguments& a) {
       app.add_subcommand("safe-mode", "Whether the agent does with less after a crash loop");
   command->add_flag("--end", a.end, "have it do everything again");
   return command;
+}
+
+CLI::App* add_receipt(CLI::App& app, Arguments& a) {
+  CLI::App* const command =
+      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
+  command->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
+  command->add_flag("--json", a.json, "for programs");
+  return command;
+}
+
+struct PowerCommands {
+  const CLI::App* fail;
+  const CLI::App* down;
+};
+
+PowerCommands add_power(CLI::App& app, Arguments& a) {
+  CLI::App* const fail = app.add_subcommand(
+      "power-fail", "Say that this machine's power goes; ends when all is saved");
+  CLI::Option* const detail = fail->add_option("WORDS", a.detail, "who says so");
+  fail->add_flag("--cancel", a.end, "it does not go after all")->excludes(detail);
+  CLI::App* const down = app.add_subcommand(
+      "going-down", "Say why this machine is about to go down, for its next boot");
+  down->add_option("--reason", a.reason, "update, command or low_power (default command)")
+      ->check(CLI::IsMember({"update", "command", "low_power"}));
+  down->add_option("WORDS", a.detail, "more about it");
+  return {fail, down};
 }
 
 CLI::App* add_heartbeat(CLI::App& app, Arguments& a) {
@@ -492,15 +520,13 @@ int run(int argc, char** argv) {
   CLI::App* const checking =
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
-  CLI::App* const receipt =
-      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
-  receipt->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
-  receipt->add_flag("--json", a.json, "for programs");
+  const CLI::App* const receipt = add_receipt(app, a);
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   const CLI::App* const page =
       app.add_subcommand("page", "The address of the agent's page, to open in a browser");
   CLI::App* const history = add_history(app, a.history);
   const CLI::App* const safe_mode = add_safe_mode(app, a);
+  const PowerCommands power = add_power(app, a);
   const CLI::App* const beating = add_heartbeat(app, a);
   const CLI::App* const watching = add_watch(app, a);
   const CLI::App* const logs = add_logs(app, a.logs);
@@ -538,6 +564,8 @@ int run(int argc, char** argv) {
   if (*history) return run_history(a.socket, a.history);
   if (*beating) return heartbeat(a);
   if (*safe_mode) return run_safe_mode(a.socket, a.end);
+  if (*power.fail) return run_power_fail(a.socket, a.detail, a.end);
+  if (*power.down) return run_going_down(a.socket, a.reason, a.detail);
   if (*watching) return watch(a);
   if (*logs) return run_logs(a.socket, a.logs);
   if (*log_level) return run_log_level(a.socket, a.log_area, a.log_level);

@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -53,10 +54,14 @@ inline void open_console() {
 }
 
 inline void load_modules() {
-  std::ifstream list("/modules.list");
-  for (std::string path; std::getline(list, path);) {
+  std::ifstream list("/modules.list");  // each with its parameters
+  for (std::string line; std::getline(list, line);) {
+    const std::string path = line.substr(0, line.find(' '));
+    const std::string parameters = line.substr(std::min(path.size() + 1, line.size()));
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0 || ::syscall(SYS_finit_module, file, "", 0) != 0) fail("module " + path);
+    if (file < 0 || ::syscall(SYS_finit_module, file, parameters.c_str(), 0) != 0) {
+      fail("module " + line);
+    }
     ::close(file);
   }
 }

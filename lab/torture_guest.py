@@ -16,7 +16,10 @@ from tool.programs import Programs, run, start
 # A kernel's package, where it is kept, and the modules that are taken from it. The first is the
 # smallest that Debian makes for virtual machines; it has no watchdog.
 CLOUD = ("linux-image-cloud-amd64", "kernel", ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic"))
-WATCHDOG = ("linux-image-amd64", "kernel-watchdog", ("i6300esb",))
+WATCHDOG = ("linux-image-amd64", "kernel-hardware", ("i6300esb", "ramoops"))
+# Where a panic is written to, and survives a reset: a place in memory that nothing else uses.
+PANICS = 0x8000000
+PARAMETERS = {"ramoops": f"mem_address={PANICS:#x} mem_size=0x100000 record_size=0x20000"}
 CACHE = pathlib.Path(__file__).resolve().parent.parent / "build" / "guest"
 MEMORY = 192                        # MiB
 NEW_ENTRY = "070701" + "%08x" * 13  # a file in an initrd: cpio's "newc"
@@ -94,7 +97,8 @@ def make_initrd(path, files, flavour=CLOUD):
     """These files (a dictionary of names and bytes) and the modules, as the kernel unpacks them."""
     source = kernel(flavour)
     names = (source / "modules.list").read_text().split()
-    files = {**files, "modules.list": "".join(f"/modules/{name}\n" for name in names).encode(),
+    lines = [f"/modules/{name} {PARAMETERS.get(name.split('.')[0], '')}\n" for name in names]
+    files = {**files, "modules.list": "".join(lines).encode(),
              **{f"modules/{name}": (source / name).read_bytes() for name in names}}
     folders = sorted({str(folder) for name in files for folder in pathlib.PurePath(name).parents
                       if str(folder) != "."} | {"dev"})
@@ -130,7 +134,7 @@ class Machine:
             "-kernel", kernel(flavour) / "vmlinuz", "-initrd", initrd,
             "-serial", f"file:{self.console}", "-serial", f"file:{self.told}",
             *devices, "-append", "console=ttyS0 quiet mitigations=off tsc=reliable "
-            f"random.trust_cpu=on panic=-1 -- {' '.join(map(str, words))}"]
+            f"random.trust_cpu=on panic=-1 memmap=1M${PANICS:#x} -- {' '.join(map(str, words))}"]
         with open(log, "wb") as out:
             self.process = start(command, stdout=out, stderr=out)
         self.log = log

@@ -5,7 +5,7 @@
 //           thread NAME     that thread of it stands still (ptrace(2)), and nothing else
 //           process         all of it does (SIGSTOP)
 //           kill            it is killed, and nobody starts it again
-//           kernel          the kernel panics, and hangs
+//           kernel          the kernel panics, leaves a record of it, and hangs
 //           Once the watchdog has reset the machine: only that the agent says so.
 // Says:     on the console, one line each, "init: " before it: what happens when. The agent's log
 // is
@@ -87,6 +87,12 @@ void stop_thread(pid_t process, std::string_view name) {
   fail("the thread " + std::string(name));
 }
 
+/// The outbox of this machine is in RAM: what the run before would have left on a disk.
+void leave_record() {
+  ::mkdir("/run/outbox", 0700);
+  std::ofstream("/run/outbox/boot") << "holdfast boots 1\nboot 1\nrun open\nreason unknown none\n";
+}
+
 void crash_kernel() {
   std::ofstream("/proc/sys/kernel/panic") << "0\n";
   std::ofstream("/proc/sysrq-trigger") << "c\n";
@@ -131,6 +137,8 @@ int main(int argc, char** argv) {
   const std::string status = first_line("/sys/class/watchdog/watchdog0/bootstatus");
   const bool was_reset = (std::atoi(status.c_str()) & kCardReset) != 0;
   say(was_reset ? "the watchdog has reset the machine" : "a first start");
+  guest::mount_or_fail("pstore", "/sys/fs/pstore", "pstore", 0);
+  if (was_reset) leave_record();
   const pid_t agent = start_agent();
   if (was_reset) {
     end_in_order(agent);

@@ -43,12 +43,12 @@ callbacks = "{BUDGET}s"
 AGENT_SAYS_RESET = "the hardware watchdog has reset this machine before this start"
 
 
-def agent_files(binaries):
-    """The agent and the libraries that it loads, under the paths that it loads them from."""
-    agent = binaries / "holdfastd"
+def agent_files(binaries, program="holdfastd", name=None):
+    """A program, and the libraries that it loads under the paths that it loads them from."""
+    agent = binaries / program
     with tempfile.NamedTemporaryFile() as small:
         subprocess.run([Programs.system("strip"), "-o", small.name, agent], check=True)
-        files = {"holdfastd": pathlib.Path(small.name).read_bytes()}
+        files = {name or program: pathlib.Path(small.name).read_bytes()}
     listed = subprocess.run([Programs.system("ldd"), agent], capture_output=True, text=True,
                             check=True).stdout
     for word in listed.split():
@@ -86,11 +86,13 @@ class WatchdogTest(unittest.TestCase):
         self.assertIn("init: power off", said)
         return said
 
-    def assert_reset(self, said, named=None):
+    def assert_reset(self, said, named=None,
+                     reason="watchdog: said by watchdog0 (i6300ESB timer)"):
         before, reset, after = said.partition("init: the watchdog has reset the machine")
         self.assertTrue(reset, said)
         self.assertIn("init: done: ", before)
         self.assertIn(AGENT_SAYS_RESET, after)
+        self.assertIn(f"this machine was started after: {reason}", after)
         self.assertIn("init: the agent has ended: 0", after)
         if named:
             self.assertRegex(before, rf"stuck: {named}, for \d s; in another \d s the watchdog is no longer fed")
@@ -124,7 +126,7 @@ class WatchdogTest(unittest.TestCase):
         self.assert_reset(self.live("kill"))
 
     def test_a_kernel_that_hangs(self):
-        self.assert_reset(self.live("kernel"))
+        self.assert_reset(self.live("kernel"), reason="kernel_panic: sysrq triggered crash")
 
 
 def main():

@@ -122,6 +122,7 @@ class DeviceWorld {
   void act(device::StoreEvict& action) { to_store(action); }
   void act(device::StoreRules& action) { to_store(std::move(action)); }
   void act(device::StoreSettle& action);
+  void act(device::StoreSync& action) { to_store(action); }
   void act(device::StoreClose& action) { to_store(action); }
   void act(device::EngineConnect& action);
   void act(device::EnginePublish& action);
@@ -137,6 +138,8 @@ class DeviceWorld {
   void act(device::GiveConnection& action);
   void act(device::Log& action);
   void check_secrets(std::string_view shown);
+  void act(device::Saved&) {}
+  void act(device::Away&) {}
   void act(device::Stopped& action);
   void work_on(std::uint64_t number, flow::Delivery delivery);
   void to_store(device::StoreCommand command) { queue_.push(std::move(command)); }

@@ -82,7 +82,7 @@ LIBRARIES = (
     ("the operating system",
      r"(sys|netinet|net|arpa|linux|netpacket|asm)/|(unistd|poll|fcntl|netdb|signal|pthread|dirent|"
      r"pwd|grp|termios|spawn|sched|syslog|dlfcn|errno|time|ifaddrs|resolv|getopt|ftw|malloc|"
-     r"utime|glob|execinfo|pty|link|limits|langinfo|locale)\.h$", OS_ROOMS, True),
+     r"utime|utmpx|glob|execinfo|pty|link|limits|langinfo|locale)\.h$", OS_ROOMS, True),
 )
 STD = set("""algorithm any array atomic barrier bit bitset cassert ccomplex cctype cerrno cfenv cfloat
 charconv chrono cinttypes ciso646 climits clocale cmath codecvt compare complex concepts

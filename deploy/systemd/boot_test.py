@@ -77,7 +77,7 @@ FILES = {
         "[Unit]\nAfter=dbus.socket systemd-journald.service\n[Service]\nType=oneshot\n"
         "TimeoutStartSec=%ds\nStandardOutput=file:/scene.log\nStandardError=file:/scene.log\n"
         "ExecStart=/usr/bin/python3 /boot_test.py --scene\n"
-        "ExecStopPost=/bin/systemctl poweroff --force\n" % BOOT_MAX,
+        "ExecStopPost=/bin/systemctl poweroff --no-block\n" % BOOT_MAX,
 }
 
 # The first process: its own /proc, /sys, /run, /tmp, /dev, and the old root gone.
@@ -271,6 +271,8 @@ def scene():
     entries = subprocess.run(["journalctl", "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=holdfastd"],
                              text=True, check=True, capture_output=True, timeout=WAIT).stdout
     seen["entries"] = [json.loads(line) for line in entries.splitlines()]
+    # It runs when the machine is shut down at the end of this script.
+    seen["start_again"] = systemctl("start", "holdfastd")
     with open("/scene.json", "w", encoding="utf-8") as file:
         json.dump(seen, file)
 
@@ -323,9 +325,13 @@ def boot(bin_dir, folder, group):
     subprocess.run(["unshare", "-m", "-p", "-f", "-n", "-u", "-i", "-C", "--kill-child",
                     "--propagation", "private", "bash", "-c", BOOT, "boot", root],
                    stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False, timeout=BOOT_MAX)
-    for name, target in (("scene.log", sys.stderr), ("scene.json", sys.stdout)):
-        with open(os.path.join(root, name), encoding="utf-8") as file:
-            target.write(file.read())
+    with open(root + "/scene.log", encoding="utf-8") as file:
+        sys.stderr.write(file.read())
+    with open(root + "/scene.json", encoding="utf-8") as file:
+        seen = json.load(file)
+    with open(root + "/var/lib/holdfast/outbox/boot", encoding="utf-8") as file:
+        seen["boot_record"] = file.read().splitlines()
+    json.dump(seen, sys.stdout)
 
 
 class Boot(unittest.TestCase):
@@ -458,6 +464,12 @@ class Boot(unittest.TestCase):
         stopped = seen["slow_stopped"]
         self.assertEqual((stopped["ActiveState"], stopped["Result"]), ("inactive", "success"), stopped)
         self.assertNotIn("State 'stop-sigterm' timed out", seen["journal"])
+
+    def test_it_notes_that_the_machine_is_shut_down(self):
+        self.assertEqual(self.seen["start_again"], 0)
+        record = self.seen["boot_record"]
+        self.assertIn("run ended", record)
+        self.assertIn("note command systemd: poweroff.target", record)
 
     def test_it_stops_in_order(self):
         self.assertEqual(self.seen["stop"], 0)

@@ -359,6 +359,8 @@ struct Config {
   /// looking and control, the pages, the log file, heartbeats, renewals, the second engine. Empty:
   /// nothing is.
   std::string safe_mode_reason;
+  /// Not a key. Why the machine was started, as the agent has found out.
+  BootState boot;
 
   // --- [watchdog] -----------------------------------------------------------------------------
   /// For the agent, which feeds the hardware watchdog while all its parts go on. What a part may
@@ -377,6 +379,42 @@ struct Config {
 
     friend bool operator==(const Watchdog&, const Watchdog&) = default;
   } watchdog;
+
+  // --- [power] --------------------------------------------------------------------------------
+  /// What happens when the power goes. docs/power.md.
+  struct Power {
+    std::string nut;                 ///< "UPS@HOST:PORT" of a NUT server. Empty: none is asked.
+    std::filesystem::path supplies;  ///< Such as /sys/class/power_supply. Empty: not looked at.
+    std::uint16_t low_charge = 10;   ///< Percent: on battery, this low is the end. 0: never.
+    Seconds low_runtime{0};          ///< The same, as the UPS reckons. 0: never.
+    Milliseconds on_battery_after{3000};     ///< Mains must be away so long before it counts,
+    Milliseconds back_after{5000};           ///< and back so long.
+    std::string topic;                       ///< Where notices are published to. Empty: nowhere.
+    std::string lane;                        ///< Of notices. Empty: the first.
+    std::vector<std::string> battery_lanes;  ///< Sent while on battery. Empty: all.
+    Milliseconds farewell{2000};             ///< The last notice and the saving may take so long.
+    std::vector<std::string> command;    ///< Run at last, such as systemctl poweroff. Empty: none.
+    Milliseconds resume_after{120'000};  ///< A machine that is still on then goes on as usual.
+    /// So long the machine lasts from the word that power goes. 0: not known, nothing is checked.
+    Milliseconds hold_up{0};
+
+    friend bool operator==(const Power&, const Power&) = default;
+  } power;
+
+  // --- [guards] -------------------------------------------------------------------------------
+  /// What of the machine is watched. A limit of 0: not that. docs/guards.md.
+  struct Guards {
+    Seconds every{0};                 ///< So often it is looked at; 0: never.
+    Seconds lasts{30};                ///< So long above the limit before it is an alarm.
+    std::uint16_t memory = 40;        ///< Percent of the time in which something waits for memory.
+    std::uint16_t io = 80;            ///< The same for the disk.
+    std::uint16_t temperature = 100;  ///< °C, of the hottest zone.
+    std::uint16_t disk = 95;          ///< Percent of the outbox's file system.
+    std::uint16_t flash = 90;         ///< Percent of the life of an eMMC.
+    std::string topic;                ///< Where alarms are published to. Empty: nowhere.
+
+    friend bool operator==(const Guards&, const Guards&) = default;
+  } guards;
 
   // --- [heartbeat.NAME] -----------------------------------------------------------------------
   std::map<std::string, HeartbeatRules, std::less<>> heartbeats;

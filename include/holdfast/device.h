@@ -15,6 +15,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,9 @@ using HeldMessageHandler = std::function<void(const InboundMessage&, const Hold&
 using FateHandler = std::function<void(const Fate&)>;
 using ResponseHandler = std::function<void(const Response&)>;
 using ConnectionHandler = std::function<void(const ConnectionState&)>;
+
+/// Everything accepted so far is on disk; so long it took. Nothing: it could not be saved in time.
+using SavedHandler = std::function<void(std::optional<Milliseconds>)>;
 
 /// Names one subscription; never 0.
 using SubscriptionId = std::uint64_t;
@@ -162,6 +166,15 @@ class Device {
   /// number has not grown is stuck. O(1), never blocks; wakes the device's threads, so call it
   /// seldom. After stop() the numbers stand still.
   [[nodiscard]] virtual Progress progress() = 0;
+
+  /// The power is going, and soon gone: new messages are refused (power_failing), all that was
+  /// accepted is saved, `saved` is called (on the executor; may be empty), Config::Power's last
+  /// notice is published, the connection is left, its command is run. Calling it again changes
+  /// nothing. If the machine is still on after Config::Power::resume_after, all goes on as usual.
+  virtual void power_fail(std::string_view why, SavedHandler saved) = 0;
+
+  /// It is not going after all: all goes on as usual, unless another source says so, too.
+  virtual void power_back() = 0;
 
   /// Asks for a connection attempt now instead of after the present delay (never above one a
   /// second), such as after the application has repaired something.

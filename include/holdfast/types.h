@@ -87,8 +87,9 @@ enum class RejectReason : std::uint8_t {
   lane_full,       ///< The lane has reached its own limit, and its rule is to reject.
   storage_failed,  ///< The disk refuses to store; see the state's storage field.
   stopping,        ///< stop() has been called.
+  power_failing,   ///< The machine's power is going; see Config::Power.
 };
-inline constexpr std::size_t kRejectReasons = 10;
+inline constexpr std::size_t kRejectReasons = 11;
 
 /// Why an accepted message was given up. Each one is counted; none happens silently.
 enum class DropReason : std::uint8_t {
@@ -423,6 +424,78 @@ struct HeartbeatState {
   friend bool operator==(const HeartbeatState&, const HeartbeatState&) = default;
 };
 
+/// Why the machine was started, as far as can be told.
+enum class BootReason : std::uint8_t {
+  unknown,       ///< Nothing is known of the time before.
+  power_loss,    ///< It went down without a word: its power was cut, or it was reset by hand.
+  low_power,     ///< It was ended in order because its power was going.
+  watchdog,      ///< Its hardware watchdog has reset it.
+  kernel_panic,  ///< Its kernel has left the record of a panic.
+  overheat,      ///< Its hardware has reset it because it was too hot.
+  update,        ///< An update has asked for it.
+  command,       ///< Somebody else has: it was shut down in order.
+};
+inline constexpr std::size_t kBootReasons = 8;
+[[nodiscard]] std::string_view to_string(BootReason reason) noexcept;
+[[nodiscard]] std::optional<BootReason> boot_reason_of(std::string_view name) noexcept;
+
+/// How this boot of the machine came to be.
+struct BootState {
+  std::string id;  ///< The kernel's name for it, in hexadecimal digits; empty: nobody has looked.
+  BootReason reason = BootReason::unknown;
+  std::string detail;      ///< What speaks for it.
+  bool first_run = false;  ///< This run of the program is the boot's first.
+  std::array<std::uint64_t, kBootReasons> boots{};  ///< By reason, since the record was begun.
+
+  friend bool operator==(const BootState&, const BootState&) = default;
+};
+
+/// How the machine's power is, and what the device does about it (Config::Power).
+enum class PowerPhase : std::uint8_t {
+  unknown,     ///< Nobody says.
+  mains,       ///< All is well.
+  on_battery,  ///< Mains is away; some lanes may be held back.
+  going_down,  ///< It is going: publishers are refused, what was accepted is saved.
+  down,        ///< Everything is safe and the connection is left; the machine's end is waited for.
+};
+inline constexpr std::size_t kPowerPhases = 5;
+[[nodiscard]] std::string_view to_string(PowerPhase phase) noexcept;
+
+struct PowerState {
+  PowerPhase phase = PowerPhase::unknown;
+  std::string detail;                ///< Who says so, and in which words.
+  std::string problem;               ///< Why a source of it cannot be asked; empty: it can.
+  std::optional<unsigned> charge;    ///< Of the battery, in percent.
+  std::optional<Seconds> runtime;    ///< How long the battery lasts, as the UPS reckons.
+  std::uint64_t on_battery = 0;      ///< How often, in this run.
+  std::uint64_t going_down = 0;      ///< The same.
+  std::optional<Milliseconds> safe;  ///< So long the last saving took, from the word on.
+
+  friend bool operator==(const PowerState&, const PowerState&) = default;
+};
+
+/// What of the machine is watched (Config::Guards).
+enum class GuardKind : std::uint8_t {
+  memory,       ///< Percent of the time in which something waits for memory.
+  io,           ///< Percent of the time in which something waits for the disk.
+  temperature,  ///< °C.
+  disk,         ///< Percent of the outbox's file system that is used.
+  flash,        ///< Percent of the flash's life that is used.
+};
+inline constexpr std::size_t kGuardKinds = 5;
+[[nodiscard]] std::string_view to_string(GuardKind kind) noexcept;
+
+struct GuardState {
+  GuardKind kind = GuardKind::memory;
+  bool alarm = false;
+  double value = 0;          ///< The last one.
+  std::uint16_t limit = 0;   ///< From here on, for a while, it is an alarm.
+  std::string detail;        ///< Which one of several, as in "cpu-thermal"; the worst.
+  std::uint64_t alarms = 0;  ///< In this run.
+
+  friend bool operator==(const GuardState&, const GuardState&) = default;
+};
+
 /// Messages that programs of the local API acknowledge, in this run.
 struct AcknowledgementCounts {
   std::uint64_t groups = 0;        ///< Filters, and names to tell them apart; now.
@@ -458,6 +531,9 @@ struct DeviceState {
   std::uint64_t heartbeat_misses = 0;      ///< Of all heartbeats, in this run.
   bool recovered_unclean = false;          ///< The last run did not end in order.
   std::string safe_mode;                   ///< Config::safe_mode_reason.
+  BootState boot;                          ///< Config::boot.
+  PowerState power;                        ///< How the machine's power is.
+  std::vector<GuardState> guards;          ///< How close the machine is to its limits.
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

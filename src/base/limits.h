@@ -103,6 +103,9 @@ inline constexpr std::size_t kVersionsRemembered = 16;  // that had to be taken 
 inline constexpr std::size_t kJobVersionMax = 200;  // application, a blank, version
 inline constexpr std::size_t kJobJournalMax = 64 * kKiB;
 
+// Words of a command that the agent runs.
+inline constexpr std::size_t kCommandWords = 32;
+
 // Heartbeats of programs.
 inline constexpr std::size_t kHeartbeats = 32;  // at once, configured ones included
 inline constexpr std::size_t kHeartbeatNameMax = 64;

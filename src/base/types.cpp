@@ -13,8 +13,8 @@ constexpr std::string_view kErrcNames[] = {
 };
 
 constexpr std::string_view kRejectNames[] = {
-    "none",       "invalid_topic", "invalid_field", "unknown_lane",   "too_large",
-    "queue_full", "outbox_full",   "lane_full",     "storage_failed", "stopping",
+    "none",        "invalid_topic", "invalid_field",  "unknown_lane", "too_large",     "queue_full",
+    "outbox_full", "lane_full",     "storage_failed", "stopping",     "power_failing",
 };
 static_assert(std::size(kRejectNames) == kRejectReasons);
 
@@ -92,6 +92,13 @@ constexpr std::string_view kPhaseNames[] = {"none",      "waiting", "trying",
 constexpr std::string_view kStepNames[] = {
     "none", "key", "claim", "certificate", "registration", "verification", "installation", "done"};
 constexpr std::string_view kHeartbeatNames[] = {"awaited", "beating", "missed", "ended"};
+constexpr std::string_view kBootNames[] = {"unknown",      "power_loss", "low_power", "watchdog",
+                                           "kernel_panic", "overheat",   "update",    "command"};
+static_assert(std::size(kBootNames) == kBootReasons);
+constexpr std::string_view kGuardNames[] = {"memory", "io", "temperature", "disk", "flash"};
+static_assert(std::size(kGuardNames) == kGuardKinds);
+constexpr std::string_view kPowerNames[] = {"unknown", "mains", "on_battery", "going_down", "down"};
+static_assert(std::size(kPowerNames) == kPowerPhases);
 constexpr std::string_view kResultNames[] = {"none", "kept", "rolled_back"};
 
 /// The text of an enumerator, or "?" for a value outside of the enumeration.
@@ -124,6 +131,17 @@ std::string_view to_string(RotationResult result) noexcept { return name_of(kRes
 std::string_view to_string(ProvisioningStep step) noexcept { return name_of(kStepNames, step); }
 std::string_view to_string(HeartbeatPhase phase) noexcept {
   return name_of(kHeartbeatNames, phase);
+}
+
+std::string_view to_string(GuardKind kind) noexcept { return name_of(kGuardNames, kind); }
+std::string_view to_string(PowerPhase phase) noexcept { return name_of(kPowerNames, phase); }
+std::string_view to_string(BootReason reason) noexcept { return name_of(kBootNames, reason); }
+
+std::optional<BootReason> boot_reason_of(std::string_view name) noexcept {
+  for (std::size_t i = 0; i < kBootReasons; ++i) {
+    if (kBootNames[i] == name) return static_cast<BootReason>(i);
+  }
+  return std::nullopt;
 }
 
 std::string_view to_string(Verdict verdict) noexcept {

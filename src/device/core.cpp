@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 #include "base/check.h"
 #include "device/accounts.h"
 #include "device/birth.h"
+#include "device/disk_watch.h"
 #include "device/quarantine.h"
 #include "device/sayings.h"
 #include "device/store_turn.h"
@@ -44,8 +44,6 @@ Duration verification(const Config& config) {
   return can ? Duration(config.timing.verify_subscriptions) : Duration::zero();
 }
 
-/// A disk that has not answered for so long is called slow.
-constexpr Duration kSlowDisk = std::chrono::seconds(2);
 /// Messages that could not be moved to disk are tried again after this.
 constexpr Duration kSpillRetry = std::chrono::seconds(5);
 /// ... while the device stops, or once the disk is well again, after this.
@@ -101,7 +99,7 @@ struct Core::Impl {
     const bool later = movable && sender.may_spill_later(lane, item.message.topic);
     if (later && hold(item.ticket, item.message, true)) return;
     const std::size_t cost = item.message.cost();
-    const bool disk = !slow && storage == StorageHealth::ok;
+    const bool disk = !appends.slow() && storage == StorageHealth::ok;
     if (disk && ungated_bytes + cost <= config.limits.memory / 2) {
       ungated_bytes += cost;
       ++on_the_way[lane];
@@ -144,8 +142,7 @@ struct Core::Impl {
 
   void append_to_store(StoreAppend append) {
     if (append.items.empty()) return;
-    appends_outstanding += append.items.size();
-    appends_since.emplace_back(now, append.items.size());
+    appends.asked(now, append.items.size());
     emit(std::move(append));
   }
 
@@ -173,9 +170,7 @@ struct Core::Impl {
   // ---- storage ---------------------------------------------------------------------------------
 
   void on(const StoreAppended& appended) {
-    HF_CHECK(appends_outstanding >= appended.items.size());
-    appends_outstanding -= appended.items.size();
-    note_answers(appended.items.size());
+    appends.answered(appended.items.size());
     bool returned = false;
     for (const StoreAppended::Item& item : appended.items) {
       const bool moved = item.message->alias != 0;
@@ -198,7 +193,7 @@ struct Core::Impl {
       }
     }
     if (!returned) return;
-    spill_retry = now + (stopping ? kSpillRetrySoon : kSpillRetry);
+    spill_retry = now + (stopping || posture.save ? kSpillRetrySoon : kSpillRetry);
     sender.return_spill(now);
     if (closing) sender.drop_volatile(work);  // it was the last chance
   }
@@ -214,17 +209,6 @@ struct Core::Impl {
     reject(item.ticket, item.rejected);
   }
 
-  void note_answers(std::size_t count) {
-    while (count > 0) {
-      HF_CHECK(!appends_since.empty());
-      std::size_t& unanswered = appends_since.front().second;
-      const std::size_t answered = std::min(unanswered, count);
-      count -= answered;
-      unanswered -= answered;
-      if (unanswered == 0) appends_since.pop_front();
-    }
-  }
-
   // ---- spill: in RAM while all goes well, then on disk -----------------------------------------
 
   /// Moves what has waited long enough, all of it when RAM runs out or the device stops.
@@ -232,7 +216,8 @@ struct Core::Impl {
     const BootTime oldest = sender.oldest_spill();
     if (oldest == kNever || now < spill_retry || closing) return;
     const bool no_room = sender.volatile_bytes() > config.limits.memory / 4;
-    const BootTime since = stopping || no_room ? now : now - config.outbox.spill_after;
+    const bool all = stopping || posture.save || no_room;
+    const BootTime since = all ? now : now - config.outbox.spill_after;
     if (oldest > since) return;
     StoreAppend append;
     for (MessagePtr& message : sender.take_spill(since)) {
@@ -245,7 +230,8 @@ struct Core::Impl {
   BootTime next_spill() const {
     const BootTime oldest = sender.oldest_spill();
     if (oldest == kNever || closing) return kNever;
-    return stopping ? spill_retry : std::max(oldest + config.outbox.spill_after, spill_retry);
+    if (stopping || posture.save) return spill_retry;
+    return std::max(oldest + config.outbox.spill_after, spill_retry);
   }
 
   void on(StoreFetched& fetched) {
@@ -280,14 +266,6 @@ struct Core::Impl {
     const bool well = storage == StorageHealth::ok;
     if (well) spill_retry = std::min(spill_retry, now + kSpillRetrySoon);
     say(storage_is(storage, config.outbox.on_fault));
-  }
-
-  /// Nothing is lost while a disk is slow, but nothing new is accepted either: say so.
-  void watch_disk() {
-    const bool late = !appends_since.empty() && now >= appends_since.front().first + kSlowDisk;
-    if (late == slow) return;
-    slow = late;
-    say(disk_answers(!slow));
   }
 
   void on(const StoreClosed&) { store_closed = true; }
@@ -504,6 +482,28 @@ struct Core::Impl {
     subscriptions.verify_every(verification(config));
   }
 
+  void on(const Posture& wanted) {
+    if (stopping) return;
+    posture = wanted;
+    save_due = posture.save;
+    away_due = posture.away;
+    if (posture.save) spill_retry = BootTime::min();  // what was refused gets another chance
+    supervisor.stay_away(now, posture.away);
+    sender.hold_lanes(posture.held_lanes);
+  }
+
+  /// Says once what the posture has led to.
+  void report_posture() {
+    if (save_due && appends.outstanding() == 0 && sender.oldest_spill() == kNever) {
+      save_due = false;
+      emit(Saved{});
+      emit(StoreSync{});
+    }
+    if (!away_due || !supervisor.is_away()) return;
+    away_due = false;
+    emit(Away{});
+  }
+
   void on(const Stop& stop) {
     if (stopping) return;
     stopping = true;
@@ -521,12 +521,13 @@ struct Core::Impl {
   void run() {
     follow_suspicion();
     apply(work);
-    watch_disk();
+    if (appends.look(now)) say(disk_answers(!appends.slow()));
     decide_leaving();
     link::Orders orders = supervisor.service(now, answer_due());
     carry_out(orders);
     flow_on();
     spill();  // behind all that may bring messages back into RAM
+    report_posture();
     if (stopping) finish_stop();
     if (supervisor.version() != version_given) {
       version_given = supervisor.version();
@@ -656,7 +657,7 @@ struct Core::Impl {
       // Appends under way are waited for, so that their receipts come, and a disk that refuses is
       // asked again; but not for ever.
       if (now < leave_by) spill();
-      const bool safe = appends_outstanding == 0 && sender.oldest_spill() == kNever;
+      const bool safe = appends.outstanding() == 0 && sender.oldest_spill() == kNever;
       closing = safe || now >= leave_by;
       if (!closing) return;
       if (sender.volatile_held() > 0) sender.drop_volatile(work);
@@ -671,7 +672,7 @@ struct Core::Impl {
   BootTime next_wake() const {
     if (finished) return kNever;
     BootTime at = std::min(supervisor.next_wake(answer_due()), next_spill());
-    if (!slow && !appends_since.empty()) at = std::min(at, appends_since.front().first + kSlowDisk);
+    at = std::min(at, appends.next_look());
     if (supervisor.up()) {
       at = std::min(at, sender.next_wake());
       if (may_ask()) at = std::min(at, subscriptions.next_wake());
@@ -719,14 +720,15 @@ struct Core::Impl {
   flow::Names filters_aside;
   std::uint64_t parked_in_store = 0;
   std::uint64_t unmatched = 0;  ///< Inbound, without a subscription.
-  std::uint64_t appends_outstanding = 0;
-  std::deque<std::pair<BootTime, std::size_t>> appends_since;  ///< Of those: since when, how many.
-  std::size_t ungated_bytes = 0;                               ///< Of those: spill, not from RAM.
+  DiskWatch appends;
+  std::size_t ungated_bytes = 0;  ///< Of those: spill, not from RAM.
   /// By lane: spill messages on the way to disk, from RAM or not. One held in RAM meanwhile could
   /// not know its place behind them: it stays there to its end.
   std::array<std::uint64_t, limits::kLanesMax> on_the_way{};
   BootTime spill_retry = BootTime::min();
-  bool slow = false;
+  Posture posture;
+  bool save_due = false;  ///< Saved is owed,
+  bool away_due = false;  ///< and Away.
   StorageHealth storage = StorageHealth::ok;
 
   bool stopping = false;      ///< stop() was called.
@@ -779,7 +781,7 @@ DeviceState Core::state(BootTime now) const {
   state.endpoints = core.supervisor.endpoints(now);
   state.ledger = core.accounts.ledger();
   state.storage = core.storage;
-  if (core.slow && core.storage == StorageHealth::ok) state.storage = StorageHealth::slow;
+  if (core.appends.slow() && core.storage == StorageHealth::ok) state.storage = StorageHealth::slow;
   state.in_flight = core.sender.in_flight();
   state.connects = core.supervisor.connects();
   state.attempts_total = core.supervisor.attempts_total();

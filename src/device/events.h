@@ -147,6 +147,12 @@ struct Changed {
 struct Reload {
   std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
+/// How far the device draws back because the power is going; all as it stands here: not at all.
+struct Posture {
+  bool save = false;             ///< What waits in RAM, but may be on disk, goes there now.
+  bool away = false;             ///< No connection: the present one is left in order.
+  std::uint32_t held_lanes = 0;  ///< A bit for each lane of which nothing is sent.
+};
 struct Stop {
   Duration deadline{};
 };
@@ -157,7 +163,7 @@ using Event =
     std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
                  StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
                  EnginePublished, EngineRefused, EngineSubscribed, EngineMessage, MessageTaken,
-                 EndpointProbed, ReconnectNow, Changed, Reload, Stop, StoreClosed>;
+                 EndpointProbed, ReconnectNow, Changed, Reload, Posture, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -201,6 +207,8 @@ struct StoreSettle {
   bool delivered = true;
   DropReason reason = DropReason::expired;  ///< When not delivered.
 };
+/// Commit everything, soft settlements included.
+struct StoreSync {};
 /// Commit everything, mark the store as closed in order, answer with StoreClosed.
 struct StoreClose {};
 
@@ -257,14 +265,19 @@ struct GiveConnection {
 struct Log {
   LogLine line;
 };
+/// Since the last Posture: everything that may be on disk is there.
+struct Saved {};
+/// Since the last Posture: there is no connection, and none is made.
+struct Away {};
 /// Nothing more will happen; the runtime may end its threads.
 struct Stopped {};
 
 using Action =
     std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
-                 StoreRules, StoreSettle, StoreClose, EngineConnect, EnginePublish, EngineSubscribe,
-                 EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort, ProbeEndpoint,
-                 RememberEndpoint, GiveReceipt, GiveMessage, GiveConnection, Log, Stopped>;
+                 StoreRules, StoreSettle, StoreSync, StoreClose, EngineConnect, EnginePublish,
+                 EngineSubscribe, EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort,
+                 ProbeEndpoint, RememberEndpoint, GiveReceipt, GiveMessage, GiveConnection, Log,
+                 Saved, Away, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

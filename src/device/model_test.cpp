@@ -336,6 +336,9 @@ class World {
   void act(StoreFetchParked& a) { to_store(std::move(a)); }
   void act(StorePark& a) { to_store(std::move(a)); }
   void act(StoreGiveBack& a) { to_store(a); }
+  void act(const StoreSync&) { FAIL() << "no power fails in this world"; }
+  void act(const Saved&) {}
+  void act(const Away&) {}
   void act(StoreEvict&) { FAIL() << "no lane of this world has limits"; }
   void act(StoreRules&) { FAIL() << "no lane of this world has rules"; }
   void act(StoreClose& a) { to_store(a); }

@@ -138,7 +138,10 @@ class Policed : public testing::Test {
   void act(StoreEvict& a) { to_store(a); }
   void act(StoreRules& a) { to_store(std::move(a)); }
   void act(StoreSettle& a) { to_store(a); }
+  void act(StoreSync& a) { to_store(a); }
   void act(StoreClose& a) { to_store(a); }
+  void act(Saved&) {}
+  void act(Away&) {}
 
   void act(EngineConnect& a) {
     attempt_ = a.request->attempt;

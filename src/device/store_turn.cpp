@@ -25,7 +25,7 @@ class Turn {
       events_.emplace_back(StoreClosed{});
       return {std::move(events_), true};
     }
-    if (!appended_.items.empty()) commit();
+    if (!appended_.items.empty() || sync_) commit();
     outbox_.tick();
     for (StoreFetchParked& fetch : trials_) carry_out(fetch);
     for (const StoreFetch& fetch : fetches_) carry_out(fetch);
@@ -59,6 +59,7 @@ class Turn {
   void take(const StoreGiveBack& back) { outbox_.give_back(back.id); }
   void take(const StoreEvict& evict) { outbox_.evict(evict.lane, evict.count); }
   void take(const StoreRules& rules) { outbox_.set_rules(rules.rules); }
+  void take(const StoreSync&) { sync_ = true; }
   void take(const StoreClose&) { close_ = true; }
 
   void tell_news() {
@@ -99,6 +100,7 @@ class Turn {
   StoreAppended appended_;
   std::vector<StoreFetchParked> trials_;
   std::vector<StoreFetch> fetches_;
+  bool sync_ = false;
   bool close_ = false;
   std::vector<Event> events_;
 };

@@ -19,8 +19,9 @@
 
 namespace holdfast::device {
 
-using StoreCommand = std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark,
-                                  StoreGiveBack, StoreSettle, StoreEvict, StoreRules, StoreClose>;
+using StoreCommand =
+    std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreSettle,
+                 StoreEvict, StoreRules, StoreSync, StoreClose>;
 
 /// Settlements are soft: alone they wait so long after the turn before, for company, instead of
 /// taking a turn each. Anything else, or so many of them, takes its turn at once.

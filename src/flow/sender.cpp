@@ -378,6 +378,7 @@ void Sender::overtake(Flight::iterator delivered) {
 /// The queue whose front goes next, expired messages settled on the way; null when none waits.
 std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
+    if (is_held(i)) continue;
     while (std::deque<Entry>* queue = pick_from(lanes_[i])) {
       const auto reason = useless(queue->front(), now);
       if (!reason && is_parked(queue->front())) {
@@ -481,6 +482,7 @@ BootTime Sender::pace_at() const { return std::max(messages_.ready_at(), bytes_.
 bool Sender::sendable() const {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     const Lane& lane = lanes_[i];
+    if (is_held(i)) continue;
     if (!lane.memory.empty() || spill_is_next(lane)) return true;
     if (!volatile_only_ && !lane.durable.empty()) return true;
   }

@@ -156,6 +156,8 @@ class Sender {
   }
   /// Never more than so many unanswered from now on; 0: send nothing but what is tried.
   void hold_to(std::size_t most) { most_ = most; }
+  /// Of these lanes, a bit each, nothing is sent for the first time from now on.
+  void hold_lanes(std::uint32_t lanes) { held_lanes_ = lanes; }
   /// Gives up all in flight as refused: the server has shown that it will not have it.
   void refuse_open(Work& work);
   /// All that a server could hang up on: in flight, or written lately without an answer to come.
@@ -253,6 +255,9 @@ class Sender {
   [[nodiscard]] bool is_parked(const Entry& entry) const {
     return !parked_topics_.empty() && parked_topics_.contains(entry.message->topic);
   }
+  [[nodiscard]] bool is_held(std::size_t lane) const {
+    return ((held_lanes_ >> lane) & 1U) != 0 && !volatile_only_;
+  }
   [[nodiscard]] std::size_t room() const { return std::min(window_, most_); }
   void set_aside(Entry entry, Work& work);
   void give_back(Entry entry, Work& work);
@@ -297,6 +302,7 @@ class Sender {
   std::multimap<BootTime, Entry> delayed_;
   Names parked_topics_;
   std::size_t most_ = limits::kInFlightMax;
+  std::uint32_t held_lanes_ = 0;
   std::size_t parked_bytes_ = 0;  ///< Of parked memory messages.
   std::string trial_topic_;       ///< Asked for; empty: no trial.
   std::optional<Entry> trial_;    ///< Ready.

@@ -109,6 +109,17 @@ void Supervisor::leave(BootTime now, BootTime by) {
   ++version_;
 }
 
+void Supervisor::stay_away(BootTime now, bool away) {
+  if (desired_ == Desired::connected && away) {
+    desired_ = Desired::away;
+    ++version_;
+  } else if (desired_ == Desired::away && !away) {
+    desired_ = Desired::connected;
+    ++version_;
+    if (state_ == State::waiting) wait_until(std::max(now, earliest_attempt()));
+  }
+}
+
 void Supervisor::reconnect_now(BootTime now) {
   if (state_ != State::waiting || desired_ != Desired::connected) return;
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
@@ -279,25 +290,30 @@ void Supervisor::use_endpoint() {
 
 void Supervisor::reconcile(BootTime now, Orders& orders) {
   const bool wanted = desired_ == Desired::connected;
+  const bool away = desired_ == Desired::away;
   switch (state_) {
     case State::idle:
       if (wanted) return begin_attempt(now, orders);
-      if (desired_ != Desired::nothing) enter(State::stopped);
+      if (desired_ != Desired::nothing && !away) enter(State::stopped);
       return;
     case State::connecting:
       if (wanted && !renew_) return;
       orders.abort = true;
       endpoints_.left();
-      if (!wanted) return enter(State::stopped);
+      if (!wanted && !away) return enter(State::stopped);
       enter(State::waiting);
       wait_until(std::max(now, earliest_attempt()));
       [[fallthrough]];
     case State::waiting:
+      if (away) {
+        if (retry_at_ != kNever) wait_until(kNever);
+        return;
+      }
       if (!wanted) return enter(State::stopped);
       if (now >= retry_at_) begin_attempt(now, orders);
       return;
     case State::connected:
-      if (desired_ != Desired::stopped && !(wanted && renew_)) return;
+      if (desired_ != Desired::stopped && !away && !(wanted && renew_)) return;
       orders.disconnect = true;
       enter(State::leaving);
       leave_until_ = std::min(now + kLeaveTime, leave_by_);
@@ -408,10 +424,10 @@ void Supervisor::after_leaving(BootTime now) {
   renew_ = false;
   endpoints_.left();
   leave_until_ = kNever;
-  if (desired_ != Desired::connected) return enter(State::stopped);
+  if (desired_ != Desired::connected && desired_ != Desired::away) return enter(State::stopped);
   attempts_ = 0;
   enter(State::waiting);
-  wait_until(std::max(now, earliest_attempt()));
+  wait_until(desired_ == Desired::away ? kNever : std::max(now, earliest_attempt()));
 }
 
 void Supervisor::enter(State state) {
@@ -533,7 +549,8 @@ ConnectionState Supervisor::connection(BootTime now) const {
   view.detail = detail_;
   view.session_present = up() && session_present_;
   view.attempts = attempts_;
-  if (state_ == State::waiting && retry_at_ > now) {
+  if (desired_ == Desired::away) view.detail = "left on purpose, until the power is back";
+  if (state_ == State::waiting && retry_at_ > now && retry_at_ != kNever) {
     view.retry_in = std::chrono::ceil<milliseconds>(retry_at_ - now);
   }
   view.endpoint = address_of(config_);

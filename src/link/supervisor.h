@@ -84,6 +84,8 @@ class Supervisor {
   void drain();
   /// Leave: DISCONNECT if connected, abort if connecting. `by` bounds the polite part.
   void leave(BootTime now, BootTime by);
+  /// True: leave in order and make no attempt until told otherwise. False: be connected again.
+  void stay_away(BootTime now, bool away);
   /// The next attempt as soon as one a second allows. No effect while connecting or connected.
   void reconnect_now(BootTime now);
   /// Something has changed around the device: the same, if that may have been the trouble. Another
@@ -129,6 +131,10 @@ class Supervisor {
     return attempt == attempt_ && attached();
   }
   [[nodiscard]] env::AttemptId attempt() const { return attempt_; }
+  /// There is no connection, and none is wanted for now.
+  [[nodiscard]] bool is_away() const {
+    return desired_ == Desired::away && (state_ == State::waiting || state_ == State::idle);
+  }
   [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
   [[nodiscard]] ConnectionState connection(BootTime now) const;
   [[nodiscard]] EndpointsState endpoints(BootTime now) const { return endpoints_.state(now); }
@@ -144,6 +150,7 @@ class Supervisor {
   enum class Desired : std::uint8_t {
     nothing,    ///< Before start().
     connected,  ///< The normal wish.
+    away,       ///< No connection until stay_away(false).
     drained,    ///< No new attempt; an existing connection stays until leave().
     stopped,    ///< No connection, for good.
   };
@@ -154,21 +161,23 @@ class Supervisor {
     idle,
     /// Waits for: the engine's up or failed; before it, with a role alias, for keys; at most the
     /// sum of the stage deadlines + margin.
-    /// Interrupted by: drain(), leave(), changed settings (the attempt is aborted).
+    /// Interrupted by: drain(), leave(), stay_away(), changed settings (the attempt is aborted).
     /// Next: connected (up), waiting (failed, overdue, changed settings), stopped.
     connecting,
     /// Waits for: nothing; messages flow. After stable_after the connection counts as stable and
     /// the backoff starts over.
-    /// Interrupted by: down, an answer overdue, leave(), changed settings.
-    /// Next: waiting (down, overdue), leaving (told to leave, changed settings).
+    /// Interrupted by: down, an answer overdue, leave(), stay_away(), changed settings.
+    /// Next: waiting (down, overdue), leaving (told to leave or to stay away, changed settings).
     connected,
-    /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost.
+    /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost; while it
+    /// is to stay away, for stay_away(false) only.
     /// Interrupted by: reconnect_now(), changed(), changed settings (all bring retry_at_
     /// forward), drain(), leave(). Next: connecting (time has come), stopped.
     waiting,
     /// Waits for: down after our DISCONNECT, at most kLeaveTime (or the time given to leave()).
-    /// Interrupted by: nothing. Next: waiting (settings changed: for the next attempt, at once),
-    /// stopped (told to leave).
+    /// Interrupted by: nothing. Next: waiting (settings changed: for the next attempt, at once;
+    /// told
+    /// to stay away), stopped (told to leave).
     leaving,
     /// Waits for: nothing, interrupted by nothing, no next state.
     stopped,

@@ -277,6 +277,21 @@ Result<std::vector<double>> time_synced_writes(const fs::path& directory, unsign
   return taken;
 }
 
+Result<double> time_synced_bulk(const fs::path& directory, std::size_t bytes) {
+  const UniqueFd file = nameless_file(directory);
+  if (!file) return make_os_error(errno, directory.string());
+  const auto write_all = [&](std::byte fill) {
+    for (std::size_t i = 0; i < bytes / kBlock; ++i) {
+      if (!write_block(file.get(), i, fill)) return false;
+    }
+    return ::fdatasync(file.get()) == 0;
+  };
+  if (!write_all(std::byte{0})) return make_os_error(errno, directory.string());
+  const auto begun = Steady::now();
+  if (!write_all(std::byte{0x5A})) return make_os_error(errno, directory.string());
+  return std::chrono::duration<double, std::milli>(Steady::now() - begun).count();
+}
+
 Result<std::string> output_of(const std::vector<std::string>& command, Duration timeout) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return make_os_error(errno, command.front());

@@ -67,6 +67,10 @@ struct DirectoryLook {
 [[nodiscard]] Result<std::vector<double>> time_synced_writes(const std::filesystem::path& directory,
                                                              unsigned times);
 
+/// The same for `bytes` at once, whole blocks of 4 KiB: the milliseconds for all of them.
+[[nodiscard]] Result<double> time_synced_bulk(const std::filesystem::path& directory,
+                                              std::size_t bytes);
+
 /// What a program prints on standard output, at most 64 KiB of it; its standard error is dropped.
 /// Errors: not_found (no such program), timeout (it is killed), io (it ends with a failure; the
 /// message has its exit code).

@@ -15,6 +15,7 @@
 #include "engines/engine_list.h"
 #include "flow/topic.h"
 #include "health/heartbeats.h"
+#include "host/nut_client.h"
 #include "posix/os_error.h"
 #include "runtime/config_endpoints.h"
 #include "runtime/config_file.h"
@@ -166,6 +167,20 @@ void check_relations(const Config& config, Problems& problems) {
     problems.push_back(
         {"outbox.key_file", "is missing; outbox.encrypt needs it where there is no tls.key_file"});
   }
+}
+
+void check_power(const Config& config, Problems& problems) {
+  const Config::Power& power = config.power;
+  const auto check_lane = [&](const std::string& key, const std::string& lane) {
+    const auto& lanes = config.lanes;
+    if (std::find(lanes.begin(), lanes.end(), lane) != lanes.end()) return;
+    problems.push_back({key, "has " + in_quotes(lane) + "; give one of flow.lanes"});
+  };
+  if (!power.lane.empty()) check_lane("power.lane", power.lane);
+  for (const std::string& lane : power.battery_lanes) check_lane("power.battery_lanes", lane);
+  if (power.nut.empty()) return;
+  const auto place = host::parse_nut_place(power.nut);
+  if (!place) problems.push_back({"power.nut", in_quotes(power.nut) + " " + place.error().message});
 }
 
 bool has_key(const TlsConfig& tls) { return !tls.key_file.empty() || !tls.key_uri.empty(); }
@@ -643,6 +658,7 @@ Problems check_one_place(const Config& config) {
   check_texts(config, problems);
   check_assigned_id(config, problems);
   check_relations(config, problems);
+  check_power(config, problems);
   check_engine(config, problems);
   check_tls_key(config.tls, problems);
   check_identity(config, problems);
@@ -653,6 +669,8 @@ Problems check_one_place(const Config& config) {
   check_heartbeats(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);
   check_topic(config, config.history_topic, "history.topic", problems);
+  check_topic(config, config.power.topic, "power.topic", problems);
+  check_topic(config, config.guards.topic, "guards.topic", problems);
   check_metrics(config, problems);
   check_page(config, problems);
   check_topic(config, config.log.topic, "log.topic", problems);

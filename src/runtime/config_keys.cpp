@@ -219,6 +219,8 @@ using Outbox = Config::Outbox;
 using Metrics = Config::Metrics;
 using SafeMode = Config::SafeMode;
 using Watchdog = Config::Watchdog;
+using PowerRules = Config::Power;
+using Guards = Config::Guards;
 using Provisioning = Config::Provisioning;
 constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
@@ -234,6 +236,8 @@ constexpr auto kTls = &Config::tls;
 constexpr auto kTiming = &Config::timing;
 constexpr auto kLimits = &Config::limits;
 constexpr auto kWatchdog = &Config::watchdog;
+constexpr auto kPower = &Config::power;
+constexpr auto kGuards = &Config::guards;
 constexpr auto kWill = &Config::will;
 constexpr auto kBirth = &Config::birth;
 constexpr std::uint64_t kExpiryMax = std::uint64_t{0xFFFFFFFF} * kSecond;  // four bytes in MQTT 5
@@ -392,6 +396,27 @@ constexpr std::array kKeys{
     row<kWatchdog, &Watchdog::applications>("watchdog.applications", K::seconds, kSecond,
                                             24 * kHour),
     row<kWatchdog, &Watchdog::keep_armed>("watchdog.keep_armed", K::boolean, 0, 0),
+    row<kPower, &PowerRules::nut>("power.nut", K::text, 0, 512),
+    row<kPower, &PowerRules::supplies>("power.supplies", K::path, 0, kPathMax),
+    row<kPower, &PowerRules::low_charge>("power.low_charge", K::count, 0, 100),
+    row<kPower, &PowerRules::low_runtime>("power.low_runtime", K::seconds, 0, 24 * kHour),
+    row<kPower, &PowerRules::on_battery_after>("power.on_battery_after", K::duration, 0, kHour),
+    row<kPower, &PowerRules::back_after>("power.back_after", K::duration, 0, kHour),
+    row<kPower, &PowerRules::topic>("power.topic", K::text, 0, limits::kTopicMax),
+    row<kPower, &PowerRules::lane>("power.lane", K::text, 0, limits::kLaneNameMax),
+    row<kPower, &PowerRules::battery_lanes>("power.battery_lanes", K::names, 0, limits::kLanesMax),
+    row<kPower, &PowerRules::farewell>("power.farewell", K::duration, 0, 10 * kMinute),
+    row<kPower, &PowerRules::command>("power.command", K::names, 0, limits::kCommandWords),
+    row<kPower, &PowerRules::resume_after>("power.resume_after", K::duration, kSecond, 24 * kHour),
+    row<kPower, &PowerRules::hold_up>("power.hold_up", K::duration, 0, kHour),
+    row<kGuards, &Guards::every>("guards.every", K::seconds, 0, kHour),
+    row<kGuards, &Guards::lasts>("guards.lasts", K::seconds, 0, kHour),
+    row<kGuards, &Guards::memory>("guards.memory", K::count, 0, 100),
+    row<kGuards, &Guards::io>("guards.io", K::count, 0, 100),
+    row<kGuards, &Guards::temperature>("guards.temperature", K::count, 0, 200),
+    row<kGuards, &Guards::disk>("guards.disk", K::count, 0, 100),
+    row<kGuards, &Guards::flash>("guards.flash", K::count, 0, 110),
+    row<kGuards, &Guards::topic>("guards.topic", K::text, 0, limits::kTopicMax),
     row<kMetrics, &Metrics::listen>("metrics.listen", K::text, 0, kPathMax),
     row<kMetrics, &Metrics::allow_remote>("metrics.allow_remote", K::boolean, 0, 0),
     row<kMetrics, &Metrics::publish_every>("metrics.publish_every", K::seconds, 0, 24 * kHour),

@@ -217,6 +217,29 @@ constexpr std::string_view kEveryKey = R"(
     callbacks = "7s"
     applications = "8s"
     keep_armed = true
+    [power]
+    nut = "ups1@localhost"
+    supplies = "/sys/class/power_supply"
+    low_charge = 20
+    low_runtime = "2m"
+    on_battery_after = "1s"
+    back_after = "2s"
+    topic = "p/n"
+    lane = "a"
+    battery_lanes = ["normal"]
+    farewell = "1s"
+    command = ["systemctl", "poweroff"]
+    resume_after = "5m"
+    hold_up = "500ms"
+    [guards]
+    every = "10s"
+    lasts = "20s"
+    memory = 41
+    io = 81
+    temperature = 90
+    disk = 96
+    flash = 91
+    topic = "g/n"
     [metrics]
     listen = "10.0.0.1:9464"
     allow_remote = true

@@ -10,6 +10,7 @@
 #include "device/admission.h"
 #include "flow/topic.h"
 #include "posix/system.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/log_upload.h"
 #include "runtime/provisioner.h"
@@ -59,6 +60,7 @@ DeviceImpl::DeviceImpl(Config config, std::shared_ptr<Logger> log,
                }),
       history_writes_(storage_, LogArea::health, "the history of outages was not written",
                       log_->handler()),
+      note_writes_(storage_, LogArea::health, "the coming end was not noted", log_->handler()),
       group_writes_(storage_, LogArea::local_api, "who acknowledges messages was not kept",
                     log_->handler()),
       driver_(std::make_unique<Driver>(loop_, *clock_, *random_, static_cast<Outlet&>(*this),
@@ -77,6 +79,13 @@ DeviceImpl::~DeviceImpl() { stop(config()->timing.stop_deadline); }
 
 Status DeviceImpl::begin(OpenHooks hooks) {
   posix::UniqueFd passed = passed_socket(hooks.sockets);
+  power_ = std::make_unique<PowerKeeper>(loop_, clock_, *config_, power_hooks(hooks));
+  guards_ = std::make_unique<GuardKeeper>(
+      loop_, clock_, *config_,
+      [this](Message message) {
+        static_cast<void>(publish(std::move(message), {}, ReceiptScope::settled));
+      },
+      log_->handler());
   if (Status opened = open_page(); !opened) return opened;
   if (!config_->local_socket.empty()) {
     Result<LocalAccess> access = LocalAccess::make(config_->client_rules);
@@ -89,7 +98,7 @@ Status DeviceImpl::begin(OpenHooks hooks) {
            return last_lines(std::move(topic), count);
          },
          std::move(access).value(), page_ ? page_->url() : std::string(), config_->safe_mode_reason,
-         std::move(hooks.leave_safe_mode), acknowledgements_,
+         std::move(hooks.leave_safe_mode), std::move(hooks.going_down), acknowledgements_,
          [this](SideWrites::Write write) { group_writes_.post(std::move(write)); },
          std::move(passed)});
     if (!server.ok()) return std::move(server).error();
@@ -97,10 +106,14 @@ Status DeviceImpl::begin(OpenHooks hooks) {
   }
   if (Status opened = open_metrics(); !opened) return opened;
   loop_.post([this] {
-    const std::string reason = config()->safe_mode_reason;
-    const std::string started = history_.started(clock_->wall(), recovered_unclean_, reason);
-    if (!reason.empty()) publish_history(started);
+    const std::shared_ptr<const Config> config = this->config();
+    const std::string started = history_.started(clock_->wall(), recovered_unclean_,
+                                                 config->safe_mode_reason, config->boot);
+    const bool news = !config->safe_mode_reason.empty() || config->boot.first_run;
+    if (news) publish_history(started);
     driver_->start();
+    power_->begin();
+    guards_->begin();
   });
   loop_thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "hf-loop");
@@ -153,6 +166,11 @@ std::shared_ptr<const Config> DeviceImpl::config() const {
 // ---- towards the core ---------------------------------------------------------------------------
 
 PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, ReceiptScope scope) {
+  return take(std::move(message), std::move(on_receipt), scope, false);
+}
+
+PublishAnswer DeviceImpl::take(Message message, ReceiptHandler on_receipt, ReceiptScope scope,
+                               bool last_words) {
   Durability durability = message.durability;
   device::Admission admission = device::admit(std::move(message), *config());
   PublishAnswer answer{admission.rejected, durability};
@@ -161,6 +179,8 @@ PublishAnswer DeviceImpl::publish(Message message, ReceiptHandler on_receipt, Re
     const std::lock_guard lock(mutex_);
     if (stopping_) {
       answer.rejected = RejectReason::stopping;
+    } else if (refusing_ && !last_words) {
+      answer.rejected = RejectReason::power_failing;
     } else if (!let_in(durability, cost)) {
       answer.rejected = RejectReason::queue_full;
     } else {
@@ -280,6 +300,50 @@ Status DeviceImpl::request(Message message, Milliseconds timeout, ResponseHandle
   return requester_->ask(std::move(message), timeout, std::move(handler), *config());
 }
 
+PowerKeeper::Hooks DeviceImpl::power_hooks(OpenHooks hooks) {
+  return {[this](Message message, ReceiptHandler on_receipt) {
+            return take(std::move(message), std::move(on_receipt), ReceiptScope::settled, true);
+          },
+          [this](bool refuse) {
+            const std::lock_guard lock(mutex_);
+            refusing_ = refuse;
+          },
+          [this](device::Posture posture) {
+            drain_ingress();  // what publish() has taken goes ahead
+            driver_->enqueue(posture);
+          },
+          std::move(hooks.going_down),
+          std::move(hooks.not_going_down),
+          [this](SideWrites::Write write) { note_writes_.post(std::move(write)); },
+          [this](Executor::Task task) {  // behind the receipts of this turn, with its state
+            tasks_.push_back(std::move(task));
+            driver_->enqueue(device::Tick{});
+          },
+          [this] {
+            const std::lock_guard lock(mutex_);
+            return state_.connection.state == LinkState::connected;
+          },
+          log_->handler()};
+}
+
+void DeviceImpl::power_fail(std::string_view why, SavedHandler saved) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  loop_.post([this, why = std::string(why), saved = std::move(saved)]() mutable {
+    if (power_) power_->fail(why, std::move(saved));
+  });
+}
+
+void DeviceImpl::power_back() {
+  loop_.post([this] {
+    if (power_) power_->back();
+  });
+}
+
+void DeviceImpl::saved() { power_->saved(); }
+
+void DeviceImpl::away() { power_->away(); }
+
 void DeviceImpl::reconnect_now() {
   const std::lock_guard lock(mutex_);
   if (!stopping_) driver_->enqueue(device::ReconnectNow{});
@@ -290,7 +354,9 @@ Status DeviceImpl::reload(Config config) {
   use_provisioned_name(config);
   const std::lock_guard lock(mutex_);
   config.safe_mode_reason = config_->safe_mode_reason;
+  config.boot = config_->boot;
   leave_out_extras(config);
+  stamp_birth(config);
   const auto fixed = [](std::string_view key) {
     return Error{Errc::unsupported, std::string(key) + " cannot change while running; restart"};
   };
@@ -319,6 +385,8 @@ Status DeviceImpl::reload(Config config) {
   if (config.heartbeats != config_->heartbeats) return fixed("heartbeat");
   if (config.safe_mode != config_->safe_mode) return fixed("safe_mode");
   if (config.watchdog != config_->watchdog) return fixed("watchdog");
+  if (config.power != config_->power) return fixed("power");
+  if (config.guards != config_->guards) return fixed("guards");
   if (config.metrics != config_->metrics) return fixed("metrics");
   if (config.page != config_->page) return fixed("page");
   if (config.limits.memory != config_->limits.memory) return fixed("limits.memory");
@@ -470,6 +538,9 @@ DeviceState DeviceImpl::state() const {
   state.heartbeat_misses = heartbeats_.misses();
   state.recovered_unclean = recovered_unclean_;
   state.safe_mode = config()->safe_mode_reason;
+  state.boot = config()->boot;
+  if (power_) state.power = power_->state();
+  if (guards_) state.guards = guards_->states();
   return state;
 }
 
@@ -597,6 +668,8 @@ void DeviceImpl::stop(Milliseconds deadline) {
         page_.reset();
         metrics_.reset();
         local_server_.reset();
+        power_->end();
+        guards_->end();
       });
       loop_.post([this] { loop_.stop(); });
       loop_thread_.join();

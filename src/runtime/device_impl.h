@@ -24,6 +24,7 @@
 #include "runtime/driver.h"
 #include "runtime/engine_proof.h"
 #include "runtime/executor.h"
+#include "runtime/guard_keeper.h"
 #include "runtime/heartbeat_keeper.h"
 #include "runtime/history.h"
 #include "runtime/ingress.h"
@@ -32,6 +33,7 @@
 #include "runtime/metrics_service.h"
 #include "runtime/open.h"
 #include "runtime/page_service.h"
+#include "runtime/power_keeper.h"
 #include "runtime/provision_thread.h"
 #include "runtime/requester.h"
 #include "runtime/side_writes.h"
@@ -72,6 +74,8 @@ class DeviceImpl final : public Device, private Outlet {
     return heartbeats_.states();
   }
   [[nodiscard]] Progress progress() override;
+  void power_fail(std::string_view why, SavedHandler saved) override;
+  void power_back() override;
   void reconnect_now() override;
   Status reload(Config config) override;
   void stop(Milliseconds deadline) override;
@@ -86,8 +90,14 @@ class DeviceImpl final : public Device, private Outlet {
   void log(const LogLine& line) override { log_->write(line); }
   void log(LogLevel level, LogArea area, std::string text);
   void turn_done(DeviceState state, BootTime now) override;
+  void saved() override;
+  void away() override;
   void stopped() override;
 
+  /// publish(); `last_words` are taken also while the power goes.
+  PublishAnswer take(Message message, ReceiptHandler on_receipt, ReceiptScope scope,
+                     bool last_words);
+  [[nodiscard]] PowerKeeper::Hooks power_hooks(OpenHooks hooks);
   /// With mutex_ held: keeps the handler for as long as `scope` and the limit say.
   [[nodiscard]] device::Ticket keep(ReceiptHandler handler, ReceiptScope scope);
   /// With mutex_ held.
@@ -126,6 +136,7 @@ class DeviceImpl final : public Device, private Outlet {
   IdentityState identity_;
   ProvisioningState provisioning_state_;
   bool stopping_ = false;
+  bool refusing_ = false;  // the power goes
   bool core_stopped_ = false;
   std::condition_variable core_ended_;
 
@@ -151,8 +162,11 @@ class DeviceImpl final : public Device, private Outlet {
   const std::shared_ptr<Requester> requester_;
   Storage storage_;
   SideWrites history_writes_;
+  SideWrites note_writes_;   // loop thread
   SideWrites group_writes_;  // loop thread
   std::unique_ptr<Driver> driver_;
+  std::unique_ptr<PowerKeeper> power_;   // from begin() on
+  std::unique_ptr<GuardKeeper> guards_;  // the same
   std::unique_ptr<LocalServer> local_server_;
   std::unique_ptr<MetricsService> metrics_;  // null unless the configuration wants them
   std::unique_ptr<PageService> page_;

@@ -48,6 +48,9 @@ class Outlet {
   virtual void log(const LogLine& line) = 0;
   /// After each turn in which events were handled.
   virtual void turn_done(DeviceState state, BootTime now) = 0;
+  /// The core's device::Saved and device::Away.
+  virtual void saved() = 0;
+  virtual void away() = 0;
   virtual void stopped() = 0;
 };
 
@@ -99,6 +102,7 @@ class Driver final : public env::EngineSink {
   void act(device::StoreEvict& action) { to_storage_.emplace_back(action); }
   void act(device::StoreRules& action) { to_storage_.emplace_back(std::move(action)); }
   void act(device::StoreSettle& action) { to_storage_.emplace_back(action); }
+  void act(device::StoreSync& action) { to_storage_.emplace_back(action); }
   void act(device::StoreClose& action) { to_storage_.emplace_back(action); }
   void act(device::EngineConnect& action);
   void act(device::EnginePublish& action);
@@ -113,6 +117,8 @@ class Driver final : public env::EngineSink {
   void act(device::GiveMessage& action) { outlet_.give_message(std::move(action)); }
   void act(device::GiveConnection& action) { outlet_.give_connection(action.state); }
   void act(device::Log& action) { outlet_.log(action.line); }
+  void act(device::Saved&) { outlet_.saved(); }
+  void act(device::Away&) { outlet_.away(); }
   void act(device::Stopped& action);
 
   posix::EventLoop& loop_;

@@ -33,10 +33,15 @@ void read_lines(std::string_view text, std::vector<ordered_json>& entries) {
 
 }  // namespace
 
-std::string start_line(WallTime at, bool unclean, const std::string& safe_mode) {
+std::string start_line(WallTime at, bool unclean, const std::string& safe_mode,
+                       const BootState& boot) {
   ordered_json line{{"event", "started"}, {"at_ms", at.ms}, {"unclean", unclean}};
   if (!safe_mode.empty()) line["safe_mode"] = safe_mode;
-  return line.dump();
+  if (boot.first_run) {
+    line["boot_reason"] = to_string(boot.reason);
+    line["boot_detail"] = boot.detail;
+  }
+  return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 std::string outage_line(const health::Outage& outage) {
@@ -63,8 +68,9 @@ std::string outage_line(const health::Outage& outage) {
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-std::string History::started(WallTime at, bool unclean, const std::string& safe_mode) {
-  std::string line = start_line(at, unclean, safe_mode);
+std::string History::started(WallTime at, bool unclean, const std::string& safe_mode,
+                             const BootState& boot) {
+  std::string line = start_line(at, unclean, safe_mode, boot);
   append_(line);
   return line;
 }

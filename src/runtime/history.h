@@ -25,7 +25,8 @@ namespace holdfast::runtime {
 
 inline constexpr std::size_t kHistoryFileMax = std::size_t{64} * 1024;
 /// {"event":"started",…} and {"event":"outage",…}
-[[nodiscard]] std::string start_line(WallTime at, bool unclean, const std::string& safe_mode);
+[[nodiscard]] std::string start_line(WallTime at, bool unclean, const std::string& safe_mode,
+                                     const BootState& boot = {});
 [[nodiscard]] std::string outage_line(const health::Outage& outage);
 
 class History {
@@ -35,7 +36,9 @@ class History {
   explicit History(Append append) : append_(std::move(append)) {}
 
   /// `safe_mode`: why it is in safe mode, or empty. The line is given back, to be told elsewhere.
-  std::string started(WallTime at, bool unclean, const std::string& safe_mode);
+  /// `boot` is told if this is the boot's first run.
+  std::string started(WallTime at, bool unclean, const std::string& safe_mode,
+                      const BootState& boot);
 
   /// The state at the end of a turn. An outage that is over is given back, too, to be told
   /// elsewhere.

@@ -15,6 +15,7 @@
 #include "runtime/config_keys.h"
 #include "runtime/identity_json.h"
 #include "runtime/log_upload.h"
+#include "runtime/machine_json.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -361,9 +362,33 @@ bool take_heartbeat(const std::string& op, Fields& fields, LocalRequest& request
   return true;
 }
 
+bool take_power(const std::string& op, Fields& fields, LocalRequest& request) {
+  if (op == "power_fail") {
+    fields.only({"detail"});
+    PowerFailRequest fail;
+    fields.text("detail", fail.detail);
+    request.what = std::move(fail);
+  } else if (op == "power_back") {
+    fields.only({});
+    request.what = PowerBackRequest{};
+  } else if (op == "going_down") {
+    fields.only({"reason", "detail"});
+    GoingDownRequest down;
+    if (!fields.has("reason")) fields.wrong("reason", "is missing");
+    constexpr std::array kReasons{BootReason::update, BootReason::command, BootReason::low_power};
+    const auto reason = fields.choice("reason", {"update", "command", "low_power"});
+    if (reason) down.reason = kReasons.at(*reason);
+    fields.text("detail", down.detail);
+    request.what = std::move(down);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   if (take_outbox(op, fields, request) || take_log(op, fields, request) ||
-      take_heartbeat(op, fields, request)) {
+      take_heartbeat(op, fields, request) || take_power(op, fields, request)) {
     return;
   }
   if (op == "publish") {
@@ -397,7 +422,7 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
             " is none of publish, request, subscribe, subscribe_unmatched, "
             "acknowledge, unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
             "outbox_message, receipt, history, log_level, logs, send_logs, page, "
-            "heartbeat, heartbeat_end, safe_mode_end");
+            "heartbeat, heartbeat_end, safe_mode_end, power_fail, power_back, going_down");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "acknowledge" &&
       op != "unsubscribe") {
@@ -629,6 +654,11 @@ std::string receipt_line(const std::string& id, const Receipt& receipt) {
   return line + "}\n";
 }
 
+std::string saved_line(const std::string& id, std::optional<Milliseconds> took) {
+  if (!took) return error_line(id, "not everything that was accepted could be saved in time");
+  return start(id, true) + ",\"saved_ms\":" + std::to_string(took->count()) + "}\n";
+}
+
 std::string subscribed_line(const std::string& id, std::uint64_t subscription) {
   return start(id, true) + ",\"subscription\":" + std::to_string(subscription) + "}\n";
 }
@@ -659,6 +689,10 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["inbound_dropped"] = state.inbound_dropped;
   status["recovered_unclean"] = state.recovered_unclean;
   status["safe_mode"] = state.safe_mode;
+  if (!state.boot.id.empty()) status["boot"] = boot_json(state.boot);
+  const bool power = state.power.phase != PowerPhase::unknown || !state.power.problem.empty();
+  if (power) status["power"] = power_json(state.power);
+  for (const GuardState& one : state.guards) status["guards"].push_back(guard_json(one));
   const AcknowledgementCounts& acks = state.acknowledgements;
   status["acknowledgements"] = {
       {"groups", acks.groups},      {"waiting", acks.waiting}, {"acknowledged", acks.acknowledged},
@@ -757,37 +791,6 @@ std::string ask_line(std::uint64_t id, const Message& message, Milliseconds time
   ordered_json out{{"op", "request"}, {"id", id}};
   put_outbound(out, message);
   out["timeout_ms"] = timeout.count();
-  return dump(out) + "\n";
-}
-
-std::string subscribe_line(std::uint64_t id, const SubscribeRequest& request) {
-  ordered_json out{{"op", "subscribe"},
-                   {"id", id},
-                   {"filter", request.filter},
-                   {"qos", static_cast<unsigned>(request.qos)}};
-  if (const std::optional<AckTerms>& terms = request.acknowledge) {
-    out["acknowledge"] = true;
-    if (!terms->group.empty()) out["group"] = terms->group;
-    out["window"] = terms->window;
-    out["within_ms"] = terms->within.count();
-    out["linger_ms"] = terms->linger.count();
-  }
-  return dump(out) + "\n";
-}
-
-std::string acknowledge_line(std::uint64_t id, std::uint64_t delivery) {
-  return dump(ordered_json{
-             {"op", "acknowledge"}, {"id", id}, {"deliveries", json::array({delivery})}}) +
-         "\n";
-}
-
-std::string op_line(std::uint64_t id, std::string_view op) {
-  return dump(ordered_json{{"op", op}, {"id", id}}) + "\n";
-}
-
-std::string op_line(std::uint64_t id, std::string_view op, std::string_view fields) {
-  ordered_json out{{"op", op}, {"id", id}};
-  out.update(ordered_json::parse(fields));
   return dump(out) + "\n";
 }
 

@@ -121,6 +121,17 @@ struct SendLogsRequest {
 /// Everything is to be done again.
 struct SafeModeEndRequest {};
 
+/// The machine's power goes, or does not after all.
+struct PowerFailRequest {
+  std::string detail;  ///< Who says so.
+};
+struct PowerBackRequest {};
+/// The machine is about to be shut down or restarted, for this reason.
+struct GoingDownRequest {
+  BootReason reason = BootReason::command;  ///< update, command or low_power.
+  std::string detail;
+};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
@@ -128,7 +139,7 @@ struct LocalRequest {
                ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
                OutboxMessageRequest, FateRequest, HistoryRequest, LogLevelRequest, LogsRequest,
                SendLogsRequest, PageRequest, HeartbeatRequest, HeartbeatEndRequest,
-               SafeModeEndRequest>
+               SafeModeEndRequest, PowerFailRequest, PowerBackRequest, GoingDownRequest>
       what;
 };
 
@@ -148,6 +159,8 @@ struct LocalRefusal {
                                      bool retry = false);
 [[nodiscard]] std::string receipt_line(const std::string& id, const Receipt& receipt);
 [[nodiscard]] std::string response_line(const std::string& id, const Response& response);
+/// The answer to power_fail: how long the saving took; nothing: it did not end in time.
+[[nodiscard]] std::string saved_line(const std::string& id, std::optional<Milliseconds> took);
 [[nodiscard]] std::string subscribed_line(const std::string& id, std::uint64_t subscription);
 [[nodiscard]] std::string acknowledged_line(const std::string& id, std::size_t count);
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,

@@ -192,7 +192,7 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
             "acknowledge, unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
             "log_level, logs, send_logs, page, heartbeat, heartbeat_end, "
-            "safe_mode_end");
+            "safe_mode_end, power_fail, power_back, going_down");
   EXPECT_EQ(refusal_of(R"({"op":"heartbeat","every_ms":1000})"), "field \"name\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"heartbeat","name":"n","every_ms":99})"),
             "field \"every_ms\": is not a whole number, 100 to 86400000");

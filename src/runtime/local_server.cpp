@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
@@ -18,6 +17,7 @@
 
 #include "base/limits.h"
 #include "posix/system.h"
+#include "runtime/local_mail.h"
 #include "runtime/local_protocol.h"
 #include "runtime/local_socket.h"
 #include "runtime/safe_mode.h"
@@ -33,30 +33,6 @@ using ErrorCode = boost::system::error_code;
 constexpr std::size_t kReadBuffer = 64 * limits::kKiB;
 constexpr std::size_t kReadPause = limits::kLocalBacklog / 2;
 constexpr Duration kAcceptPause = std::chrono::seconds(1);
-
-/// What the mailbox knows of a client without touching it.
-struct Meter {
-  std::atomic<std::size_t> events{0};  ///< Bytes of events on their way to the loop.
-  std::atomic<bool> cut{false};
-
-  /// What the loop has not fetched counts, too: a stuck client must not fill the mailbox.
-  void add(std::size_t bytes) {
-    if (events.fetch_add(bytes) > limits::kLocalBacklog) cut = true;
-  }
-};
-
-/// A line on its way from any thread to a client.
-struct Mail {
-  enum class Kind : std::uint8_t {
-    event,     ///< Counted in the meter.
-    receipt,   ///< One of those that are owed.
-    response,  ///< So is this, and it counts in the meter.
-    look,      ///< The outbox's answer to a question.
-  };
-  std::uint64_t client = 0;
-  std::string line;
-  Kind kind = Kind::event;
-};
 
 }  // namespace
 
@@ -101,6 +77,7 @@ class LocalServer::Hub {
   LogMessage log_message_;
   std::string safe_mode_;
   std::function<void()> leave_safe_mode_;
+  std::function<void(BootReason, const std::string&)> going_down_;
   Acceptor acceptor_;
   posix::Timer accept_timer_;
   bool accept_failing_ = false;
@@ -198,6 +175,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(OutboxMessageRequest& request, std::string& id) { look(request, id); }
   void answer(FateRequest& request, std::string& id) { look(request, id); }
   void answer(SafeModeEndRequest& request, std::string& id);
+  void answer(PowerFailRequest& request, std::string& id);
+  void answer(PowerBackRequest& request, std::string& id);
+  void answer(GoingDownRequest& request, std::string& id);
   void answer(LogLevelRequest& request, std::string& id);
   void answer(LogsRequest& request, std::string& id);
   void answer(SendLogsRequest& request, std::string& id);
@@ -206,6 +186,9 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   }
   template <class Request>
   void look(const Request& request, std::string& id);
+  /// An answer that comes later counts among those that are owed, or is refused.
+  [[nodiscard]] bool may_owe_look(const std::string& id);
+  [[nodiscard]] LookAnswer later();
   [[nodiscard]] ReceiptHandler receipt_handler(std::string id);
   /// Sends `message` events of this subscription.
   [[nodiscard]] MessageHandler message_handler(std::uint64_t number);
@@ -526,17 +509,45 @@ void LocalServer::Hub::Client::answer(SafeModeEndRequest&, std::string& id) {
   pending_ += ok_line(id);
 }
 
+void LocalServer::Hub::Client::answer(PowerFailRequest& request, std::string& id) {
+  if (!may_owe_look(id)) return;
+  hub_->device_.power_fail(
+      request.detail,
+      [answer = later(), id](std::optional<Milliseconds> took) { answer(saved_line(id, took)); });
+}
+
+void LocalServer::Hub::Client::answer(PowerBackRequest&, std::string& id) {
+  hub_->device_.power_back();
+  pending_ += ok_line(id);
+}
+
+void LocalServer::Hub::Client::answer(GoingDownRequest& request, std::string& id) {
+  if (!hub_->going_down_) {
+    pending_ += error_line(id, "this program keeps no record of boots; holdfastd does");
+  } else if (may_owe_look(id)) {
+    hub_->looks_([note = hub_->going_down_, request, id, answer = later()](outbox::Outbox&) {
+      note(request.reason, request.detail);
+      answer(ok_line(id));
+      return true;
+    });
+  }
+}
+
+bool LocalServer::Hub::Client::may_owe_look(const std::string& id) {
+  if (looks_owed_ < kLocalLooksOwed) return ++looks_owed_ > 0;
+  pending_ += error_line(id, to_string(RejectReason::queue_full), true);
+  return false;
+}
+
+LookAnswer LocalServer::Hub::Client::later() {
+  return [mailbox = hub_->mailbox_, client = number_](std::string line) {
+    mailbox->put({client, std::move(line), Mail::Kind::look});
+  };
+}
+
 template <class Request>
 void LocalServer::Hub::Client::look(const Request& request, std::string& id) {
-  if (looks_owed_ >= kLocalLooksOwed) {
-    pending_ += error_line(id, to_string(RejectReason::queue_full), true);
-    return;
-  }
-  ++looks_owed_;
-  hub_->looks_(make_look(request, std::move(id),
-                         [mailbox = hub_->mailbox_, client = number_](std::string line) {
-                           mailbox->put({client, std::move(line), Mail::Kind::look});
-                         }));
+  if (may_owe_look(id)) hub_->looks_(make_look(request, std::move(id), later()));
 }
 
 // ---- a client: writing and leaving --------------------------------------------------------------
@@ -633,6 +644,7 @@ LocalServer::Hub::Hub(posix::EventLoop& loop, Device& device, ListeningSocket so
       log_message_(std::move(options.log_message)),
       safe_mode_(std::move(options.safe_mode)),
       leave_safe_mode_(std::move(options.leave_safe_mode)),
+      going_down_(std::move(options.going_down)),
       acceptor_(loop.context()),
       accept_timer_(loop),
       mailbox_(std::make_shared<Mailbox>(loop, *this)),

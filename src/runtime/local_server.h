@@ -53,6 +53,8 @@ class LocalServer {
     /// Why programs are not served but for looking and control; empty: they are.
     std::string safe_mode{};
     std::function<void()> leave_safe_mode = {};
+    /// Keeps why the machine is about to go down. On the outbox's thread.
+    std::function<void(BootReason, const std::string&)> going_down = {};
     /// Of messages that programs acknowledge. Without a tally: one that nobody sees.
     std::shared_ptr<AckTally> acknowledgements{};
     LocalGroups::Write write{};

@@ -110,6 +110,11 @@ class FakeDevice final : public Device {
   [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override {
     return beats.states(BootTime());
   }
+  void power_fail(std::string_view why, SavedHandler saved) override {
+    power_fails = why;
+    saved(why == "slow" ? std::nullopt : std::optional(Milliseconds(12)));
+  }
+  void power_back() override { power_fails.clear(); }
   void reconnect_now() override { ++reconnects; }
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}
@@ -143,6 +148,7 @@ class FakeDevice final : public Device {
   }
 
   std::atomic<int> reconnects{0};
+  std::string power_fails;
   health::Heartbeats beats{{}, BootTime()};
   IdentityState device_identity;
 
@@ -448,6 +454,19 @@ TEST_F(LocalServerTest, AHeartbeatBeginsIsSeenAndEnds) {
             "a heartbeat that is one too many");
   EXPECT_EQ(ask(client, R"({"op":"heartbeat_end","id":4,"name":"pump"})")["ok"], true);
   EXPECT_EQ(ask(client, R"({"op":"heartbeat_end","id":5,"name":"pump"})")["ok"], false);
+}
+
+TEST_F(LocalServerTest, ThePowersEndIsAnsweredOnceAllIsSafe) {
+  LocalClient client = this->client();
+  EXPECT_EQ(ask(client, R"({"op":"power_fail","id":1,"detail":"gpio"})").dump(),
+            R"({"id":1,"ok":true,"saved_ms":12})");
+  EXPECT_EQ(device_.power_fails, "gpio");
+  EXPECT_EQ(ask(client, R"({"op":"power_back","id":2})")["ok"], true);
+  EXPECT_EQ(device_.power_fails, "");
+  EXPECT_EQ(ask(client, R"({"op":"power_fail","id":3,"detail":"slow"})")["error"],
+            "not everything that was accepted could be saved in time");
+  EXPECT_EQ(ask(client, R"({"op":"going_down","id":4,"reason":"update"})")["error"],
+            "this program keeps no record of boots; holdfastd does");
 }
 
 TEST_F(LocalServerTest, StatusReconnectAndEvents) {

@@ -275,6 +275,60 @@ void add_health(List& list, const Figures& f) {
           "Reports of metrics over MQTT: published, not taken, and Device Defender's answers.");
 }
 
+void add_boot(List& list, const Figures& f) {
+  const BootState& boot = f.state.boot;
+  if (boot.id.empty()) return;
+  MetricFamily& info =
+      list.family(kGauge, "holdfast_boot_info",
+                  "Always 1: why this machine was started, as far as can be told.");
+  info.samples.push_back({{{"reason", std::string(to_string(boot.reason))}}, 1});
+  MetricFamily& boots = list.family(kCounter, "holdfast_boots_total",
+                                    "Boots of this machine by reason, earlier runs included.");
+  for (std::size_t i = 0; i < kBootReasons; ++i) {
+    boots.samples.push_back({{{"reason", std::string(to_string(static_cast<BootReason>(i)))}},
+                             static_cast<double>(boot.boots.at(i))});
+  }
+}
+
+void add_power(List& list, const Figures& f) {
+  const PowerState& power = f.state.power;
+  list.state("holdfast_power_phase", "phase", power.phase, kPowerPhases,
+             "1 for how this machine's power is.");
+  list.one(kCounter, "holdfast_power_on_battery_total", power.on_battery,
+           "How often mains was away for longer than power.on_battery_after.");
+  list.one(kCounter, "holdfast_power_going_down_total", power.going_down,
+           "How often the power went, or was said to.");
+  if (power.charge) {
+    list.one(kGauge, "holdfast_battery_charge_percent", *power.charge, "Of the emptiest battery.");
+  }
+  if (power.runtime) {
+    list.one(kGauge, "holdfast_battery_runtime_seconds", power.runtime->count(),
+             "How long the battery lasts, as it reckons itself.");
+  }
+  if (!power.safe) return;
+  list.one(kGauge, "holdfast_power_saved_seconds", seconds_of(*power.safe),
+           "How long the last saving took, from the word that the power goes.");
+}
+
+void add_guards(List& list, const Figures& f) {
+  if (f.state.guards.empty()) return;
+  const auto add = [&](MetricKind kind, const char* name, const char* help, auto&& value) {
+    MetricFamily& family = list.family(kind, name, help);
+    for (const GuardState& one : f.state.guards) {
+      family.samples.push_back(
+          {{{"guard", std::string(to_string(one.kind))}}, static_cast<double>(value(one))});
+    }
+  };
+  add(kGauge, "holdfast_guard_value", "What is watched of this machine, in its unit.",
+      [](const GuardState& one) { return one.value; });
+  add(kGauge, "holdfast_guard_limit", "From here on, for a while, it is an alarm.",
+      [](const GuardState& one) { return one.limit; });
+  add(kGauge, "holdfast_guard_alarm", "Whether it is one.",
+      [](const GuardState& one) { return one.alarm ? 1 : 0; });
+  add(kCounter, "holdfast_guard_alarms_total", "How often it was one.",
+      [](const GuardState& one) { return one.alarms; });
+}
+
 void add_process(List& list, const Figures& f) {
   MetricFamily& build = list.family(kGauge, "holdfast_build_info", "Always 1.");
   build.samples.push_back({{{"version", f.version}, {"engine", f.engine}}, 1});
@@ -304,6 +358,9 @@ MetricFamilies metric_families(const Figures& figures) {
   add_storage(list, figures);
   add_identity(list, figures);
   add_health(list, figures);
+  add_boot(list, figures);
+  add_power(list, figures);
+  add_guards(list, figures);
   add_process(list, figures);
   return std::move(list.all);
 }

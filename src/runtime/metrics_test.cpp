@@ -45,6 +45,11 @@ DeviceState full_state(Numbers& next) {
   state.ledger.accepted = next();
   state.ledger.delivered = next();
   state.ledger.pending = next();
+  state.boot.id = "1";
+  fill(state.boot.boots, next);
+  state.power = {PowerPhase::on_battery, "words", "",     static_cast<unsigned>(next()),
+                 Seconds(next()),        next(),  next(), Milliseconds(next())};
+  state.guards = {{GuardKind::disk, true, static_cast<double>(next()), 7, "words", next()}};
   fill(state.ledger.dropped, next);
   fill(state.ledger.rejected, next);
   for (std::uint64_t* const number : {&state.in_flight,

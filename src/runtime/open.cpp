@@ -8,9 +8,11 @@
 #include "holdfast/device.h"
 #include "outbox/outbox.h"
 #include "posix/system.h"
+#include "runtime/boot_keeper.h"
 #include "runtime/config_file.h"
 #include "runtime/counting_disk.h"
 #include "runtime/device_impl.h"
+#include "runtime/hold_up.h"
 #include "runtime/open.h"
 #include "runtime/outbox_keys.h"
 #include "runtime/provisioner.h"
@@ -88,7 +90,11 @@ Result<std::unique_ptr<outbox::Outbox>> open_outbox(Config& config, OutboxParts&
   if (!locked.ok()) return std::move(locked).error().with("outbox.directory");
   if (hooks.locked) hooks.locked(config);
   runtime::leave_out_extras(config);
+  runtime::stamp_birth(config);
   log.configure(config.log);
+  if (Status kept = runtime::check_hold_up(config, log.handler()); !kept) {
+    return std::move(kept).error();
+  }
   auto keys = runtime::load_outbox_keys(config);
   if (!keys.ok()) return std::move(keys).error();
   parts.keys = std::move(keys).value();

@@ -26,6 +26,9 @@ struct OpenHooks {
   std::function<void()> leave_safe_mode = {};
   /// With which the program was started: the local API is served on the one of its path.
   ServiceSockets sockets = {};
+  /// The machine is about to go down, for this reason, or, after all, not. On the outbox's thread.
+  std::function<void(BootReason reason, const std::string& detail)> going_down = {};
+  std::function<void()> not_going_down = {};
 };
 
 /// As Device::open(); `log` is configured as `config` says.

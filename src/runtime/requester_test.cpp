@@ -60,6 +60,8 @@ class FakeDevice final : public Device {
   Status heartbeat(std::string_view, Milliseconds) override { return {}; }
   Status end_heartbeat(std::string_view) override { return {}; }
   [[nodiscard]] std::vector<HeartbeatState> heartbeats() const override { return {}; }
+  void power_fail(std::string_view, SavedHandler) override {}
+  void power_back() override {}
   void reconnect_now() override {}
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}

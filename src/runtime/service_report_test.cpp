@@ -53,6 +53,8 @@ struct TestDevice final : Device {
   IdentityState identity() const override { return {}; }
   void on_connection(ConnectionHandler) override {}
   [[nodiscard]] DeviceState state() const override { return shown; }
+  void power_fail(std::string_view, SavedHandler) override {}
+  void power_back() override {}
   void reconnect_now() override {}
   Status reload(Config) override { return {}; }
   void stop(Milliseconds) override {}

@@ -2,10 +2,6 @@
 
 #include <sys/eventfd.h>
 
-#include <chrono>
-#include <future>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include "base/hex.h"
@@ -23,17 +19,10 @@ constexpr Milliseconds kStopPatience{500};      // well below any deadline for s
 
 }  // namespace
 
-/// What the writing threads share. One at a time writes.
-struct StartRecord::File {
-  std::mutex writing;
-  std::filesystem::path path;
-};
-
 StartRecord::StartRecord(LogHandler log)
     : log_(std::move(log)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      clock_(posix::make_clock()),
-      file_(std::make_shared<File>()) {
+      clock_(posix::make_clock()) {
   const env::BootId boot = clock_->boot_id();
   boot_id_ = text_to_hex({reinterpret_cast<const char*>(boot.data()), boot.size()});
 }
@@ -43,8 +32,8 @@ std::string StartRecord::text_before(const Config& config) {
     loop_->end();
     return loop_->text();
   }
-  file_->path = config.outbox.directory / kFile;
-  Result<std::string> read = posix::read_file(file_->path, health::kCrashTextMax);
+  file_.at(config.outbox.directory / kFile);
+  Result<std::string> read = posix::read_file(file_.path(), health::kCrashTextMax);
   if (read) return std::move(read).value();
   if (read.error().code != Errc::not_found) {
     log_({LogLevel::warning, LogArea::health,
@@ -64,7 +53,7 @@ void StartRecord::started(Config& config) {
     to_blame = loop_->outbox_to_blame();
     if (loop_->damaged()) {
       log_({LogLevel::warning, LogArea::health,
-            file_->path.string() + " is damaged; nothing is known of earlier starts"});
+            file_.path().string() + " is damaged; nothing is known of earlier starts"});
     }
   }
   if (to_blame) move_outbox_aside(config);
@@ -152,18 +141,7 @@ void StartRecord::leave() {
 }
 
 void StartRecord::keep(std::string text, Milliseconds patience) {
-  std::packaged_task<Status()> write([file = file_, text = std::move(text)] {
-    const std::lock_guard lock(file->writing);
-    return posix::replace_file(file->path, text);
-  });
-  std::future<Status> done = write.get_future();
-  Status kept = Error{Errc::timeout, "the disk does not answer"};
-  try {
-    std::thread(std::move(write)).detach();
-    if (done.wait_for(patience) == std::future_status::ready) kept = done.get();
-  } catch (const std::system_error& error) {
-    kept = Error{Errc::full, error.what()};  // no thread is left
-  }
+  const Status kept = file_.write(std::move(text), patience);
   if (!kept) {
     log_({LogLevel::warning, LogArea::health,
           "the record of starts was not written: " + kept.error().message +

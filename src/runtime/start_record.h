@@ -20,6 +20,7 @@
 #include "holdfast/config.h"
 #include "holdfast/log.h"
 #include "posix/unique_fd.h"
+#include "runtime/patient_file.h"
 
 namespace holdfast::runtime {
 
@@ -45,7 +46,6 @@ class StartRecord {
   void leave();
 
  private:
-  struct File;
   /// With mutex_ held: what the run before has left.
   [[nodiscard]] std::string text_before(const Config& config);
   [[nodiscard]] std::string text_now() const;
@@ -59,7 +59,7 @@ class StartRecord {
   mutable std::mutex mutex_;
   std::optional<health::CrashLoop> loop_;  // from started() on
   bool leave_ = false;
-  std::shared_ptr<File> file_;
+  PatientFile file_;
 };
 
 }  // namespace holdfast::runtime
