@@ -37,6 +37,14 @@ else()
   message(STATUS "Page of metrics: NOT built, prometheus-cpp was not found (package prometheus-cpp-dev)")
 endif()
 
+# NetworkManager and ModemManager are asked where sd-bus's header is; its library is loaded at run time.
+pkg_check_modules(SYSTEMD libsystemd)
+if(SYSTEMD_FOUND)
+  message(STATUS "Network managers over D-Bus: built (libsystemd found)")
+else()
+  message(STATUS "Network managers over D-Bus: NOT built, libsystemd was not found (package libsystemd-dev)")
+endif()
+
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

@@ -131,6 +131,7 @@ class DeviceWorld {
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::ProbeEndpoint& action);
+  void act(device::CheckNetwork&) { sim_.note("check network"); }
   void act(device::RememberEndpoint& action);
   void act(device::GiveReceipt& action);
   void act(device::GiveMessage& action);

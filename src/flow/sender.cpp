@@ -378,6 +378,7 @@ void Sender::overtake(Flight::iterator delivered) {
 /// The queue whose front goes next, expired messages settled on the way; null when none waits.
 std::deque<Sender::Entry>* Sender::pick(BootTime now, Work& work) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
+    if (held_[i]) continue;
     while (std::deque<Entry>* queue = pick_from(lanes_[i])) {
       const auto reason = useless(queue->front(), now);
       if (!reason && is_parked(queue->front())) {
@@ -431,7 +432,7 @@ void Sender::fetch(Work& work) {
   const std::size_t target = std::max(window_ * kReadyWindows, kReadyMin);
   for (std::size_t i = 0; i < lane_count_; ++i) {
     Lane& lane = lanes_[i];
-    if (!lane.stored || lane.fetching || lane.durable.size() >= target / 2) continue;
+    if (held_[i] || !lane.stored || lane.fetching || lane.durable.size() >= target / 2) continue;
     std::size_t count = target - lane.durable.size();
     std::size_t bytes = room_for(lane);
     if (bytes < kFetchMin) {
@@ -481,6 +482,7 @@ BootTime Sender::pace_at() const { return std::max(messages_.ready_at(), bytes_.
 bool Sender::sendable() const {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     const Lane& lane = lanes_[i];
+    if (held_[i]) continue;
     if (!lane.memory.empty() || spill_is_next(lane)) return true;
     if (!volatile_only_ && !lane.durable.empty()) return true;
   }

@@ -12,6 +12,8 @@
 // Parked:   messages on some topics are not sent: durable ones go back to the outbox, which passes
 //           over them; volatile ones stand aside here. When the topic is released they go before
 //           all that is newer and was not sent. A trial sends one of them, alone.
+// Held:     lanes may be told to wait (metered.h): nothing of them is read ahead or sent meanwhile,
+//           but for what is in flight already.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
 // Retained: a repeat never takes the place of a later message of its topic that was delivered, or
@@ -39,6 +41,7 @@
 #include "base/message.h"
 #include "base/time.h"
 #include "env/engine.h"
+#include "flow/metered.h"
 #include "flow/pacer.h"
 #include "flow/suspicion.h"
 #include "holdfast/config.h"
@@ -138,6 +141,9 @@ class Sender {
   std::uint64_t evict(LaneIndex index, std::uint64_t count, Work& work);
   /// A newer message has taken this one's place: it is given up unless it is on the way.
   void supersede(MessageId id);
+
+  /// From now on these lanes, and no others, wait.
+  void hold_lanes(LaneSet held) { held_ = held; }
 
   // ---- parked topics ---------------------------------------------------------------------------
 
@@ -281,6 +287,7 @@ class Sender {
   void purge_expired(BootTime now, Work& work);
 
   std::size_t lane_count_;
+  LaneSet held_;
   std::array<Lane, limits::kLanesMax> lanes_;
   std::uint16_t max_in_flight_ = 1;
   bool keep_denied_ = true;

@@ -33,12 +33,15 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
                  [&outlet](const LogLine& line) { outlet.log(line); }),
       endpoint_file_(storage, config.outbox.directory,
                      [&outlet](const LogLine& line) { outlet.log(line); }),
+      clock_keeper_(loop, clock, storage, config.outbox.directory,
+                    [&outlet](const LogLine& line) { outlet.log(line); }),
       identity_(loop, clock, storage, config,
                 {[&outlet](const LogLine& line) { outlet.log(line); },
                  [this] { enqueue(device::Changed{link::Mend::identity}); },
                  [&outlet](IdentityState state, bool warned) {
                    outlet.give_identity(std::move(state), warned);
-                 }}),
+                 },
+                 [this] { return clock_keeper_.floor(); }}),
       role_keys_(loop, clock, random,
                  {[&outlet](const LogLine& line) { outlet.log(line); },
                   [this] { enqueue(device::Changed{link::Mend::identity}); }}),
@@ -46,6 +49,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
       probe_(loop, clock),
       clock_watch_(loop, [this] { clock_set(); }),
       file_watch_(loop, [this] { files_changed(); }),
+      network_rules_(config.network),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
   configure(config);
@@ -67,6 +71,22 @@ void Driver::configure(const Config& config) {
   std::vector<std::filesystem::path> files = login_files(config);
   for (std::filesystem::path& file : identity_.files()) files.push_back(std::move(file));
   file_watch_.watch(files);
+  if (config.network != network_rules_) ask_managers(config.network);
+}
+
+void Driver::ask_managers(const Config::Network& rules) {
+  network_rules_ = rules;
+  managers_.reset();
+  if (rules.manager == Use::off) {
+    return enqueue(device::NetworkNews{std::make_shared<const NetworkState>()});
+  }
+  managers_ = std::make_unique<host::NetworkManagers>(
+      loop_, rules,
+      host::NetworkManagers::Hooks{
+          [this](const NetworkState& state) {
+            enqueue(device::NetworkNews{std::make_shared<const NetworkState>(state)});
+          },
+          [this](const LogLine& line) { outlet_.log(line); }});
 }
 
 void Driver::files_changed() {
@@ -76,12 +96,14 @@ void Driver::files_changed() {
 }
 
 void Driver::clock_set() {
+  clock_keeper_.set();
   identity_.service();
   role_keys_.mended();
   enqueue(device::Changed{link::Mend::clock});
 }
 
 void Driver::start() {
+  if (network_rules_.manager != Use::off) ask_managers(network_rules_);
   carry_out(core_.start(clock_.now()));
   carry_out(core_.step(clock_.now(), storage_.first_report()));
   settle_turn();
@@ -125,7 +147,9 @@ void Driver::settle_turn() {
     filters_given_ = core_.filters_version();
     outlet_.give_filters(core_.filters(now), now);
   }
-  outlet_.turn_done(core_.state(now), now);
+  DeviceState state = core_.state(now);
+  state.clock = clock_keeper_.state();
+  outlet_.turn_done(std::move(state), now);
   rearm();
 }
 
