@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <vector>
 
@@ -84,9 +85,20 @@ class ClockKeeperTest : public ::testing::Test {
       ClockKeeper keeper(loop_, clock_, storage, directory_,
                          [this](const LogLine& line) { lines_.push_back(line.text); });
       body(keeper);
+      written(storage);
       storage.submit({device::StoreClose{}});
       ASSERT_TRUE(storage.join(real->now() + std::chrono::seconds(60)));
     }
+  }
+
+  /// What was posted before is done.
+  static void written(Storage& storage) {
+    std::promise<void> done;
+    storage.look([&](outbox::Outbox&) {
+      done.set_value();
+      return true;
+    });
+    ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   }
 
   std::filesystem::path directory_;

@@ -192,6 +192,10 @@ constexpr std::string_view kEveryKey = R"(
     local-api = "debug"
     callbacks = "error"
     health = "error"
+      [network]
+    manager = "on"
+    modems = "off"
+    roaming_is_metered = false
       [provisioning]
     template = "fleet"
     claim_certificate = "claim.pem"
