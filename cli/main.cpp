@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "lab.h"
 #include "logs.h"
+#include "network.h"
 #include "outbox.h"
 #include "provision.h"
 #include "runtime/config_keys.h"
@@ -50,6 +51,7 @@ struct Arguments {
   DoctorOptions doctor;
   IdentityOptions identity;
   ProvisionOptions provision;
+  NetworkPlanOptions network_plan;
   MessageId message_id = 0;
 };
 
@@ -448,6 +450,21 @@ ExitCode outbox(const OutboxCommands& c, const Arguments& a) {
   return run_outbox_repair(a.outbox);
 }
 
+/// So far there is one thing to do with the network: look at the plan.
+CLI::App* add_network(CLI::App& app, NetworkPlanOptions& o) {
+  CLI::App* const all = app.add_subcommand("network", "The uplinks of this machine");
+  all->require_subcommand(1);
+  CLI::App* const plan =
+      all->add_subcommand("plan", "Check the order of NetworkManager's profiles; exit 1: it fails");
+  plan->add_option("DIR", o.directory, "keyfiles (default /etc/NetworkManager/system-connections)");
+  plan->add_option("--write", o.write,
+                   "write examples into this folder: Ethernet, Wi-Fi, cellular");
+  plan->add_option("--ssid", o.ssid, "the Wi-Fi's name, for --write")->needs("--write");
+  plan->add_option("--apn", o.apn, "the cellular network's APN, for --write")->needs("--write");
+  plan->add_flag("--json", o.json, "for programs");
+  return all;
+}
+
 ExitCode publish(Arguments& a, const CLI::App& command) {
   PublishOptions& options = a.publish;
   if (a.topic.empty() && !options.json) {
@@ -509,6 +526,7 @@ int run(int argc, char** argv) {
   const OutboxCommands looking = add_outbox(app, a.outbox);
   const IdentityCommands identities = add_identity(app, a);
   CLI::App* const provisioning = add_provision(app, a);
+  const CLI::App* const network = add_network(app, a.network_plan);
   // Only for --help: main() has seen it before.
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
@@ -533,6 +551,7 @@ int run(int argc, char** argv) {
   if (*examining) return doctor(a, !socket->empty());
   if (*identities.all) return identity(identities, a);
   if (*provisioning) return provision(a);
+  if (*network) return run_network_plan(a.network_plan);
   if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
   if (*beating) return heartbeat(a);

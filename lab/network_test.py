@@ -270,6 +270,45 @@ class NetworkTest(unittest.TestCase):
         self.metered("no")
         self.wait_state(lambda s: s["backlog"] == 0 and not s["network"]["held_lanes"], 20, "sent")
 
+    def test_the_plan_of_the_profiles_is_checked_and_the_examples_are_accepted(self):
+        real = subprocess.run([self.bin / "holdfast", "network", "plan", "--json"], capture_output=True,
+                              text=True, timeout=60, check=False)
+        plan = json.loads(real.stdout)
+        self.assertEqual([one["id"] for one in plan["uplinks"]], ["wan1", "wan2"])
+        self.assertEqual([one["ipv4_metric"] for one in plan["uplinks"]], [100, 200])
+        self.assertEqual(real.returncode, 0, real.stdout)
+        examples = self.files / "examples"
+        written = subprocess.run([self.bin / "holdfast", "network", "plan", "--write", examples, "--ssid",
+                                  "office", "--apn", "iot.example"], capture_output=True, text=True,
+                                 timeout=60, check=False)
+        self.assertEqual(written.returncode, 0, written.stderr)
+        judged = subprocess.run([self.bin / "holdfast", "network", "plan", examples, "--json"],
+                                capture_output=True, text=True, timeout=60, check=False)
+        said = json.loads(judged.stdout)
+        self.assertEqual([one["kind"] for one in said["uplinks"]], ["ethernet", "wifi", "cellular"])
+        self.assertEqual(judged.returncode, 0, judged.stdout)
+        again = subprocess.run([self.bin / "holdfast", "network", "plan", "--write", examples],
+                               capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("is there; move it away", again.stderr)
+        folder = pathlib.Path("/etc/NetworkManager/system-connections")
+        for one in examples.iterdir():
+            text = one.read_text(encoding="utf-8")
+            (folder / one.name).write_text(text.replace("[connection]\n",
+                                                        "[connection]\ninterface-name=none0\n"),
+                                           encoding="utf-8")
+            (folder / one.name).chmod(0o600)
+            self.addCleanup(self.world.nmcli, "c", "delete", one.stem)
+            self.world.nmcli("c", "load", folder / one.name)
+        for one, kind, metric in (("uplink-1-ethernet", "802-3-ethernet", 100),
+                                  ("uplink-2-wifi", "802-11-wireless", 600),
+                                  ("uplink-3-cellular", "gsm", 700)):
+            shown = self.world.nmcli("-f", "connection.type,ipv4.route-metric,"
+                                     "connection.autoconnect-retries", "c", "show", one).stdout
+            self.assertIn(f"connection.type:{kind}", shown)
+            self.assertIn(f"ipv4.route-metric:{metric}", shown)
+            self.assertIn("connection.autoconnect-retries:0", shown)
+
     def test_a_manager_that_ends_and_comes_back_is_said_and_costs_nothing(self):
         self.start_agent()
         connects = self.status()["connects"]
