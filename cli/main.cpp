@@ -450,6 +450,14 @@ ExitCode outbox(const OutboxCommands& c, const Arguments& a) {
   return run_outbox_repair(a.outbox);
 }
 
+CLI::App* add_receipt(CLI::App& app, Arguments& a) {
+  CLI::App* const command =
+      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
+  command->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
+  command->add_flag("--json", a.json, "for programs");
+  return command;
+}
+
 /// So far there is one thing to do with the network: look at the plan.
 CLI::App* add_network(CLI::App& app, NetworkPlanOptions& o) {
   CLI::App* const all = app.add_subcommand("network", "The uplinks of this machine");
@@ -509,10 +517,7 @@ int run(int argc, char** argv) {
   CLI::App* const checking =
       app.add_subcommand("check-config", "Print everything that is wrong with a configuration");
   checking->add_option("FILE", a.config, "the agent's configuration file")->required();
-  CLI::App* const receipt =
-      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
-  receipt->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
-  receipt->add_flag("--json", a.json, "for programs");
+  const CLI::App* const receipt = add_receipt(app, a);
   app.add_subcommand("reconnect", "Try to connect now instead of after the delay");
   const CLI::App* const page =
       app.add_subcommand("page", "The address of the agent's page, to open in a browser");

@@ -6,7 +6,6 @@
 
 #include "commands.h"
 #include "outbox.h"
-#include "runtime/network_files.h"
 
 namespace holdfast::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "exit_codes.h"
-#include "health/network_plan.h"
+#include "runtime/network_files.h"
 
 namespace holdfast::cli {
 

@@ -46,11 +46,11 @@ RTM_NEWLINK, RTM_NEWROUTE, RTM_DELROUTE = 16, 24, 25
 IFF_RUNNING = 0x40
 
 
-def missing():
-    """Why this test cannot be run here, or None."""
+def missing(needed=NEEDED):
+    """Why a test that needs these programs cannot be run here, or None."""
     if os.geteuid() != 0:
         return "it needs root, for namespaces"
-    for name in NEEDED:
+    for name in needed:
         try:
             Programs.system(name)
         except Trouble as trouble:

@@ -308,11 +308,11 @@ struct ModemState {
   std::string registration;    ///< "home", "roaming", "searching", "denied", …
   std::string operator_name;   ///< "FakeNet".
   std::string operator_code;   ///< MCC and MNC.
-  std::string technology;      ///< "gsm", "lte", …; several: "gsm+umts".
+  std::string technology;      ///< "gsm", "lte", …; several: "gsm/umts".
   std::uint32_t signal = 0;    ///< Per cent.
   bool signal_recent = false;  ///< Measured just now, not remembered.
 
-  [[nodiscard]] bool roaming() const { return registration == "roaming"; }
+  [[nodiscard]] bool roaming() const { return registration.starts_with("roaming"); }
   friend bool operator==(const ModemState&, const ModemState&) = default;
 };
 
@@ -335,6 +335,16 @@ struct NetworkCounts {
   std::uint64_t changes = 0;  ///< Of the primary connection.
   std::uint64_t spared = 0;   ///< Attempts put off because they could not have led anywhere.
   std::uint64_t checks = 0;   ///< NetworkManager was asked to look again.
+};
+
+/// What was done because the network stayed away ([escalation]), in this run.
+struct EscalationCounts {
+  std::uint64_t asked = 0;  ///< The reference hosts were asked.
+  std::uint64_t reconnects = 0;
+  std::uint64_t bearers = 0;
+  std::uint64_t modem_resets = 0;
+  std::uint64_t reboots = 0;  ///< Asked for: the one that works ends this run.
+  std::uint64_t failed = 0;   ///< Of these, those that could not be done.
 };
 
 /// What is known of the wall clock.
@@ -522,6 +532,7 @@ struct DeviceState {
   NetworkCounts network_counts;
   std::vector<std::string> held_lanes;  ///< Wait for a network that costs nothing.
   ClockState clock;
+  EscalationCounts escalation;
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

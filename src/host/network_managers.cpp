@@ -2,6 +2,7 @@
 #include "host/network_managers.h"
 
 #include <utility>
+#include <vector>
 
 namespace holdfast::host {
 
@@ -9,16 +10,21 @@ NetworkManagers::NetworkManagers(posix::EventLoop& loop, const Config::Network& 
     : rules_(rules),
       hooks_(std::move(hooks)),
       bus_(loop, {[this] { up(); }, [this](const std::string& why) { down(why); }}),
-      manager_(bus_, [this](const NetworkState& state) { manager_changed(state); }) {
+      manager_(bus_, [this](const NetworkState& state) { manager_changed(state); }),
+      modems_(loop, bus_, {[this](std::vector<ModemState> modems, const std::string& problem) {
+                modems_changed(std::move(modems), problem);
+              }}) {
   bus_.begin();
 }
 
 void NetworkManagers::up() {
   if (rules_.manager != Use::off) manager_.begin();
+  if (rules_.modems != Use::off) modems_.begin();
 }
 
 void NetworkManagers::down(const std::string& why) {
   if (rules_.manager != Use::off) manager_.lost(why);
+  if (rules_.modems != Use::off) modems_.lost(why);
 }
 
 void NetworkManagers::manager_changed(const NetworkState& state) {
@@ -38,6 +44,27 @@ void NetworkManagers::manager_changed(const NetworkState& state) {
   // Where nobody asked for it, its absence is no problem.
   if (rules_.manager == Use::automatic && !said_absent_) state_.problem.clear();
   hooks_.changed(state_);
+}
+
+void NetworkManagers::modems_changed(std::vector<ModemState> modems, const std::string& problem) {
+  const bool was_there = std::exchange(modems_there_, problem.empty());
+  if (!modems_there_ && (was_there || rules_.modems == Use::on)) {
+    say(LogLevel::warning, problem + "; nothing is known of modems");
+  }
+  state_.modems = std::move(modems);
+  hooks_.changed(state_);
+}
+
+void NetworkManagers::reboot(std::function<void(const Status&)> done) {
+  if (!bus_.connected()) return done(Error{Errc::closed, "the system bus is not there"});
+  bus_.call({"org.freedesktop.login1",
+             "/org/freedesktop/login1",
+             "org.freedesktop.login1.Manager",
+             "Reboot",
+             {false}},
+            [done = std::move(done)](const Result<BusValue>& answer) {
+              done(answer ? Status() : Status(Error(answer.error())));
+            });
 }
 
 void NetworkManagers::say(LogLevel level, std::string text) {

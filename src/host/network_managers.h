@@ -11,6 +11,7 @@
 #include "holdfast/config.h"
 #include "holdfast/log.h"
 #include "holdfast/types.h"
+#include "host/modem_manager.h"
 #include "host/network_manager.h"
 #include "host/system_bus.h"
 
@@ -28,19 +29,29 @@ class NetworkManagers {
 
   /// NetworkManager is to find out anew how far its network leads.
   void check() { manager_.check(); }
+  /// Ends the bearers of the first modem, or resets it.
+  void drop_bearers(std::function<void(const Status&)> done) {
+    modems_.drop_bearers(std::move(done));
+  }
+  void reset_modem(std::function<void(const Status&)> done) { modems_.reset(std::move(done)); }
+  /// Has the machine restarted by whoever manages it (logind).
+  void reboot(std::function<void(const Status&)> done);
 
  private:
   void up();
   void down(const std::string& why);
   void manager_changed(const NetworkState& state);
+  void modems_changed(std::vector<ModemState> modems, const std::string& problem);
   void say(LogLevel level, std::string text);
 
   const Config::Network rules_;
   Hooks hooks_;
   SystemBus bus_;
   NetworkManager manager_;
+  ModemManager modems_;
   NetworkState state_;
-  bool said_absent_ = false;  ///< Until it answers again.
+  bool said_absent_ = false;  ///< Until NetworkManager answers again.
+  bool modems_there_ = false;
 };
 
 }  // namespace holdfast::host

@@ -352,6 +352,8 @@ SystemBus::~SystemBus() = default;
 
 void SystemBus::begin() { impl_->connect(); }
 
+bool SystemBus::connected() const { return impl_->bus != nullptr; }
+
 void SystemBus::call(const BusCall& call, Answer answer) {
   Impl& own = *impl_;
   if (own.bus == nullptr) return;

@@ -89,6 +89,7 @@ class SystemBus {
 
   /// Connects, now and for ever. Once.
   void begin();
+  [[nodiscard]] bool connected() const;
 
   /// Asks a service that runs; none is started by it. Without a connection nothing happens.
   void call(const BusCall& call, Answer answer);

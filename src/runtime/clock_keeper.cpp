@@ -76,10 +76,13 @@ void ClockKeeper::look() {
       [path = path_, text = clock_file_text(now)] { return posix::replace_file(path, text); });
 }
 
-ClockState ClockKeeper::state() const {
-  ClockState state = state_;
-  state.synchronized = clock_.wall_synchronized();
-  return state;
+ClockState ClockKeeper::state() {
+  const BootTime now = clock_.now();
+  if (now >= asked_at_ + kClockAsked) {
+    asked_at_ = now;
+    state_.synchronized = clock_.wall_synchronized();
+  }
+  return state_;
 }
 
 std::string clock_file_text(WallTime floor) {

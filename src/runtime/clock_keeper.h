@@ -28,6 +28,8 @@ namespace holdfast::runtime {
 inline constexpr Duration kClockKept = std::chrono::hours(1);
 /// A clock that is slewed drifts against the boot-time clock; what is less is no step.
 inline constexpr Milliseconds kClockStep{500};
+/// The kernel is asked no more often whether the clock is kept right.
+inline constexpr Duration kClockAsked = std::chrono::seconds(1);
 
 class ClockKeeper {
  public:
@@ -40,7 +42,7 @@ class ClockKeeper {
   /// The clock was set.
   void set();
   [[nodiscard]] WallTime floor() const { return WallTime{state_.floor_ms}; }
-  [[nodiscard]] ClockState state() const;
+  [[nodiscard]] ClockState state();
 
  private:
   void read();
@@ -53,7 +55,8 @@ class ClockKeeper {
   SideWrites writes_;
   posix::Timer timer_;
   ClockState state_;
-  std::int64_t ahead_ms_;  ///< Of the boot-time clock, when last looked at.
+  BootTime asked_at_ = BootTime::min();  ///< The kernel, whether the clock is kept right.
+  std::int64_t ahead_ms_;                ///< Of the boot-time clock, when last looked at.
 };
 
 [[nodiscard]] std::string clock_file_text(WallTime floor);

@@ -238,6 +238,8 @@ using Failover = Config::Failover;
 using Failback = Config::Failback;
 using Network = Config::Network;
 constexpr auto kNetwork = &Config::network;
+using Escalation = Config::Escalation;
+constexpr auto kEscalation = &Config::escalation;
 constexpr auto kFailover = &Config::failover;
 constexpr auto kFailback = &Config::failback;
 using Log = Config::Log;
@@ -346,6 +348,13 @@ constexpr std::array kKeys{
     row<kNetwork, &Network::manager>("network.manager", K::use, 0, 0),
     row<kNetwork, &Network::modems>("network.modems", K::use, 0, 0),
     row<kNetwork, &Network::roaming_is_metered>("network.roaming_is_metered", K::boolean, 0, 0),
+
+    row<kEscalation, &Escalation::steps>("escalation.steps", K::names, 0, 4),
+    row<kEscalation, &Escalation::reference_hosts>("escalation.reference_hosts", K::names, 0, 8),
+    row<kEscalation, &Escalation::after>("escalation.after", K::seconds, 5 * kSecond, 24 * kHour),
+    row<kEscalation, &Escalation::modem_resets_per_day>("escalation.modem_resets_per_day", K::count,
+                                                        0, 24),
+    row<kEscalation, &Escalation::reboots_per_day>("escalation.reboots_per_day", K::count, 0, 24),
 
     row<&Config::history_topic>("history.topic", K::text, 0, limits::kTopicMax),
 

@@ -47,6 +47,10 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
                   [this] { enqueue(device::Changed{link::Mend::identity}); }}),
       core_(config, random, opening_with(store, endpoint_file_.read())),
       probe_(loop, clock),
+      escalator_(
+          loop, clock, storage, config,
+          {[&outlet](const LogLine& line) { outlet.log(line); },
+           [this](health::Rung rung, Escalator::Done done) { take_step(rung, std::move(done)); }}),
       clock_watch_(loop, [this] { clock_set(); }),
       file_watch_(loop, [this] { files_changed(); }),
       network_rules_(config.network),
@@ -77,7 +81,7 @@ void Driver::configure(const Config& config) {
 void Driver::ask_managers(const Config::Network& rules) {
   network_rules_ = rules;
   managers_.reset();
-  if (rules.manager == Use::off) {
+  if (rules.manager == Use::off && rules.modems == Use::off) {
     return enqueue(device::NetworkNews{std::make_shared<const NetworkState>()});
   }
   managers_ = std::make_unique<host::NetworkManagers>(
@@ -87,6 +91,17 @@ void Driver::ask_managers(const Config::Network& rules) {
             enqueue(device::NetworkNews{std::make_shared<const NetworkState>(state)});
           },
           [this](const LogLine& line) { outlet_.log(line); }});
+}
+
+void Driver::take_step(health::Rung rung, Escalator::Done done) {
+  if (rung == health::Rung::reconnect) {
+    enqueue(device::ReconnectNow{});
+    return done({});
+  }
+  if (!managers_) return done(Error{Errc::unsupported, "network.manager and .modems are off"});
+  if (rung == health::Rung::bearer) return managers_->drop_bearers(std::move(done));
+  if (rung == health::Rung::modem) return managers_->reset_modem(std::move(done));
+  managers_->reboot(std::move(done));
 }
 
 void Driver::files_changed() {
@@ -103,7 +118,7 @@ void Driver::clock_set() {
 }
 
 void Driver::start() {
-  if (network_rules_.manager != Use::off) ask_managers(network_rules_);
+  ask_managers(Config::Network(network_rules_));
   carry_out(core_.start(clock_.now()));
   carry_out(core_.step(clock_.now(), storage_.first_report()));
   settle_turn();
@@ -134,6 +149,7 @@ void Driver::turn() {
       identity_.reconfigure(*reload->config);
       role_keys_.reconfigure(*reload->config);
       configure(*reload->config);
+      escalator_.reconfigure(*reload->config);
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -149,6 +165,8 @@ void Driver::settle_turn() {
   }
   DeviceState state = core_.state(now);
   state.clock = clock_keeper_.state();
+  escalator_.look(state.connection);
+  state.escalation = escalator_.counts();
   outlet_.turn_done(std::move(state), now);
   rearm();
 }

@@ -29,6 +29,7 @@
 #include "runtime/clock_keeper.h"
 #include "runtime/endpoint_file.h"
 #include "runtime/endpoint_probe.h"
+#include "runtime/escalator.h"
 #include "runtime/identities.h"
 #include "runtime/role_keys.h"
 #include "runtime/storage.h"
@@ -86,6 +87,7 @@ class Driver final : public env::EngineSink {
   void clock_set();
   void configure(const Config& config);
   void ask_managers(const Config::Network& rules);
+  void take_step(health::Rung rung, Escalator::Done done);
   /// Tells the core that the engine would not take this request.
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
@@ -141,6 +143,7 @@ class Driver final : public env::EngineSink {
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   EndpointProbe probe_;
+  Escalator escalator_;
   posix::ClockWatch clock_watch_;
   posix::FileWatch file_watch_;
   Config::Network network_rules_;

@@ -127,6 +127,20 @@ void add_network(List& list, const Figures& f) {
            "What the clock showed when it was last known to be right, in seconds since 1970.");
 }
 
+void add_escalation(List& list, const Figures& f) {
+  const EscalationCounts& done = f.state.escalation;
+  list.one(kCounter, "holdfast_escalation_asked_total", done.asked,
+           "How often the reference hosts were asked whether the network is there.");
+  list.by(kCounter, "holdfast_escalation_steps_total", "step",
+          {{"reconnect", done.reconnects},
+           {"bearer", done.bearers},
+           {"modem", done.modem_resets},
+           {"reboot", done.reboots}},
+          "Steps taken because the network stayed away.");
+  list.one(kCounter, "holdfast_escalation_failed_total", done.failed,
+           "Of these steps, those that could not be taken.");
+}
+
 /// By the place of each modem in ModemManager's list, since their names are not bounded.
 void add_modems(List& list, const Figures& f) {
   const std::vector<ModemState>& modems = f.state.network.modems;
@@ -139,7 +153,7 @@ void add_modems(List& list, const Figures& f) {
       list.family(kGauge, "holdfast_modem_registered", "Whether each modem is in any network.");
   for (std::size_t i = 0; i < modems.size(); ++i) {
     const std::vector<std::pair<std::string, std::string>> label{{"modem", std::to_string(i)}};
-    const bool home = modems[i].registration == "home";
+    const bool home = modems[i].registration.starts_with("home");
     signal.samples.push_back({label, static_cast<double>(modems[i].signal)});
     roaming.samples.push_back({label, modems[i].roaming() ? 1.0 : 0.0});
     registered.samples.push_back({label, home || modems[i].roaming() ? 1.0 : 0.0});
@@ -348,6 +362,7 @@ MetricFamilies metric_families(const Figures& figures) {
   add_endpoints(list, figures);
   add_network(list, figures);
   add_modems(list, figures);
+  add_escalation(list, figures);
   add_messages(list, figures);
   add_inbound(list, figures);
   add_storage(list, figures);

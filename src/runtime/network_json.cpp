@@ -39,6 +39,10 @@ void add_network(ordered_json& status, const DeviceState& state) {
                        {"checks", state.network_counts.checks},
                        {"held_lanes", state.held_lanes},
                        {"modems", std::move(modems)}};
+  const EscalationCounts& done = state.escalation;
+  status["escalation"] = {{"asked", done.asked},     {"reconnects", done.reconnects},
+                          {"bearers", done.bearers}, {"modem_resets", done.modem_resets},
+                          {"reboots", done.reboots}, {"failed", done.failed}};
   status["clock"] = {{"synchronized", state.clock.synchronized},
                      {"steps", state.clock.steps},
                      {"last_step_ms", state.clock.last_step.count()},

@@ -9,7 +9,7 @@
 
 namespace holdfast::runtime {
 
-/// Adds "network" and "clock" to a status; docs/local-api.md has the fields.
+/// Adds "network", "escalation" and "clock" to a status; docs/local-api.md has the fields.
 void add_network(nlohmann::ordered_json& status, const DeviceState& state);
 
 }  // namespace holdfast::runtime
