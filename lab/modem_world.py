@@ -22,7 +22,7 @@ ANSWERS = {
     "AT+CRSM=176,12258,0,0,10": '+CRSM: 144,0,"98889909889988999909"',
     "AT+CGDCONT=?": '+CGDCONT: (1-3),"IP",,,(0),(0)\r\n+CGDCONT: (1-3),"IPV6",,,(0),(0)',
     "AT+CGDCONT?": '+CGDCONT: 1,"IP","internet","",0,0', "AT+CSQ": "+CSQ: 20,99",
-    "AT+CREG?": '+CREG: 2,1,"1234","001122BB"', "AT+CGREG?": '+CGREG: 2,1,"1234","001122BB"',
+    "AT+CREG?": '+CREG: 2,1,"1234","001122BB",7', "AT+CGREG?": '+CGREG: 2,1,"1234","001122BB",7',
     "AT+CEREG?": "+CEREG: 0,1", "AT+COPS=3,2;+COPS?": '+COPS: 0,2,"99899"',
     "AT+COPS=3,0;+COPS?": '+COPS: 0,0,"FakeNet"', "AT+COPS?": '+COPS: 0,0,"FakeNet",2',
     "AT+CSCS=?": '+CSCS: ("IRA","UCS2","GSM")', "AT+CSCS?": '+CSCS: "UCS2"', "AT+CMGF=?": "+CMGF: (0,1)",
@@ -64,6 +64,9 @@ class Modem:
         if not command:
             return
         self.asked.append(command)
+        if command.startswith("AT+COPS=3,"):  # how an operator is named from now on
+            name = '2,"99899"' if command.startswith("AT+COPS=3,2") else '0,"FakeNet"'
+            self.answers["AT+COPS?"] = f"+COPS: 0,{name},2"
         known = self.answers.get(command)
         client.sendall(b"\r\nERROR\r\n" if known is None else f"\r\n{known}\r\nOK\r\n".encode())
 
@@ -71,10 +74,10 @@ class Modem:
         """It is in another network now, and says so."""
         state = 5 if roaming else 1
         for name in ("CREG", "CGREG"):
-            self.answers[f"AT+{name}?"] = f'+{name}: 2,{state},"1234","001122BB"'
+            self.answers[f"AT+{name}?"] = f'+{name}: 2,{state},"1234","001122BB",7'
             for client in self.clients:
                 with contextlib.suppress(OSError):
-                    client.sendall(f'\r\n+{name}: {state},"1234","001122BB"\r\n'.encode())
+                    client.sendall(f'\r\n+{name}: {state},"1234","001122BB",7\r\n'.encode())
 
 
 class ModemWorld:
@@ -106,6 +109,11 @@ class ModemWorld:
             "ssas", "test-modem", "generic", "1", PORT)
         wait_for(lambda: "Modem/" in self.mmcli("-L").stdout, 60, "the modem")
         wait_for(lambda: self.mmcli("-m", "any", "-e").returncode == 0, 60, "the modem, enabled")
+
+        def known():
+            said = self.mmcli("-m", "any").stdout
+            return all(word in said for word in ("FakeNet", "99899", "lte", "64%"))
+        wait_for(known, 60, "the modem's network")
 
     @staticmethod
     def mmcli(*words):
