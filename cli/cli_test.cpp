@@ -209,6 +209,7 @@ TEST(Status, IsReadableByPeople) {
           "provisioning registration: rejected: 403 \\x07\n"
           "last       rolled back at 2023-11-14T22:13:20Z, SHA-256 0123456789abcdef…: "
           "not_authorized: no policy\n"
+          "clock      not synchronized\n"
           "backlog    3 waiting, 0 in flight\n"
           "ledger     10 accepted = 6 delivered + 3 pending + 1 dropped\n"
           "dropped    expired 1\n"

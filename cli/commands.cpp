@@ -243,6 +243,7 @@ std::string render_status(const json& status) {
   put_connection(out, status);
   out += render_identity_short(status.value("identity", json::object()));
   put_endpoints(out, status);
+  put_network(out, status);
   put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));

@@ -97,6 +97,8 @@ struct HeartbeatOptions {
 
 /// A line "NAME  value" with the values in one column; nothing for an empty value.
 void put_field(std::string& out, std::string_view name, const std::string& value);
+/// Of a status: network, modems, lanes that wait, and the clock.
+void put_network(std::string& out, const nlohmann::json& status);
 /// A count of an answer; 0 if it has none of this name.
 [[nodiscard]] std::uint64_t count_of(const nlohmann::json& object, const char* name);
 

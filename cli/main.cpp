@@ -13,6 +13,7 @@
 #include "history.h"
 #include "identity.h"
 #include "logs.h"
+#include "network.h"
 #include "outbox.h"
 #include "programs.h"
 #include "provision.h"
@@ -52,6 +53,7 @@ struct Arguments {
   DoctorOptions doctor;
   IdentityOptions identity;
   ProvisionOptions provision;
+  NetworkPlanOptions network_plan;
   MessageId message_id = 0;
 };
 
@@ -476,6 +478,29 @@ ExitCode outbox(const OutboxCommands& c, const Arguments& a) {
   return run_outbox_repair(a.outbox);
 }
 
+CLI::App* add_receipt(CLI::App& app, Arguments& a) {
+  CLI::App* const command =
+      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
+  command->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
+  command->add_flag("--json", a.json, "for programs");
+  return command;
+}
+
+/// So far there is one thing to do with the network: look at the plan.
+CLI::App* add_network(CLI::App& app, NetworkPlanOptions& o) {
+  CLI::App* const all = app.add_subcommand("network", "The uplinks of this machine");
+  all->require_subcommand(1);
+  CLI::App* const plan =
+      all->add_subcommand("plan", "Check the order of NetworkManager's profiles; exit 1: it fails");
+  plan->add_option("DIR", o.directory, "keyfiles (default /etc/NetworkManager/system-connections)");
+  plan->add_option("--write", o.write,
+                   "write examples into this folder: Ethernet, Wi-Fi, cellular");
+  plan->add_option("--ssid", o.ssid, "the Wi-Fi's name, for --write")->needs("--write");
+  plan->add_option("--apn", o.apn, "the cellular network's APN, for --write")->needs("--write");
+  plan->add_flag("--json", o.json, "for programs");
+  return all;
+}
+
 ExitCode publish(Arguments& a, const CLI::App& command) {
   PublishOptions& options = a.publish;
   if (a.topic.empty() && !options.json) {
@@ -535,6 +560,7 @@ int run(int argc, char** argv) {
   const OutboxCommands looking = add_outbox(app, a.outbox);
   const IdentityCommands identities = add_identity(app, a);
   CLI::App* const provisioning = add_provision(app, a);
+  const CLI::App* const network = add_network(app, a.network_plan);
   // Only for --help: main() has seen it before.
   app.add_subcommand("job", "Documents of jobs for the updater; holdfast job --help");
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
@@ -560,6 +586,7 @@ int run(int argc, char** argv) {
   if (*examining) return doctor(a, !socket->empty());
   if (*identities.all) return identity(identities, a);
   if (*provisioning) return provision(a);
+  if (*network) return run_network_plan(a.network_plan);
   if (*page) return run_page(a.socket);
   if (*history) return run_history(a.socket, a.history);
   if (*beating) return heartbeat(a);

@@ -46,6 +46,14 @@ else()
                  "and libarchive-dev)")
 endif()
 
+# NetworkManager and ModemManager are asked where sd-bus's header is; its library is loaded at run time.
+pkg_check_modules(SYSTEMD libsystemd)
+if(SYSTEMD_FOUND)
+  message(STATUS "Network managers over D-Bus: built (libsystemd found)")
+else()
+  message(STATUS "Network managers over D-Bus: NOT built, libsystemd was not found (package libsystemd-dev)")
+endif()
+
 if(HOLDFAST_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

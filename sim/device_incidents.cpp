@@ -237,11 +237,21 @@ void DeviceWorld::network_changed() {
                      link::policy_of(before.verdict).mended_by(link::Mend::network);
   if (helps) attempt_asked_for();
   deliver(device::Changed{link::Mend::network});
+  metered(!metered_);
   if (!helps || stopping_ || !core_) return;
   const auto after = core_->state(clock_.now()).connection;
   sim_.checks.expect(Check::reconnect_bound,
                      after.state != LinkState::waiting || after.retry_in <= link::kAttemptGap,
                      [] { return std::string("a new way is there, and it is waited for on"); });
+}
+
+/// The way out costs money from now on, or does not: lanes wait, or go on.
+void DeviceWorld::metered(bool costs) {
+  metered_ = costs;
+  NetworkState state;
+  state.managed = true;
+  state.metered = costs ? Metered::yes : Metered::no;
+  deliver(device::NetworkNews{std::make_shared<const NetworkState>(std::move(state))});
 }
 
 /// Such an attempt is made at once, whatever the delays.

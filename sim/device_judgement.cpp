@@ -67,6 +67,7 @@ void DeviceWorld::heal() {
   ++disk_trouble_;
   disk_.faults = {};
   slow_disk_ = cut_next_turn_ = false;
+  metered(false);
   sim_.now = std::max(sim_.now, suspended_until_);
 }
 

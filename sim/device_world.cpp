@@ -16,11 +16,11 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",     "> subscribe",   "> unsubscribe",   "> stored",
-    "> fetched",       "> parked-one",  "> store-news",  "> store-report",  "> engine-up",
-    "> engine-failed", "> engine-down", "> published",   "> refused",       "> subscribed",
-    "> message",       "> taken",       "> probed",      "> reconnect-now", "> network-changed",
-    "> reload",        "> stop",        "> store-closed"};
+    "> tick",          "> publish",     "> subscribe",  "> unsubscribe",   "> stored",
+    "> fetched",       "> parked-one",  "> store-news", "> store-report",  "> engine-up",
+    "> engine-failed", "> engine-down", "> published",  "> refused",       "> subscribed",
+    "> message",       "> taken",       "> probed",     "> reconnect-now", "> network-changed",
+    "> network-news",  "> reload",      "> stop",       "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -176,6 +176,7 @@ void DeviceWorld::draw_rules() {
   normal.conflate = random.below(2) == 0;
   LaneRules& bulk = config_.lane_rules[config_.lanes[2]];
   bulk.max_messages = 20 + random.below(200);
+  bulk.metered = WhenMetered::hold;
   constexpr std::array kRules{WhenFull::reject, WhenFull::drop_oldest, WhenFull::drop_newest};
   bulk.when_full = kRules.at(random.below(kRules.size()));
 }

@@ -132,6 +132,7 @@ class DeviceWorld {
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::ProbeEndpoint& action);
+  void act(device::CheckNetwork&) { sim_.note("check network"); }
   void act(device::RememberEndpoint& action);
   void act(device::GiveReceipt& action);
   void act(device::GiveMessage& action);
@@ -172,6 +173,7 @@ class DeviceWorld {
   void disk_heals(std::chrono::nanoseconds after);
   void reload();
   void network_changed();
+  void metered(bool costs);
   void attempt_asked_for();
 
   // ---- the judgement (device_judgement.cpp) ----------------------------------------------------
@@ -223,6 +225,7 @@ class DeviceWorld {
   bool cut_next_turn_ = false;
   std::uint64_t disk_trouble_ = 0;  ///< Outdates the end of the trouble before.
   bool slow_disk_ = false;
+  bool metered_ = false;
 
   SimTime suspended_until_{};
   std::map<SubscriptionId, std::string> wanted_;

@@ -117,6 +117,19 @@ enum class WhenFull : std::uint8_t {
   drop_newest,  ///< It is accepted and given up at once, counted as `evicted`.
 };
 
+/// What becomes of a lane's messages while what is sent costs money.
+enum class WhenMetered : std::uint8_t {
+  send,  ///< They are sent as ever.
+  hold,  ///< They wait in the outbox for a network that costs nothing.
+};
+
+/// Whether a service of the machine is made use of.
+enum class Use : std::uint8_t {
+  automatic,  ///< Where it is there.
+  off,        ///< Not at all.
+  on,         ///< It should be there: its absence is said.
+};
+
 /// One lane's own limits. Zero means none but the outbox's.
 struct LaneRules {
   std::uint64_t max_bytes = 0;     ///< On disk, waiting.
@@ -124,6 +137,7 @@ struct LaneRules {
   Seconds max_age{0};              ///< Waiting longer, a message is dropped as `expired`.
   WhenFull when_full = WhenFull::reject;
   bool conflate = false;  ///< Of messages with one key (Message::key) only the newest waits.
+  WhenMetered metered = WhenMetered::send;
 
   friend bool operator==(const LaneRules&, const LaneRules&) = default;
 };
@@ -263,6 +277,32 @@ struct Config {
 
     friend bool operator==(const Failback&, const Failback&) = default;
   } failback;
+
+  // --- [network] ------------------------------------------------------------------------------
+  /// What the machine's network managers are asked, over D-Bus. docs/network.md.
+  struct Network {
+    Use manager = Use::automatic;  ///< NetworkManager.
+    Use modems = Use::automatic;   ///< ModemManager.
+    bool roaming_is_metered = true;
+
+    friend bool operator==(const Network&, const Network&) = default;
+  } network;
+
+  // --- [escalation] ---------------------------------------------------------------------------
+  /// What is done to a modem, and at last to the machine, while neither an endpoint nor a reference
+  /// host can be reached. docs/network.md.
+  struct Escalation {
+    /// Of "reconnect", "bearer", "modem" and "reboot"; tried in this order. Empty: nothing is done.
+    std::vector<std::string> steps;
+    /// "HOST:PORT" of servers that others run. While one of them lets us connect, or nobody has
+    /// asked them, nothing is done: then the cloud is away and not the network.
+    std::vector<std::string> reference_hosts;
+    Seconds after{900};  ///< Offline for so long before the first step, and between two of them.
+    std::uint32_t modem_resets_per_day = 4;
+    std::uint32_t reboots_per_day = 1;
+
+    friend bool operator==(const Escalation&, const Escalation&) = default;
+  } escalation;
 
   // --- [provisioning] -------------------------------------------------------------------------
   /// Getting the first certificate from AWS IoT Core (fleet provisioning), and its successors.

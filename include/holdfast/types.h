@@ -226,8 +226,9 @@ enum class Verdict : std::uint8_t {
   protocol_error,    ///< The peer does not speak MQTT, or not this version.
   silent_peer,       ///< The connection stands but nothing comes through any more.
   engine_failed,     ///< The MQTT library failed inside.
+  captive_portal,    ///< The network wants somebody to log in first, says NetworkManager.
 };
-inline constexpr std::size_t kVerdicts = 29;
+inline constexpr std::size_t kVerdicts = 30;
 
 [[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
 
@@ -284,6 +285,75 @@ struct EndpointsState {
   std::uint64_t changes = 0;       ///< Connections made at another endpoint than the one before.
   std::optional<EndpointChange> last;
   Milliseconds return_in{0};  ///< To a better one; 0: not planned.
+};
+
+/// How far the network leads, as NetworkManager has found out.
+enum class Connectivity : std::uint8_t {
+  unknown,  ///< Nobody has looked, or nobody is asked.
+  none,     ///< This machine is on no network.
+  portal,   ///< Somebody must log in first, on a web page of the network.
+  limited,  ///< It is on a network, but not on the internet.
+  full,     ///< It is on the internet.
+};
+[[nodiscard]] std::string_view to_string(Connectivity connectivity) noexcept;
+
+/// Whether what is sent costs money, as NetworkManager is told by the profile, or guesses.
+enum class Metered : std::uint8_t { unknown, yes, no, guess_yes, guess_no };
+[[nodiscard]] std::string_view to_string(Metered metered) noexcept;
+
+/// A modem, as ModemManager describes it; empty texts: it does not tell.
+struct ModemState {
+  std::string name;            ///< Manufacturer and model.
+  std::string port;            ///< "cdc-wdm0".
+  std::string state;           ///< "registered", "connected", …
+  std::string registration;    ///< "home", "roaming", "searching", "denied", …
+  std::string operator_name;   ///< "FakeNet".
+  std::string operator_code;   ///< MCC and MNC.
+  std::string technology;      ///< "gsm", "lte", …; several: "gsm/umts".
+  std::uint32_t signal = 0;    ///< Per cent.
+  bool signal_recent = false;  ///< Measured just now, not remembered.
+
+  [[nodiscard]] bool roaming() const { return registration.starts_with("roaming"); }
+  friend bool operator==(const ModemState&, const ModemState&) = default;
+};
+
+/// The network, as its managers describe it.
+struct NetworkState {
+  bool managed = false;  ///< NetworkManager answers; else what is below is not known.
+  std::string problem;   ///< Why it does not; empty also where nobody asks it.
+  Connectivity connectivity = Connectivity::unknown;
+  std::string connection;  ///< The primary connection: the profile's name, "wan1" …
+  std::string type;        ///< … "802-3-ethernet", "802-11-wireless", "gsm" …
+  std::string device;      ///< … and the interface, "eth0". All empty: there is none.
+  Metered metered = Metered::unknown;
+  std::vector<ModemState> modems;
+
+  friend bool operator==(const NetworkState&, const NetworkState&) = default;
+};
+
+/// What the network's managers have led to, in this run.
+struct NetworkCounts {
+  std::uint64_t changes = 0;  ///< Of the primary connection.
+  std::uint64_t spared = 0;   ///< Attempts put off because they could not have led anywhere.
+  std::uint64_t checks = 0;   ///< NetworkManager was asked to look again.
+};
+
+/// What was done because the network stayed away ([escalation]), in this run.
+struct EscalationCounts {
+  std::uint64_t asked = 0;  ///< The reference hosts were asked.
+  std::uint64_t reconnects = 0;
+  std::uint64_t bearers = 0;
+  std::uint64_t modem_resets = 0;
+  std::uint64_t reboots = 0;  ///< Asked for: the one that works ends this run.
+  std::uint64_t failed = 0;   ///< Of these, those that could not be done.
+};
+
+/// What is known of the wall clock.
+struct ClockState {
+  bool synchronized = false;  ///< The kernel says that a time service keeps it right.
+  std::uint64_t steps = 0;    ///< It was set, in this run …
+  Milliseconds last_step{0};  ///< … by so much, the last time; below 0: back.
+  std::int64_t floor_ms = 0;  ///< What it showed the last time that it was right: it is later now.
 };
 
 /// How one topic filter stands at the broker.
@@ -534,6 +604,11 @@ struct DeviceState {
   BootState boot;                          ///< Config::boot.
   PowerState power;                        ///< How the machine's power is.
   std::vector<GuardState> guards;          ///< How close the machine is to its limits.
+  NetworkState network;
+  NetworkCounts network_counts;
+  std::vector<std::string> held_lanes;  ///< Wait for a network that costs nothing.
+  ClockState clock;
+  EscalationCounts escalation;
   /// Whole days until our certificate expires, below 0 since it has; none: not known.
   std::optional<std::int32_t> certificate_days_left;
 };

@@ -70,12 +70,17 @@ constexpr VerdictText kVerdictTexts[] = {
      "The peer does not speak this MQTT version; check port and connection.mqtt_version."},
     {"silent_peer", "The connection stood but nothing came through any more; the path is dead."},
     {"engine_failed", "The MQTT library failed inside; it is rebuilt. Please report it."},
+    {"captive_portal",
+     "The network wants somebody to log in on its web page first; do so, or use another network."},
 };
 static_assert(std::size(kVerdictTexts) == kVerdicts);
 
 constexpr std::string_view kLinkStateNames[] = {
     "idle", "connecting", "connected", "waiting", "stopping", "stopped",
 };
+
+constexpr std::string_view kConnectivityNames[] = {"unknown", "none", "portal", "limited", "full"};
+constexpr std::string_view kMeteredNames[] = {"unknown", "yes", "no", "guess-yes", "guess-no"};
 
 constexpr std::string_view kStorageNames[] = {"ok", "full", "read_only", "degraded", "slow"};
 constexpr std::string_view kReceiptNames[] = {"accepted", "rejected", "delivered", "dropped"};
@@ -114,6 +119,10 @@ std::string_view to_string(Errc code) noexcept { return name_of(kErrcNames, code
 std::string_view to_string(RejectReason reason) noexcept { return name_of(kRejectNames, reason); }
 std::string_view to_string(DropReason reason) noexcept { return name_of(kDropNames, reason); }
 std::string_view to_string(LinkState state) noexcept { return name_of(kLinkStateNames, state); }
+std::string_view to_string(Connectivity connectivity) noexcept {
+  return name_of(kConnectivityNames, connectivity);
+}
+std::string_view to_string(Metered metered) noexcept { return name_of(kMeteredNames, metered); }
 std::string_view to_string(Durability durability) noexcept {
   return name_of(kDurabilityNames, durability);
 }

@@ -16,6 +16,7 @@
 #include "device/disk_watch.h"
 #include "device/quarantine.h"
 #include "device/sayings.h"
+#include "device/settings.h"
 #include "device/store_turn.h"
 #include "flow/inbound.h"
 #include "flow/prefix.h"
@@ -38,24 +39,10 @@ constexpr std::size_t kActionsUsual = 4;
 /// With answers coming, one message may stay unanswered for so many times silent_after.
 constexpr int kOldestUnanswered = 2;
 
-/// Only MQTT 5 can ask for a subscription without its retained messages.
-Duration verification(const Config& config) {
-  const bool can = config.mqtt_version == MqttVersion::v5;
-  return can ? Duration(config.timing.verify_subscriptions) : Duration::zero();
-}
-
 /// Messages that could not be moved to disk are tried again after this.
 constexpr Duration kSpillRetry = std::chrono::seconds(5);
 /// ... while the device stops, or once the disk is well again, after this.
 constexpr Duration kSpillRetrySoon = milliseconds(500);
-
-/// A run of the process counts its volatile ids from the number of its opening, as the store does;
-/// without one from a random place.
-MessageId first_volatile_id(std::uint32_t epoch, env::Random& random) {
-  constexpr unsigned kCounterBits = 35;
-  const std::uint64_t run = epoch != 0 ? epoch : random.next() >> (64 - 26);
-  return kVolatileBit | (run << kCounterBits);
-}
 
 }  // namespace
 
@@ -469,6 +456,16 @@ struct Core::Impl {
     supervisor.changed(now, change.what);
   }
 
+  void on(const NetworkNews& news) {
+    supervisor.network(now, *news.state);
+    hold_lanes();
+  }
+  /// For the network's price and for the power's sake.
+  void hold_lanes() {
+    sender.hold_lanes(flow::held_lanes(supervisor.advice().state(), config) |
+                      flow::LaneSet(posture.held_lanes));
+  }
+
   void on(const Reload& reload) {
     if (stopping) return;
     Config next = *reload.config;
@@ -479,6 +476,7 @@ struct Core::Impl {
     suspicion.try_now(now);
     supervisor.reconfigure(now, config);
     sender.reconfigure(config);
+    hold_lanes();
     subscriptions.verify_every(verification(config));
   }
 
@@ -489,7 +487,7 @@ struct Core::Impl {
     away_due = posture.away;
     if (posture.save) spill_retry = BootTime::min();  // what was refused gets another chance
     supervisor.stay_away(now, posture.away);
-    sender.hold_lanes(posture.held_lanes);
+    hold_lanes();
   }
 
   /// Says once what the posture has led to.
@@ -551,6 +549,7 @@ struct Core::Impl {
     if (orders.disconnect) emit(EngineDisconnect{});
     for (LogLine& line : orders.log) say(std::move(line));
     if (orders.remember) emit(RememberEndpoint{std::move(*orders.remember)});
+    if (orders.check_network) emit(CheckNetwork{});
     if (orders.probe) {
       emit(ProbeEndpoint{std::make_shared<env::ConnectRequest>(std::move(*orders.probe))});
     }
@@ -779,6 +778,9 @@ DeviceState Core::state(BootTime now) const {
     state.connection.state = core.finished ? LinkState::stopped : LinkState::stopping;
   }
   state.endpoints = core.supervisor.endpoints(now);
+  state.network = core.supervisor.advice().state();
+  state.network_counts = core.supervisor.advice().counts();
+  state.held_lanes = flow::held_lane_names(state.network, core.config);
   state.ledger = core.accounts.ledger();
   state.storage = core.storage;
   if (core.appends.slow() && core.storage == StorageHealth::ok) state.storage = StorageHealth::slow;

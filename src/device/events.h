@@ -144,6 +144,10 @@ struct ReconnectNow {};
 struct Changed {
   link::Mend what = link::Mend::network;
 };
+/// What the network's managers say now. Apart, so that events stay small.
+struct NetworkNews {
+  std::shared_ptr<const NetworkState> state;
+};
 struct Reload {
   std::shared_ptr<const Config> config;  ///< Already checked. Apart, so that events stay small.
 };
@@ -163,7 +167,8 @@ using Event =
     std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
                  StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
                  EnginePublished, EngineRefused, EngineSubscribed, EngineMessage, MessageTaken,
-                 EndpointProbed, ReconnectNow, Changed, Reload, Posture, Stop, StoreClosed>;
+                 EndpointProbed, ReconnectNow, Changed, NetworkNews, Reload, Posture, Stop,
+                 StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -222,6 +227,9 @@ struct EngineConnect {
 struct ProbeEndpoint {
   std::shared_ptr<env::ConnectRequest> request;
 };
+/// The network manager is to look how far its network leads; NetworkNews follows if that has
+/// changed.
+struct CheckNetwork {};
 /// The endpoint to begin with after a restart: Opening::endpoint.
 struct RememberEndpoint {
   std::string name;
@@ -276,8 +284,8 @@ using Action =
     std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
                  StoreRules, StoreSettle, StoreSync, StoreClose, EngineConnect, EnginePublish,
                  EngineSubscribe, EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort,
-                 ProbeEndpoint, RememberEndpoint, GiveReceipt, GiveMessage, GiveConnection, Log,
-                 Saved, Away, Stopped>;
+                 ProbeEndpoint, CheckNetwork, RememberEndpoint, GiveReceipt, GiveMessage,
+                 GiveConnection, Log, Saved, Away, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

@@ -432,7 +432,7 @@ void Sender::fetch(Work& work) {
   const std::size_t target = std::max(window_ * kReadyWindows, kReadyMin);
   for (std::size_t i = 0; i < lane_count_; ++i) {
     Lane& lane = lanes_[i];
-    if (!lane.stored || lane.fetching || lane.durable.size() >= target / 2) continue;
+    if (is_held(i) || !lane.stored || lane.fetching || lane.durable.size() >= target / 2) continue;
     std::size_t count = target - lane.durable.size();
     std::size_t bytes = room_for(lane);
     if (bytes < kFetchMin) {

@@ -12,6 +12,8 @@
 // Parked:   messages on some topics are not sent: durable ones go back to the outbox, which passes
 //           over them; volatile ones stand aside here. When the topic is released they go before
 //           all that is newer and was not sent. A trial sends one of them, alone.
+// Held:     lanes may be told to wait (metered.h): nothing of them is read ahead or sent meanwhile,
+//           but for what is in flight already.
 // Repeats:  when a connection ends, messages without an answer have an unknown fate and are sent
 //           again, QoS 0 included: a possible duplicate rather than a silent loss.
 // Retained: a repeat never takes the place of a later message of its topic that was delivered, or
@@ -39,6 +41,7 @@
 #include "base/message.h"
 #include "base/time.h"
 #include "env/engine.h"
+#include "flow/metered.h"
 #include "flow/pacer.h"
 #include "flow/suspicion.h"
 #include "holdfast/config.h"
@@ -139,6 +142,10 @@ class Sender {
   /// A newer message has taken this one's place: it is given up unless it is on the way.
   void supersede(MessageId id);
 
+  /// Of these lanes, and no others, nothing is sent for the first time from now on; but for what RAM
+  /// holds once nothing else is sent any more.
+  void hold_lanes(LaneSet held) { held_ = held; }
+
   // ---- parked topics ---------------------------------------------------------------------------
 
   /// From now on these topics, and no others, are parked. The outbox must know before it gets back
@@ -156,8 +163,6 @@ class Sender {
   }
   /// Never more than so many unanswered from now on; 0: send nothing but what is tried.
   void hold_to(std::size_t most) { most_ = most; }
-  /// Of these lanes, a bit each, nothing is sent for the first time from now on.
-  void hold_lanes(std::uint32_t lanes) { held_lanes_ = lanes; }
   /// Gives up all in flight as refused: the server has shown that it will not have it.
   void refuse_open(Work& work);
   /// All that a server could hang up on: in flight, or written lately without an answer to come.
@@ -256,7 +261,7 @@ class Sender {
     return !parked_topics_.empty() && parked_topics_.contains(entry.message->topic);
   }
   [[nodiscard]] bool is_held(std::size_t lane) const {
-    return ((held_lanes_ >> lane) & 1U) != 0 && !volatile_only_;
+    return held_[lane] && !volatile_only_;
   }
   [[nodiscard]] std::size_t room() const { return std::min(window_, most_); }
   void set_aside(Entry entry, Work& work);
@@ -286,6 +291,7 @@ class Sender {
   void purge_expired(BootTime now, Work& work);
 
   std::size_t lane_count_;
+  LaneSet held_;
   std::array<Lane, limits::kLanesMax> lanes_;
   std::uint16_t max_in_flight_ = 1;
   bool keep_denied_ = true;
@@ -302,7 +308,6 @@ class Sender {
   std::multimap<BootTime, Entry> delayed_;
   Names parked_topics_;
   std::size_t most_ = limits::kInFlightMax;
-  std::uint32_t held_lanes_ = 0;
   std::size_t parked_bytes_ = 0;  ///< Of parked memory messages.
   std::string trial_topic_;       ///< Asked for; empty: no trial.
   std::optional<Entry> trial_;    ///< Ready.

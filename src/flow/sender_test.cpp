@@ -153,6 +153,41 @@ TEST(Sender, HigherLanesGoFirstAlways) {
   EXPECT_EQ(order, (Tokens{4, 7, 8, 5, 6, 1, 2, 3}));
 }
 
+TEST(Sender, AHeldLaneWaitsWhileTheOthersGoOnAndThenKeepsItsOrder) {
+  Bench bench;
+  bench.sender.connected(100);
+  bench.sender.hold_lanes(0b100);
+  for (MessageId id = 1; id <= 3; ++id) bench.store(id, 2);
+  ASSERT_TRUE(bench.sender.add_volatile(bench.now, make_volatile(1, 2), bench.work));
+  bench.store(4, 1);
+  bench.pump();
+  EXPECT_EQ(bench.take_sent(), (Tokens{4}));
+  EXPECT_EQ(bench.stored[2].size(), 3U) << "nothing is read ahead for a lane that waits";
+  EXPECT_EQ(bench.sender.next_wake(), kNever) << "only an event helps: a wake-up would spin";
+  bench.sender.hold_lanes({});
+  bench.pump();
+  EXPECT_EQ(bench.take_sent(), (Tokens{kVolatileBit | 1, 1, 2, 3}));
+}
+
+TEST(Sender, WhatIsInFlightWhenItsLaneIsHeldEndsAndWhatComesBackWaits) {
+  Bench bench;
+  bench.sender.connected(100);
+  for (MessageId id = 1; id <= 2; ++id) bench.store(id, 2);
+  bench.pump();
+  ASSERT_EQ(bench.take_sent(), (Tokens{1, 2}));
+  bench.sender.hold_lanes(0b100);
+  bench.ack(1);
+  ASSERT_EQ(bench.settled.size(), 1U);
+  bench.sender.disconnected();
+  bench.sender.connected(100);
+  bench.pump();
+  EXPECT_TRUE(bench.take_sent().empty());
+  EXPECT_EQ(bench.sender.durable_held(), 1U) << "it is kept";
+  bench.sender.hold_lanes({});
+  bench.pump();
+  EXPECT_EQ(bench.take_sent(), (Tokens{2}));
+}
+
 TEST(Sender, DurableAndVolatileOfALaneTakeTurns) {
   Config config = make_config();
   config.max_in_flight = 6;

@@ -25,8 +25,10 @@ std::optional<Outage> Outages::look(BootTime now, WallTime wall, const DeviceSta
   const LinkState link = state.connection.state;
   if (link == LinkState::connected) {
     const std::string from = std::exchange(at_, state.connection.endpoint_name);
+    const std::string before = std::exchange(connection_, state.network.connection);
     if (!start_) return std::nullopt;
     Outage over = told(now, wall, state);
+    over.connection_before = before;
     over.from = from;
     over.to = at_;
     over.over = true;
@@ -43,6 +45,7 @@ std::optional<Outage> Outages::look(BootTime now, WallTime wall, const DeviceSta
     of_start_ = first_look;
     begin(now, state);
   }
+  note_network(state.network);
   const Verdict verdict = state.connection.verdict;
   if (verdict != Verdict::none && verdict != Verdict::not_started) {
     if (first_ == Verdict::none) first_ = verdict;
@@ -63,8 +66,21 @@ void Outages::begin(BootTime now, const DeviceState& state) {
   if (!of_start_ && start_->verdicts.at(verdict) > 0) --start_->verdicts.at(verdict);
   first_ = Verdict::none;
   detail_.clear();
+  worst_ = Connectivity::unknown;
+  modem_.reset();
   told_ = false;
   tell_at_ = now + kOutageLasts;
+}
+
+/// Of the connectivities none is the worst and full the best; unknown says nothing.
+void Outages::note_network(const NetworkState& network) {
+  const bool known = network.connectivity != Connectivity::unknown;
+  if (known && (worst_ == Connectivity::unknown || network.connectivity < worst_)) {
+    worst_ = network.connectivity;
+  }
+  if (network.modems.empty()) return;
+  const ModemState& now = network.modems.front();
+  if (!modem_ || now.signal < modem_->signal) modem_ = now;
 }
 
 Outage Outages::told(BootTime now, WallTime wall, const DeviceState& state) const {
@@ -75,6 +91,10 @@ Outage Outages::told(BootTime now, WallTime wall, const DeviceState& state) cons
     outage.verdicts.at(i) = state.verdicts.at(i) - start_->verdicts.at(i);
   }
   outage.from = at_;
+  outage.connection_before = connection_;
+  outage.connection = state.network.connection;
+  outage.worst = worst_;
+  outage.modem = modem_;
   outage.first = first_;
   outage.detail = detail_;
   outage.attempts = state.attempts_total - start_->attempts;

@@ -31,6 +31,12 @@ struct Outage {
   std::string detail;                               ///< In the words of the last failure.
   std::string from;  ///< The endpoint where it began; empty: there was no connection before.
   std::string to;    ///< The one where it ended; empty: it goes on.
+  /// What the network's managers said, where one is asked: the primary connection before and now,
+  /// and how far the network led at its worst.
+  std::string connection_before;
+  std::string connection;
+  Connectivity worst = Connectivity::unknown;
+  std::optional<ModemState> modem;  ///< The first one, at its weakest.
   std::uint64_t attempts = 0;
   std::uint64_t accepted = 0;  ///< Messages taken meanwhile,
   std::uint64_t dropped = 0;   ///< given up meanwhile,
@@ -57,11 +63,15 @@ class Outages {
   void begin(BootTime now, const DeviceState& state);
   [[nodiscard]] Outage told(BootTime now, WallTime wall, const DeviceState& state) const;
   [[nodiscard]] bool admitted(BootTime now);
+  void note_network(const NetworkState& network);
 
   bool seen_ = false;      // any state yet
   bool of_start_ = false;  // away since the process began
   std::optional<Start> start_;
-  std::string at_;  // the endpoint of the last connection
+  std::string at_;          // the endpoint of the last connection
+  std::string connection_;  // of the network, while there was a connection to the broker
+  Connectivity worst_ = Connectivity::unknown;
+  std::optional<ModemState> modem_;
   Verdict first_ = Verdict::none;
   std::string detail_;
   BootTime tell_at_ = kNever;

@@ -51,6 +51,7 @@ constexpr std::array<Policy, kVerdicts> kPolicies{{
     {Verdict::protocol_error,       kEndpoint, Retry::slower,   seconds(5)},  // proves little
     {Verdict::silent_peer,          kEndpoint, Retry::ordinary, seconds(0), kNetwork},
     {Verdict::engine_failed,        kUnclear,  Retry::ordinary, seconds(0)},
+    {Verdict::captive_portal,       kNobody,   Retry::ordinary, seconds(0), kNetwork},
 }};
 // clang-format on
 

@@ -122,12 +122,18 @@ void Supervisor::stay_away(BootTime now, bool away) {
 
 void Supervisor::reconnect_now(BootTime now) {
   if (state_ != State::waiting || desired_ != Desired::connected) return;
+  insist_ = true;
   wait_until(std::min(retry_at_, std::max(now, earliest_attempt())));
 }
 
 void Supervisor::changed(BootTime now, Mend what) {
   if (what == Mend::identity) return renew(now);
   if (policy_of(verdict_).mended_by(what)) reconnect_now(now);
+}
+
+void Supervisor::network(BootTime now, const NetworkState& state) {
+  const bool opened = advice_.told(state);
+  if (opened && policy_of(verdict_).mended_by(Mend::network)) reconnect_now(now);
 }
 
 void Supervisor::renew(BootTime now) {
@@ -159,6 +165,7 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
   if (attempt != attempt_ || state_ != State::connecting) return;
   enter(State::connected);
   endpoints_.up(now);
+  advice_.up();
   let_in_.set(in_use_);
   up_at_ = now;
   stable_ = false;
@@ -220,6 +227,7 @@ Orders Supervisor::service(BootTime now, BootTime answer_due) {
     // The checks above ran whatever the events said; this only makes sure that they run again.
     health_at_ = now + config_.timing.health_interval;
   }
+  orders.check_network = std::exchange(check_network_, false);
   orders.log = std::exchange(lines_, {});
   return orders;
 }
@@ -310,7 +318,7 @@ void Supervisor::reconcile(BootTime now, Orders& orders) {
         return;
       }
       if (!wanted) return enter(State::stopped);
-      if (now >= retry_at_) begin_attempt(now, orders);
+      if (now >= retry_at_ && !spare_attempt(now)) begin_attempt(now, orders);
       return;
     case State::connected:
       if (desired_ != Desired::stopped && !away && !(wanted && renew_)) return;
@@ -334,6 +342,7 @@ void Supervisor::begin_attempt(BootTime now, Orders& orders) {
   enter(State::connecting);
   endpoints_.began();
   renew_ = false;
+  insist_ = false;
   attempted_ = true;
   attempt_at_ = now;
   ++attempt_;
@@ -345,9 +354,23 @@ void Supervisor::begin_attempt(BootTime now, Orders& orders) {
   if (config_.assigned_client_id) orders.connect->client_id = assigned_id_;
 }
 
-void Supervisor::fail(BootTime now, const env::Failure& failure, bool excused) {
+/// Once in a wait: the wait is then as long as it may be.
+bool Supervisor::spare_attempt(BootTime now) {
+  const std::optional<env::Failure> hindrance = advice_.hindrance();
+  if (!hindrance || insist_ || !attempted_ || now >= attempt_at_ + kSpareMost) return false;
+  advice_.spared();
+  verdict_ = hindrance->verdict;
+  detail_ = hindrance->detail;
+  ++verdicts_[static_cast<std::size_t>(verdict_)];
+  wait_until(attempt_at_ + kSpareMost);
+  say_offline(now, *hindrance);
+  return true;
+}
+
+void Supervisor::fail(BootTime now, const env::Failure& seen, bool excused) {
   HF_CHECK(near());
   note_stable(now);
+  const env::Failure failure = advice_.understood(seen, state_ == State::connected);
   // A peer that says goodbye without being asked is gone, however politely.
   const Verdict verdict = failure.verdict == Verdict::none ? Verdict::server_gone : failure.verdict;
   const bool was_up = state_ == State::connected;
@@ -355,6 +378,7 @@ void Supervisor::fail(BootTime now, const env::Failure& failure, bool excused) {
   verdict_ = verdict;
   detail_ = failure.detail.substr(0, limits::kErrorDetailMax);
   ++verdicts_[static_cast<std::size_t>(verdict)];
+  if (advice_.ask_again(now, verdict)) check_network_ = true;
   const bool renew = std::exchange(renew_, false);
   enter(State::waiting);
   if (renew) {

@@ -27,6 +27,7 @@
 #include "holdfast/types.h"
 #include "link/backoff.h"
 #include "link/endpoints.h"
+#include "link/network.h"
 #include "link/policy.h"
 
 namespace holdfast::link {
@@ -66,6 +67,7 @@ struct Orders {
   std::optional<env::ConnectRequest> probe;
   /// The endpoint to begin with after a restart.
   std::optional<std::string> remember;
+  bool check_network = false;  ///< The network manager is to look how far its network leads.
   std::vector<LogLine> log;
 };
 
@@ -91,6 +93,8 @@ class Supervisor {
   /// Something has changed around the device: the same, if that may have been the trouble. Another
   /// identity also ends the present connection, in order.
   void changed(BootTime now, Mend what);
+  /// What the network's managers say now.
+  void network(BootTime now, const NetworkState& state);
   /// New settings. If the connection depends on a changed one, it is renewed at once.
   void reconfigure(BootTime now, const Config& config);
 
@@ -138,6 +142,7 @@ class Supervisor {
   [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
   [[nodiscard]] ConnectionState connection(BootTime now) const;
   [[nodiscard]] EndpointsState endpoints(BootTime now) const { return endpoints_.state(now); }
+  [[nodiscard]] const NetworkAdvice& advice() const { return advice_; }
   /// The configuration as the endpoint of the present, or the last, attempt has it.
   [[nodiscard]] const Config& config() const { return config_; }
   /// Grows with each change that an observer of connection() could see.
@@ -169,8 +174,9 @@ class Supervisor {
     /// Interrupted by: down, an answer overdue, leave(), stay_away(), changed settings.
     /// Next: waiting (down, overdue), leaving (told to leave or to stay away, changed settings).
     connected,
-    /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost; while it
-    /// is to stay away, for stay_away(false) only.
+    /// Waits for: retry_at_, at most the backoff cap, a verdict's hold-off or kPacedMost; where the
+    /// network manager sees no way, once more, until kSpareMost after the last attempt; while it is
+    /// to stay away, for stay_away(false) only.
     /// Interrupted by: reconnect_now(), changed(), changed settings (all bring retry_at_
     /// forward), drain(), leave(). Next: connecting (time has come), stopped.
     waiting,
@@ -185,9 +191,10 @@ class Supervisor {
 
   void renew(BootTime now);
   void begin_attempt(BootTime now, Orders& orders);
+  [[nodiscard]] bool spare_attempt(BootTime now);
   void check_overdue(BootTime now, BootTime answer_due, Orders& orders);
   void reconcile(BootTime now, Orders& orders);
-  void fail(BootTime now, const env::Failure& failure, bool excused = false);
+  void fail(BootTime now, const env::Failure& seen, bool excused = false);
   /// What the endpoints' machine has decided.
   void follow_endpoints(BootTime now, Orders& orders);
   void decide_endpoint(BootTime now);
@@ -214,6 +221,9 @@ class Supervisor {
   Endpoints endpoints_;
   Endpoints::Decision decided_;  ///< Not given out yet.
   bool abandon_ = false;         ///< The attempt goes to an endpoint that we have left.
+  NetworkAdvice advice_;
+  bool insist_ = false;         ///< Somebody wants this attempt, whatever the advice.
+  bool check_network_ = false;  ///< Not given out yet.
 
   Desired desired_ = Desired::nothing;
   State state_ = State::idle;

@@ -102,6 +102,29 @@ bool is_chosen(const Address& local, Address peer) {
   return same_host(local, generic(chosen));
 }
 
+/// Whether what is sent to the internet, here an address of documentation, leaves by an interface
+/// with a carrier. Nothing is sent.
+bool leads_out(int family) {
+  Address peer{};
+  peer.ss_family = static_cast<sa_family_t>(family);
+  if (family == AF_INET) {
+    auto& four = reinterpret_cast<sockaddr_in&>(peer);
+    four.sin_port = htons(9);
+    ::inet_pton(AF_INET, "192.0.2.1", &four.sin_addr);
+  } else {
+    auto& six = reinterpret_cast<sockaddr_in6&>(peer);
+    six.sin6_port = htons(9);
+    ::inet_pton(AF_INET6, "2001:db8::1", &six.sin6_addr);
+  }
+  const UniqueFd probe(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (!probe || ::connect(probe.get(), generic(peer), size) != 0) return false;
+  Address local{};
+  size = sizeof local;
+  if (::getsockname(probe.get(), generic(local), &size) != 0) return false;
+  return way_from(local) == Way::stands;
+}
+
 }  // namespace
 
 NetworkWatch::NetworkWatch(EventLoop& loop, Changed changed)
@@ -146,6 +169,8 @@ void NetworkWatch::heard() {
   if (std::exchange(shower_, true)) return;
   settling_.arm_after(kNetworkSettles, [this] {
     shower_ = false;
+    // What is lost may leave the field to another way that was there all the time.
+    if (std::exchange(lost_, false) && (leads_out(AF_INET) || leads_out(AF_INET6))) gained_ = true;
     changed_(std::exchange(gained_, false));
   });
 }
@@ -160,6 +185,7 @@ void NetworkWatch::note(std::span<const std::byte> news) {
       const bool carrier = (link.ifi_flags & IFF_RUNNING) != 0;
       const auto [known, first] = carriers_.emplace(link.ifi_index, carrier);
       if (!first && carrier && !known->second) gained_ = true;
+      if (!carrier && (first || known->second)) lost_ = true;
       known->second = carrier;
     } else if (head.nlmsg_type == RTM_DELLINK && body.size() >= sizeof(ifinfomsg)) {
       carriers_.erase(copy_of<ifinfomsg>(body).ifi_index);
@@ -167,6 +193,8 @@ void NetworkWatch::note(std::span<const std::byte> news) {
       gained_ = true;
     } else if (head.nlmsg_type == RTM_NEWROUTE && body.size() >= sizeof(rtmsg)) {
       if (copy_of<rtmsg>(body).rtm_dst_len == 0) gained_ = true;
+    } else if (head.nlmsg_type == RTM_DELROUTE && body.size() >= sizeof(rtmsg)) {
+      if (copy_of<rtmsg>(body).rtm_dst_len == 0) lost_ = true;
     }
     news = news.subspan(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), news.size()));
   }

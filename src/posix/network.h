@@ -29,7 +29,7 @@ inline constexpr Duration kNetworkSettles = std::chrono::milliseconds(200);
 class NetworkWatch {
  public:
   /// `gained`: among the changes is one that may open a way: a carrier that is back, an address, a
-  /// default route.
+  /// default route; or the loss of one where another one takes its place.
   using Changed = std::function<void(bool gained)>;
   NetworkWatch(EventLoop& loop, Changed changed);
   ~NetworkWatch();
@@ -52,6 +52,7 @@ class NetworkWatch {
   std::map<int, bool> carriers_;  ///< By interface.
   bool shower_ = false;
   bool gained_ = false;
+  bool lost_ = false;  ///< A carrier, or a default route.
 };
 
 enum class Way : std::uint8_t {

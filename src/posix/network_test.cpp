@@ -92,6 +92,45 @@ TEST(NetworkWatch, ACarrierThatIsBackIsAGain) {
   }
 }
 
+/// Two uplinks with a default route each, `va` first.
+void make_two_uplinks() {
+  for (const std::string name : {"va", "vb"}) {
+    const std::string n = name == "va" ? "1" : "2";
+    ASSERT_TRUE(ip("link add " + name + " type veth peer name p" + name));
+    ASSERT_TRUE(ip("link set p" + name + " up"));
+    ASSERT_TRUE(ip("addr add 10.0." + n + ".2/24 dev " + name));
+    ASSERT_TRUE(ip("link set " + name + " up"));
+    ASSERT_TRUE(ip("route add default via 10.0." + n + ".1 metric " + n + "00"));
+  }
+}
+
+// The other route was there all the time: no news of its own tells that it is the way now.
+TEST(NetworkWatch, ALostRouteIsAGainWhereAnotherTakesItsPlace) {
+  if (!in_own_network([] {
+        make_two_uplinks();
+        EXPECT_EQ(told_after([] { ASSERT_TRUE(ip("route del default metric 100")); }), true);
+        EXPECT_EQ(told_after([] { ASSERT_TRUE(ip("route del default metric 200")); }), false);
+      })) {
+    GTEST_SKIP() << "no right to a network namespace";
+  }
+}
+
+TEST(NetworkWatch, ALostCarrierIsAGainWhereAnotherInterfaceTakesItsPlace) {
+  if (!in_own_network([] {
+        make_two_uplinks();
+        // The kernel goes on with a route through a dead link, unless it is told otherwise.
+        EXPECT_EQ(told_after([] { ASSERT_TRUE(ip("link set pva down")); }), false);
+        ASSERT_TRUE(ip("link set pva up"));
+        ASSERT_EQ(std::system("for f in all va; do "
+                              "echo 1 >/proc/sys/net/ipv4/conf/$f/ignore_routes_with_linkdown; "
+                              "done"),
+                  0);
+        EXPECT_EQ(told_after([] { ASSERT_TRUE(ip("link set pva down")); }), true);
+      })) {
+    GTEST_SKIP() << "no right to a network namespace";
+  }
+}
+
 TEST(NetworkWatch, NothingIsToldWhileNothingChanges) {
   if (!in_own_network([] { EXPECT_EQ(told_after([] {}), std::nullopt); })) {
     GTEST_SKIP() << "no right to a network namespace";

@@ -14,12 +14,14 @@
 #include "device/admission.h"
 #include "engines/engine_list.h"
 #include "flow/topic.h"
+#include "health/escalation.h"
 #include "health/heartbeats.h"
 #include "host/nut_client.h"
 #include "posix/os_error.h"
 #include "runtime/config_endpoints.h"
 #include "runtime/config_file.h"
 #include "runtime/config_keys.h"
+#include "runtime/escalator.h"
 #include "runtime/logins.h"
 #include "runtime/metrics_config.h"
 #include "runtime/outbox_keys.h"
@@ -466,6 +468,27 @@ void check_lanes(const Config& config, Problems& problems) {
     check_lane_rules(config, name, rules, problems);
 }
 
+void check_escalation(const Config& config, Problems& problems) {
+  const Config::Escalation& rules = config.escalation;
+  for (const std::string& step : rules.steps) {
+    if (health::rung_of(step)) continue;
+    problems.push_back({"escalation.steps", "has " + in_quotes(step) +
+                                                "; give some of \"reconnect\", \"bearer\", "
+                                                "\"modem\" and \"reboot\""});
+  }
+  for (const std::string& host : rules.reference_hosts) {
+    if (host_and_port(host)) continue;
+    problems.push_back(
+        {"escalation.reference_hosts",
+         "has " + in_quotes(host) + "; give HOST:PORT, such as \"example.org:443\""});
+  }
+  if (!rules.steps.empty() && rules.reference_hosts.empty()) {
+    problems.push_back({"escalation.reference_hosts",
+                        "is empty; give servers that others run: without them nobody can tell "
+                        "whether the network is away, or only the cloud"});
+  }
+}
+
 void check_topic(const Config& config, const std::string& topic, const std::string& key,
                  Problems& problems) {
   if (topic.empty()) return;  // where one must be given, check_required() says so
@@ -665,6 +688,7 @@ Problems check_one_place(const Config& config) {
   check_provisioning(config, problems);
   check_sigv4(config, problems);
   check_lanes(config, problems);
+  check_escalation(config, problems);
   check_clients(config, problems);
   check_heartbeats(config, problems);
   check_topic(config, config.response_topic, "flow.response_topic", problems);

@@ -350,8 +350,9 @@ class Reader {
           key.kind != KeyKind::path && key.kind != KeyKind::version &&
           key.kind != KeyKind::boolean && !list && key.kind != KeyKind::when_full &&
           key.kind != KeyKind::on_fault && key.kind != KeyKind::transport &&
-          key.kind != KeyKind::engine && key.kind != KeyKind::metrics &&
-          key.kind != KeyKind::log_level && key.kind != KeyKind::log_format) {
+          key.kind != KeyKind::engine && key.kind != KeyKind::metrics && key.kind != KeyKind::use &&
+          key.kind != KeyKind::metered && key.kind != KeyKind::log_level &&
+          key.kind != KeyKind::log_format) {
         return static_cast<std::uint64_t>(*integer);
       }
       if (number) {

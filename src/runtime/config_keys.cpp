@@ -31,6 +31,8 @@ constexpr std::array<std::string_view, 2> kOnFault{"reject", "memory"};
 constexpr std::array<std::string_view, 2> kTransport{"mqtt", "websocket"};
 constexpr std::array<std::string_view, 2> kEngine{"mosquitto", "aws_crt"};
 constexpr std::array<std::string_view, 2> kMetricsFormat{"defender", "json"};
+constexpr std::array<std::string_view, 3> kUse{"auto", "off", "on"};
+constexpr std::array<std::string_view, 2> kWhenMetered{"send", "hold"};
 constexpr std::array<std::string_view, kLogLevels> kLogLevel{"error", "warning", "info", "debug"};
 constexpr std::array<std::string_view, 4> kLogFormat{"auto", "text", "json", "journal"};
 
@@ -44,6 +46,8 @@ std::span<const std::string_view> words_of(KeyKind kind) {
   if (kind == KeyKind::transport) return kTransport;
   if (kind == KeyKind::engine) return kEngine;
   if (kind == KeyKind::metrics) return kMetricsFormat;
+  if (kind == KeyKind::use) return kUse;
+  if (kind == KeyKind::metered) return kWhenMetered;
   if (kind == KeyKind::log_level) return kLogLevel;
   if (kind == KeyKind::log_format) return kLogFormat;
   return {};
@@ -101,6 +105,10 @@ KeyValue to_value(const T& field) {
     return std::string(kEngine[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, MetricsFormat>) {
     return std::string(kMetricsFormat[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, Use>) {
+    return std::string(kUse[static_cast<std::size_t>(field)]);
+  } else if constexpr (std::same_as<T, WhenMetered>) {
+    return std::string(kWhenMetered[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, LogLevel>) {
     return std::string(kLogLevel[static_cast<std::size_t>(field)]);
   } else if constexpr (std::same_as<T, LogFormat>) {
@@ -135,6 +143,10 @@ void from_value(T& field, const KeyValue& value) {
     field = static_cast<MqttEngine>(index_of(kEngine, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, MetricsFormat>) {
     field = static_cast<MetricsFormat>(index_of(kMetricsFormat, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, Use>) {
+    field = static_cast<Use>(index_of(kUse, std::get<std::string>(value)));
+  } else if constexpr (std::same_as<T, WhenMetered>) {
+    field = static_cast<WhenMetered>(index_of(kWhenMetered, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, LogLevel>) {
     field = static_cast<LogLevel>(index_of(kLogLevel, std::get<std::string>(value)));
   } else if constexpr (std::same_as<T, LogFormat>) {
@@ -226,6 +238,10 @@ constexpr auto kMetrics = &Config::metrics;
 constexpr auto kProvisioning = &Config::provisioning;
 using Failover = Config::Failover;
 using Failback = Config::Failback;
+using Network = Config::Network;
+constexpr auto kNetwork = &Config::network;
+using Escalation = Config::Escalation;
+constexpr auto kEscalation = &Config::escalation;
 constexpr auto kFailover = &Config::failover;
 constexpr auto kFailback = &Config::failback;
 using Log = Config::Log;
@@ -332,6 +348,17 @@ constexpr std::array kKeys{
                                                  limits::kClientIdMax),
     row<kProvisioning, &Provisioning::parameters>("provisioning.parameters", K::pairs, 0,
                                                   limits::kProvisioningParametersMax),
+
+    row<kNetwork, &Network::manager>("network.manager", K::use, 0, 0),
+    row<kNetwork, &Network::modems>("network.modems", K::use, 0, 0),
+    row<kNetwork, &Network::roaming_is_metered>("network.roaming_is_metered", K::boolean, 0, 0),
+
+    row<kEscalation, &Escalation::steps>("escalation.steps", K::names, 0, 4),
+    row<kEscalation, &Escalation::reference_hosts>("escalation.reference_hosts", K::names, 0, 8),
+    row<kEscalation, &Escalation::after>("escalation.after", K::seconds, 5 * kSecond, 24 * kHour),
+    row<kEscalation, &Escalation::modem_resets_per_day>("escalation.modem_resets_per_day", K::count,
+                                                        0, 24),
+    row<kEscalation, &Escalation::reboots_per_day>("escalation.reboots_per_day", K::count, 0, 24),
 
     row<&Config::history_topic>("history.topic", K::text, 0, limits::kTopicMax),
 
@@ -465,6 +492,7 @@ constexpr std::array kLaneKeys{
     lane_row<&LaneRules::max_age>("max_age", K::seconds, 0, kExpiryMax),
     lane_row<&LaneRules::when_full>("when_full", K::when_full, 0, 0),
     lane_row<&LaneRules::conflate>("conflate", K::boolean, 0, 0),
+    lane_row<&LaneRules::metered>("metered", K::metered, 0, 0),
 };
 
 template <auto Member>
@@ -637,6 +665,8 @@ Result<KeyValue> parse_value(const KeySpec& key, std::string_view text) {
     case KeyKind::transport:
     case KeyKind::engine:
     case KeyKind::metrics:
+    case KeyKind::use:
+    case KeyKind::metered:
     case KeyKind::log_level:
     case KeyKind::log_format:
       if (index_of(words_of(key.kind), text) < words_of(key.kind).size()) value = std::string(text);
@@ -708,6 +738,8 @@ std::string expectation(const KeySpec& key) {
     case KeyKind::transport:
     case KeyKind::engine:
     case KeyKind::metrics:
+    case KeyKind::use:
+    case KeyKind::metered:
     case KeyKind::log_level:
     case KeyKind::log_format:
       return join_words(words_of(key.kind));

@@ -38,6 +38,8 @@ enum class KeyKind : std::uint8_t {
   log_level,   ///< "error", "warning", "info" or "debug".
   log_format,  ///< "auto", "text", "json" or "journal".
   metrics,     ///< "defender" or "json".
+  use,         ///< "auto", "off" or "on".
+  metered,     ///< "send" or "hold".
 };
 
 /// The value of any key: durations in milliseconds, sizes in bytes.

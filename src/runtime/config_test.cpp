@@ -192,6 +192,16 @@ constexpr std::string_view kEveryKey = R"(
     local-api = "debug"
     callbacks = "error"
     health = "error"
+      [network]
+    manager = "on"
+    modems = "off"
+    roaming_is_metered = false
+      [escalation]
+    steps = ["bearer", "reboot"]
+    reference_hosts = ["a.example:443"]
+    after = "5m"
+    modem_resets_per_day = 3
+    reboots_per_day = 2
       [provisioning]
     template = "fleet"
     claim_certificate = "claim.pem"

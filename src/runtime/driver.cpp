@@ -35,19 +35,27 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
                  [&outlet](const LogLine& line) { outlet.log(line); }),
       endpoint_file_(storage, config.outbox.directory,
                      [&outlet](const LogLine& line) { outlet.log(line); }),
+      clock_keeper_(loop, clock, storage, config.outbox.directory,
+                    [&outlet](const LogLine& line) { outlet.log(line); }),
       identity_(loop, clock, storage, config,
                 {[&outlet](const LogLine& line) { outlet.log(line); },
                  [this] { enqueue(device::Changed{link::Mend::identity}); },
                  [&outlet](IdentityState state, bool warned) {
                    outlet.give_identity(std::move(state), warned);
-                 }}),
+                 },
+                 [this] { return clock_keeper_.floor(); }}),
       role_keys_(loop, clock, random,
                  {[&outlet](const LogLine& line) { outlet.log(line); },
                   [this] { enqueue(device::Changed{link::Mend::identity}); }}),
       core_(config, random, opening_with(store, endpoint_file_.read())),
       probe_(loop, clock),
+      escalator_(
+          loop, clock, storage, config,
+          {[&outlet](const LogLine& line) { outlet.log(line); },
+           [this](health::Rung rung, Escalator::Done done) { take_step(rung, std::move(done)); }}),
       clock_watch_(loop, [this] { clock_set(); }),
       file_watch_(loop, [this] { files_changed(); }),
+      network_rules_(config.network),
       network_(loop, [this](bool gained) { network_changed(gained); }) {
   make_engine();
   configure(config);
@@ -70,6 +78,33 @@ void Driver::configure(const Config& config) {
   std::vector<std::filesystem::path> files = login_files(config);
   for (std::filesystem::path& file : identity_.files()) files.push_back(std::move(file));
   file_watch_.watch(files);
+  if (config.network != network_rules_) ask_managers(config.network);
+}
+
+void Driver::ask_managers(const Config::Network& rules) {
+  network_rules_ = rules;
+  managers_.reset();
+  if (rules.manager == Use::off && rules.modems == Use::off) {
+    return enqueue(device::NetworkNews{std::make_shared<const NetworkState>()});
+  }
+  managers_ = std::make_unique<host::NetworkManagers>(
+      loop_, rules,
+      host::NetworkManagers::Hooks{
+          [this](const NetworkState& state) {
+            enqueue(device::NetworkNews{std::make_shared<const NetworkState>(state)});
+          },
+          [this](const LogLine& line) { outlet_.log(line); }});
+}
+
+void Driver::take_step(health::Rung rung, Escalator::Done done) {
+  if (rung == health::Rung::reconnect) {
+    enqueue(device::ReconnectNow{});
+    return done({});
+  }
+  if (!managers_) return done(Error{Errc::unsupported, "network.manager and .modems are off"});
+  if (rung == health::Rung::bearer) return managers_->drop_bearers(std::move(done));
+  if (rung == health::Rung::modem) return managers_->reset_modem(std::move(done));
+  managers_->reboot(std::move(done));
 }
 
 void Driver::files_changed() {
@@ -79,12 +114,14 @@ void Driver::files_changed() {
 }
 
 void Driver::clock_set() {
+  clock_keeper_.set();
   identity_.service();
   role_keys_.mended();
   enqueue(device::Changed{link::Mend::clock});
 }
 
 void Driver::start() {
+  ask_managers(Config::Network(network_rules_));
   carry_out(core_.start(clock_.now()));
   carry_out(core_.step(clock_.now(), storage_.first_report()));
   settle_turn();
@@ -115,6 +152,7 @@ void Driver::turn() {
       identity_.reconfigure(*reload->config);
       role_keys_.reconfigure(*reload->config);
       configure(*reload->config);
+      escalator_.reconfigure(*reload->config);
     }
     carry_out(core_.step(clock_.now(), std::move(event)));
   }
@@ -128,7 +166,11 @@ void Driver::settle_turn() {
     filters_given_ = core_.filters_version();
     outlet_.give_filters(core_.filters(now), now);
   }
-  outlet_.turn_done(core_.state(now), now);
+  DeviceState state = core_.state(now);
+  state.clock = clock_keeper_.state();
+  escalator_.look(state.connection);
+  state.escalation = escalator_.counts();
+  outlet_.turn_done(std::move(state), now);
   rearm();
 }
 

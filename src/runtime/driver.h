@@ -20,14 +20,17 @@
 #include "env/random.h"
 #include "env/resolver.h"
 #include "holdfast/device.h"
+#include "host/network_managers.h"
 #include "posix/clock_watch.h"
 #include "posix/event_loop.h"
 #include "posix/file_watch.h"
 #include "posix/network.h"
 #include "runtime/address_file.h"
+#include "runtime/clock_keeper.h"
 #include "runtime/endpoint_file.h"
 #include "runtime/endpoint_probe.h"
 #include "runtime/engine_proof.h"
+#include "runtime/escalator.h"
 #include "runtime/identities.h"
 #include "runtime/role_keys.h"
 #include "runtime/storage.h"
@@ -91,6 +94,8 @@ class Driver final : public env::EngineSink {
   void files_changed();
   void clock_set();
   void configure(const Config& config);
+  void ask_managers(const Config::Network& rules);
+  void take_step(health::Rung rung, Escalator::Done done);
   /// Tells the core that the engine would not take this request.
   void refused(env::AttemptId attempt, env::Token token, std::string_view what, const Error& error);
 
@@ -112,6 +117,9 @@ class Driver final : public env::EngineSink {
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::ProbeEndpoint& action);
+  void act(device::CheckNetwork&) {
+    if (managers_) managers_->check();
+  }
   void act(device::RememberEndpoint& action) { endpoint_file_.write(action.name); }
   void act(device::GiveReceipt& action) { outlet_.give_receipt(action); }
   void act(device::GiveMessage& action) { outlet_.give_message(std::move(action)); }
@@ -141,14 +149,18 @@ class Driver final : public env::EngineSink {
   std::unique_ptr<env::Resolver> resolver_;
   AddressFile addresses_;
   EndpointFile endpoint_file_;
+  ClockKeeper clock_keeper_;
   Identities identity_;
   RoleKeys role_keys_;
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   EndpointProbe probe_;
+  Escalator escalator_;
   posix::ClockWatch clock_watch_;
   posix::FileWatch file_watch_;
-  posix::NetworkWatch network_;  // last: destroyed first
+  Config::Network network_rules_;
+  std::unique_ptr<host::NetworkManagers> managers_;  // null: nobody is asked
+  posix::NetworkWatch network_;                      // last: destroyed first
 };
 
 }  // namespace holdfast::runtime

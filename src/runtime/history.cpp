@@ -31,6 +31,18 @@ void read_lines(std::string_view text, std::vector<ordered_json>& entries) {
   }
 }
 
+/// What the network's managers said meanwhile.
+void put_network(ordered_json& line, const health::Outage& outage) {
+  if (outage.worst != Connectivity::unknown) line["connectivity"] = to_string(outage.worst);
+  if (!outage.connection_before.empty()) line["connection_before"] = outage.connection_before;
+  if (!outage.connection.empty()) line["connection"] = outage.connection;
+  if (!outage.modem) return;
+  line["modem"] = {{"signal_percent", outage.modem->signal},
+                   {"registration", outage.modem->registration},
+                   {"operator", outage.modem->operator_name},
+                   {"technology", outage.modem->technology}};
+}
+
 }  // namespace
 
 std::string start_line(WallTime at, bool unclean, const std::string& safe_mode,
@@ -64,6 +76,7 @@ std::string outage_line(const health::Outage& outage) {
   }
   if (!outage.from.empty()) line["from"] = outage.from;
   if (!outage.to.empty()) line["to"] = outage.to;
+  put_network(line, outage);
   if (outage.left_out != 0) line["left_out"] = outage.left_out;
   return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }

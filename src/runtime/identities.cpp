@@ -79,7 +79,8 @@ Identity::Hooks Identities::hooks_of(unsigned id, const std::string& name) {
           },
           [this, id](IdentityState state, bool warned) {
             if (id == id_in_use_) hooks_.changed(std::move(state), warned);
-          }};
+          },
+          hooks_.floor};
 }
 
 void Identities::look() {

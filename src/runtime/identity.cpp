@@ -128,7 +128,7 @@ void Identity::reconfigure(const Config& config) {
 }
 
 identity::KnownTime Identity::time() const {
-  identity::KnownTime time{clock_.wall(), transport::build_time()};
+  identity::KnownTime time{clock_.wall(), std::max(transport::build_time(), hooks_.floor())};
   for (const Slot slot : {Slot::active, Slot::previous}) {
     if (slots_[slot].usable()) {
       time.floor = std::max(time.floor, WallTime{slots_[slot].state.not_before * 1000});

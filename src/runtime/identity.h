@@ -38,6 +38,8 @@ class Identity {
     std::function<void()> renew;
     /// At each change; `warned`: of the certificate's end, since the last call.
     std::function<void(IdentityState state, bool warned)> changed;
+    /// A time that is certainly over.
+    std::function<WallTime()> floor;
   };
 
   /// Reads the slots. All arguments must outlive this; the hooks are called from the first

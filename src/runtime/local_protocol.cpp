@@ -16,6 +16,7 @@
 #include "runtime/identity_json.h"
 #include "runtime/log_upload.h"
 #include "runtime/machine_json.h"
+#include "runtime/network_json.h"
 
 namespace holdfast::runtime {
 namespace {
@@ -682,6 +683,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["parked"] = state.parked;
   status["quarantine"] = quarantine_json(state.quarantine);
   add_endpoints(status, state.endpoints);
+  add_network(status, state);
   status["slow_callbacks"] = state.slow_callbacks;
   status["inbound"] = state.inbound;
   status["inbound_unmatched"] = state.inbound_unmatched;

@@ -98,6 +98,68 @@ void add_endpoints(List& list, const Figures& f) {
            "Connections made at another endpoint than the one before.");
 }
 
+void add_network(List& list, const Figures& f) {
+  const NetworkState& network = f.state.network;
+  list.one(kGauge, "holdfast_network_managed", network.managed,
+           "Whether NetworkManager tells about the network.");
+  list.state("holdfast_network_connectivity", "connectivity", network.connectivity,
+             static_cast<std::size_t>(Connectivity::full) + 1,
+             "1 for how far the network leads, as NetworkManager says.");
+  list.state("holdfast_network_metered", "metered", network.metered,
+             static_cast<std::size_t>(Metered::guess_no) + 1,
+             "1 for whether traffic costs money, as NetworkManager says.");
+  list.one(kCounter, "holdfast_network_changes_total", f.state.network_counts.changes,
+           "Changes of NetworkManager's primary connection.");
+  list.one(kCounter, "holdfast_network_checks_total", f.state.network_counts.checks,
+           "How often NetworkManager was asked to look again.");
+  list.one(kCounter, "holdfast_connection_attempts_spared_total", f.state.network_counts.spared,
+           "Attempts put off because NetworkManager saw no way.");
+  list.one(kGauge, "holdfast_lanes_held", f.state.held_lanes.size(),
+           "Lanes that wait for a network that costs nothing.");
+  list.one(kGauge, "holdfast_clock_synchronized", f.state.clock.synchronized,
+           "Whether a time service keeps the clock right, as the kernel says.");
+  list.one(kCounter, "holdfast_clock_steps_total", f.state.clock.steps,
+           "How often the clock was set.");
+  list.one(kGauge, "holdfast_clock_last_step_seconds", seconds_of(f.state.clock.last_step),
+           "By how much it was set the last time; below 0: back.");
+  list.one(kGauge, "holdfast_clock_floor_timestamp_seconds",
+           static_cast<double>(f.state.clock.floor_ms) / 1000,
+           "What the clock showed when it was last known to be right, in seconds since 1970.");
+}
+
+void add_escalation(List& list, const Figures& f) {
+  const EscalationCounts& done = f.state.escalation;
+  list.one(kCounter, "holdfast_escalation_asked_total", done.asked,
+           "How often the reference hosts were asked whether the network is there.");
+  list.by(kCounter, "holdfast_escalation_steps_total", "step",
+          {{"reconnect", done.reconnects},
+           {"bearer", done.bearers},
+           {"modem", done.modem_resets},
+           {"reboot", done.reboots}},
+          "Steps taken because the network stayed away.");
+  list.one(kCounter, "holdfast_escalation_failed_total", done.failed,
+           "Of these steps, those that could not be taken.");
+}
+
+/// By the place of each modem in ModemManager's list, since their names are not bounded.
+void add_modems(List& list, const Figures& f) {
+  const std::vector<ModemState>& modems = f.state.network.modems;
+  if (modems.empty()) return;
+  MetricFamily& signal = list.family(kGauge, "holdfast_modem_signal_percent",
+                                     "Signal quality of each modem, 0 to 100.");
+  MetricFamily& roaming = list.family(kGauge, "holdfast_modem_roaming",
+                                      "Whether each modem is in a network that is not its own.");
+  MetricFamily& registered =
+      list.family(kGauge, "holdfast_modem_registered", "Whether each modem is in any network.");
+  for (std::size_t i = 0; i < modems.size(); ++i) {
+    const std::vector<std::pair<std::string, std::string>> label{{"modem", std::to_string(i)}};
+    const bool home = modems[i].registration.starts_with("home");
+    signal.samples.push_back({label, static_cast<double>(modems[i].signal)});
+    roaming.samples.push_back({label, modems[i].roaming() ? 1.0 : 0.0});
+    registered.samples.push_back({label, home || modems[i].roaming() ? 1.0 : 0.0});
+  }
+}
+
 void add_messages(List& list, const Figures& f) {
   const Ledger& ledger = f.state.ledger;
   list.one(kCounter, "holdfast_messages_accepted_total", ledger.accepted,
@@ -353,6 +415,9 @@ MetricFamilies metric_families(const Figures& figures) {
   List list;
   add_connection(list, figures);
   add_endpoints(list, figures);
+  add_network(list, figures);
+  add_modems(list, figures);
+  add_escalation(list, figures);
   add_messages(list, figures);
   add_inbound(list, figures);
   add_storage(list, figures);

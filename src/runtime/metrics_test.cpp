@@ -70,6 +70,16 @@ DeviceState full_state(Numbers& next) {
                                       &state.requests.duplicate,
                                       &state.requests.unknown,
                                       &state.heartbeat_misses,
+                                      &state.network_counts.changes,
+                                      &state.network_counts.spared,
+                                      &state.network_counts.checks,
+                                      &state.clock.steps,
+                                      &state.escalation.asked,
+                                      &state.escalation.reconnects,
+                                      &state.escalation.bearers,
+                                      &state.escalation.modem_resets,
+                                      &state.escalation.reboots,
+                                      &state.escalation.failed,
                                       &state.acknowledgements.groups,
                                       &state.acknowledgements.waiting,
                                       &state.acknowledgements.acknowledged,
@@ -92,6 +102,10 @@ DeviceState full_state(Numbers& next) {
   place.health = static_cast<unsigned>(next());
   state.endpoints.all = {place};
   state.endpoints.changes = next();
+  state.clock.last_step = Milliseconds(next());
+  state.clock.floor_ms = static_cast<std::int64_t>(next());
+  state.network.modems.push_back({});
+  state.network.modems[0].signal = static_cast<std::uint32_t>(next());
   return state;
 }
 

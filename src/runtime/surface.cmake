@@ -26,6 +26,8 @@ set(SURFACE_SOURCES
     metrics_config.cpp
     metrics_report.cpp
     metrics_service.cpp
+    network_files.cpp
+    network_json.cpp
     outbox_files.cpp
     outbox_look.cpp
     outbox_repair.cpp

@@ -79,6 +79,10 @@ function curve(id, points, what) {
   svg.replaceChildren(draw("polyline", {class: "curve", points: points.map(place).join(" ")}));
 }
 
+const networkText = (network) => !network?.managed ? network?.problem || ""
+  : `${network.connection ? `${network.connection} (${network.device})` : "no connection"}, ` +
+    `${network.connectivity}, metered ${network.metered}`;
+
 function connection(status, about) {
   const good = status.state === "connected";
   const calm = good && status.storage === "ok";
@@ -93,6 +97,10 @@ function connection(status, about) {
     ["Endpoint", (status.endpoints ? `${status.endpoint_name}, ` : "") + (status.endpoint || about.endpoint)],
     ...(status.endpoints || []).map((one) => [`${one.current ? "\u25cf " : ""}${one.name}`,
       `${one.address}, health ${one.health}, ${words(one.verdict)}`]),
+    ["Network", networkText(status.network)],
+    ...(status.network?.modems || []).map((modem) => ["Modem",
+      `${modem.operator_name || modem.state} (${modem.registration}), ${modem.technology}, ${modem.signal_percent} %`]),
+    ["Held", (status.network?.held_lanes || []).join(", ")],
     ["Moved", status.endpoint_change
       ? `from ${status.endpoint_change.from} to ${status.endpoint_change.to}, ` +
         `${span(status.endpoint_change.ago_ms)} ago: ` +
