@@ -528,6 +528,12 @@ ExitCode subscribe(Arguments& a) {
   return run_subscribe(a.socket, a.subscribe);
 }
 
+/// Only for --help: main() has seen them before.
+void add_programs(CLI::App& app) {
+  app.add_subcommand("job", "Documents of jobs for the updater; holdfast job --help");
+  app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
+}
+
 int run(int argc, char** argv) {
   Arguments a;
   CLI::App app("Publish, subscribe and look through the Holdfast agent of this machine.",
@@ -561,9 +567,7 @@ int run(int argc, char** argv) {
   const IdentityCommands identities = add_identity(app, a);
   CLI::App* const provisioning = add_provision(app, a);
   const CLI::App* const network = add_network(app, a.network_plan);
-  // Only for --help: main() has seen it before.
-  app.add_subcommand("job", "Documents of jobs for the updater; holdfast job --help");
-  app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
+  add_programs(app);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -460,8 +459,7 @@ struct Core::Impl {
     supervisor.network(now, *news.state);
     hold_lanes();
   }
-  /// For the network's price and for the power's sake.
-  void hold_lanes() {
+  void hold_lanes() {  // for the network's price, and for the power's sake
     sender.hold_lanes(flow::held_lanes(supervisor.advice().state(), config) |
                       flow::LaneSet(posture.held_lanes));
   }

@@ -142,8 +142,8 @@ class Sender {
   /// A newer message has taken this one's place: it is given up unless it is on the way.
   void supersede(MessageId id);
 
-  /// Of these lanes, and no others, nothing is sent for the first time from now on; but for what RAM
-  /// holds once nothing else is sent any more.
+  /// Of these lanes, and no others, nothing is sent for the first time from now on; but for what
+  /// RAM holds, once nothing else is sent any more.
   void hold_lanes(LaneSet held) { held_ = held; }
 
   // ---- parked topics ---------------------------------------------------------------------------

@@ -36,6 +36,18 @@ void fill(std::array<std::uint64_t, N>& counts, Numbers& next) {
   for (std::uint64_t& count : counts) count = next();
 }
 
+void fill_machine(DeviceState& state, Numbers& next) {
+  state.boot.id = "1";
+  fill(state.boot.boots, next);
+  state.power = {PowerPhase::on_battery, "words", "",     static_cast<unsigned>(next()),
+                 Seconds(next()),        next(),  next(), Milliseconds(next())};
+  state.guards = {{GuardKind::disk, true, static_cast<double>(next()), 7, "words", next()}};
+  state.clock.last_step = Milliseconds(next());
+  state.clock.floor_ms = static_cast<std::int64_t>(next());
+  state.network.modems.push_back({});
+  state.network.modems[0].signal = static_cast<std::uint32_t>(next());
+}
+
 DeviceState full_state(Numbers& next) {
   DeviceState state;
   state.connection.state = LinkState::waiting;
@@ -45,11 +57,7 @@ DeviceState full_state(Numbers& next) {
   state.ledger.accepted = next();
   state.ledger.delivered = next();
   state.ledger.pending = next();
-  state.boot.id = "1";
-  fill(state.boot.boots, next);
-  state.power = {PowerPhase::on_battery, "words", "",     static_cast<unsigned>(next()),
-                 Seconds(next()),        next(),  next(), Milliseconds(next())};
-  state.guards = {{GuardKind::disk, true, static_cast<double>(next()), 7, "words", next()}};
+  fill_machine(state, next);
   fill(state.ledger.dropped, next);
   fill(state.ledger.rejected, next);
   for (std::uint64_t* const number : {&state.in_flight,
@@ -102,10 +110,6 @@ DeviceState full_state(Numbers& next) {
   place.health = static_cast<unsigned>(next());
   state.endpoints.all = {place};
   state.endpoints.changes = next();
-  state.clock.last_step = Milliseconds(next());
-  state.clock.floor_ms = static_cast<std::int64_t>(next());
-  state.network.modems.push_back({});
-  state.network.modems[0].signal = static_cast<std::uint32_t>(next());
   return state;
 }
 
