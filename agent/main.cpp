@@ -202,17 +202,17 @@ Result<std::unique_ptr<Device>> open_device(const Config& config,
   keepers.dog.trust(config.watchdog.opening);
   const EndsWhileOpening ends(signals, keepers);
   runtime::StartRecord& starts = keepers.starts;
-  return runtime::open_device(config, log,
-                              {[&keepers](Config& what) {
-                                 keepers.starts.started(what);
-                                 keepers.boots.started(what);
-                               },
-                               [&starts] { starts.opened(); }, [&starts] { starts.leave(); },
-                               keepers.sockets,
-                               [&keepers](BootReason reason, const std::string& detail) {
-                                 keepers.boots.note(reason, detail);
-                               },
-                               [&keepers] { keepers.boots.forget_note(); }});
+  return runtime::open_device(
+      config, log,
+      {[&keepers](Config& what) {
+         keepers.starts.started(what);
+         keepers.boots.started(what);
+       },
+       [&starts] { starts.opened(); }, [&starts] { starts.leave(); }, keepers.sockets,
+       [&keepers](BootReason reason, const std::string& detail) {
+         keepers.boots.note(reason, detail);
+       },
+       [&keepers] { keepers.boots.forget_note(); }});
 }
 
 /// Of two of poll(2)'s waiting times; -1 is for ever.

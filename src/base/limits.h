@@ -98,9 +98,9 @@ inline constexpr std::size_t kJobDetailNameMax = 128;  // bytes of a name,
 inline constexpr std::size_t kJobDetailMax = 1024;     // and of a value
 inline constexpr std::size_t kJobTokenMax = 64;        // of a question
 inline constexpr std::size_t kJobSteps = 64;
-inline constexpr std::size_t kJobsRemembered = 16;  // that are over
+inline constexpr std::size_t kJobsRemembered = 16;      // that are over
 inline constexpr std::size_t kVersionsRemembered = 16;  // that had to be taken back
-inline constexpr std::size_t kJobVersionMax = 200;  // application, a blank, version
+inline constexpr std::size_t kJobVersionMax = 200;      // application, a blank, version
 inline constexpr std::size_t kJobJournalMax = 64 * kKiB;
 
 // Words of a command that the agent runs.

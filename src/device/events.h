@@ -163,12 +163,11 @@ struct Stop {
 /// Everything handed to the storage thread is on disk and the store is closed.
 struct StoreClosed {};
 
-using Event =
-    std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
-                 StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed, EngineDown,
-                 EnginePublished, EngineRefused, EngineSubscribed, EngineMessage, MessageTaken,
-                 EndpointProbed, ReconnectNow, Changed, NetworkNews, Reload, Posture, Stop,
-                 StoreClosed>;
+using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
+                           StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
+                           EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
+                           EngineMessage, MessageTaken, EndpointProbed, ReconnectNow, Changed,
+                           NetworkNews, Reload, Posture, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 

@@ -260,9 +260,7 @@ class Sender {
   [[nodiscard]] bool is_parked(const Entry& entry) const {
     return !parked_topics_.empty() && parked_topics_.contains(entry.message->topic);
   }
-  [[nodiscard]] bool is_held(std::size_t lane) const {
-    return held_[lane] && !volatile_only_;
-  }
+  [[nodiscard]] bool is_held(std::size_t lane) const { return held_[lane] && !volatile_only_; }
   [[nodiscard]] std::size_t room() const { return std::min(window_, most_); }
   void set_aside(Entry entry, Work& work);
   void give_back(Entry entry, Work& work);
