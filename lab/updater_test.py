@@ -225,6 +225,7 @@ class UpdaterTest(RegionTest):
         self.assertFalse(list(self.device.parent.rglob("escaped")))
         self.assertFalse(pathlib.Path("/tmp/holdfast-escaped").exists())
 
+    # Field lesson 50.
     def test_a_download_goes_on_after_a_cut_and_gets_a_new_url(self):
         self.start()
         update = self.artifact("1.0")
@@ -290,6 +291,7 @@ class UpdaterTest(RegionTest):
         self.assertEqual(self.execution(job)["status"], "CANCELED")
         self.install("1.2")
 
+    # Field lesson 47.
     def test_the_agent_may_go_and_come_meanwhile(self):
         self.start()
         job = self.queue(command("sleep,3"))
@@ -333,6 +335,7 @@ class UpdaterTest(RegionTest):
         self.wait((self.device / "reboots").exists, 20, "the reboot")
         self.assertEqual(self.execution(job)["status"], "IN_PROGRESS")
 
+    # Field lesson 42.
     def test_programs_that_misbehave(self):
         self.start(timeout="3s")
         chatty = f"{sys.executable},-c,import os\\;[os.write(fd\\, b'x' * 1000 + b'\\n') " \
@@ -364,6 +367,7 @@ class UpdaterTest(RegionTest):
         self.wait(lambda: self.execution(job)["status"] in TERMINAL, 60, "its end")
         return self.execution(job)["status"]
 
+    # Field lesson 44.
     def test_a_killed_updater_does_not_run_a_program_again(self):
         self.start()
         job = self.queue(command(f"{self.device}/once"))

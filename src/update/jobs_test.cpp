@@ -51,6 +51,7 @@ struct JobsTest : testing::Test {
   }
 };
 
+// Field lesson 46.
 TEST_F(JobsTest, TheNextJobIsAskedForAfterEachConnect) {
   jobs.connected(now);
   talk();
@@ -66,6 +67,7 @@ TEST_F(JobsTest, TheNextJobIsAskedForAfterEachConnect) {
   EXPECT_EQ(service.head()->status, "IN_PROGRESS");
 }
 
+// Field lesson 46.
 TEST_F(JobsTest, AnAnnouncedJobIsAskedForAndALostAnnouncementCostsAnHour) {
   jobs.connected(now);
   talk();
@@ -102,6 +104,7 @@ TEST_F(JobsTest, ASecondJobWaitsUntilTheFirstIsOver) {
   EXPECT_EQ(jobs.offered()->job, "two");
 }
 
+// Field lesson 45.
 TEST_F(JobsTest, AnEndIsToldAfterTheConnectionIsBackAndAfterLostAnswers) {
   begin("one");
   jobs.disconnected();
@@ -122,6 +125,7 @@ TEST_F(JobsTest, AnEndIsToldAfterTheConnectionIsBackAndAfterLostAnswers) {
   EXPECT_FALSE(jobs.given_up());
 }
 
+// Field lesson 47.
 TEST_F(JobsTest, SilenceIsAskedInLaterAndLaterButNeverGivenUp) {
   jobs.connected(now);
   BootTime before = now;
@@ -161,6 +165,7 @@ TEST_F(JobsTest, AnotherVersionIsTakenOver) {
   EXPECT_EQ(service.find("one", 1)->version, 10);
 }
 
+// Field lesson 45.
 TEST_F(JobsTest, DetailsThatTheServiceDoesNotTakeAreLeftOut) {
   begin("one");
   service.say = {"InvalidRequest"};

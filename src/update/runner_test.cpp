@@ -20,6 +20,7 @@ using std::chrono::minutes;
 constexpr const char* kBoot = "00000000000000000000000000000001";
 constexpr const char* kNextBoot = "00000000000000000000000000000002";
 
+// Field lesson 48.
 TEST(RunnerTest, EachInstantIsCutOnceByPowerAndByACrash) {
   for (const auto& what : update_cases()) {
     const std::uint64_t instants = run_update(what, {}).instants;
@@ -151,6 +152,7 @@ TEST(RunnerTest, ACutCommandIsNotRunAgainAndSaysWhy) {
   }
 }
 
+// Field lessons 43 and 49.
 TEST(RunnerTest, AnotherBootIdAloneProvesAReboot) {
   const Plan plan = plan_of({StepKind::reboot, StepKind::command});
   Hand hand(plan);
@@ -163,6 +165,7 @@ TEST(RunnerTest, AnotherBootIdAloneProvesAReboot) {
   EXPECT_EQ(restarted.next().step, 0U) << "it has not rebooted";
 }
 
+// Field lesson 43.
 TEST(RunnerTest, ARebootThatDoesNotComeIsAskedForThreeTimes) {
   Hand hand(plan_of({StepKind::reboot}));
   for (unsigned i = 0; i < kRebootsAsked; ++i) {
@@ -174,6 +177,7 @@ TEST(RunnerTest, ARebootThatDoesNotComeIsAskedForThreeTimes) {
   EXPECT_GE(hand.now - BootTime{}, kRebootsAsked * kRebootPatience);
 }
 
+// Field lessons 44 and 49.
 TEST(RunnerTest, AVersionUnderWhichTheDeviceRestartsAgainAndAgainIsTakenBack) {
   const Plan plan = plan_of({StepKind::activate, StepKind::prove, StepKind::commit});
   Hand hand(plan);
@@ -196,6 +200,7 @@ TEST(RunnerTest, AVersionUnderWhichTheDeviceRestartsAgainAndAgainIsTakenBack) {
   EXPECT_NE(last.detail("reason").find("the version before is back"), std::string::npos);
 }
 
+// Field lesson 48.
 TEST(RunnerTest, AVersionThatFailsThreeTimesIsNotTriedAgain) {
   const Plan plan = plan_of({StepKind::activate, StepKind::prove, StepKind::commit});
   Hand hand(plan);
@@ -217,6 +222,7 @@ TEST(RunnerTest, AVersionThatFailsThreeTimesIsNotTriedAgain) {
   EXPECT_EQ(hand.runner.banned("app 3"), "");
 }
 
+// Field lesson 50.
 TEST(RunnerTest, TakingBackIsTriedForEver) {
   Hand hand(plan_of({StepKind::activate, StepKind::prove, StepKind::commit}));
   ASSERT_EQ(hand.next().what, JobOrder::perform);
