@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import unittest
 
 from region_fixture import RegionTest, run
 from tool import fault
@@ -290,6 +291,65 @@ class UpdaterTest(RegionTest):
         self.wait(lambda: self.current() == "1.0", 30, "the old version")
         self.assertEqual(self.execution(job)["status"], "CANCELED")
         self.install("1.2")
+
+    @unittest.skipUnless(os.geteuid() == 0, "another boot id takes root")
+    # Field lesson 49.
+    def test_a_system_with_an_installer_of_its_own_is_rebooted_into_and_back(self):
+        system = self.device / "system"
+        system.mkdir()
+        (system / "running").write_text("1.0\n")
+        boot_id = self.device / "boot-id"
+        boots = iter(range(1, 100))
+
+        def boot():
+            """The next boot: another id, and whatever was marked runs."""
+            boot_id.write_text(f"00000000-0000-0000-0000-{next(boots):012}\n")
+            if (system / "next").exists():
+                (system / "next").rename(system / "running")
+            (self.device / "reboots").unlink(missing_ok=True)
+            with open(self.device / "updater.log", "ab") as log:
+                self.updater = subprocess.Popen(
+                    ["unshare", "--mount", "sh", "-c", "mount --bind \"$0\" "
+                     "/proc/sys/kernel/random/boot_id && exec \"$@\"", boot_id,
+                     self.bin / "holdfast-updater", "--config", self.device / "updater.toml"],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.addCleanup(self.end_updater, self.updater)
+
+        def reboot():
+            self.wait((self.device / "reboots").exists, 30, "a reboot")
+            self.updater.kill()
+            self.updater.wait()
+            boot()
+        script(self.device / "install", f'test -s "$HOLDFAST_ARTIFACT" && echo "$HOLDFAST_VERSION" > '
+               f'"{system}/slot"\n')
+        script(self.device / "activate", f'cp "{system}/running" "{system}/old" && '
+               f'cp "{system}/slot" "{system}/next"\n')
+        script(self.device / "back", f'cp "{system}/old" "{system}/next"\n')
+        script(self.device / "commit", f'cp "{system}/running" "{system}/committed"\n')
+        script(self.device / "well", f'! grep -q ill "{system}/running"\n')
+        self.settings()
+        with open(self.device / "updater.toml", "a", encoding="utf-8") as file:
+            file.write(f'''[application.system]
+version = ["cat", "{system}/running"]
+install = ["{self.device}/install"]
+activate = ["{self.device}/activate"]
+take_back = ["{self.device}/back"]
+commit = ["{self.device}/commit"]
+check = ["{self.device}/well"]
+reboots = true
+stable = "1s"
+''')
+        boot()
+        for version, status in (("1.1", "SUCCEEDED"), ("1.2-ill", "FAILED")):
+            update = self.artifact(version) | {"application": "system", "prove_within": "20s"}
+            update["signature"] = self.sign_update(update)
+            job = self.queue({"holdfast": 1, "update": update})
+            reboot()
+            if status == "FAILED":
+                reboot()  # back
+            self.ends(job, status)
+            self.assertEqual((system / "running").read_text(), "1.1\n")
+            self.assertEqual((system / "committed").read_text(), "1.1\n")
 
     # Field lesson 47.
     def test_the_agent_may_go_and_come_meanwhile(self):

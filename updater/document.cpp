@@ -515,6 +515,9 @@ class UpdateDocument {
     if (action_.dry_run) return job;
     add(StepKind::gate, "waiting for leave to start", most);
     add(StepKind::activate, "start of", most);
+    if (settings_.applications.at(action_.application).reboots) {
+      add(StepKind::reboot, "reboot into", most);
+    }
     add(StepKind::prove, "proof of", action_.prove_within);
     add(StepKind::commit, "commit of", most);
     return job;

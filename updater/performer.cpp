@@ -127,6 +127,62 @@ std::vector<Program::Order> restarts(const ApplicationSettings& app, const char*
   return orders;
 }
 
+/// One task, and the one that follows from what it has found.
+class Chain final : public Task {
+ public:
+  using Next = std::function<std::unique_ptr<Task>()>;
+  Chain(std::unique_ptr<Task> first, Next next) : now_(std::move(first)), next_(std::move(next)) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    auto outcome = now_->step(now);
+    if (!outcome || outcome->kind != Kind::done || !next_) return outcome;
+    now_ = std::exchange(next_, nullptr)();
+    if (stopped_) now_->stop(now);
+    return now_->step(now);
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    now_->stop(now);
+  }
+  void fds(std::vector<int>& all) const override { now_->fds(all); }
+
+ private:
+  std::unique_ptr<Task> now_;
+  Next next_;
+  bool stopped_ = false;
+};
+
+/// A task that has to succeed in the end.
+class Retried final : public Task {
+ public:
+  explicit Retried(std::unique_ptr<Task> task) : task_(std::move(task)) {}
+  std::optional<StepOutcome> step(BootTime now) override {
+    auto outcome = task_->step(now);
+    if (outcome && outcome->kind != Kind::done) outcome->kind = Kind::later;
+    return outcome;
+  }
+  void stop(BootTime now) override { task_->stop(now); }
+  void fds(std::vector<int>& all) const override { task_->fds(all); }
+
+ private:
+  std::unique_ptr<Task> task_;
+};
+
+/// The version that runs now, and what follows from it.
+std::unique_ptr<Task> with_current(const ApplicationSettings& app,
+                                   std::function<std::unique_ptr<Task>(std::string)> next) {
+  if (!app.by_programs()) return next(Application(app.directory).current());
+  auto said = std::make_shared<std::string>();
+  auto asks = std::make_unique<Programs>(
+      std::vector<Program::Order>{{app.version, {}, "", kCheckTimeout}},
+      [said](const Program::End& end) {
+        *said = end.output.substr(0, end.output.find('\n'));
+        return end.good() ? StepOutcome{}
+                          : no(Kind::failed, "its version cannot be told: " + last_words(end));
+      });
+  return std::make_unique<Chain>(std::move(asks), [said, next] { return next(*said); });
+}
+
 /// Waits until the device may be disturbed.
 class Gate final : public Task {
  public:
@@ -322,10 +378,7 @@ void Performer::tidy() const {
 std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const Job& job,
                                        const std::string& document, BootTime now) const {
   if (order.what == JobOrder::take_back) return take_back(document);
-  if (order.what == JobOrder::reboot_back) {
-    return std::make_unique<Programs>(
-        std::vector<Program::Order>{{settings_.reboot, {}, "", settings_.step_timeout}}, plain);
-  }
+  if (order.what == JobOrder::reboot_back) return reboot();
   const Step& step = job.plan.steps[order.step];
   const Action& action = job.actions[order.step];
   if (const auto* const command_action = std::get_if<CommandAction>(&action)) {
@@ -340,11 +393,18 @@ std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const
       return gate(order.step == 0, now);
     case StepKind::activate:
       return activate(update, step);
+    case StepKind::reboot:
+      return reboot();
     case StepKind::prove:
       return prove(update, now);
     default:
-      return commit(update);
+      return commit(update, step);
   }
+}
+
+std::unique_ptr<Task> Performer::reboot() const {
+  return std::make_unique<Programs>(
+      std::vector<Program::Order>{{settings_.reboot, {}, "", settings_.step_timeout}}, plain);
 }
 
 std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job& job,
@@ -364,15 +424,16 @@ std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job&
       });
 }
 
-/// Why this version is not to be installed here; empty: it is.
-std::string Performer::refusal(const UpdateAction& action) const {
-  const ApplicationSettings& app = settings_.applications.at(action.application);
-  const std::string current = Application(app.directory).current();
+std::string Performer::refusal(const UpdateAction& action, const std::string& current) const {
   if (current == action.version) return "version " + current + " is what runs here already";
-  if (!current.empty() && !app.allow_downgrade &&
+  if (!current.empty() && !settings_.applications.at(action.application).allow_downgrade &&
       update::compare_versions(action.version, current) < 0) {
     return "version " + action.version + " is older than " + current + ", which runs here";
   }
+  return "";
+}
+
+std::string Performer::signature_problem(const UpdateAction& action) const {
   if (action.signature.empty()) return settings_.allow_unsigned ? "" : "it has no signature";
   const auto signature = text_from_base64(action.signature);
   if (!signature) return "its signature is not base64";
@@ -391,8 +452,9 @@ std::string Performer::refusal(const UpdateAction& action) const {
 
 std::unique_ptr<Task> Performer::download(const Action& action, const Step& step) const {
   FetchOrder fetch;
-  if (const auto* const update = std::get_if<UpdateAction>(&action)) {
-    if (const std::string why = refusal(*update); !why.empty()) {
+  const auto* const update = std::get_if<UpdateAction>(&action);
+  if (update != nullptr) {
+    if (const std::string why = signature_problem(*update); !why.empty()) {
       return known(no(Kind::rejected, why));
     }
     fetch.url = update->source.url;
@@ -408,14 +470,45 @@ std::unique_ptr<Task> Performer::download(const Action& action, const Step& step
   fetch.bytes_per_second = settings_.bytes_per_second;
   fetch.ca_file = settings_.ca_file;
   fetch.allow_http = settings_.allow_http;
-  Program::Order order{
+  const Program::Order order{
       {own_.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", step.timeout};
-  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, fetched);
+  const auto begin = [order] {
+    return std::make_unique<Programs>(std::vector<Program::Order>{order}, fetched);
+  };
+  if (update == nullptr) return begin();
+  return with_current(
+      settings_.applications.at(update->application),
+      [this, begin, one = *update](const std::string& current) -> std::unique_ptr<Task> {
+        const std::string why = refusal(one, current);
+        if (!why.empty()) return known(no(Kind::rejected, why));
+        return begin();
+      });
+}
+
+std::unique_ptr<Task> Performer::run(const std::vector<std::string>& argv,
+                                     const UpdateAction& action, Duration timeout) const {
+  if (argv.empty()) return known({});
+  Program::Order order{argv,
+                       {{"HOLDFAST_APPLICATION", action.application},
+                        {"HOLDFAST_VERSION", action.version},
+                        {"HOLDFAST_ARTIFACT", artifact().string()}},
+                       "",
+                       timeout};
+  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, plain);
 }
 
 std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step& step) const {
-  if (const std::string why = refusal(action); !why.empty()) return known(no(Kind::rejected, why));
-  Application app(settings_.applications.at(action.application).directory);
+  const ApplicationSettings& settings = settings_.applications.at(action.application);
+  if (settings.by_programs()) {
+    return std::make_unique<Chain>(run(settings.install, action, step.timeout), [this] {
+      tidy();
+      return known({});
+    });
+  }
+  Application app(settings.directory);
+  if (const std::string why = refusal(action, app.current()); !why.empty()) {
+    return known(no(Kind::rejected, why));
+  }
   const auto place = app.begin_install(action.version);
   if (!place) return known(no(Kind::failed, place.error().message));
   const std::uint64_t most = std::max(settings_.max_size, action.size * kUnpackedTimes);
@@ -445,43 +538,83 @@ std::unique_ptr<Task> Performer::gate(bool first, BootTime now) const {
 }
 
 std::unique_ptr<Task> Performer::activate(const UpdateAction& action, const Step& step) const {
-  const ApplicationSettings& settings = settings_.applications.at(action.application);
-  if (Status done = Application(settings.directory).activate(action.version); !done) {
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  // Where it takes a reboot, that starts it.
+  const auto restart = [&app, timeout = step.timeout]() -> std::unique_ptr<Task> {
+    if (app.reboots) return known({});
+    return std::make_unique<Programs>(restarts(app, "restart", timeout), plain);
+  };
+  if (app.by_programs()) {
+    return std::make_unique<Chain>(run(app.activate, action, step.timeout), restart);
+  }
+  if (Status done = Application(app.directory).activate(action.version); !done) {
     return known(no(Kind::failed, done.error().message));
   }
-  return std::make_unique<Programs>(restarts(settings, "restart", step.timeout), plain);
+  return restart();
 }
 
 std::unique_ptr<Task> Performer::prove(const UpdateAction& action, BootTime now) const {
-  const ApplicationSettings& settings = settings_.applications.at(action.application);
-  if (Application(settings.directory).current() != action.version) {
-    return known(no(Kind::failed, "it is not what runs"));
-  }
-  return std::make_unique<Proof>(settings, action.prove_within, around_, now);
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  return with_current(
+      app, [this, &app, action, now](const std::string& current) -> std::unique_ptr<Task> {
+        if (current == action.version) {
+          return std::make_unique<Proof>(app, action.prove_within, around_, now);
+        }
+        return known(no(Kind::failed, "it is not what runs: " +
+                                          (current.empty() ? "nothing does" : current + " does")));
+      });
 }
 
-std::unique_ptr<Task> Performer::commit(const UpdateAction& action) const {
+std::unique_ptr<Task> Performer::commit(const UpdateAction& action, const Step& step) const {
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  if (app.by_programs()) {
+    // It has been decided: what fails is tried again.
+    return std::make_unique<Retried>(run(app.commit, action, step.timeout));
+  }
   // That the link points to it is the commit; what is left over may go at any time.
-  static_cast<void>(Application(settings_.applications.at(action.application).directory).tidy());
+  static_cast<void>(Application(app.directory).tidy());
   return known({});
 }
 
 std::unique_ptr<Task> Performer::take_back(const std::string& document) const {
-  const auto update = what_is_updated(document);
-  const auto found =
-      update ? settings_.applications.find(update->first) : settings_.applications.end();
+  const auto what = what_is_updated(document);
+  const auto found = what ? settings_.applications.find(what->first) : settings_.applications.end();
   if (found == settings_.applications.end()) {
     return known(no(Kind::later, "the application is not configured any more; add its section"));
   }
-  Application app(found->second.directory);
-  if (Status back = app.take_back(update->second); !back) {
-    return known(no(Kind::later, back.error().message));
-  }
+  UpdateAction action;
+  action.application = what->first;
+  action.version = what->second;
+  return take_back(found->second, action);
+}
+
+std::unique_ptr<Task> Performer::take_back(const ApplicationSettings& app,
+                                           const UpdateAction& action) const {
   // The old version is in its place; that it does not start, say, is not cured by taking it back
   // again.
-  return std::make_unique<Programs>(
-      restarts(found->second, app.current().empty() ? "stop" : "restart", settings_.step_timeout),
-      [](const Program::End&) { return StepOutcome{}; });
+  const auto restart = [this, &app](const char* verb) {
+    return std::make_unique<Programs>(restarts(app, verb, settings_.step_timeout),
+                                      [](const Program::End&) { return StepOutcome{}; });
+  };
+  if (!app.by_programs()) {
+    Application place(app.directory);
+    if (Status back = place.take_back(action.version); !back) {
+      return known(no(Kind::later, back.error().message));
+    }
+    return restart(place.current().empty() ? "stop" : "restart");
+  }
+  auto back = std::make_unique<Retried>(run(app.take_back, action, settings_.step_timeout));
+  if (!app.reboots) {
+    return std::make_unique<Chain>(std::move(back), [restart] { return restart("restart"); });
+  }
+  // A boot loader may have gone back by itself: then what runs is the old one already.
+  return std::make_unique<Chain>(std::move(back), [&app, version = action.version] {
+    return with_current(app, [version](const std::string& current) {
+      StepOutcome outcome;
+      outcome.reboot = current == version;
+      return known(std::move(outcome));
+    });
+  });
 }
 
 }  // namespace holdfast::updater

@@ -65,9 +65,18 @@ class Performer {
   [[nodiscard]] std::unique_ptr<Task> activate(const UpdateAction& action,
                                                const update::Step& step) const;
   [[nodiscard]] std::unique_ptr<Task> prove(const UpdateAction& action, BootTime now) const;
-  [[nodiscard]] std::unique_ptr<Task> commit(const UpdateAction& action) const;
+  [[nodiscard]] std::unique_ptr<Task> commit(const UpdateAction& action,
+                                             const update::Step& step) const;
+  [[nodiscard]] std::unique_ptr<Task> reboot() const;
   [[nodiscard]] std::unique_ptr<Task> take_back(const std::string& document) const;
-  [[nodiscard]] std::string refusal(const UpdateAction& action) const;
+  [[nodiscard]] std::unique_ptr<Task> take_back(const ApplicationSettings& app,
+                                                const UpdateAction& action) const;
+  /// A program of an application's own installer; one that is not configured has nothing to do.
+  [[nodiscard]] std::unique_ptr<Task> run(const std::vector<std::string>& argv,
+                                          const UpdateAction& action, Duration timeout) const;
+  /// Why this version is not to be installed where `current` runs; empty: it is.
+  [[nodiscard]] std::string refusal(const UpdateAction& action, const std::string& current) const;
+  [[nodiscard]] std::string signature_problem(const UpdateAction& action) const;
   [[nodiscard]] std::filesystem::path artifact() const;
 
   const Settings& settings_;

@@ -94,7 +94,12 @@ constexpr std::array kApplicationKeys{
     app<&A::restart>("restart", K::names, 0, kNamesMax),
     app<&A::check>("check", K::names, 0, kNamesMax),
     app<&A::stable>("stable", K::seconds, 0, 24 * kHour),
-    app<&A::agent>("agent", K::boolean, 0, 0),
+    app<&A::version>("version", K::names, 0, kNamesMax),
+    app<&A::install>("install", K::names, 0, kNamesMax),
+    app<&A::activate>("activate", K::names, 0, kNamesMax),
+    app<&A::take_back>("take_back", K::names, 0, kNamesMax),
+    app<&A::commit>("commit", K::names, 0, kNamesMax),
+    app<&A::reboots>("reboots", K::boolean, 0, 0),
     app<&A::allow_downgrade>("allow_downgrade", K::boolean, 0, 0),
 };
 
@@ -237,6 +242,21 @@ class Reader {
         wrong(lines_[whole], whole + ".directory",
               "is missing; give the directory of its versions");
       }
+    }
+  }
+
+  void check_installer(const std::string& whole, const ApplicationSettings& one) {
+    const bool any = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
+                     !one.take_back.empty() || !one.commit.empty() || one.reboots;
+    if (!one.by_programs()) {
+      if (any) {
+        wrong(lines_[whole], whole + ".directory", "does not go with programs that install");
+      }
+      return;
+    }
+    if (one.version.empty() || one.install.empty() || one.take_back.empty()) {
+      wrong(lines_[whole], whole + ".directory",
+            "is missing; give it, or the programs version, install and take_back");
     }
   }
 

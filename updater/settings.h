@@ -31,15 +31,25 @@ struct Window {
 /// "02:00-04:30".
 [[nodiscard]] std::optional<Window> parse_window(std::string_view text);
 
-/// [application.NAME]: something that is updated, with its place.
+/// [application.NAME]: something that is updated: in a directory of ours, or by programs.
 struct ApplicationSettings {
-  std::filesystem::path directory;   ///< Has `current`, `previous` and `versions`.
-  std::vector<std::string> units;    ///< systemd's, which are restarted and must be active.
-  std::vector<std::string> restart;  ///< A program that restarts it, instead or besides.
-  std::vector<std::string> check;    ///< A program that ends with 0 if it is well.
-  Seconds stable{30};                ///< It must be well for so long.
+  std::filesystem::path directory;  ///< Has `current`, `previous` and `versions`. Empty: programs.
+  // Programs, for whatever else installs: packages, RAUC, SWUpdate, containers. Each may be run
+  // once more after a cut, and must do no harm then.
+  std::vector<std::string> version;    ///< Prints the version that runs.
+  std::vector<std::string> install;    ///< To where nothing runs from, from $HOLDFAST_ARTIFACT.
+  std::vector<std::string> activate;   ///< From now on the new version, or from the next boot on.
+  std::vector<std::string> take_back;  ///< The version before.
+  std::vector<std::string> commit;     ///< It has proven itself.
+  bool reboots = false;                ///< What was activated, or taken back, runs after a reboot.
+  std::vector<std::string> units;      ///< systemd's, which are restarted and must be active.
+  std::vector<std::string> restart;    ///< A program that restarts it, instead or besides.
+  std::vector<std::string> check;      ///< A program that ends with 0 if it is well.
+  Seconds stable{30};                  ///< It must be well for so long.
   bool agent = false;  ///< It is Holdfast's agent: it has to be another one afterwards.
   bool allow_downgrade = false;
+
+  [[nodiscard]] bool by_programs() const { return directory.empty(); }
 };
 
 struct Settings {
