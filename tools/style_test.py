@@ -41,7 +41,7 @@ MAY_INCLUDE = {
     "lab/iot": ("base", "env", "flow", "lab/mqtt"),
     "lab/net": ("base", "env", "posix", "lab/mqtt", "lab/fault", "lab/iot"),
     "bench": SRC + ("sim", "lab"),
-    "fuzz": SRC + ("sim",) + LAB_CORE,
+    "fuzz": SRC + ("sim", "updater") + LAB_CORE,
     "examples": (),
 }
 ENGINE_LIST = "src/engines/engine_list.cpp"  # the only file that knows all engines
