@@ -18,9 +18,11 @@ class Programs:
 
     def own(self, name):
         path = self.folder / name
-        if not path.exists():
-            raise Trouble(f"{path} is missing; build the target `lab`")
-        return str(path)
+        installed = self.folder.parents[1] / "bin" / name  # of PREFIX/libexec/holdfast
+        for one in (path, installed):
+            if one.exists():
+                return str(one)
+        raise Trouble(f"{path} is missing; build the target `lab`")
 
     @staticmethod
     def system(name):
