@@ -478,14 +478,6 @@ ExitCode outbox(const OutboxCommands& c, const Arguments& a) {
   return run_outbox_repair(a.outbox);
 }
 
-CLI::App* add_receipt(CLI::App& app, Arguments& a) {
-  CLI::App* const command =
-      app.add_subcommand("receipt", "What became of a message: pending, delivered, dropped");
-  command->add_option("ID", a.message_id, "the message id that its receipt gave")->required();
-  command->add_flag("--json", a.json, "for programs");
-  return command;
-}
-
 /// So far there is one thing to do with the network: look at the plan.
 CLI::App* add_network(CLI::App& app, NetworkPlanOptions& o) {
   CLI::App* const all = app.add_subcommand("network", "The uplinks of this machine");
