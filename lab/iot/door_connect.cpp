@@ -149,7 +149,7 @@ mqtt::Connect Door::upstream_connect(const mqtt::Connect& connect) {
   session.version = version_;
   if (connect.will) {
     up.will = connect.will;
-    up.will->properties.erase(Id::will_delay_interval);
+    if (!region_.switches.will_delay) up.will->properties.erase(Id::will_delay_interval);
   }
   if (expiry_ > 0) up.properties.set(Id::session_expiry_interval, expiry_);
   // What the device may have at once is minded here.

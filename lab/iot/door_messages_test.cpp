@@ -252,6 +252,19 @@ TEST(LabDoorPublish, ADeactivatedCertificateEndsItsConnections) {
   EXPECT_EQ(open.place.events().back(), "disconnected AUTH_ERROR pump");
 }
 
+TEST(LabDoorSubscribe, RetainOptionsCountWhenSwitchedOn) {
+  Open open;
+  for (const bool on : {false, true}) {
+    open.place.region.switches.subscription_options = on;
+    open.visit.device_sends(mqtt::Subscribe{3, {{"a/b", 0x19}, {"a/+", 0x19}}, {}});
+    const auto up = open.visit.broker_got<mqtt::Subscribe>();
+    EXPECT_EQ(up.subscriptions[0].options, on ? 0x19 : 0x01);
+    EXPECT_EQ(up.subscriptions[1].options, on ? 0x29 : 0x21) << "still none for wildcards";
+    open.visit.broker_sends(mqtt::Suback{mqtt::Type::suback, 3, {1, 1}, {}});
+    static_cast<void>(open.visit.device_got<mqtt::Suback>());
+  }
+}
+
 TEST(LabDoorSubscribe, CodesOfTheBrokerAndOursStandInTheirPlaces) {
   Open open;
   open.place.access.forbidden = {"iot:Subscribe topicfilter/secret"};

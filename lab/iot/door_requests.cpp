@@ -188,8 +188,10 @@ void Door::on_subscribe(const mqtt::Subscribe& subscribe, mqtt::Wishes& out) {
     ++subscribed;
     mqtt::Subscription& passed = up.subscriptions.emplace_back(one);
     // Retained messages come for exact filters only, and RETAIN is set only then (2 = never send).
-    passed.options &= 0x07U;
-    if (!is_exact(one.filter)) passed.options |= 0x20U;
+    passed.options &= region_.switches.subscription_options ? 0x3FU : 0x07U;
+    if (!is_exact(one.filter)) {
+      passed.options = static_cast<std::uint8_t>((passed.options & 0x0FU) | 0x20U);
+    }
   }
   const std::uint16_t id = subscribe.packet_id;
   if (up.subscriptions.empty()) return answer_asked(id, std::move(asked), out);

@@ -118,6 +118,21 @@ TEST(LabDoor, RefusesWhatTheServiceRefuses) {
   EXPECT_EQ(refusal_of(place, c), 2);
 }
 
+TEST(LabDoor, AWillsDelayCountsWhenSwitchedOn) {
+  for (const bool on : {false, true}) {
+    Place place;
+    place.region.switches.will_delay = on;
+    Visit visit(place);
+    mqtt::Connect c = connect_of("a");
+    c.will = mqtt::Will{"gone", "x", 1, false, {}};
+    c.will->properties.set(Id::will_delay_interval, 7);
+    visit.device_sends(c);
+    const auto up = visit.broker_got<mqtt::Connect>();
+    ASSERT_TRUE(up.will);
+    EXPECT_EQ(up.will->properties.has(Id::will_delay_interval), on);
+  }
+}
+
 TEST(LabDoor, PoliciesDecideWhoConnectsAndWithWhichWill) {
   Place place;
   place.access.forbidden = {"iot:Connect client/thief", "iot:Publish topic/gone",

@@ -18,6 +18,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"publish_denied_puback", &Switches::publish_denied_puback},
     {"subscribe_denied_suback", &Switches::subscribe_denied_suback},
     {"receive_denied_disconnects", &Switches::receive_denied_disconnects},
+    {"subscription_options", &Switches::subscription_options},
+    {"will_delay", &Switches::will_delay},
     {"require_sni", &Switches::require_sni},
     {"maximum_packet_size", &Switches::maximum_packet_size},
     {"session_expiry_most", &Switches::session_expiry_most},

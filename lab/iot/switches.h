@@ -24,6 +24,11 @@ struct Switches {
   /// A message that the policy does not let a client receive: false: it is dropped; true: the
   /// connection is ended.
   bool receive_denied_disconnects = false;
+  /// Retain Handling and Retain As Published of an MQTT 5 SUBSCRIBE: false: they are ignored; true:
+  /// they count, as in the standard.
+  bool subscription_options = false;
+  /// An MQTT 5 will's delay: false: it is ignored; true: the will waits.
+  bool will_delay = false;
   /// Whether a client without SNI is refused.
   bool require_sni = false;
   /// CONNACK's Maximum Packet Size.
