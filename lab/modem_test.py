@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import modem_world
@@ -81,7 +82,10 @@ class ModemTest(unittest.TestCase):
     def wait_state(self, condition, seconds, what):
         def seen():
             now = self.status()
-            return now if condition(now) else None
+            if condition(now):
+                return now
+            time.sleep(0.1)  # each look starts a program
+            return None
         try:
             return wait_for(seen, seconds, what)
         except Exception as trouble:

@@ -126,9 +126,7 @@ class NetworkTest(unittest.TestCase):
         for n in (1, 2):
             self.world.silence(n, False)
             self.world.pull(n, False)
-        wait_for(lambda: self.world.default_routes() == ["up1", "up2"], LONG_S, "both uplinks")
-        self.world.nmcli("networking", "connectivity", "check")
-        wait_for(lambda: self.world.connectivity() == "full", LONG_S, "the internet")
+        self.world.wait_for_uplinks()
 
     def start_agent(self):
         with open(self.files / "agent.log", "ab") as log:
@@ -152,7 +150,10 @@ class NetworkTest(unittest.TestCase):
         """The status when this is true of it."""
         def seen():
             now = self.status()
-            return now if condition(now) else None
+            if condition(now):
+                return now
+            time.sleep(0.1)  # each look starts a program
+            return None
         try:
             return wait_for(seen, seconds, what)
         except Exception as trouble:

@@ -146,8 +146,15 @@ class World:
                                     self.folder / "broker.conf"))
 
     def start_bus(self):
+        bus = pathlib.Path("/run/dbus/system_bus_socket")
+        bus.unlink(missing_ok=True)  # one that was killed leaves it
         self.spawn("bus", [Programs.system("dbus-daemon"), "--system", "--nofork", "--nopidfile"])
-        wait_for(pathlib.Path("/run/dbus/system_bus_socket").exists, 20, "the system bus")
+
+        def listens():
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(bus))
+                return True
+        wait_for(listens, 20, "the system bus")
 
     def start_manager(self):
         folder = pathlib.Path("/etc/NetworkManager")
@@ -164,8 +171,19 @@ class World:
                            metric, "connection.autoconnect-priority", priority,
                            "ipv4.dhcp-timeout", 10, "connection.autoconnect-retries", 0)
             (folder / "made").touch()
-        wait_for(lambda: self.default_routes() == ["up1", "up2"], 60, "both uplinks")
-        wait_for(lambda: self.connectivity() == "full", 60, "the internet")
+        self.wait_for_uplinks()
+
+    def wait_for_uplinks(self, seconds=120):
+        """Both are connected and lead to the internet, the first one first. NetworkManager puts one that
+        it has once found to lead nowhere behind the other until it looks again: it is made to look."""
+        def well():
+            self.nmcli("networking", "connectivity", "check", check=False)
+            return self.default_routes() == ["up1", "up2"] and self.connectivity() == "full"
+        try:
+            wait_for(well, seconds, "both uplinks")
+        except Trouble as trouble:
+            seen = run("ip", "route") + self.nmcli("d", check=False).stdout
+            raise Trouble(f"{trouble}\n{seen}") from trouble
 
     @staticmethod
     def nmcli(*words, check=True):
