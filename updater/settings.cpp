@@ -238,10 +238,7 @@ class Reader {
       if (!is_plain_name(name)) {
         wrong(lines_[whole], whole, "give a name of letters, digits, '-', '_' and '.'");
       }
-      if (one.directory.empty()) {
-        wrong(lines_[whole], whole + ".directory",
-              "is missing; give the directory of its versions");
-      }
+      check_installer(whole, one);
     }
   }
 
