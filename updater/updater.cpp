@@ -204,6 +204,17 @@ class Updater::Work {
   void begin(const Runner::Order& order, BootTime now) {
     const std::string& document = agent_.runner().journal().document;
     Result<Job> job = parse_document(document, settings_);
+    const bool steps = order.what == JobOrder::perform && job;
+    if (order.what == JobOrder::reboot_back ||
+        (steps && job->plan.steps[order.step].kind == update::StepKind::reboot)) {
+      // So that the next start knows why it was; without the agent it does not.
+      const bool updates = what_is_updated(document).has_value();
+      link_.ask(nlohmann::json{{"op", "going_down"},
+                               {"reason", updates ? "update" : "command"},
+                               {"detail", "job " + agent_.runner().journal().job}}
+                    .dump(),
+                {});
+    }
     task_ = performer_.begin(order, job ? std::move(job).value() : Job{}, document, now);
   }
 
