@@ -4,10 +4,12 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <systemd/sd-bus.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <list>
 #include <optional>
 #include <utility>
@@ -90,6 +92,12 @@ Library find_library() {
 const Library& library() {
   static const Library found = find_library();
   return found;
+}
+
+/// Looked at before the library is loaded, for which a machine without a bus has no use.
+bool bus_is_there() {
+  if (std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr) return true;
+  return ::access("/run/dbus/system_bus_socket", F_OK) == 0;
 }
 
 /// What stands next in a message; false: nothing more, or it cannot be read.
@@ -228,6 +236,7 @@ struct SystemBus::Impl {
   ~Impl() { close(); }
 
   void connect() {
+    if (!bus_is_there()) return lost("the system bus is not there");
     const Library& found = library();
     if (!found.problem.empty()) return say_down(found.problem);  // for good
     const int result = found.open_system(&bus);

@@ -65,7 +65,8 @@ struct NamedSections {
 };
 const NamedSections<LaneRules> kLaneSections{
     "lane", "is not a section; write [lane.NAME], one for each lane",
-    "is not a known key; a lane has max_size, max_messages, max_age, when_full and conflate",
+    "is not a known key; a lane has max_size, max_messages, max_age, when_full, conflate and "
+    "metered",
     lane_keys()};
 const NamedSections<ClientRules> kClientSections{
     "client", "is not a section; write [client.NAME], one for each user or group",

@@ -327,7 +327,7 @@ TEST(Config, LaneSectionsAreChecked) {
             "/f:6: lane.nope: is not in flow.lanes; add it there, or remove this section");
   EXPECT_EQ(only_problem("[lane.bulk]\nmax_mesages = 1\n"),
             "/f:7: lane.bulk.max_mesages: is not a known key; a lane has max_size, max_messages, "
-            "max_age, when_full and conflate");
+            "max_age, when_full, conflate and metered");
   EXPECT_EQ(only_problem("[lane.bulk]\nwhen_full = \"drop\"\n"),
             "/f:7: lane.bulk.when_full: is \"drop\"; give \"reject\", \"drop_oldest\" or "
             "\"drop_newest\"");
