@@ -13,14 +13,13 @@ import os
 import pathlib
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import modem_world
 import network_world
+from managers_fixture import AgentTest
 from modem_world import ModemWorld
 from tool.programs import wait_for
 
@@ -44,9 +43,7 @@ socket = "agent.sock"
 """
 
 
-class ModemTest(unittest.TestCase):
-    bin = None
-
+class ModemTest(AgentTest):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-modem-"))
@@ -60,39 +57,7 @@ class ModemTest(unittest.TestCase):
             f"[escalation]\nsteps = {json.dumps(steps)}\nreference_hosts = {json.dumps(hosts)}\n"
             f"after = \"{AFTER_S}s\"\n")
         (self.files / "device.toml").write_text(DEVICE + escalation, encoding="ascii")
-        with open(self.files / "agent.log", "ab") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", self.files / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-
-        def end():
-            process.terminate()
-            process.wait(30)
-        self.addCleanup(end)
-        wait_for((self.files / "agent.sock").exists, 20, "the agent's socket")
-        return end
-
-    def ask(self, *words):
-        return subprocess.run(
-            [self.bin / "holdfast", *map(str, words), "--socket", self.files / "agent.sock"],
-            capture_output=True, text=True, timeout=60, check=False)
-
-    def status(self):
-        return json.loads(self.ask("status", "--json").stdout)
-
-    def wait_state(self, condition, seconds, what):
-        def seen():
-            now = self.status()
-            if condition(now):
-                return now
-            time.sleep(0.1)  # each look starts a program
-            return None
-        try:
-            return wait_for(seen, seconds, what)
-        except Exception as trouble:
-            raise AssertionError(f"{trouble}; {self.status()}\n{self.log()[-3000:]}") from trouble
-
-    def log(self):
-        return (self.files / "agent.log").read_text(encoding="utf-8", errors="replace")
+        return self.run_agent()[1]
 
     def first_modem(self, condition, what):
         return self.wait_state(lambda s: s["network"]["modems"] and condition(s["network"]["modems"][0]),

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import threading
 
+from managers_fixture import Daemons
 from network_world import mount_copies
-from tool.programs import Programs, run, start, wait_for
+from tool.programs import Programs, run, wait_for
 
 NEEDED = ("ModemManager", "mmcli", "dbus-daemon", "busctl", "unshare")
 PORT = "abstract:port0"  # the name of the socket, literally
@@ -80,26 +81,16 @@ class Modem:
                     client.sendall(f'\r\n+{name}: {state},"1234","001122BB",7\r\n'.encode())
 
 
-class ModemWorld:
+class ModemWorld(Daemons):
     """Bus, ModemManager and the modem."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.processes = {}
+        super().__init__(folder)
         mount_copies()
         self.spawn("bus", [Programs.system("dbus-daemon"), "--system", "--nofork", "--nopidfile"])
         wait_for(pathlib.Path("/run/dbus/system_bus_socket").exists, 20, "the system bus")
         self.modem = Modem()
         self.start_manager()
-
-    def spawn(self, name, command):
-        with open(self.folder / f"{name}.log", "ab") as log:
-            self.processes[name] = start(command, stdout=log, stderr=log)
-
-    def kill(self, name):
-        process = self.processes.pop(name)
-        process.terminate()
-        process.wait(20)
 
     def start_manager(self):
         self.spawn("manager", [Programs.system("ModemManager"), "--debug", "--test-enable",

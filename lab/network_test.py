@@ -23,6 +23,7 @@ import time
 import unittest
 
 import network_world
+from managers_fixture import AgentTest
 from network_world import CLOUD, KernelEvents, World, inside
 from tool.programs import Programs, wait_for
 
@@ -99,9 +100,7 @@ class Traffic:
         return self.next
 
 
-class NetworkTest(unittest.TestCase):
-    bin = None
-
+class NetworkTest(AgentTest):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-network-"))
@@ -129,38 +128,9 @@ class NetworkTest(unittest.TestCase):
         self.world.wait_for_uplinks()
 
     def start_agent(self):
-        with open(self.files / "agent.log", "ab") as log:
-            process = subprocess.Popen([self.bin / "holdfastd", "--config", self.files / "device.toml"],
-                                       stderr=log, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.wait, 30)
-        self.addCleanup(process.terminate)
-        wait_for((self.files / "agent.sock").exists, 20, "the agent's socket")
+        process, _ = self.run_agent()
         self.wait_state(lambda s: s["state"] == "connected", 30, "connected")
         return process
-
-    def ask(self, *words):
-        return subprocess.run(
-            [self.bin / "holdfast", *map(str, words), "--socket", self.files / "agent.sock"],
-            capture_output=True, text=True, timeout=60, check=False)
-
-    def status(self):
-        return json.loads(self.ask("status", "--json").stdout)
-
-    def wait_state(self, condition, seconds, what):
-        """The status when this is true of it."""
-        def seen():
-            now = self.status()
-            if condition(now):
-                return now
-            time.sleep(0.1)  # each look starts a program
-            return None
-        try:
-            return wait_for(seen, seconds, what)
-        except Exception as trouble:
-            raise AssertionError(f"{trouble}; {self.status()}\n{self.log()[-3000:]}") from trouble
-
-    def log(self):
-        return (self.files / "agent.log").read_text(encoding="utf-8", errors="replace")
 
     def all_heard(self, count):
         """Every message has reached the watcher; how many came more than once."""

@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 
+from managers_fixture import Daemons
 from tool.place import Trouble
-from tool.programs import Programs, run, start, wait_for
+from tool.programs import Programs, run, wait_for
 
 CLOUD = "10.99.0.1"
 ONLINE = b"NetworkManager is online\n"
@@ -88,26 +89,16 @@ def inside(namespace, *command):
     return [Programs.system("ip"), "netns", "exec", namespace, *map(str, command)]
 
 
-class World:
+class World(Daemons):
     """The networks, the broker, the bus and NetworkManager."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.processes = {}
+        super().__init__(folder)
         mount_copies()
         self.build_networks()
         self.start_cloud()
         self.start_bus()
         self.start_manager()
-
-    def spawn(self, name, command):
-        with open(self.folder / f"{name}.log", "ab") as log:
-            self.processes[name] = start(command, stdout=log, stderr=log)
-
-    def kill(self, name):
-        process = self.processes.pop(name)
-        process.terminate()
-        process.wait(20)
 
     def build_networks(self):
         run("ip", "netns", "add", "cloud")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""holdfastd.service and .socket, judged by systemd itself: no unknown key, and shut off from what it does not need.
+"""holdfastd.service and .socket, and the updater's unit, judged by systemd itself: no unknown key, and shut off from what it does not need.
 
 Usage:  unit_test.py HOLDFASTD    exit code 77 (skipped) without systemd-analyze
 """
@@ -49,6 +49,16 @@ class Unit(unittest.TestCase):
 
     def test_every_key_and_value_of_the_socket_is_known(self):
         done = self.analyze("verify", "--recursive-errors=no", socket=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_every_key_and_value_of_the_updaters_unit_is_known(self):
+        with open(os.path.join(HERE, "holdfast-updater.service"), encoding="ascii") as file:
+            unit = file.read().replace("/usr/bin/holdfast-updater", PROGRAM, 1)
+        path = os.path.join(self.folder, "holdfast-updater.service")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(unit)
+        done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", path],
+                              capture_output=True, text=True, timeout=60)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_a_wrong_key_would_be_found(self):

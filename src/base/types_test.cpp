@@ -41,7 +41,7 @@ TEST(Vocabulary, EveryEnumeratorHasItsOwnName) {
 
 TEST(Vocabulary, TheCountsEndWithTheLastEnumerator) {
   EXPECT_EQ(static_cast<std::size_t>(Verdict::captive_portal) + 1, kVerdicts);
-  EXPECT_EQ(static_cast<std::size_t>(RejectReason::stopping) + 1, kRejectReasons);
+  EXPECT_EQ(static_cast<std::size_t>(RejectReason::power_failing) + 1, kRejectReasons);
   EXPECT_EQ(static_cast<std::size_t>(DropReason::superseded) + 1, kDropReasons);
 }
 

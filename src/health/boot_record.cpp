@@ -1,9 +1,10 @@
 #include "health/boot_record.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
+
+#include "base/fields.h"
 
 namespace holdfast::health {
 
@@ -36,13 +37,6 @@ std::optional<BootReason> reason_in(std::string_view text, std::string& rest) {
   const std::size_t blank = std::min(text.find(' '), text.size());
   rest = in_one_line(text.substr(std::min(blank + 1, text.size())), kBootDetailMax);
   return boot_reason_of(text.substr(0, blank));
-}
-
-std::optional<std::uint64_t> number_in(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 }  // namespace
@@ -133,9 +127,9 @@ bool BootRecord::read_line(std::string_view line, Before& before) {
   } else if (const auto count = after("count", line)) {
     std::string number;
     const auto reason = reason_in(*count, number);
-    const auto boots = number_in(number);
-    if (!reason || !boots) return false;
-    state_.boots.at(static_cast<std::size_t>(*reason)) = *boots;
+    std::uint64_t boots = 0;
+    if (!reason || !to_number(number, boots)) return false;
+    state_.boots.at(static_cast<std::size_t>(*reason)) = boots;
   } else {
     return false;
   }

@@ -2,8 +2,9 @@
 #include "health/escalation.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
+
+#include "base/fields.h"
 
 namespace holdfast::health {
 namespace {
@@ -33,30 +34,13 @@ std::int64_t in_ms(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
-/// The next word of a line; false: there is none.
-bool take_word(std::string_view& line, std::string_view& word) {
-  const std::size_t end = std::min(line.find(' '), line.size());
-  word = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return !word.empty();
-}
-
-bool take_number(std::string_view& line, std::int64_t& number) {
-  std::string_view word;
-  if (!take_word(line, word)) return false;
-  const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), number);
-  return failure == std::errc{} && end == word.data() + word.size();
-}
-
 std::optional<Taken> read_line(std::string_view line) {
   Taken taken;
-  std::string_view name;
-  std::string_view boot;
+  const std::string_view name = take_word(line);
+  const bool wall = to_number(take_word(line), taken.wall.ms);
+  const std::string_view boot = take_word(line);
   std::int64_t up = 0;
-  if (!take_word(line, name) || !take_number(line, taken.wall.ms) || !take_word(line, boot) ||
-      !take_number(line, up) || !line.empty() || up < 0) {
-    return std::nullopt;
-  }
+  if (!wall || boot.empty() || !to_number(line, up) || up < 0) return std::nullopt;
   const std::optional<Rung> rung = rung_of(name);
   if (!rung) return std::nullopt;
   taken.rung = *rung;

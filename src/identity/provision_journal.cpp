@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
+
+#include "base/fields.h"
 
 namespace holdfast::identity {
 namespace {
@@ -16,23 +17,6 @@ constexpr std::array<std::string_view, 5> kPhases{"none", "key", "certificate", 
 Error corrupt(std::string text) { return Error{Errc::corrupt, std::move(text), 0}; }
 
 bool printable(char c) { return c > ' ' && c <= '~'; }
-
-/// The value of the line "name value", which is taken from the text; none: it is not there.
-std::optional<std::string_view> take(std::string_view& text, std::string_view name) {
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = text.substr(0, end);
-  if (!line.starts_with(name) || line.substr(name.size(), 1) != " ") return std::nullopt;
-  text.remove_prefix(end + 1);
-  return line.substr(name.size() + 1);
-}
-
-template <class Number>
-bool to_number(std::string_view text, Number& number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  return !text.empty() && error == std::errc() && stop == end;
-}
 
 /// Names of fields in the order of the file, each with what takes it; false: not as it must be.
 struct Field {
@@ -141,12 +125,12 @@ Result<ProvisionJournal> parse_provision_journal(std::string_view text) {
   text.remove_prefix(kHead.size());
   ProvisionJournal journal;
   for (const Field& field : kFields) {
-    const auto value = take(text, field.name);
+    const auto value = take_line(text, field.name);
     if (!value || !field.take(journal, *value)) {
       return corrupt("no good line '" + std::string(field.name) + "'");
     }
   }
-  const auto bytes = take(text, "bytes");
+  const auto bytes = take_line(text, "bytes");
   const std::size_t blank = bytes ? bytes->find(' ') : std::string_view::npos;
   std::size_t certificate = 0;
   std::size_t key = 0;

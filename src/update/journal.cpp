@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 
+#include "base/fields.h"
 #include "base/hex.h"
 
 namespace holdfast::update {
@@ -16,13 +16,6 @@ constexpr std::array<std::string_view, kJobPhases> kPhases{"none", "running", "u
                                                            "rebooting-back", "ended"};
 
 Error corrupt(std::string text) { return Error{Errc::corrupt, std::move(text), 0}; }
-
-template <class Number>
-bool to_number(std::string_view text, Number& number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  return !text.empty() && error == std::errc() && stop == end;
-}
 
 bool to_flag(std::string_view text, bool& flag) {
   flag = text == "1";
@@ -41,24 +34,6 @@ bool one_line(std::string_view text, std::size_t most) {
   return !text.empty() && text.size() <= most && text.find('\n') == std::string_view::npos;
 }
 
-/// Up to the next blank, which goes too.
-std::string_view word(std::string_view& text) {
-  const std::size_t blank = std::min(text.find(' '), text.size());
-  const std::string_view one = text.substr(0, blank);
-  text.remove_prefix(std::min(blank + 1, text.size()));
-  return one;
-}
-
-/// The value of the line "name value", which is taken from the text; none: it is not there.
-std::optional<std::string_view> take(std::string_view& text, std::string_view name) {
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = text.substr(0, end);
-  if (!line.starts_with(name) || line.substr(name.size(), 1) != " ") return std::nullopt;
-  text.remove_prefix(end + 1);
-  return line.substr(name.size() + 1);
-}
-
 /// Names of fields in the order of the file, each with what takes it; false: not as it must be.
 struct Field {
   std::string_view name;
@@ -74,14 +49,14 @@ constexpr std::array kFields{
           }},
     Field{"job",
           [](JobJournal& journal, std::string_view value) {
-            journal.job = word(value);
+            journal.job = take_word(value);
             return journal.job.empty() ||
                    (is_job_id(journal.job) && to_number(value, journal.execution));
           }},
     Field{"step",
           [](JobJournal& journal, std::string_view value) {
-            const std::string_view number = word(value);
-            const std::string_view begun = word(value);
+            const std::string_view number = take_word(value);
+            const std::string_view begun = take_word(value);
             return to_number(number, journal.step) && journal.step <= limits::kJobSteps &&
                    to_flag(begun, journal.begun) && to_number(value, journal.interruptions);
           }},
@@ -99,7 +74,7 @@ constexpr std::array kFields{
 };
 
 bool take_detail(JobJournal& journal, std::string_view value) {
-  const std::string_view name = word(value);
+  const std::string_view name = take_word(value);
   journal.details.emplace_back(name, value);
   return one_line(name, limits::kJobDetailNameMax) && one_line(value, limits::kJobDetailMax) &&
          journal.details.size() <= limits::kJobDetails;
@@ -107,8 +82,8 @@ bool take_detail(JobJournal& journal, std::string_view value) {
 
 bool take_ended(JobJournal& journal, std::string_view value) {
   EndedJob one;
-  one.job = word(value);
-  const std::string_view number = word(value);
+  one.job = take_word(value);
+  const std::string_view number = take_word(value);
   if (!is_job_id(one.job) || !to_number(number, one.execution) || !to_status(value, one.status)) {
     return false;
   }
@@ -118,7 +93,7 @@ bool take_ended(JobJournal& journal, std::string_view value) {
 
 bool take_failed(JobJournal& journal, std::string_view value) {
   FailedVersion one;
-  const bool number = to_number(word(value), one.times);
+  const bool number = to_number(take_word(value), one.times);
   one.version = value;
   journal.failed.push_back(one);
   return number && one_line(value, limits::kJobVersionMax) &&
@@ -179,19 +154,19 @@ Result<JobJournal> parse_job_journal(std::string_view text) {
   text.remove_prefix(kHead.size());
   JobJournal journal;
   for (const Field& field : kFields) {
-    const auto value = take(text, field.name);
+    const auto value = take_line(text, field.name);
     if (!value || !field.take(journal, *value)) {
       return corrupt("no good line '" + std::string(field.name) + "'");
     }
   }
   for (const Field& list : kLists) {
-    while (const auto value = take(text, list.name)) {
+    while (const auto value = take_line(text, list.name)) {
       if (!list.take(journal, *value)) {
         return corrupt("no good line '" + std::string(list.name) + "'");
       }
     }
   }
-  const auto bytes = take(text, "document");
+  const auto bytes = take_line(text, "document");
   std::size_t size = 0;
   if (!bytes || !to_number(*bytes, size) || size != text.size() || size > limits::kJobDocumentMax) {
     return corrupt("the document is not as long as it says");

@@ -1,0 +1,69 @@
+"""What tests beside a real NetworkManager or ModemManager have in common: daemons, and an agent."""
+import json
+import pathlib
+import subprocess
+import time
+import unittest
+
+from tool.programs import start, wait_for
+
+
+class Daemons:
+    """Those of one world, by name; each with a log in its folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = {}
+
+    def spawn(self, name, command):
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = start(command, stdout=log, stderr=log)
+
+    def kill(self, name):
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(20)
+
+
+class AgentTest(unittest.TestCase):
+    """An agent with the device.toml of `files`."""
+
+    bin = None
+    files: pathlib.Path
+
+    def run_agent(self):
+        """A running agent, and what ends it before the test does."""
+        with open(self.files / "agent.log", "ab") as log:
+            process = subprocess.Popen([self.bin / "holdfastd", "--config", self.files / "device.toml"],
+                                       stderr=log, stdin=subprocess.DEVNULL)
+
+        def end():
+            process.terminate()
+            process.wait(30)
+        self.addCleanup(end)
+        wait_for((self.files / "agent.sock").exists, 20, "the agent's socket")
+        return process, end
+
+    def ask(self, *words):
+        return subprocess.run(
+            [self.bin / "holdfast", *map(str, words), "--socket", self.files / "agent.sock"],
+            capture_output=True, text=True, timeout=60, check=False)
+
+    def status(self):
+        return json.loads(self.ask("status", "--json").stdout)
+
+    def wait_state(self, condition, seconds, what):
+        """The status when this is true of it."""
+        def seen():
+            now = self.status()
+            if condition(now):
+                return now
+            time.sleep(0.1)  # each look starts a program
+            return None
+        try:
+            return wait_for(seen, seconds, what)
+        except Exception as trouble:
+            raise AssertionError(f"{trouble}; {self.status()}\n{self.log()[-3000:]}") from trouble
+
+    def log(self):
+        return (self.files / "agent.log").read_text(encoding="utf-8", errors="replace")
