@@ -186,9 +186,10 @@ class World(Daemons):
 
     @staticmethod
     def default_routes():
-        """The interfaces of default routes, the preferred one first."""
-        return [line.split(" dev ")[1].split()[0]
-                for line in run("ip", "route", "show", "default").splitlines()]
+        """The interfaces of default routes, the preferred one first. NetworkManager may leave the route
+        with its penalty behind, beside the one without."""
+        return list(dict.fromkeys(line.split(" dev ")[1].split()[0]
+                                  for line in run("ip", "route", "show", "default").splitlines()))
 
     @staticmethod
     def pull(n, broken=True):
