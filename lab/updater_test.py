@@ -257,8 +257,9 @@ class UpdaterTest(RegionTest):
         self.install("1.0")
         # Whatever the new version does to it: the device does not reach the cloud any more.
         update = self.artifact("1.1")
-        script(self.device / "restart", f'kill -STOP {self.agent.pid}\n'
-               f'readlink "{self.device}/pump/current" >> "{self.device}/runs"\n')
+        script(self.device / "restart", f'readlink "{self.device}/pump/current" >> "{self.device}/runs"\n'
+               f'! tail -n 1 "{self.device}/runs" | grep -q 1.1 || kill -STOP {self.agent.pid}\n')
+        self.addCleanup(self.agent.kill)  # a stopped one would not heed anything else
         job = self.queue({"holdfast": 1, "update": update})
         self.wait(lambda: self.current() == "1.1", 30, "the new version")
         self.wait(lambda: self.current() == "1.0", 60, "the old version")
