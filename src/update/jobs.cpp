@@ -43,12 +43,13 @@ void Jobs::announced(const std::optional<JobExecution>& next) {
 }
 
 void Jobs::take(std::string job, std::int64_t execution) {
-  version_ = offer_ && offer_->job == job && offer_->number == execution ? offer_->version : 0;
+  version_.reset();
+  if (offer_ && offer_->job == job && offer_->number == execution) version_ = offer_->version;
   offer_.reset();
   job_ = std::move(job);
   execution_ = execution;
   telling_.reset();
-  lost_ = false;
+  lost_ = plain_ = false;
 }
 
 void Jobs::drop() {
@@ -66,6 +67,7 @@ void Jobs::look(bool document) {
 
 void Jobs::tell(JobStatus status, Details details, std::int64_t step_minutes) {
   if (job_.empty() || lost_ || (ends() && status == JobStatus::in_progress)) return;
+  if (plain_) details.clear();
   Telling what{status, std::move(details), step_minutes};
   if (telling_ && telling_->status == what.status && telling_->details == what.details) return;
   telling_ = std::move(what);
@@ -89,7 +91,7 @@ bool Jobs::choose(BootTime now) {
   question.job = job_;
   question.execution = execution_;
   const bool update = telling_ && !told_all_ && (ends() || now >= told_ + kProgressEvery);
-  if (!job_.empty() && !lost_ && (look_ || (update && version_ == 0))) {
+  if (!job_.empty() && !lost_ && (look_ || (update && !version_))) {
     question.kind = Kind::describe;
     question.document = want_document_;
     look_ = false;
@@ -103,7 +105,7 @@ bool Jobs::choose(BootTime now) {
     return false;
   }
   if (question.kind == Kind::update) {
-    question.version = version_;
+    question.version = *version_;
     question.status = telling_->status;
     question.details = telling_->details;
     question.step_minutes = telling_->step_minutes;
@@ -152,7 +154,7 @@ void Jobs::answered(BootTime now, const JobAnswer& answer) {
   if (question.kind == Kind::describe && question.document) want_document_ = false;
   if (!answer.accepted) return refused(question, answer);
   if (question.kind == Kind::describe) return described(answer);
-  version_ = answer.version.value_or(version_ + 1);
+  version_ = answer.version.value_or(question.version + 1);
   const bool last_word =
       telling_ && telling_->status == question.status && telling_->details == question.details;
   if (!last_word) return;
@@ -181,22 +183,23 @@ void Jobs::described(const JobAnswer& answer) {
 
 void Jobs::refused(const JobQuestion& question, const JobAnswer& answer) {
   if (answer.version || !answer.status.empty()) {
-    judge(answer.status, answer.version.value_or(0));
+    judge(answer.status, answer.version);
     // The same once more would be refused once more.
-    const bool moved = version_ != question.version || version_ == 0;
+    const bool moved = version_ != question.version;
     if (job_.empty() || lost_ || moved) return;
   }
   if (answer.code == "VersionMismatch") {
-    version_ = 0;
+    version_.reset();
   } else if (answer.code == "InvalidRequest" && telling_ && !telling_->details.empty()) {
-    telling_->details.clear();  // they may be what it does not like
+    plain_ = true;  // they may be what it does not like
+    telling_->details.clear();
   } else {
     gone("the service refuses it: " + answer.code);
   }
 }
 
 /// The execution's status at the service.
-void Jobs::judge(const std::string& status, std::int64_t version) {
+void Jobs::judge(const std::string& status, std::optional<std::int64_t> version) {
   version_ = version;
   if (is_pending(status)) return;
   if (ends() && status == name_of(telling_->status)) return finish();

@@ -111,7 +111,7 @@ class Jobs {
   void refused(const JobQuestion& question, const JobAnswer& answer);
   void start_next_answered(const JobAnswer& answer);
   void described(const JobAnswer& answer);
-  void judge(const std::string& status, std::int64_t version);
+  void judge(const std::string& status, std::optional<std::int64_t> version);
   void finish();
   void gone(const std::string& why);
   [[nodiscard]] bool ends() const { return telling_ && telling_->status != JobStatus::in_progress; }
@@ -125,8 +125,9 @@ class Jobs {
   Duration silence_ = kAnswerFirst;  ///< and once more after so long.
   std::string job_;                  ///< Under way; empty: none.
   std::int64_t execution_ = 0;
-  std::int64_t version_ = 0;  ///< 0: not known.
-  bool lost_ = false;         ///< The service has given it up.
+  std::optional<std::int64_t> version_;  ///< None: not known.
+  bool lost_ = false;                    ///< The service has given it up.
+  bool plain_ = false;                   ///< It has refused details of it.
   std::optional<Telling> telling_;
   bool told_all_ = true;  ///< ... and it is known.
   BootTime told_{};       ///< When something was told last.

@@ -176,6 +176,34 @@ TEST_F(JobsTest, DetailsThatTheServiceDoesNotTakeAreLeftOut) {
   EXPECT_TRUE(service.find("one", 1)->details.empty());
 }
 
+// Whoever tells says the same again and again: what was refused must not be asked for each time.
+TEST_F(JobsTest, DetailsThatWereRefusedAreNotToldAgain) {
+  begin("one");
+  service.say = {"InvalidRequest", "InvalidRequest"};
+  asked.clear();
+  for (int i = 0; i < 20; ++i) {
+    jobs.tell(JobStatus::in_progress, {{"step", "1"}}, 7);
+    now += kProgressEvery;
+    talk();
+  }
+  EXPECT_LE(asked.size(), 3U);
+  EXPECT_TRUE(jobs.given_up()) << "without details it was refused, too";
+}
+
+// AWS's own documentation has an example with the version 0.
+TEST_F(JobsTest, TheVersionZeroIsAVersion) {
+  add("one");
+  service.find("one", 1)->status = "IN_PROGRESS";
+  service.find("one", 1)->version = 0;
+  jobs.take("one", 1);
+  jobs.tell(JobStatus::succeeded, {}, 0);
+  jobs.connected(now);
+  for (int i = 0; i < 6; ++i) {
+    if (const auto question = jobs.step(now)) jobs.answered(now, service.ask(*question));
+  }
+  EXPECT_TRUE(jobs.over());
+}
+
 TEST_F(JobsTest, ProgressIsToldNowAndThenAndOnlyTheLastWord) {
   begin("one");
   now += seconds(60);
