@@ -1,11 +1,16 @@
 """What tests beside a real NetworkManager or ModemManager have in common: daemons, and an agent."""
+import argparse
 import json
+import os
 import pathlib
 import subprocess
+import sys
 import time
 import unittest
 
 from tool.programs import start, wait_for
+
+SKIPPED = 77
 
 
 class Daemons:
@@ -67,3 +72,23 @@ class AgentTest(unittest.TestCase):
 
     def log(self):
         return (self.files / "agent.log").read_text(encoding="utf-8", errors="replace")
+
+
+def main(about, case, missing, enter):
+    """The main program of such a test, in namespaces of its own; its exit code. `missing` and `enter` are
+    those of network_world."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--require", action="store_true")
+    parser.add_argument("names", nargs="*", help="of tests; default: all")
+    asked = parser.parse_args()
+    why = missing()
+    if why:
+        print(f"skipped: {why}")
+        required = asked.require or os.environ.get("HOLDFAST_REQUIRE_NETWORKMANAGER") == "1"
+        return 1 if required else SKIPPED
+    enter()
+    case.bin = asked.bin.resolve()
+    names = [f"{case.__name__}.{name}" for name in asked.names] or [case.__name__]
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names, sys.modules[case.__module__])
+    return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1

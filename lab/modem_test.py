@@ -7,23 +7,19 @@ what is done to it while the network stays away.
 --require     what is missing here (root, namespaces, ModemManager) fails; else exit 77.
               HOLDFAST_REQUIRE_NETWORKMANAGER=1 in the environment does the same.
 """
-import argparse
 import json
-import os
 import pathlib
 import shutil
 import socket
 import sys
 import tempfile
-import unittest
 
 import modem_world
 import network_world
-from managers_fixture import AgentTest
+from managers_fixture import AgentTest, main
 from modem_world import ModemWorld
 from tool.programs import wait_for
 
-SKIPPED = 77
 AFTER_S = 5
 LONG_S = 90
 NOWHERE = "192.0.2.7"  # of documentation: there is no route to it here
@@ -141,23 +137,6 @@ class ModemTest(AgentTest):
                           self.log())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", type=pathlib.Path, required=True)
-    parser.add_argument("--require", action="store_true")
-    parser.add_argument("names", nargs="*", help="of tests; default: all")
-    asked = parser.parse_args()
-    why = network_world.missing(modem_world.NEEDED)
-    if why:
-        print(f"skipped: {why}")
-        required = asked.require or os.environ.get("HOLDFAST_REQUIRE_NETWORKMANAGER") == "1"
-        return 1 if required else SKIPPED
-    network_world.enter()
-    ModemTest.bin = asked.bin.resolve()
-    names = [f"ModemTest.{name}" for name in asked.names] or ["ModemTest"]
-    suite = unittest.defaultTestLoader.loadTestsFromNames(names, sys.modules[__name__])
-    return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, ModemTest, lambda: network_world.missing(modem_world.NEEDED),
+                  network_world.enter))

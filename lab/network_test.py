@@ -9,7 +9,6 @@ takes over; a captive portal, a metered network, a manager and a bus that go awa
 HOLDFAST_GRACE: seconds from the kernel's event to the first PUBACK (default 3, the promise; CTest gives
 a busy machine more).
 """
-import argparse
 import json
 import os
 import pathlib
@@ -20,14 +19,12 @@ import sys
 import tempfile
 import threading
 import time
-import unittest
 
 import network_world
-from managers_fixture import AgentTest
+from managers_fixture import AgentTest, main
 from network_world import CLOUD, KernelEvents, World, inside
 from tool.programs import Programs, wait_for
 
-SKIPPED = 77
 GRACE_S = float(os.environ.get("HOLDFAST_GRACE", "3"))
 LONG_S = 90  # for what has no promise of ours: NetworkManager's own time
 DEVICE = f"""
@@ -307,23 +304,6 @@ class NetworkTest(AgentTest):
         self.wait_state(lambda s: s["state"] == "connected", 30, "connected")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", type=pathlib.Path, required=True)
-    parser.add_argument("--require", action="store_true")
-    parser.add_argument("names", nargs="*", help="of tests; default: all")
-    asked = parser.parse_args()
-    why = network_world.missing()
-    if why:
-        print(f"skipped: {why}")
-        required = asked.require or os.environ.get("HOLDFAST_REQUIRE_NETWORKMANAGER") == "1"
-        return 1 if required else SKIPPED
-    network_world.enter()
-    NetworkTest.bin = asked.bin.resolve()
-    names = [f"NetworkTest.{name}" for name in asked.names] or ["NetworkTest"]
-    suite = unittest.defaultTestLoader.loadTestsFromNames(names, sys.modules[__name__])
-    return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, NetworkTest, network_world.missing,
+                  network_world.enter))
