@@ -3,6 +3,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,18 @@ class Daemons:
     def kill(self, name):
         process = self.processes.pop(name)
         process.terminate()
+        process.wait(20)
+
+    def stop_still(self, name):
+        """It is there, and does nothing."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def go_on(self, name):
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def kill_hard(self, name):
+        process = self.processes.pop(name)
+        process.kill()
         process.wait(20)
 
 

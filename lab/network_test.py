@@ -118,6 +118,8 @@ class NetworkTest(AgentTest):
         self.addCleanup(self.watcher.kill)
 
     def heal(self):
+        if "manager" not in self.world.processes:  # a test before this one failed
+            self.world.start_manager()
         self.world.portal(False)
         for n in (1, 2):
             self.world.silence(n, False)
@@ -289,6 +291,28 @@ class NetworkTest(AgentTest):
         self.wait_state(lambda s: s["network"]["managed"], 30, "its return")
         self.wait_state(lambda s: s["state"] == "connected", 30, "connected")
         self.assertLessEqual(self.status()["connects"], connects + 1)
+
+    def test_a_stuck_manager_that_ends_is_said_to_have_ended(self):
+        """The question under way ends with it, after its end was said: that answer is no news."""
+        self.world.stop_still("manager")
+        self.start_agent()  # and asks
+        self.world.kill_hard("manager")
+        self.wait_state(lambda s: s["network"]["problem"], 20, "its end")
+        for _ in range(10):
+            self.assertEqual(self.status()["network"]["problem"], "NetworkManager does not run")
+        self.world.start_manager()
+        self.wait_state(lambda s: s["network"]["managed"], 30, "its return")
+        said = [line for line in self.log().splitlines() if "the kernel alone" in line]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("NetworkManager does not run; the kernel alone", said[0])
+
+    def test_a_stuck_manager_is_said_asked_again_and_found_well(self):
+        self.world.stop_still("manager")
+        self.start_agent()
+        stuck = self.wait_state(lambda s: s["network"]["problem"], LONG_S, "its silence")["network"]
+        self.assertIn("NetworkManager does not answer: ", stuck["problem"])
+        self.world.go_on("manager")
+        self.wait_state(lambda s: s["network"]["managed"], LONG_S, "its return")
 
     def test_a_bus_that_ends_and_comes_back_is_found_again(self):
         self.start_agent()

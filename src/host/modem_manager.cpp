@@ -107,6 +107,13 @@ void ModemManager::lost(const std::string& why) {
   tell({}, why);
 }
 
+void ModemManager::unanswered(const Error& error) {
+  if (!there_) return;  // with its end all its calls end, after that was said
+  lost("ModemManager does not answer: " + error.message);
+  there_ = true;
+  settling_.arm_after(kBusAskAgain, [this] { look(); });  // it may be stuck for a while only
+}
+
 void ModemManager::look_soon() {
   settling_.arm_after(kModemSettles, [this] {
     if (there_) look();
@@ -116,7 +123,7 @@ void ModemManager::look_soon() {
 void ModemManager::look() {
   bus_.call({kName, kObject, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"},
             [this](const Result<BusValue>& answer) {
-              if (!answer) return lost("ModemManager does not answer: " + answer.error().message);
+              if (!answer) return unanswered(answer.error());
               first_.clear();
               std::vector<ModemState> modems;
               for (const auto& [path, interfaces] : answer->at(0).dict) {

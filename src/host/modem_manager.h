@@ -44,6 +44,7 @@ class ModemManager {
   void reset(std::function<void(const Status&)> done);
 
  private:
+  void unanswered(const Error& error);
   void look_soon();
   void look();
   void tell(std::vector<ModemState> modems, const std::string& problem);

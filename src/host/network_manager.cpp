@@ -34,13 +34,13 @@ Enum in_range(std::uint64_t value, Enum last) {
 
 }  // namespace
 
-NetworkManager::NetworkManager(SystemBus& bus, Changed changed)
-    : bus_(bus), changed_(std::move(changed)) {
+NetworkManager::NetworkManager(posix::EventLoop& loop, SystemBus& bus, Changed changed)
+    : bus_(bus), changed_(std::move(changed)), ask_again_(loop) {
   HF_CHECK(changed_ != nullptr);
 }
 
 void NetworkManager::begin() {
-  reading_ = again_ = false;
+  there_ = reading_ = again_ = false;
   bus_.listen(std::string("type='signal',sender='") + kName + "',path='" + kObject +
                   "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
               [this](const std::string&, const BusValue& arguments) {
@@ -59,8 +59,16 @@ void NetworkManager::lost(const std::string& why) {
 }
 
 void NetworkManager::followed(bool there) {
+  there_ = there;
   if (there) return refresh();
+  ask_again_.cancel();
   lost("NetworkManager does not run");
+}
+
+void NetworkManager::unanswered(const Error& error) {
+  if (!there_) return;  // with its end all its calls end, after that was said
+  lost("NetworkManager does not answer: " + error.message);
+  ask_again_.arm_after(kBusAskAgain, [this] { refresh(); });  // it may be stuck for a while only
 }
 
 void NetworkManager::refresh() {
@@ -70,7 +78,7 @@ void NetworkManager::refresh() {
   }
   bus_.call(get_all(kName, kObject, kName), [this](const Result<BusValue>& answer) {
     if (answer) return read(answer->at(0));
-    lost("NetworkManager does not answer: " + answer.error().message);
+    unanswered(answer.error());
   });
 }
 

@@ -11,6 +11,7 @@
 
 #include "holdfast/types.h"
 #include "host/system_bus.h"
+#include "posix/event_loop.h"
 
 namespace holdfast::host {
 
@@ -19,7 +20,7 @@ class NetworkManager {
   /// The state but for its modems; at each change.
   using Changed = std::function<void(const NetworkState&)>;
   /// `bus` must outlive this.
-  NetworkManager(SystemBus& bus, Changed changed);
+  NetworkManager(posix::EventLoop& loop, SystemBus& bus, Changed changed);
 
   /// The bus is connected.
   void begin();
@@ -31,6 +32,7 @@ class NetworkManager {
 
  private:
   void followed(bool there);
+  void unanswered(const Error& error);
   void refresh();
   void read(const BusValue& properties);
   void read_connection(const BusValue& properties);
@@ -42,6 +44,8 @@ class NetworkManager {
   NetworkState state_;  ///< As it is being read.
   NetworkState told_;
   bool ever_told_ = false;
+  posix::Timer ask_again_;
+  bool there_ = false;  ///< It runs, as the bus says.
   bool reading_ = false;
   bool again_ = false;  ///< Something has changed while reading.
 };

@@ -10,7 +10,7 @@ NetworkManagers::NetworkManagers(posix::EventLoop& loop, const Config::Network& 
     : rules_(rules),
       hooks_(std::move(hooks)),
       bus_(loop, {[this] { up(); }, [this](const std::string& why) { down(why); }}),
-      manager_(bus_, [this](const NetworkState& state) { manager_changed(state); }),
+      manager_(loop, bus_, [this](const NetworkState& state) { manager_changed(state); }),
       modems_(loop, bus_, {[this](std::vector<ModemState> modems, const std::string& problem) {
                 modems_changed(std::move(modems), problem);
               }}) {

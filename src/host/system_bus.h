@@ -31,6 +31,8 @@ inline constexpr Duration kBusAgain = std::chrono::seconds(1);
 inline constexpr Duration kBusAgainMost = std::chrono::seconds(60);
 /// A service that has not answered for so long does not.
 inline constexpr Duration kBusAnswer = std::chrono::seconds(25);
+/// One that runs and did not is asked again after this.
+inline constexpr Duration kBusAskAgain = std::chrono::seconds(5);
 /// What a service nests deeper is left out.
 inline constexpr int kBusDepthMost = 8;
 
