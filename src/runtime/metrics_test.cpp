@@ -247,8 +247,8 @@ TEST(Metrics, WhatIsNotKnownIsNotTold) {
   EXPECT_TRUE(none.contains("holdfast_connected"));
 }
 
-/// Of the table in docs/metrics.md: "| `name{label}` | counter | meaning |", with a † behind the name
-/// of what is not always there.
+/// Of the table in docs/metrics.md: "| `name{label}` | counter | meaning |"; a † behind the name
+/// says that it is not always there.
 std::map<std::string, std::pair<std::string, std::string>> documented() {
   std::ifstream file(HOLDFAST_DOCS "/metrics.md");
   const std::regex row(R"(\| `(\w+)(?:\{([\w, ]+)\})?`(?: †)? \| (counter|gauge) \|.+\|)");
