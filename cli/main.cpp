@@ -522,6 +522,7 @@ ExitCode subscribe(Arguments& a) {
 
 /// Only for --help: main() has seen them before.
 void add_programs(CLI::App& app) {
+  app.add_subcommand("fleet", "Many devices' metrics for Prometheus; holdfast fleet --help");
   app.add_subcommand("job", "Documents of jobs for the updater; holdfast job --help");
   app.add_subcommand("lab", "The test lab: a local AWS IoT Core, and faults; holdfast lab --help");
 }
@@ -603,6 +604,7 @@ int main(int argc, char** argv) {
   try {
     if (argc > 1 && std::string_view(argv[1]) == "lab") return run_lab(argv + 2);
     if (argc > 1 && std::string_view(argv[1]) == "job") return run_job(argv + 2);
+    if (argc > 1 && std::string_view(argv[1]) == "fleet") return run_fleet(argv + 2);
     return run(argc, argv);
   } catch (const std::exception& error) {
     return fail(kFailed, std::string(error.what()) + "; please report it");

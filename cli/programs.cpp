@@ -34,6 +34,10 @@ ExitCode become(std::string name, const char* what, std::vector<std::string> fir
 
 ExitCode run_lab(char** arguments) { return become("holdfast-lab", "the test lab", {}, arguments); }
 
+ExitCode run_fleet(char** arguments) {
+  return become("holdfast-fleet", "the fleet's collector", {}, arguments);
+}
+
 ExitCode run_job(char** arguments) {
   return become("holdfast-updater", "the updater", {"job"}, arguments);
 }

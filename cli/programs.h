@@ -11,5 +11,6 @@ namespace holdfast::cli {
 
 ExitCode run_lab(char** arguments);
 ExitCode run_job(char** arguments);
+ExitCode run_fleet(char** arguments);
 
 }  // namespace holdfast::cli

@@ -33,6 +33,7 @@ MAY_INCLUDE = {
     "runtime": SRC[:-1],
     "agent": ("runtime",),
     "cli": ("base", "runtime"),
+    "fleet": ("base", "env", "posix", "host", "runtime"),
     "updater": ("base", "env", "identity", "update", "posix", "transport", "runtime"),
     "sim": ("base", "env") + SIX + ("device",),
     "lab": ("base", "env", "outbox", "posix", "lab/mqtt", "lab/fault", "lab/iot", "lab/net"),
@@ -53,11 +54,11 @@ TEST_ENDINGS = ("_test", "_test_support", "_harness", "_fixture")
 TEST_BEGINNINGS = ("test_", "fake_", "scripted_", "real_")
 
 PUBLIC_EVERYWHERE = ("result.h", "types.h", "config.h", "log.h")  # the vocabulary
-PUBLIC_DEVICE = ("public", "device", "runtime", "agent", "cli", "examples", "lab", "bench", "sim",
+PUBLIC_DEVICE = ("public", "device", "runtime", "agent", "cli", "fleet", "examples", "lab", "bench", "sim",
                  "fuzz")
 
 # Headers that are not ours: pattern, where they may be, where else tests may have them.
-OS_ROOMS = ("posix", "transport", "engines", "runtime", "host", "agent", "cli", "updater", "lab",
+OS_ROOMS = ("posix", "transport", "engines", "runtime", "host", "agent", "cli", "fleet", "updater", "lab",
             "lab/net", "bench", "examples")
 ANYWHERE = tuple(MAY_INCLUDE)
 LIBRARIES = (
@@ -66,12 +67,12 @@ LIBRARIES = (
     ("mosquitto", r"mosquitto\w*\.h$|mqtt_protocol\.h$", ("engines/mosquitto", "lab", "bench"),
      True),
     ("AWS's CRT", r"aws/", ("engines/aws_crt",), True),
-    ("JSON", r"nlohmann/", ("runtime", "agent", "cli", "updater", "lab", "lab/fault", "lab/iot",
+    ("JSON", r"nlohmann/", ("runtime", "agent", "cli", "fleet", "updater", "lab", "lab/fault", "lab/iot",
                             "lab/net", "examples", "fuzz"), True),
-    ("TOML", r"toml\+\+/", ("runtime", "agent", "cli", "updater", "lab", "lab/fault"), True),
+    ("TOML", r"toml\+\+/", ("runtime", "agent", "cli", "fleet", "updater", "lab", "lab/fault"), True),
     ("what the updater downloads and unpacks with", r"curl/|archive(_entry)?\.h$", ("updater",), True),
     ("FUSE", r"fuse3/", ("lab",), False),
-    ("CLI11", r"CLI/", ("agent", "cli", "updater", "lab", "bench", "examples"), False),
+    ("CLI11", r"CLI/", ("agent", "cli", "fleet", "updater", "lab", "bench", "examples"), False),
     ("GoogleTest", r"g(test|mock)/", (), True),
     ("Google Benchmark", r"benchmark/", ("bench",), False),
     ("RapidCheck", r"rapidcheck", (), True),
@@ -111,7 +112,7 @@ CORE_BANNED = (
 
 # ---- limits --------------------------------------------------------------------------------------
 
-ROOTS = ("include", "src", "agent", "cli", "updater", "sim", "lab", "bench", "fuzz", "examples")
+ROOTS = ("include", "src", "agent", "cli", "fleet", "updater", "sim", "lab", "bench", "fuzz", "examples")
 MAX_FILE_LINES = 800
 MAX_FUNCTION_LINES = 70
 MAX_COLUMNS = 100
