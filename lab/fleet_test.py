@@ -366,7 +366,7 @@ class AwsTest(RegionTest):
         mortal = self.client("mortal", "sub", "-t", "mortal/any")
         online = 'holdfast_fleet_device_online{device="mortal"}'
         wait_for(lambda: collector.value(online) == 1, 30, "mortal is there")
-        mortal.end()
+        mortal.process.kill()
         wait_for(lambda: collector.value(online) == 0, 30, "mortal is gone")
         lost = 'holdfast_fleet_disconnects_total{reason="CONNECTION_LOST"}'
         self.assertEqual(collector.value(lost), 1, collector.text())
