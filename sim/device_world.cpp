@@ -16,11 +16,15 @@ namespace {
 
 /// In the order of device::Event.
 constexpr std::array<std::string_view, std::variant_size_v<device::Event>> kEventNames{
-    "> tick",          "> publish",     "> subscribe",  "> unsubscribe",   "> stored",
-    "> fetched",       "> parked-one",  "> store-news", "> store-report",  "> engine-up",
-    "> engine-failed", "> engine-down", "> published",  "> refused",       "> subscribed",
-    "> message",       "> taken",       "> probed",     "> reconnect-now", "> network-changed",
-    "> network-news",  "> reload",      "> stop",       "> store-closed"};
+    "> tick",         "> publish",       "> subscribe",
+    "> unsubscribe",  "> stored",        "> fetched",
+    "> parked-one",   "> store-news",    "> store-report",
+    "> engine-up",    "> engine-failed", "> engine-down",
+    "> published",    "> refused",       "> subscribed",
+    "> message",      "> taken",         "> probed",
+    "> looked-up",    "> reconnect-now", "> network-changed",
+    "> network-news", "> reload",        "> posture",
+    "> stop",         "> store-closed"};
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -512,6 +516,14 @@ void DeviceWorld::act(device::EngineDisconnect&) {
 void DeviceWorld::act(device::ProbeEndpoint& action) {
   sim_.note("probe endpoint", {action.request->endpoint});
   link_.probe(*action.request);
+}
+
+void DeviceWorld::act(device::LookUpName& action) {
+  sim_.note("look up " + action.host);
+  sim_.after(sim_.between(milliseconds(1), seconds(2)), Side::device,
+             [this, run = run_, host = action.host] {
+               if (run == run_ && core_) deliver(device::NameLookedUp{host, {}});
+             });
 }
 
 void DeviceWorld::act(device::RememberEndpoint& action) {

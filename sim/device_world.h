@@ -133,6 +133,7 @@ class DeviceWorld {
   void act(device::EngineAbort& action);
   void act(device::ProbeEndpoint& action);
   void act(device::CheckNetwork&) { sim_.note("check network"); }
+  void act(device::LookUpName& action);
   void act(device::RememberEndpoint& action);
   void act(device::GiveReceipt& action);
   void act(device::GiveMessage& action);

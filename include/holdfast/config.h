@@ -263,6 +263,8 @@ struct Config {
     Milliseconds after{60000};
     /// Each device waits up to so much longer, so that a fleet does not move in one second.
     Milliseconds spread{0};
+    /// While connected, look so often where the host's name leads to, and follow it. 0: never.
+    Milliseconds follow_dns{0};
 
     friend bool operator==(const Failover&, const Failover&) = default;
   } failover;

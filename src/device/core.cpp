@@ -273,6 +273,7 @@ struct Core::Impl {
   void on(const EndpointProbed& probed) {
     supervisor.probed(now, probed.endpoint, probed.failure.verdict);
   }
+  void on(const NameLookedUp& answer) { supervisor.looked_up(now, answer.host, answer.canonical); }
 
   void on(const EnginePublished& published) {
     if (!answer_of(published.attempt)) return;
@@ -548,6 +549,7 @@ struct Core::Impl {
     for (LogLine& line : orders.log) say(std::move(line));
     if (orders.remember) emit(RememberEndpoint{std::move(*orders.remember)});
     if (orders.check_network) emit(CheckNetwork{});
+    if (!orders.look_up.empty()) emit(LookUpName{std::move(orders.look_up)});
     if (orders.probe) {
       emit(ProbeEndpoint{std::make_shared<env::ConnectRequest>(std::move(*orders.probe))});
     }

@@ -138,6 +138,12 @@ struct EndpointProbed {
   env::Failure failure;  ///< Verdict::none: it is well.
 };
 
+/// The answer to LookUpName.
+struct NameLookedUp {
+  std::string host;
+  std::string canonical;  ///< Where it leads to; empty: the name service gave no answer.
+};
+
 /// Somebody asks for an attempt now: the application, or whoever changed the credentials.
 struct ReconnectNow {};
 /// Something has changed around the device that may end what keeps it from connecting.
@@ -166,8 +172,8 @@ struct StoreClosed {};
 using Event = std::variant<Tick, Publish, Subscribe, Unsubscribe, StoreAppended, StoreFetched,
                            StoreFetchedParked, StoreNews, StoreReport, EngineUp, EngineFailed,
                            EngineDown, EnginePublished, EngineRefused, EngineSubscribed,
-                           EngineMessage, MessageTaken, EndpointProbed, ReconnectNow, Changed,
-                           NetworkNews, Reload, Posture, Stop, StoreClosed>;
+                           EngineMessage, MessageTaken, EndpointProbed, NameLookedUp, ReconnectNow,
+                           Changed, NetworkNews, Reload, Posture, Stop, StoreClosed>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -226,6 +232,10 @@ struct EngineConnect {
 struct ProbeEndpoint {
   std::shared_ptr<env::ConnectRequest> request;
 };
+/// Where does this name lead to? NameLookedUp is to follow.
+struct LookUpName {
+  std::string host;
+};
 /// The network manager is to look how far its network leads; NetworkNews follows if that has
 /// changed.
 struct CheckNetwork {};
@@ -283,8 +293,8 @@ using Action =
     std::variant<StoreAppend, StoreFetch, StoreFetchParked, StorePark, StoreGiveBack, StoreEvict,
                  StoreRules, StoreSettle, StoreSync, StoreClose, EngineConnect, EnginePublish,
                  EngineSubscribe, EngineUnsubscribe, EngineTaken, EngineDisconnect, EngineAbort,
-                 ProbeEndpoint, CheckNetwork, RememberEndpoint, GiveReceipt, GiveMessage,
-                 GiveConnection, Log, Saved, Away, Stopped>;
+                 ProbeEndpoint, LookUpName, CheckNetwork, RememberEndpoint, GiveReceipt,
+                 GiveMessage, GiveConnection, Log, Saved, Away, Stopped>;
 using Actions = std::vector<Action>;
 
 }  // namespace holdfast::device

@@ -268,6 +268,7 @@ void Attempt::on(const Accepted& event) {
         why->verdict, 0,
         "name service failed (" + why->detail + "); used last good address " + description_};
   }
+  info.canonical = connector_->canonical();
   sink_.engine_up(request_.attempt, info);
 }
 

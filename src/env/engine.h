@@ -86,6 +86,8 @@ struct UpInfo {
   Qos maximum_qos = Qos::at_least_once;
   /// The name service failed so, and an address that had been good before was used instead.
   std::optional<Failure> despite = std::nullopt;
+  /// What the host's name led to (the end of its CNAMEs); empty: not known.
+  std::string canonical = {};
 };
 
 struct FilterRequest {

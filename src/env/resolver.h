@@ -14,6 +14,8 @@ namespace holdfast::env {
 struct Address {
   std::string numeric;  ///< "192.0.2.1" or "2001:db8::1" (with "%scope" where needed).
   bool v6 = false;
+  /// What the name that was asked for leads to (the end of its CNAMEs); empty: not known.
+  std::string canonical = {};
 };
 
 /// Thread rule: loop thread only. Destroying the resolver, or cancelling, never waits for a

@@ -85,7 +85,8 @@ Supervisor::Supervisor(const Config& config, env::Random& random)
       config_(config),
       random_(random),
       backoff_(config.timing.backoff_first, config.timing.backoff_cap),
-      endpoints_(config, random) {}
+      endpoints_(config, random),
+      names_(config, random) {}
 
 // ---- wishes -------------------------------------------------------------------------------------
 
@@ -147,6 +148,7 @@ void Supervisor::renew(BootTime now) {
 void Supervisor::reconfigure(BootTime now, const Config& config) {
   whole_ = config;
   const bool gone = endpoints_.reconfigure(whole_);
+  names_.reconfigure(whole_);
   Config next = config_of(whole_, endpoints_.current());
   const bool same = !gone && same_connection(config_, next);
   if (next.name != config_.name) assigned_id_.clear();
@@ -165,6 +167,7 @@ void Supervisor::on_up(BootTime now, env::AttemptId attempt, const env::UpInfo& 
   if (attempt != attempt_ || state_ != State::connecting) return;
   enter(State::connected);
   endpoints_.up(now);
+  names_.up(now, config_.host, info.canonical);
   advice_.up();
   let_in_.set(in_use_);
   up_at_ = now;
@@ -219,6 +222,7 @@ Orders Supervisor::service(BootTime now, BootTime answer_due) {
   Orders orders;
   note_stable(now);
   check_overdue(now, answer_due, orders);
+  follow_name(now, orders);
   follow_endpoints(now, orders);
   reconcile(now, orders);
   if (desired_ == Desired::nothing || state_ == State::stopped) {
@@ -243,6 +247,16 @@ void Supervisor::check_overdue(BootTime now, BootTime answer_due, Orders& orders
     orders.abort = true;
     after_leaving(now);
   }
+}
+
+void Supervisor::follow_name(BootTime now, Orders& orders) {
+  if (state_ != State::connected || desired_ != Desired::connected) return;
+  NameWatch::Decision next = names_.service(now);
+  orders.look_up = std::move(next.look);
+  if (!next.move) return;
+  renew_ = true;
+  offline_said_ = true;  // where we arrive is said, too
+  lines_.push_back({LogLevel::warning, LogArea::connection, std::move(next.say), {}, {}});
 }
 
 /// The machine is asked in every service(), and right after a failure, so that the wait that people
@@ -458,6 +472,7 @@ void Supervisor::enter(State state) {
   state_ = state;
   if (state != State::waiting) retry_at_ = kNever;
   if (state == State::stopped) session_present_ = false;
+  if (state != State::connected) names_.down();
   ++version_;
 }
 
@@ -535,6 +550,7 @@ BootTime Supervisor::next_wake(BootTime answer_due) const {
       return std::min(at, attempt_at_ + attempt_bound());
     case State::connected:
       if (!stable_) at = std::min<BootTime>(at, up_at_ + config_.timing.stable_after);
+      if (moves) at = std::min(at, names_.next_wake());
       return std::min(at, answer_due);
     case State::waiting:
       return std::min(at, retry_at_);

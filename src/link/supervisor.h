@@ -27,6 +27,7 @@
 #include "holdfast/types.h"
 #include "link/backoff.h"
 #include "link/endpoints.h"
+#include "link/name_watch.h"
 #include "link/network.h"
 #include "link/policy.h"
 
@@ -67,6 +68,7 @@ struct Orders {
   std::optional<env::ConnectRequest> probe;
   /// The endpoint to begin with after a restart.
   std::optional<std::string> remember;
+  std::string look_up;         ///< Where does this name lead to? looked_up() is to follow.
   bool check_network = false;  ///< The network manager is to look how far its network leads.
   std::vector<LogLine> log;
 };
@@ -108,6 +110,11 @@ class Supervisor {
   /// The answer to Orders::probe; Verdict::none: it is well.
   void probed(BootTime now, std::string_view endpoint, Verdict verdict) {
     endpoints_.probed(now, endpoint, verdict);
+  }
+
+  /// The answer to Orders::look_up; `canonical` is empty when there was none.
+  void looked_up(BootTime now, std::string_view host, std::string_view canonical) {
+    names_.looked_up(now, host, canonical);
   }
 
   /// A verdict that ends no connection.
@@ -195,6 +202,8 @@ class Supervisor {
   void check_overdue(BootTime now, BootTime answer_due, Orders& orders);
   void reconcile(BootTime now, Orders& orders);
   void fail(BootTime now, const env::Failure& seen, bool excused = false);
+  /// Where the endpoint's name leads to, while connected.
+  void follow_name(BootTime now, Orders& orders);
   /// What the endpoints' machine has decided.
   void follow_endpoints(BootTime now, Orders& orders);
   void decide_endpoint(BootTime now);
@@ -221,6 +230,7 @@ class Supervisor {
   Endpoints endpoints_;
   Endpoints::Decision decided_;  ///< Not given out yet.
   bool abandon_ = false;         ///< The attempt goes to an endpoint that we have left.
+  NameWatch names_;
   NetworkAdvice advice_;
   bool insist_ = false;         ///< Somebody wants this attempt, whatever the advice.
   bool check_network_ = false;  ///< Not given out yet.

@@ -40,7 +40,7 @@ std::vector<env::Address> to_addresses(const addrinfo* list) {
     std::array<char, NI_MAXHOST> text{};
     if (::getnameinfo(list->ai_addr, list->ai_addrlen, text.data(),
                       static_cast<socklen_t>(text.size()), nullptr, 0, NI_NUMERICHOST) == 0) {
-      found.push_back(env::Address{text.data(), list->ai_family == AF_INET6});
+      found.push_back(env::Address{text.data(), list->ai_family == AF_INET6, {}});
     }
   }
   return found;
@@ -82,10 +82,14 @@ Addresses look_up(const std::string& host) {
   const bool local = host == "localhost";
   const auto began = std::chrono::steady_clock::now();
   AddrinfoPtr list;
-  const int code = ask(host, local ? 0 : AI_ADDRCONFIG, list);
+  const int code = ask(host, local ? 0 : AI_ADDRCONFIG | AI_CANONNAME, list);
   const int os_error = errno;
   if (code == 0) {
     auto found = to_addresses(list.get());
+    // getaddrinfo() has the name in the first entry only, and the name itself where there is none.
+    if (list->ai_canonname != nullptr) {
+      for (env::Address& address : found) address.canonical = list->ai_canonname;
+    }
     if (!found.empty()) return found;
   }
   if (local) return std::vector<env::Address>{{"::1", true}, {"127.0.0.1", false}};

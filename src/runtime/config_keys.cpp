@@ -328,6 +328,7 @@ constexpr std::array kKeys{
 
     row<kFailover, &Failover::after>("failover.after", K::duration, kSecond, 24 * kHour),
     row<kFailover, &Failover::spread>("failover.spread", K::duration, 0, 24 * kHour),
+    row<kFailover, &Failover::follow_dns>("failover.follow_dns", K::duration, 0, 24 * kHour),
     row<kFailback, &Failback::automatic>("failback.automatic", K::boolean, 0, 0),
     row<kFailback, &Failback::healthy_for>("failback.healthy_for", K::duration, kSecond,
                                            7 * 24 * kHour),

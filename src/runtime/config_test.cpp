@@ -164,6 +164,7 @@ constexpr std::string_view kEveryKey = R"(
     [failover]
     after = "19s"
     spread = "20s"
+    follow_dns = "33s"
     [failback]
     automatic = false
     healthy_for = "21m"

@@ -49,6 +49,7 @@ Driver::Driver(posix::EventLoop& loop, env::Clock& clock, env::Random& random, O
                   [this] { enqueue(device::Changed{link::Mend::identity}); }}),
       core_(config, random, opening_with(store, endpoint_file_.read())),
       probe_(loop, clock),
+      follower_(posix::make_resolver(loop)),
       escalator_(
           loop, clock, storage, config,
           {[&outlet](const LogLine& line) { outlet.log(line); },
@@ -252,6 +253,16 @@ void Driver::act(device::ProbeEndpoint& action) {
     return answer({Verdict::no_credentials, 0, std::move(filled).error().message});
   }
   probe_.begin(request, answer);
+}
+
+void Driver::act(device::LookUpName& action) {
+  const auto answer = [this, host = action.host](const Result<std::vector<env::Address>>& found) {
+    const std::string canonical = found && !found->empty() ? found->front().canonical : "";
+    outlet_.log({LogLevel::debug, LogArea::connection,
+                 host + " leads to " + (canonical.empty() ? "nowhere known" : canonical)});
+    enqueue(device::NameLookedUp{host, canonical});
+  };
+  follower_->resolve(action.host, link::kLookTime, answer);
 }
 
 void Driver::act(device::EnginePublish& action) {

@@ -117,6 +117,7 @@ class Driver final : public env::EngineSink {
   void act(device::EngineDisconnect& action);
   void act(device::EngineAbort& action);
   void act(device::ProbeEndpoint& action);
+  void act(device::LookUpName& action);
   void act(device::CheckNetwork&) {
     if (managers_) managers_->check();
   }
@@ -155,6 +156,7 @@ class Driver final : public env::EngineSink {
   device::Core core_;
   std::unique_ptr<env::Engine> engine_;
   EndpointProbe probe_;
+  std::unique_ptr<env::Resolver> follower_;  // of its own: each has one look-up at a time
   Escalator escalator_;
   posix::ClockWatch clock_watch_;
   posix::FileWatch file_watch_;

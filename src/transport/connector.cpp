@@ -110,6 +110,10 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     return unresolved_ ? &*unresolved_ : nullptr;
   }
 
+  [[nodiscard]] std::string canonical() const {
+    return peer_ && !proxied() && !unresolved_ ? peer_->canonical : std::string();
+  }
+
   void let_in() {
     if (target_.addresses != nullptr && peer_) {
       target_.addresses->worked(place_, *peer_, !unresolved_.has_value());
@@ -413,6 +417,7 @@ class ConnectorHandle final : public Connector {
   ~ConnectorHandle() override { attempt_->cancel(); }
   bool reached() const override { return attempt_->reached(); }
   const env::Failure* unresolved() const override { return attempt_->unresolved(); }
+  std::string canonical() const override { return attempt_->canonical(); }
   void let_in() override { attempt_->let_in(); }
   void ended(Verdict verdict) override { attempt_->ended(verdict); }
   ConnectorHandle(const ConnectorHandle&) = delete;

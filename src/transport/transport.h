@@ -84,6 +84,8 @@ class Connector {
   /// the name was looked up. Only over TLS, which proves who is there, and only where the service
   /// gave no answer: that a name does not exist is believed.
   [[nodiscard]] virtual const env::Failure* unresolved() const = 0;
+  /// What the host's name led to, when it was looked up for this stream; else empty.
+  [[nodiscard]] virtual std::string canonical() const = 0;
   /// The broker has let us in over the stream.
   virtual void let_in() = 0;
   /// The stream, or what was said over it, has ended so.
