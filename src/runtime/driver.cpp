@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engines/engine_list.h"
+#include "link/name_watch.h"
 #include "posix/system.h"
 #include "runtime/logins.h"
 
