@@ -103,7 +103,9 @@ int job_tool(int argc, char** argv) {
   CLI::App app("Documents of jobs for holdfast-updater; docs/jobs.md.", "holdfast job");
   app.require_subcommand(1);
   CLI::App* const checks = app.add_subcommand(
-      "check", "Whether this device would take a document, and which steps it has");
+      "check",
+      "Whether this device would take a document, and which steps it has; the form alone is "
+      "in docs/job-document.schema.json");
   checks->add_option("FILE", asked.document, "The document; - for standard input")->required();
   checks->add_option("--config", asked.config, "The updater's configuration")
       ->capture_default_str();

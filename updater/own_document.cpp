@@ -1,0 +1,153 @@
+// Our own documents: updates that prove themselves.
+#include <algorithm>
+#include <utility>
+
+#include "base/hex.h"
+#include "base/limits.h"
+#include "document_parts.h"
+#include "runtime/config_keys.h"
+
+namespace holdfast::updater {
+namespace {
+
+using nlohmann::json;
+using runtime::in_quotes;
+using update::StepKind;
+
+constexpr std::size_t kVersionMax = 64;
+constexpr std::size_t kSha256Digits = 64;
+static_assert(limits::kJobVersionMax >= 2 * kVersionMax + 1);
+
+constexpr std::size_t kStreamNameMax = 128;
+
+bool is_stream_name(std::string_view name) {
+  return !name.empty() && name.size() <= kStreamNameMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+         });
+}
+
+class UpdateDocument {
+ public:
+  UpdateDocument(const json& document, const Settings& settings)
+      : document_(document), settings_(settings) {}
+
+  Result<Job> read() {
+    for (const auto& [name, value] : document_.items()) {
+      if (name != "holdfast" && name != "update") return refuse(name, "is not known");
+    }
+    if (document_["holdfast"] != 1) return refuse("holdfast", "give 1");
+    const auto update = document_.find("update");
+    if (update == document_.end() || !update->is_object()) {
+      return refuse("update", "give an object");
+    }
+    for (const auto& [name, value] : update->items()) {
+      if (!take(name, value)) return refuse("update." + name, wrong_);
+    }
+    if (const std::string missing = check(); !missing.empty()) {
+      return refuse("update", missing);
+    }
+    return plan();
+  }
+
+ private:
+  bool no(std::string what) {
+    wrong_ = std::move(what);
+    return false;
+  }
+
+  bool take(const std::string& name, const json& value) {
+    const auto* text = value.get_ptr<const std::string*>();
+    if (text != nullptr && text->empty()) text = nullptr;
+    const auto* const number = value.get_ptr<const std::uint64_t*>();
+    const auto* const flag = value.get_ptr<const bool*>();
+    UpdateAction& a = action_;
+    if (name == "application" && text != nullptr) return a.application = *text, true;
+    if (name == "version" && text != nullptr) return a.version = *text, true;
+    if (name == "url" && text != nullptr) return a.source.url = *text, true;
+    if (name == "stream" && text != nullptr) {
+      if (!is_stream_name(*text)) return no("give a name of letters, digits, '-' and '_'");
+      return a.source.stream = *text, true;
+    }
+    if (name == "file" && number != nullptr && *number < 256) {
+      file_ = true;
+      return a.source.file = static_cast<std::uint32_t>(*number), true;
+    }
+    if (name == "size" && number != nullptr) return a.size = *number, true;
+    if (name == "sha256" && text != nullptr) return a.sha256 = *text, true;
+    if (name == "signature" && text != nullptr) return a.signature = *text, true;
+    if (name == "dry_run" && flag != nullptr) return a.dry_run = *flag, true;
+    if (name == "prove_within" && text != nullptr) {
+      const auto time = runtime::parse_duration(*text);
+      if (!time || *time < 5000 || *time > 24 * 3600 * std::uint64_t{1000}) {
+        return no(R"(give a time of 5s to 24h)");
+      }
+      return a.prove_within = Seconds(static_cast<Seconds::rep>(*time / 1000)), true;
+    }
+    return no("is not known, or empty, or not of the type that it must be");
+  }
+
+  std::string check() {
+    UpdateAction& a = action_;
+    if (!is_plain_name(a.application)) return "application is missing, or is no name";
+    if (settings_.applications.find(a.application) == settings_.applications.end()) {
+      return "the application " + in_quotes(a.application) + " is not configured on this device";
+    }
+    if (!is_plain_name(a.version)) return "version is missing, or is no name";
+    if (a.source.url.empty() == a.source.stream.empty()) return "give either url or stream";
+    if (!a.source.url.empty() && !is_url(a.source.url, settings_.allow_http)) {
+      return "url does not begin with https://";
+    }
+    if (file_ && a.source.stream.empty()) return "file goes with stream";
+    if (a.size == 0) return "size is missing";
+    if (a.size > settings_.max_size) return "size is above update.max_size of this device";
+    const auto digest = text_from_hex(a.sha256);
+    if (!digest || a.sha256.size() != kSha256Digits) return "sha256 is not 64 hexadecimal digits";
+    a.sha256 = text_to_hex(*digest);
+    if (a.signature.empty() && !settings_.allow_unsigned) {
+      return "signature is missing, and this device takes no unsigned updates";
+    }
+    if (a.signature.size() > kTextMax) return "signature is too long";
+    if (a.prove_within.count() == 0) a.prove_within = settings_.prove_within;
+    return "";
+  }
+
+  Job plan() {
+    Job job;
+    const std::string what = action_.application + ' ' + action_.version;
+    job.plan.version = what;
+    const auto add = [&](StepKind kind, const std::string& words, Duration timeout) {
+      job.plan.steps.push_back({kind, words + ' ' + what, false, false, timeout});
+      job.actions.emplace_back(action_);
+    };
+    const Duration most = settings_.step_timeout;
+    if (settings_.jitter.count() > 0)
+      add(StepKind::gate, "waiting for this device's turn to get", most);
+    add(StepKind::download, "download of", most);
+    add(StepKind::install, "installation of", most);
+    if (action_.dry_run) return job;
+    add(StepKind::gate, "waiting for leave to start", most);
+    add(StepKind::activate, "start of", most);
+    if (settings_.applications.at(action_.application).reboots) {
+      add(StepKind::reboot, "reboot into", most);
+    }
+    add(StepKind::prove, "proof of", action_.prove_within);
+    add(StepKind::commit, "commit of", most);
+    return job;
+  }
+
+  const json& document_;
+  const Settings& settings_;
+  UpdateAction action_;
+  std::string wrong_;
+  bool file_ = false;
+};
+
+}  // namespace
+
+Result<Job> parse_own_document(const json& document, const Settings& settings) {
+  return UpdateDocument(document, settings).read();
+}
+
+}  // namespace holdfast::updater
