@@ -75,6 +75,14 @@ void check_message(std::string_view text) {
         "$aws/things/t/jobs/j/update/rejected", "$aws/things/t/jobs/notify", "x"}) {
     static_cast<void>(kTopics.read(topic, text));
   }
+  static const StreamTopics kStream("t", "s");
+  for (const char* const topic :
+       {"$aws/things/t/streams/s/description/json", "$aws/things/t/streams/s/data/json",
+        "$aws/things/t/streams/s/rejected/json"}) {
+    const StreamMessage message = kStream.read(topic, text);
+    const auto* const block = std::get_if<StreamBlock>(&message.what);
+    require(block == nullptr || block->file < 256);
+  }
 }
 
 }  // namespace

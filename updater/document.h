@@ -34,9 +34,9 @@ struct CommandAction {
 
 /// Where bytes come from.
 struct Source {
-  std::string url;     ///< https:, or http: where the owner allows it.
-  std::string stream;  ///< Or an MQTT file stream of AWS IoT, and the file in it.
-  std::uint32_t file = 0;
+  std::string url;         ///< https:, or http: where the owner allows it.
+  std::string stream;      ///< An MQTT file stream of AWS IoT, if it cannot be had from there,
+  std::uint32_t file = 0;  ///< and the file in it.
 };
 
 struct DownloadAction {

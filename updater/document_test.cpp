@@ -176,12 +176,15 @@ TEST(DocumentTest, AnUpdateActivatesProvesAndCommits) {
   EXPECT_EQ(what_is_updated(update_document("")),
             (std::pair<std::string, std::string>("pump", "1.2")));
   EXPECT_FALSE(what_is_updated(command("df")));
+  const auto both = parse_document(update_document(R"(,"stream":"s","file":3)"), settings());
+  ASSERT_TRUE(both) << both.error().message;
+  EXPECT_EQ(std::get<UpdateAction>(both->actions.front()).source.file, 3U);
   const auto dry = parse_document(update_document(R"(,"dry_run":true)"), settings());
   ASSERT_TRUE(dry);
   EXPECT_EQ(dry->plan.steps.size(), 2U);
-  for (const char* wrong :
-       {R"(,"dry_run":1)", R"(,"prove_within":"1s")", R"(,"stream":"s")", R"(,"signature":"")",
-        R"(,"file":1)", R"(,"file":256)", R"(,"version":"..")", R"(,"size":0)"}) {
+  for (const char* wrong : {R"(,"dry_run":1)", R"(,"prove_within":"1s")", R"(,"stream":"no name")",
+                            R"(,"signature":"")", R"(,"file":1)", R"(,"file":256)",
+                            R"(,"version":"..")", R"(,"size":0)"}) {
     EXPECT_FALSE(parse_document(update_document(wrong), settings())) << wrong;
   }
 }

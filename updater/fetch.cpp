@@ -41,6 +41,7 @@ class Fetch {
   FetchEnd run() {
     if (!order_.sha256.empty() && digest_of(order_.to) == order_.sha256) return FetchEnd::done;
     if (const FetchEnd opened = open(); opened != FetchEnd::done) return opened;
+    if (order_.url.empty() && have_ < order_.size) return no(FetchEnd::later, "it is not whole");
     if (order_.size == 0 || have_ < order_.size) {
       if (const FetchEnd got = get(); got != FetchEnd::done) return got;
     }
@@ -68,14 +69,10 @@ class Fetch {
     have_ = static_cast<std::uint64_t>(info.st_size);
     if (order_.size > 0 && have_ > order_.size && !restart())
       return disk("cannot shorten the file");
-    resumed_ = have_ > 0;
-    struct statvfs space {};
-    if (::fstatvfs(file_.get(), &space) == 0 && order_.size > have_) {
-      const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
-      if (free < order_.size - have_ + kReserve) {
-        return no(FetchEnd::no_space, "it needs " + std::to_string(order_.size - have_) +
-                                          " bytes, and the disk has " + std::to_string(free));
-      }
+    resumed_ = have_ > 0 && !order_.in_one_piece;
+    if (order_.size > have_) {
+      const std::string problem = problem_of_space(file_.get(), order_.size - have_);
+      if (!problem.empty()) return no(FetchEnd::no_space, problem);
     }
     return FetchEnd::done;
   }
@@ -238,7 +235,8 @@ std::string to_text(const FetchOrder& order) {
               {"sha256", order.sha256},
               {"bytes_per_second", order.bytes_per_second},
               {"ca_file", order.ca_file.string()},
-              {"allow_http", order.allow_http}}
+              {"allow_http", order.allow_http},
+              {"in_one_piece", order.in_one_piece}}
       .dump();
 }
 
@@ -254,10 +252,19 @@ std::optional<FetchOrder> parse_fetch_order(const std::string& text) {
     order.bytes_per_second = o.at("bytes_per_second").get<std::uint64_t>();
     order.ca_file = o.at("ca_file").get<std::string>();
     order.allow_http = o.at("allow_http").get<bool>();
+    order.in_one_piece = o.at("in_one_piece").get<bool>();
     return order;
   } catch (const json::exception&) {
     return std::nullopt;
   }
+}
+
+std::string problem_of_space(int file, std::uint64_t bytes) {
+  struct statvfs space {};
+  if (::fstatvfs(file, &space) != 0) return "";
+  const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free >= bytes + kReserve) return "";
+  return "it needs " + std::to_string(bytes) + " bytes, and the disk has " + std::to_string(free);
 }
 
 FetchEnd fetch(const FetchOrder& order, std::string& words) { return Fetch(order, words).run(); }

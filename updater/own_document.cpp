@@ -18,10 +18,8 @@ constexpr std::size_t kVersionMax = 64;
 constexpr std::size_t kSha256Digits = 64;
 static_assert(limits::kJobVersionMax >= 2 * kVersionMax + 1);
 
-constexpr std::size_t kStreamNameMax = 128;
-
 bool is_stream_name(std::string_view name) {
-  return !name.empty() && name.size() <= kStreamNameMax &&
+  return !name.empty() && name.size() <= limits::kStreamNameMax &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '-' || c == '_';
@@ -95,12 +93,15 @@ class UpdateDocument {
       return "the application " + in_quotes(a.application) + " is not configured on this device";
     }
     if (!is_plain_name(a.version)) return "version is missing, or is no name";
-    if (a.source.url.empty() == a.source.stream.empty()) return "give either url or stream";
+    if (a.source.url.empty() && a.source.stream.empty()) return "give url, stream or both";
     if (!a.source.url.empty() && !is_url(a.source.url, settings_.allow_http)) {
       return "url does not begin with https://";
     }
     if (file_ && a.source.stream.empty()) return "file goes with stream";
     if (a.size == 0) return "size is missing";
+    if (!a.source.stream.empty() && a.size > limits::kStreamFileMax) {
+      return "size is above the 24 MiB that a stream may have";
+    }
     if (a.size > settings_.max_size) return "size is above update.max_size of this device";
     const auto digest = text_from_hex(a.sha256);
     if (!digest || a.sha256.size() != kSha256Digits) return "sha256 is not 64 hexadecimal digits";

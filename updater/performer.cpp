@@ -13,6 +13,7 @@
 #include "fetch.h"
 #include "posix/system.h"
 #include "program.h"
+#include "stream_task.h"
 #include "transport/signature.h"
 #include "update/version.h"
 
@@ -33,6 +34,7 @@ constexpr Duration kServiceEvery = seconds(15);  // a proof's question
 constexpr Duration kCheckTimeout = seconds(60);
 constexpr std::size_t kKeyFileMax = 16 * std::size_t{1024};
 constexpr std::size_t kKeysMax = 64;
+constexpr unsigned kUrlTries = 3;            // in a row, before a stream's turn
 constexpr std::uint64_t kUnpackedTimes = 8;  // an archive may grow so much, or to update.max_size
 
 StepOutcome no(Kind kind, std::string words) {
@@ -361,6 +363,38 @@ StepOutcome fetched(const Program::End& end) {
   return outcome;
 }
 
+std::vector<Program::Order> fetches(const fs::path& own, const FetchOrder& fetch,
+                                    Duration timeout) {
+  return {{{own.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", timeout}};
+}
+
+/// One task, and another one if `next` does not like its outcome.
+class Otherwise final : public Task {
+ public:
+  using Next = std::function<std::unique_ptr<Task>(const StepOutcome& outcome)>;
+  Otherwise(std::unique_ptr<Task> first, Next next)
+      : now_(std::move(first)), next_(std::move(next)) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    auto outcome = now_->step(now);
+    if (!outcome || stopped_ || !next_) return outcome;
+    auto other = std::exchange(next_, nullptr)(*outcome);
+    if (!other) return outcome;
+    now_ = std::move(other);
+    return now_->step(now);
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    now_->stop(now);
+  }
+  void fds(std::vector<int>& all) const override { now_->fds(all); }
+
+ private:
+  std::unique_ptr<Task> now_;
+  Next next_;
+  bool stopped_ = false;
+};
+
 }  // namespace
 
 Performer::Performer(const Settings& settings, env::Random& random, Surroundings around,
@@ -376,7 +410,7 @@ void Performer::tidy() const {
 }
 
 std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const Job& job,
-                                       const std::string& document, BootTime now) const {
+                                       const std::string& document, BootTime now) {
   if (order.what == JobOrder::take_back) return take_back(document);
   if (order.what == JobOrder::reboot_back) return reboot();
   const Step& step = job.plan.steps[order.step];
@@ -384,7 +418,7 @@ std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const
   if (const auto* const command_action = std::get_if<CommandAction>(&action)) {
     return command(*command_action, job, step);
   }
-  if (step.kind == StepKind::download) return download(action, step);
+  if (step.kind == StepKind::download) return download(action, step, now);
   const auto& update = std::get<UpdateAction>(action);
   switch (step.kind) {
     case StepKind::install:
@@ -450,38 +484,69 @@ std::string Performer::signature_problem(const UpdateAction& action) const {
                    : "its signature is of none of the keys that this device trusts";
 }
 
-std::unique_ptr<Task> Performer::download(const Action& action, const Step& step) const {
+FetchOrder Performer::fetch_order(const UpdateAction& update) const {
   FetchOrder fetch;
-  const auto* const update = std::get_if<UpdateAction>(&action);
-  if (update != nullptr) {
-    if (const std::string why = signature_problem(*update); !why.empty()) {
-      return known(no(Kind::rejected, why));
-    }
-    fetch.url = update->source.url;
-    fetch.to = artifact();
-    fetch.size = update->size;
-    fetch.sha256 = update->sha256;
-  } else {
-    const auto& one = std::get<DownloadAction>(action);
-    fetch.url = one.source.url;
-    fetch.to = one.to;
-    fetch.most = settings_.max_size;
-  }
+  fetch.url = update.source.url;
+  fetch.to = artifact();
+  fetch.size = update.size;
+  fetch.sha256 = update.sha256;
   fetch.bytes_per_second = settings_.bytes_per_second;
   fetch.ca_file = settings_.ca_file;
   fetch.allow_http = settings_.allow_http;
-  const Program::Order order{
-      {own_.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", step.timeout};
-  const auto begin = [order] {
-    return std::make_unique<Programs>(std::vector<Program::Order>{order}, fetched);
-  };
-  if (update == nullptr) return begin();
-  return with_current(
-      settings_.applications.at(update->application),
-      [this, begin, one = *update](const std::string& current) -> std::unique_ptr<Task> {
-        const std::string why = refusal(one, current);
-        if (!why.empty()) return known(no(Kind::rejected, why));
-        return begin();
+  return fetch;
+}
+
+std::unique_ptr<Task> Performer::download(const Action& action, const Step& step, BootTime now) {
+  if (const auto* const one = std::get_if<DownloadAction>(&action)) {
+    FetchOrder fetch = fetch_order({});
+    fetch.url = one->source.url;
+    fetch.to = one->to;
+    fetch.most = settings_.max_size;
+    return std::make_unique<Programs>(fetches(own_, fetch, step.timeout), fetched);
+  }
+  const auto& update = std::get<UpdateAction>(action);
+  if (const std::string why = signature_problem(update); !why.empty()) {
+    return known(no(Kind::rejected, why));
+  }
+  return with_current(settings_.applications.at(update.application),
+                      [this, update, step, now](const std::string& current) {
+                        const std::string why = refusal(update, current);
+                        return why.empty() ? fetch_update(update, step, now)
+                                           : known(no(Kind::rejected, why));
+                      });
+}
+
+std::unique_ptr<Task> Performer::fetch_update(const UpdateAction& update, const Step& step,
+                                              BootTime now) {
+  if (update.source.url.empty()) return fetch_by_stream(update, step, now);
+  auto by_url =
+      std::make_unique<Programs>(fetches(own_, fetch_order(update), step.timeout), fetched);
+  if (update.source.stream.empty()) return by_url;
+  return std::make_unique<Otherwise>(
+      std::move(by_url), [this, update, step, now](const StepOutcome& outcome) {
+        const bool good = outcome.kind == Kind::done;
+        const bool passes = outcome.kind == Kind::later;
+        url_failures_ = good ? 0 : url_failures_ + 1;
+        const bool tried = !good && (!passes || url_failures_ >= kUrlTries);
+        if (!tried) return std::unique_ptr<Task>();
+        url_failures_ = 0;
+        around_.say("its URL: " + outcome.words + "; its stream, then");
+        return fetch_by_stream(update, step, now);
+      });
+}
+
+std::unique_ptr<Task> Performer::fetch_by_stream(const UpdateAction& update, const Step& step,
+                                                 BootTime now) {
+  FetchOrder judged = fetch_order(update);
+  judged.url.clear();
+  auto whole = std::make_shared<bool>(false);
+  const StreamOrder order{update.source, judged.to, update.size, settings_.bytes_per_second,
+                          step.timeout};
+  return std::make_unique<Chain>(
+      make_stream_task(order, around_, random_, now, whole),
+      [own = own_, judged, whole, timeout = step.timeout]() mutable -> std::unique_ptr<Task> {
+        judged.in_one_piece = *whole;
+        return std::make_unique<Programs>(fetches(own, judged, timeout), fetched);
       });
 }
 

@@ -101,7 +101,28 @@ class Updater::Work {
                   });
               if (!asked) answer(false);
             },
-            [this] { agent_.look(); }, [this] { return agent_.heard(); }};
+            [this] { agent_.look(); },
+            [this] { return agent_.heard(); },
+            say_,
+            [this] { return thing_; },
+            [this](Listener* listener) { listen(listener); },
+            [this](const std::string& topic, const std::string& payload) {
+              link_.publish(topic, payload, false);
+            }};
+  }
+
+  void listen(Listener* listener) {
+    listener_ = listener;
+    subscribe();
+    if (listener_ != nullptr && link_.connected()) listener_->connection(clock_->now(), true);
+  }
+
+  void subscribe() {
+    std::vector<std::string> filters = topics_.filters();
+    if (listener_ != nullptr) {
+      for (std::string& filter : listener_->filters()) filters.push_back(std::move(filter));
+    }
+    link_.subscribe(std::move(filters));
   }
 
   /// Each count of a ping has grown since the last one; of the first one there is nothing to say.
@@ -122,12 +143,13 @@ class Updater::Work {
   }
 
   void connection(bool connected) {
+    if (listener_ != nullptr) listener_->connection(clock_->now(), connected);
     if (!connected) return agent_.disconnected();
     const std::string& thing = settings_.thing.empty() ? link_.client_id() : settings_.thing;
     if (thing != thing_) {
       thing_ = thing;
       topics_ = JobTopics(thing);
-      link_.subscribe(topics_.filters());
+      subscribe();
     }
     agent_.connected(clock_->now());
     filters_at_ = clock_->now();
@@ -158,6 +180,7 @@ class Updater::Work {
   }
 
   void message(const std::string& topic, const std::string& payload) {
+    if (listener_ != nullptr) listener_->message(clock_->now(), topic, payload);
     const ServiceMessage what = topics_.read(topic, payload);
     if (const auto* const answer = std::get_if<update::JobAnswer>(&what)) {
       agent_.answered(clock_->now(), *answer);
@@ -254,6 +277,7 @@ class Updater::Work {
   update::JobAgent agent_;
   AgentLink link_;
   Performer performer_;
+  Listener* listener_ = nullptr;  ///< A part of task_.
   std::unique_ptr<Task> task_;
   BootTime pause_ = kNever;
   BootTime filters_at_ = kNever;
