@@ -57,7 +57,7 @@ void check_document(std::string_view text) {
       require(download->source.url.starts_with("https://"));
     } else {
       const auto& one = std::get<UpdateAction>(action);
-      require(is_plain_name(one.version) && !one.signature.empty());
+      require(is_version(one.version) && !one.signature.empty());
       require(what_is_updated(text)->second == one.version);
     }
   }

@@ -53,7 +53,7 @@ class JobsTest(updater_fixture.UpdaterTest):
                 (self.artifact("1.9"), "older than 2.0"),
                 (self.artifact("2.0"), "runs here already"),
                 (good | {"application": "other"}, "not configured"),
-                (good | {"version": "../2.1"}, "version is missing, or is no name"),
+                (good | {"version": "../2.1"}, "version is missing, or is none"),
                 (good | {"url": "http://localhost/x"}, "https://"),
                 (good | {"size": 1 << 50}, "max_size"),
                 (good | {"surprise": 1}, "update.surprise: is not known"),

@@ -451,7 +451,7 @@ std::optional<std::pair<std::string, std::string>> what_is_updated(std::string_v
   if (!update.is_object()) return std::nullopt;
   auto application = text_of(update, "application", wrong);
   auto version = text_of(update, "version", wrong);
-  if (!application || !version || !is_plain_name(*version)) return std::nullopt;
+  if (!application || !version || !is_version(*version)) return std::nullopt;
   return std::pair(*std::move(application), *std::move(version));
 }
 

@@ -75,8 +75,10 @@ bool measure(const std::string& file, UpdateAction& update) {
 
 int make(Asked asked) {
   UpdateAction& update = asked.update;
-  if (!is_plain_name(update.version) || !is_plain_name(update.application)) {
-    return fail(kWrong, "give names of letters, digits, '-', '_' and '.'");
+  if (!is_version(update.version) || !is_plain_name(update.application)) {
+    return fail(
+        kWrong,
+        "give names of letters, digits, '-', '_' and '.', in versions also '+', '~' and ':'");
   }
   if (!measure(asked.archive, update)) return fail(kFailed, asked.archive + " cannot be read");
   nlohmann::ordered_json members = {{"application", update.application},

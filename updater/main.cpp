@@ -15,6 +15,7 @@
 
 #include "fetch.h"
 #include "job_tool.h"
+#include "package.h"
 #include "posix/service_manager.h"
 #include "posix/unique_fd.h"
 #include "runtime/logger.h"
@@ -103,6 +104,26 @@ int run_unpack(char** arguments) {
   return static_cast<int>(done.error().code == Errc::corrupt ? FetchEnd::wrong : FetchEnd::later);
 }
 
+/// As a program of a step: --package ACTION NAME FOLDER [CACHE].
+int run_a_package(int count, char** arguments) {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  PackageOrder order;
+  order.action = arguments[0];
+  order.package = arguments[1];
+  order.folder = arguments[2];
+  if (count > 3) order.cache = arguments[3];
+  order.version = variable("HOLDFAST_VERSION");
+  order.artifact = variable("HOLDFAST_ARTIFACT");
+  std::string words;
+  const FetchEnd end = run_package(order, words);
+  std::FILE* const to = end == FetchEnd::done ? stdout : stderr;
+  if (!words.empty()) std::fprintf(to, "%s\n", words.c_str());
+  return static_cast<int>(end);
+}
+
 int run(const Options& options) {
   SettingsReport report = read_settings(options.config);
   for (const Error& problem : report.problems) fail(kWrong, problem.message);
@@ -146,6 +167,9 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
   if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
+  if ((argc == 5 || argc == 6) && std::string_view(argv[1]) == "--package") {
+    return run_a_package(argc - 2, argv + 2);
+  }
   if (argc >= 2 && std::string_view(argv[1]) == "job") return job_tool(argc - 1, argv + 1);
   Options options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;

@@ -92,7 +92,7 @@ class UpdateDocument {
     if (settings_.applications.find(a.application) == settings_.applications.end()) {
       return "the application " + in_quotes(a.application) + " is not configured on this device";
     }
-    if (!is_plain_name(a.version)) return "version is missing, or is no name";
+    if (!is_version(a.version)) return "version is missing, or is none";
     if (a.source.url.empty() && a.source.stream.empty()) return "give url, stream or both";
     if (!a.source.url.empty() && !is_url(a.source.url, settings_.allow_http)) {
       return "url does not begin with https://";

@@ -116,6 +116,15 @@ StepOutcome plain(const Program::End& end) {
   return end.good() ? StepOutcome{} : no(Kind::failed, last_words(end));
 }
 
+/// Of an installer's program: 65 and 75 are those of <sysexits.h>.
+StepOutcome installed(const Program::End& end) {
+  StepOutcome outcome = plain(end);
+  if (end.stopped || end.timed_out) return outcome;
+  if (end.code == static_cast<int>(FetchEnd::wrong)) outcome.kind = Kind::rejected;
+  if (end.code == static_cast<int>(FetchEnd::later)) outcome.kind = Kind::later;
+  return outcome;
+}
+
 /// What brings an application to run from `current` anew.
 std::vector<Program::Order> restarts(const ApplicationSettings& app, const char* verb,
                                      Duration timeout) {
@@ -460,8 +469,10 @@ std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job&
 
 std::string Performer::refusal(const UpdateAction& action, const std::string& current) const {
   if (current == action.version) return "version " + current + " is what runs here already";
-  if (!current.empty() && !settings_.applications.at(action.application).allow_downgrade &&
-      update::compare_versions(action.version, current) < 0) {
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  const auto compare =
+      app.package.empty() ? update::compare_versions : update::compare_debian_versions;
+  if (!current.empty() && !app.allow_downgrade && compare(action.version, current) < 0) {
     return "version " + action.version + " is older than " + current + ", which runs here";
   }
   return "";
@@ -559,7 +570,7 @@ std::unique_ptr<Task> Performer::run(const std::vector<std::string>& argv,
                         {"HOLDFAST_ARTIFACT", artifact().string()}},
                        "",
                        timeout};
-  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, plain);
+  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, installed);
 }
 
 std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step& step) const {

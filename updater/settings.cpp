@@ -27,6 +27,7 @@ constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 40U;
 constexpr std::size_t kFileMax = 256 * std::size_t{1024};
 constexpr std::size_t kApplicationsMax = 32;
 constexpr std::size_t kNameMax = 64;
+constexpr std::uint64_t kPackageNameMax = 128;
 
 void put(bool& field, const KeyValue& value) { field = std::get<bool>(value); }
 void put(std::uint64_t& field, const KeyValue& value) { field = std::get<std::uint64_t>(value); }
@@ -90,6 +91,7 @@ constexpr std::array kKeys{
 };
 constexpr std::array kApplicationKeys{
     app<&A::directory>("directory", K::path, 1, kPathMax),
+    app<&A::package>("package", K::text, 1, kPackageNameMax),
     app<&A::units>("units", K::names, 0, kNamesMax),
     app<&A::restart>("restart", K::names, 0, kNamesMax),
     app<&A::check>("check", K::names, 0, kNamesMax),
@@ -243,17 +245,27 @@ class Reader {
   }
 
   void check_installer(const std::string& whole, const ApplicationSettings& one) {
-    const bool any = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
-                     !one.take_back.empty() || !one.commit.empty() || one.reboots;
+    const bool programs = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
+                          !one.take_back.empty() || !one.commit.empty();
+    if (!one.package.empty()) {
+      if (!is_package_name(one.package)) {
+        wrong(lines_[whole + ".package"], whole + ".package", "is no name of a Debian package");
+      }
+      if (programs || !one.by_programs()) {
+        wrong(lines_[whole], whole + ".package",
+              "does not go with a directory, or with programs that install");
+      }
+      return;
+    }
     if (!one.by_programs()) {
-      if (any) {
+      if (programs || one.reboots) {
         wrong(lines_[whole], whole + ".directory", "does not go with programs that install");
       }
       return;
     }
     if (one.version.empty() || one.install.empty() || one.take_back.empty()) {
       wrong(lines_[whole], whole + ".directory",
-            "is missing; give it, or the programs version, install and take_back");
+            "is missing; give it, or package, or the programs version, install and take_back");
     }
   }
 
@@ -282,10 +294,23 @@ std::optional<Window> parse_window(std::string_view text) {
 }
 
 bool is_plain_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameMax && name.front() != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
+  return is_version(name) && name.find_first_of("+~:") == std::string_view::npos;
+}
+
+bool is_version(std::string_view text) {
+  return !text.empty() && text.size() <= kNameMax && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.';
+                  std::string_view("-_.+~:").find(c) != std::string_view::npos;
+         });
+}
+
+bool is_package_name(std::string_view name) {
+  return name.size() >= 2 && name.size() <= kPackageNameMax && name.front() != '+' &&
+         name.front() != '-' && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  std::string_view("+-.").find(c) != std::string_view::npos;
          });
 }
 

@@ -31,9 +31,11 @@ struct Window {
 /// "02:00-04:30".
 [[nodiscard]] std::optional<Window> parse_window(std::string_view text);
 
-/// [application.NAME]: something that is updated: in a directory of ours, or by programs.
+/// [application.NAME]: something that is updated: in a directory of ours, as a package, or by
+/// programs.
 struct ApplicationSettings {
   std::filesystem::path directory;  ///< Has `current`, `previous` and `versions`. Empty: programs.
+  std::string package;              ///< A Debian package; its programs are ours (package.h).
   // Programs, for whatever else installs: packages, RAUC, SWUpdate, containers. Each may be run
   // once more after a cut, and must do no harm then.
   std::vector<std::string> version;    ///< Prints the version that runs.
@@ -94,5 +96,11 @@ struct SettingsReport {
 
 /// 1 to 64 letters, digits, '-', '_' and '.', not beginning with '.': also a folder's name.
 [[nodiscard]] bool is_plain_name(std::string_view name);
+
+/// The same, with '+', '~' and ':', as Debian has them.
+[[nodiscard]] bool is_version(std::string_view text);
+
+/// A Debian package's name.
+[[nodiscard]] bool is_package_name(std::string_view name);
 
 }  // namespace holdfast::updater

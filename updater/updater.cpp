@@ -15,6 +15,7 @@
 #include "document.h"
 #include "identity/whole_file.h"
 #include "messages.h"
+#include "package.h"
 #include "performer.h"
 #include "posix/child.h"
 #include "posix/poll_wait.h"
@@ -301,6 +302,7 @@ Result<std::unique_ptr<Updater>> Updater::create(Settings settings, fs::path own
     journal = update::JobJournal{};
   }
   if (!journal) return std::move(journal).error();
+  add_package_programs(settings, own);
   auto work = std::make_unique<Work>(std::move(settings), std::move(own), std::move(say),
                                      std::move(disk).value(), std::move(journal).value());
   return std::unique_ptr<Updater>(new Updater(std::move(work)));
