@@ -37,6 +37,7 @@ struct Source {
   std::string url;         ///< https:, or http: where the owner allows it.
   std::string stream;      ///< An MQTT file stream of AWS IoT, if it cannot be had from there,
   std::uint32_t file = 0;  ///< and the file in it.
+  std::string text = {};   ///< Or they are in the document itself.
 };
 
 struct DownloadAction {

@@ -15,6 +15,7 @@
 
 #include "fetch.h"
 #include "job_tool.h"
+#include "kept_file.h"
 #include "package.h"
 #include "posix/service_manager.h"
 #include "posix/unique_fd.h"
@@ -104,12 +105,20 @@ int run_unpack(char** arguments) {
   return static_cast<int>(done.error().code == Errc::corrupt ? FetchEnd::wrong : FetchEnd::later);
 }
 
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+int told(FetchEnd end, const std::string& words) {
+  if (!words.empty()) {
+    std::fprintf(end == FetchEnd::done ? stdout : stderr, "%s\n", words.c_str());
+  }
+  return static_cast<int>(end);
+}
+
 /// As a program of a step: --package ACTION NAME FOLDER [CACHE].
-int run_a_package(int count, char** arguments) {
-  const auto variable = [](const char* name) {
-    const char* const value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
+int run_package_step(int count, char** arguments) {
   PackageOrder order;
   order.action = arguments[0];
   order.package = arguments[1];
@@ -119,9 +128,21 @@ int run_a_package(int count, char** arguments) {
   order.artifact = variable("HOLDFAST_ARTIFACT");
   std::string words;
   const FetchEnd end = run_package(order, words);
-  std::FILE* const to = end == FetchEnd::done ? stdout : stderr;
-  if (!words.empty()) std::fprintf(to, "%s\n", words.c_str());
-  return static_cast<int>(end);
+  return told(end, words);
+}
+
+/// As a program of a step: --file ACTION FILE FOLDER [VALIDATE...].
+int run_file_step(int count, char** arguments) {
+  FileOrder order;
+  order.action = arguments[0];
+  order.file = arguments[1];
+  order.folder = arguments[2];
+  order.validate.assign(arguments + 3, arguments + count);
+  order.version = variable("HOLDFAST_VERSION");
+  order.artifact = variable("HOLDFAST_ARTIFACT");
+  std::string words;
+  const FetchEnd end = run_file(order, words);
+  return told(end, words);
 }
 
 int run(const Options& options) {
@@ -167,9 +188,9 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
   if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
-  if ((argc == 5 || argc == 6) && std::string_view(argv[1]) == "--package") {
-    return run_a_package(argc - 2, argv + 2);
-  }
+  const std::string_view first = argc >= 2 ? argv[1] : "";
+  if (argc >= 5 && first == "--package") return run_package_step(argc - 2, argv + 2);
+  if (argc >= 5 && first == "--file") return run_file_step(argc - 2, argv + 2);
   if (argc >= 2 && std::string_view(argv[1]) == "job") return job_tool(argc - 1, argv + 1);
   Options options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;

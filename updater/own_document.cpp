@@ -1,11 +1,13 @@
 // Our own documents: updates that prove themselves.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/hex.h"
 #include "base/limits.h"
 #include "document_parts.h"
 #include "runtime/config_keys.h"
+#include "transport/sha256.h"
 
 namespace holdfast::updater {
 namespace {
@@ -64,6 +66,7 @@ class UpdateDocument {
     if (name == "application" && text != nullptr) return a.application = *text, true;
     if (name == "version" && text != nullptr) return a.version = *text, true;
     if (name == "url" && text != nullptr) return a.source.url = *text, true;
+    if (name == "text" && text != nullptr) return a.source.text = *text, true;
     if (name == "stream" && text != nullptr) {
       if (!is_stream_name(*text)) return no("give a name of letters, digits, '-' and '_'");
       return a.source.stream = *text, true;
@@ -86,6 +89,22 @@ class UpdateDocument {
     return no("is not known, or empty, or not of the type that it must be");
   }
 
+  std::string check_source() {
+    UpdateAction& a = action_;
+    if (!a.source.text.empty()) {
+      if (!a.source.url.empty() || !a.source.stream.empty() || a.size != 0 || !a.sha256.empty()) {
+        return "text goes without url, stream, size and sha256";
+      }
+      transport::Sha256 digest;
+      digest.add(std::as_bytes(std::span(a.source.text)));
+      a.sha256 = text_to_hex(digest.finish());
+      a.size = a.source.text.size();
+    } else if (a.source.url.empty() && a.source.stream.empty()) {
+      return "give url, stream or both, or text";
+    }
+    return file_ && a.source.stream.empty() ? "file goes with stream" : "";
+  }
+
   std::string check() {
     UpdateAction& a = action_;
     if (!is_plain_name(a.application)) return "application is missing, or is no name";
@@ -93,11 +112,10 @@ class UpdateDocument {
       return "the application " + in_quotes(a.application) + " is not configured on this device";
     }
     if (!is_version(a.version)) return "version is missing, or is none";
-    if (a.source.url.empty() && a.source.stream.empty()) return "give url, stream or both";
+    if (const std::string wrong = check_source(); !wrong.empty()) return wrong;
     if (!a.source.url.empty() && !is_url(a.source.url, settings_.allow_http)) {
       return "url does not begin with https://";
     }
-    if (file_ && a.source.stream.empty()) return "file goes with stream";
     if (a.size == 0) return "size is missing";
     if (!a.source.stream.empty() && a.size > limits::kStreamFileMax) {
       return "size is above the 24 MiB that a stream may have";

@@ -2,7 +2,6 @@
 #include "package.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Duration kDpkgTimeout = std::chrono::hours(24);  // whoever runs us has another one
-constexpr int kLookMs = 100;
 constexpr std::string_view kBefore = "before";
 constexpr std::size_t kBeforeMax = 256;
 constexpr const char* kSuffix = ".deb";
@@ -52,22 +49,6 @@ class Package {
     return order_.folder / (version + kSuffix);
   }
 
-  /// Its end.
-  Program::End program(std::vector<std::string> argv) {
-    const std::unique_ptr<env::Clock> clock = posix::make_clock();
-    auto started = Program::start({std::move(argv),
-                                   {{"DEBIAN_FRONTEND", "noninteractive"}, {"LC_ALL", "C.UTF-8"}},
-                                   "",
-                                   kDpkgTimeout},
-                                  clock->now());
-    if (!started) return {127, false, false, "", started.error().message, 1};
-    for (;;) {
-      pollfd fds[]{{(*started)->output_fd(), POLLIN, 0}, {(*started)->errors_fd(), POLLIN, 0}};
-      ::poll(fds, 2, kLookMs);
-      if (auto end = (*started)->step(clock->now())) return *std::move(end);
-    }
-  }
-
   FetchEnd judge(const Program::End& end) {
     if (end.good()) return FetchEnd::done;
     words_ = end.errors.empty() ? end.words() : end.errors;
@@ -76,14 +57,14 @@ class Package {
     return locked ? FetchEnd::later : FetchEnd::missing;
   }
   FetchEnd dpkg(const char* what, const std::string& file) {
-    return judge(program({"dpkg", "--force-confdef", "--force-confold", what, "--", file}));
+    return judge(run_to_end({"dpkg", "--force-confdef", "--force-confold", what, "--", file}));
   }
 
   /// Of what is wholly installed; empty: nothing is.
   std::string installed() {
     const auto end =
-        program({"dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Version}\n", "--",
-                 order_.package});
+        run_to_end({"dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Version}\n", "--",
+                    order_.package});
     const std::string line = end.output.substr(0, end.output.find('\n'));
     if (!end.good() || !line.starts_with(kInstalled)) return "";
     return line.substr(kInstalled.size());
@@ -93,7 +74,7 @@ class Package {
   /// Which package is in a file: "NAME VERSION", or the reason why none is.
   std::string inside(const fs::path& file) {
     const auto end =
-        program({"dpkg-deb", "--show", "--showformat=${Package} ${Version}\n", file.string()});
+        run_to_end({"dpkg-deb", "--show", "--showformat=${Package} ${Version}\n", file.string()});
     if (!end.good()) return end.errors.empty() ? end.words() : end.errors;
     return end.output.substr(0, end.output.find('\n'));
   }
@@ -109,7 +90,8 @@ class Package {
       if (found != wanted) return no(FetchEnd::wrong, "it is no package " + wanted + ": " + found);
       if (const FetchEnd kept = keep(order_.artifact, fresh); kept != FetchEnd::done) return kept;
     }
-    if (const auto tried = judge(program({"dpkg", "--no-act", "--install", "--", fresh.string()}));
+    if (const auto tried =
+            judge(run_to_end({"dpkg", "--no-act", "--install", "--", fresh.string()}));
         tried != FetchEnd::done) {
       return tried == FetchEnd::later ? tried : FetchEnd::wrong;
     }
@@ -179,7 +161,7 @@ class Package {
     if (done == FetchEnd::done || done == FetchEnd::later) return done;
     // Its scripts do not let it go: they are a part of what is taken back.
     for (const char* const script : {"prerm", "postrm"}) {
-      const auto path = program({"dpkg-query", "--control-path", order_.package, script});
+      const auto path = run_to_end({"dpkg-query", "--control-path", order_.package, script});
       const std::string file = path.output.substr(0, path.output.find('\n'));
       if (path.good() && !file.empty()) ::unlink(file.c_str());
     }

@@ -11,6 +11,7 @@
 #include "application.h"
 #include "base/base64.h"
 #include "fetch.h"
+#include "identity/whole_file.h"
 #include "posix/system.h"
 #include "program.h"
 #include "stream_task.h"
@@ -34,6 +35,7 @@ constexpr Duration kServiceEvery = seconds(15);  // a proof's question
 constexpr Duration kCheckTimeout = seconds(60);
 constexpr std::size_t kKeyFileMax = 16 * std::size_t{1024};
 constexpr std::size_t kKeysMax = 64;
+constexpr const char* kArtifact = "artifact";
 constexpr unsigned kUrlTries = 3;            // in a row, before a stream's turn
 constexpr std::uint64_t kUnpackedTimes = 8;  // an archive may grow so much, or to update.max_size
 
@@ -243,7 +245,7 @@ class Gate final : public Task {
 
 /// A new version is well when, for so long as it is asked to be stable, its units are active and
 /// were not started anew, its check ends with 0, the agent's parts go on; and when the service has
-/// answered a question that was asked after the change.
+/// answered a question that was asked after the change, and one that was asked after all that.
 class Proof final : public Task {
  public:
   Proof(const ApplicationSettings& app, Duration within, const Surroundings& around, BootTime now)
@@ -251,10 +253,16 @@ class Proof final : public Task {
 
   std::optional<StepOutcome> step(BootTime now) override {
     if (stopped_) return no(Kind::failed, "was stopped");
-    ask(now);
     look(now);
-    if (around_.service_heard() >= began_) service_ = true;
-    if (well_since_ && now - *well_since_ >= app_.stable && service_) return StepOutcome{};
+    // What has answered at the beginning may have been a connection that was about to end.
+    const bool stable = well_since_ && now - *well_since_ >= app_.stable;
+    const BootTime since = stable ? *well_since_ + app_.stable : began_;
+    if (around_.service_heard() >= since) {
+      service_ = true;
+      if (stable) return StepOutcome{};
+    } else {
+      ask(now, since);
+    }
     if (now < deadline_) return std::nullopt;
     return no(Kind::failed,
               "within " +
@@ -273,8 +281,9 @@ class Proof final : public Task {
     return "it was not well for " + std::to_string(app_.stable.count()) + " s at a stretch";
   }
 
-  void ask(BootTime now) {
-    if (service_ || now < ask_at_) return;
+  void ask(BootTime now, BootTime since) {
+    if (now < ask_at_ && asked_since_ == since) return;
+    asked_since_ = since;
     ask_at_ = now + kServiceEvery;
     around_.ask_service();
   }
@@ -337,6 +346,7 @@ class Proof final : public Task {
   BootTime began_;
   BootTime deadline_;
   BootTime ask_at_{};
+  BootTime asked_since_ = kNever;
   BootTime look_at_{};
   std::unique_ptr<Task> check_;
   std::optional<bool> agent_;
@@ -410,7 +420,7 @@ Performer::Performer(const Settings& settings, env::Random& random, Surroundings
                      fs::path own)
     : settings_(settings), random_(random), around_(std::move(around)), own_(std::move(own)) {}
 
-fs::path Performer::artifact() const { return settings_.directory / "artifact"; }
+fs::path Performer::artifact() const { return settings_.directory / kArtifact; }
 
 void Performer::tidy() const {
   std::error_code ignored;
@@ -529,6 +539,7 @@ std::unique_ptr<Task> Performer::download(const Action& action, const Step& step
 
 std::unique_ptr<Task> Performer::fetch_update(const UpdateAction& update, const Step& step,
                                               BootTime now) {
+  if (!update.source.text.empty()) return known(keep_text(update.source.text));
   if (update.source.url.empty()) return fetch_by_stream(update, step, now);
   auto by_url =
       std::make_unique<Programs>(fetches(own_, fetch_order(update), step.timeout), fetched);
@@ -544,6 +555,12 @@ std::unique_ptr<Task> Performer::fetch_update(const UpdateAction& update, const 
         around_.say("its URL: " + outcome.words + "; its stream, then");
         return fetch_by_stream(update, step, now);
       });
+}
+
+StepOutcome Performer::keep_text(const std::string& text) const {
+  auto disk = posix::open_disk(settings_.directory);
+  if (!disk) return no(Kind::later, disk.error().message);
+  return outcome_of(identity::replace_whole(**disk, kArtifact, text), Kind::later);
 }
 
 std::unique_ptr<Task> Performer::fetch_by_stream(const UpdateAction& update, const Step& step,

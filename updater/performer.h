@@ -84,6 +84,8 @@ class Performer {
                                                    const update::Step& step, BootTime now);
   [[nodiscard]] std::unique_ptr<Task> fetch_by_stream(const UpdateAction& update,
                                                       const update::Step& step, BootTime now);
+  /// What is in the document itself.
+  [[nodiscard]] update::StepOutcome keep_text(const std::string& text) const;
   [[nodiscard]] FetchOrder fetch_order(const UpdateAction& update) const;
   [[nodiscard]] std::unique_ptr<Task> install(const UpdateAction& action,
                                               const update::Step& step) const;

@@ -61,7 +61,9 @@ OPERATION = {"operation": "mine.sh", "args": ["a"], "path": "default", "allowStd
 UPDATE = {"application": "pump", "version": "1.2", "url": "https://h/x", "size": 10, "sha256": "aB" * 32,
           "signature": "AAAA", "dry_run": False, "prove_within": "5m"}
 STREAM = {**{k: v for k, v in UPDATE.items() if k != "url"}, "stream": "s-1", "file": 7}
-WHOLE = (STEPS, OPERATION, {"holdfast": 1, "update": UPDATE}, {"holdfast": 1, "update": STREAM})
+TEXT = {"application": "pump", "version": "1:1.2~rc1+b1", "text": "[a]\nb = 1\n"}
+WHOLE = (STEPS, OPERATION, {"holdfast": 1, "update": UPDATE}, {"holdfast": 1, "update": TEXT},
+         {"holdfast": 1, "update": STREAM})
 
 
 def places(value, path=()):
@@ -91,6 +93,9 @@ def documents():
                 {"version": "1.0", "steps": STEPS["steps"][:1] * 64},
                 {"holdfast": 1, "update": {**UPDATE, "file": 1}},
                 {"holdfast": 1, "update": {**UPDATE, "prove_within": "0"}},
+                {"holdfast": 1, "update": {**UPDATE, "text": "x"}},
+                {"holdfast": 1, "update": {**TEXT, "size": 1}},
+                {"holdfast": 1, "update": {**TEXT, "stream": "s"}},
                 {"holdfast": 1, "update": {**UPDATE, "url": "ftp://h/x"}})
     for whole in WHOLE:
         for path in places(whole):

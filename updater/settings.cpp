@@ -92,6 +92,8 @@ constexpr std::array kKeys{
 constexpr std::array kApplicationKeys{
     app<&A::directory>("directory", K::path, 1, kPathMax),
     app<&A::package>("package", K::text, 1, kPackageNameMax),
+    app<&A::file>("file", K::path, 1, kPathMax),
+    app<&A::validate>("validate", K::names, 0, kNamesMax),
     app<&A::units>("units", K::names, 0, kNamesMax),
     app<&A::restart>("restart", K::names, 0, kNamesMax),
     app<&A::check>("check", K::names, 0, kNamesMax),
@@ -247,25 +249,28 @@ class Reader {
   void check_installer(const std::string& whole, const ApplicationSettings& one) {
     const bool programs = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
                           !one.take_back.empty() || !one.commit.empty();
-    if (!one.package.empty()) {
-      if (!is_package_name(one.package)) {
-        wrong(lines_[whole + ".package"], whole + ".package", "is no name of a Debian package");
-      }
-      if (programs || !one.by_programs()) {
-        wrong(lines_[whole], whole + ".package",
-              "does not go with a directory, or with programs that install");
-      }
-      return;
+    if (!one.validate.empty() && one.file.empty()) {
+      wrong(lines_[whole + ".validate"], whole + ".validate", "goes with file");
     }
+    if (!one.package.empty() && !is_package_name(one.package)) {
+      wrong(lines_[whole + ".package"], whole + ".package", "is no name of a Debian package");
+    }
+    const int kinds = (one.package.empty() ? 0 : 1) + (one.file.empty() ? 0 : 1) +
+                      (one.directory.empty() ? 0 : 1) + (programs ? 1 : 0);
+    if (kinds > 1) {
+      wrong(lines_[whole], whole,
+            "give one of directory, package, file, and programs that install");
+    }
+    if (!one.package.empty() || !one.file.empty()) return;
     if (!one.by_programs()) {
-      if (programs || one.reboots) {
-        wrong(lines_[whole], whole + ".directory", "does not go with programs that install");
+      if (one.reboots) {
+        wrong(lines_[whole], whole + ".directory", "does not go with reboots");
       }
       return;
     }
     if (one.version.empty() || one.install.empty() || one.take_back.empty()) {
       wrong(lines_[whole], whole + ".directory",
-            "is missing; give it, or package, or the programs version, install and take_back");
+            "is missing; give it, package, file, or the programs version, install and take_back");
     }
   }
 

@@ -31,11 +31,13 @@ struct Window {
 /// "02:00-04:30".
 [[nodiscard]] std::optional<Window> parse_window(std::string_view text);
 
-/// [application.NAME]: something that is updated: in a directory of ours, as a package, or by
-/// programs.
+/// [application.NAME]: something that is updated: in a directory of ours, as a package, as a
+/// file, or by programs.
 struct ApplicationSettings {
   std::filesystem::path directory;  ///< Has `current`, `previous` and `versions`. Empty: programs.
   std::string package;              ///< A Debian package; its programs are ours (package.h).
+  std::filesystem::path file;       ///< Exchanged as a whole; its programs are ours (kept_file.h).
+  std::vector<std::string> validate;  ///< Judges a candidate of it.
   // Programs, for whatever else installs: packages, RAUC, SWUpdate, containers. Each may be run
   // once more after a cut, and must do no harm then.
   std::vector<std::string> version;    ///< Prints the version that runs.

@@ -14,6 +14,7 @@
 #include "base/hex.h"
 #include "document.h"
 #include "identity/whole_file.h"
+#include "kept_file.h"
 #include "messages.h"
 #include "package.h"
 #include "performer.h"
@@ -303,6 +304,7 @@ Result<std::unique_ptr<Updater>> Updater::create(Settings settings, fs::path own
   }
   if (!journal) return std::move(journal).error();
   add_package_programs(settings, own);
+  add_file_programs(settings, own);
   auto work = std::make_unique<Work>(std::move(settings), std::move(own), std::move(say),
                                      std::move(disk).value(), std::move(journal).value());
   return std::unique_ptr<Updater>(new Updater(std::move(work)));
