@@ -129,6 +129,10 @@ class UpdaterTest(RegionTest):
         self.assertEqual(found["status"], status, f"{found}\n{self.words()}")
         return found.get("statusDetails", {}).get("detailsMap", {})
 
+    def wait_end(self, job):
+        self.wait(lambda: self.execution(job)["status"] in TERMINAL, 90, "its end")
+        return self.execution(job)["status"]
+
     # ---- updates
 
     def artifact(self, version, well=True, entries=(), data="x" * 200000):

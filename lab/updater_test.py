@@ -264,10 +264,6 @@ stable = "1s"
         self.assertEqual(subprocess.run(["pgrep", "-f", "sleep 986"], check=False,
                                         stdout=subprocess.DEVNULL).returncode, 1)
 
-    def wait_end(self, job):
-        self.wait(lambda: self.execution(job)["status"] in TERMINAL, 60, "its end")
-        return self.execution(job)["status"]
-
     # Field lesson 44.
     def test_a_killed_updater_does_not_run_a_program_again(self):
         self.start()

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -145,6 +146,28 @@ int run_file_step(int count, char** arguments) {
   return told(end, words);
 }
 
+/// Until it is to end, or `successor` has its turn.
+int work(const Settings& settings, int stop_fd, const posix::ServiceManager& manager, bool& ready,
+         std::optional<Successor>& successor) {
+  const auto log = runtime::Logger::to_stderr();
+  auto updater = Updater::create(settings, "/proc/self/exe", [&log](const std::string& line) {
+    log->write({LogLevel::info, LogArea::agent, line});
+  });
+  if (!updater) {
+    return fail(updater.error().code == Errc::in_use ? kInUse : kFailed, updater.error().message);
+  }
+  successor = (*updater)->run(stop_fd, [&](const std::string& words) {
+    posix::Notice notice;
+    notice.ready = !std::exchange(ready, true);
+    notice.alive = true;
+    notice.status = words;
+    static_cast<void>(manager.tell(notice));
+    log->service();
+  });
+  log->finish();
+  return kDone;
+}
+
 int run(const Options& options) {
   SettingsReport report = read_settings(options.config);
   for (const Error& problem : report.problems) fail(kWrong, problem.message);
@@ -160,26 +183,18 @@ int run(const Options& options) {
   const posix::UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   ::dup2(nothing.get(), STDIN_FILENO);  // programs of a job have nothing to read
 
-  const auto log = runtime::Logger::to_stderr();
-  auto updater = Updater::create(std::move(report.settings), "/proc/self/exe",
-                                 [&log](const std::string& line) {
-                                   log->write({LogLevel::info, LogArea::agent, line});
-                                 });
-  if (!updater) {
-    return fail(updater.error().code == Errc::in_use ? kInUse : kFailed, updater.error().message);
-  }
   const auto manager = posix::ServiceManager::from_environment();
   bool ready = false;
-  (*updater)->run(stop.get(), [&](const std::string& words) {
-    posix::Notice notice;
-    notice.ready = !std::exchange(ready, true);
-    notice.alive = true;
-    notice.status = words;
-    static_cast<void>(manager.tell(notice));
-    log->service();
-  });
-  log->finish();
-  return kDone;
+  for (;;) {
+    std::optional<Successor> successor;
+    if (const int code = work(report.settings, stop.get(), manager, ready, successor);
+        code != kDone || !successor) {
+      return code;
+    }
+    if (try_successor(*successor, options.config, stop.get(), manager) != TrialEnd::failed) {
+      return kDone;  // whoever started us starts what is to run from now on
+    }
+  }
 }
 
 }  // namespace

@@ -610,9 +610,17 @@ std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step&
       {},
       "",
       step.timeout};
+  std::vector<Program::Order> orders{std::move(order)};
+  if (!settings.updater.empty()) {
+    // One that cannot run here at all is never started for good.
+    orders.push_back(
+        {{(*place / settings.updater).string(), "--config", settings_.file.string(), "--check"},
+         {},
+         "",
+         kCheckTimeout});
+  }
   return std::make_unique<Programs>(
-      std::vector<Program::Order>{std::move(order)},
-      [app, version = action.version, this](const Program::End& end) mutable {
+      std::move(orders), [app, version = action.version, this](const Program::End& end) mutable {
         if (!end.good()) {
           const bool bad = end.code == static_cast<int>(FetchEnd::wrong);
           return no(bad ? Kind::rejected : Kind::failed, update::clean_detail(end.errors));

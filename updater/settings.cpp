@@ -93,6 +93,7 @@ constexpr std::array kApplicationKeys{
     app<&A::directory>("directory", K::path, 1, kPathMax),
     app<&A::package>("package", K::text, 1, kPackageNameMax),
     app<&A::file>("file", K::path, 1, kPathMax),
+    app<&A::updater>("updater", K::text, 1, kPathMax),
     app<&A::validate>("validate", K::names, 0, kNamesMax),
     app<&A::units>("units", K::names, 0, kNamesMax),
     app<&A::restart>("restart", K::names, 0, kNamesMax),
@@ -249,6 +250,13 @@ class Reader {
   void check_installer(const std::string& whole, const ApplicationSettings& one) {
     const bool programs = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
                           !one.take_back.empty() || !one.commit.empty();
+    const fs::path& updater = one.updater;
+    const bool below = !updater.empty() && updater.lexically_normal() == updater &&
+                       *updater.begin() != fs::path("..");
+    if (!updater.empty() && (updater.is_relative() == one.directory.empty() || !below)) {
+      wrong(lines_[whole + ".updater"], whole + ".updater",
+            "give a path below the directory's versions, or without a directory a whole one");
+    }
     if (!one.validate.empty() && one.file.empty()) {
       wrong(lines_[whole + ".validate"], whole + ".validate", "goes with file");
     }
@@ -321,6 +329,7 @@ bool is_package_name(std::string_view name) {
 
 SettingsReport parse_settings(std::string_view text, const fs::path& file) {
   Reader reader(file);
+  reader.report.settings.file = file;
   reader.read(text);
   return std::move(reader.report);
 }

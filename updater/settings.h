@@ -50,13 +50,19 @@ struct ApplicationSettings {
   std::vector<std::string> restart;    ///< A program that restarts it, instead or besides.
   std::vector<std::string> check;      ///< A program that ends with 0 if it is well.
   Seconds stable{30};                  ///< It must be well for so long.
-  bool agent = false;  ///< It is Holdfast's agent: it has to be another one afterwards.
+  /// It has an updater of its own, which is there after the start: below `current`, or absolute.
+  std::filesystem::path updater;
   bool allow_downgrade = false;
 
+  /// Empty: it has none.
+  [[nodiscard]] std::filesystem::path updater_path() const {
+    return updater.empty() ? updater : directory / "current" / updater;
+  }
   [[nodiscard]] bool by_programs() const { return directory.empty(); }
 };
 
 struct Settings {
+  std::filesystem::path file;  ///< They are from there.
   // [agent]
   std::filesystem::path socket = "/run/holdfast/holdfast.sock";
   // [update]

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -37,7 +38,8 @@ constexpr std::string_view kJournal = "job";
 constexpr Duration kStopPatience = seconds(20);
 constexpr Duration kFiltersEvery = seconds(1);     // until they are granted
 constexpr Duration kTaskTurn = milliseconds(200);  // the end of a program wakes nobody for sure
-constexpr Duration kLongestTurn = seconds(10);     // signs of life for a service manager
+constexpr Duration kTrialBesides = std::chrono::minutes(5);  // to take back, say
+constexpr Duration kLongestTurn = seconds(10);               // signs of life for a service manager
 
 Result<update::JobJournal> read_journal(env::Disk& disk) {
   const auto text = identity::read_whole_durable(disk, kJournal, limits::kJobJournalMax);
@@ -74,7 +76,8 @@ class Updater::Work {
     if (agent_.runner().idle()) performer_.tidy();
   }
 
-  void run(int stop_fd, const std::function<void(const std::string& words)>& turn) {
+  std::optional<Successor> run(int stop_fd,
+                               const std::function<void(const std::string& words)>& turn) {
     BootTime end = kNever;
     while (clock_->now() < end && (end == kNever || task_)) {
       const BootTime now = clock_->now();
@@ -84,8 +87,10 @@ class Updater::Work {
       work(now, end == kNever);
       tell();
       turn(said_);
+      if (successor_ || (trial_ && decided())) break;
       if (wait(stop_fd, end == kNever) && end == kNever) end = clock_->now() + kStopPatience;
     }
+    return std::move(successor_);
   }
 
  private:
@@ -217,6 +222,7 @@ class Updater::Work {
       }
       if (!task_ && !begins) return;
       if (!task_) begin(order, now);
+      if (!task_) return;  // a successor has its turn
       if (agent_.interrupted()) task_->stop(now);
       auto outcome = task_->step(now);
       if (!outcome) return;
@@ -240,7 +246,21 @@ class Updater::Work {
                     .dump(),
                 {});
     }
+    if (steps && !trial_ && job->plan.steps[order.step].kind == update::StepKind::prove) {
+      const auto& action = std::get<UpdateAction>(job->actions[order.step]);
+      const fs::path program = settings_.applications.at(action.application).updater_path();
+      if (!program.empty() && is_another_program(program)) {
+        say_("the new updater goes on, on trial");
+        successor_ = Successor{program, Duration(action.prove_within) + kTrialBesides};
+        return;
+      }
+    }
     task_ = performer_.begin(order, job ? std::move(job).value() : Job{}, document, now);
+  }
+
+  /// The job under way has come to an end, and that is on disk; or there is none.
+  [[nodiscard]] bool decided() const {
+    return agent_.runner().to_be_told() || agent_.runner().ready();
   }
 
   /// What is going on, once each.
@@ -285,6 +305,8 @@ class Updater::Work {
   BootTime filters_at_ = kNever;
   std::map<std::string, std::uint64_t> progress_;
   std::string said_;
+  const bool trial_ = std::getenv(kTrialVariable) != nullptr;
+  std::optional<Successor> successor_;
 };
 
 Updater::Updater(std::unique_ptr<Work> work) : work_(std::move(work)) {}
@@ -310,8 +332,9 @@ Result<std::unique_ptr<Updater>> Updater::create(Settings settings, fs::path own
   return std::unique_ptr<Updater>(new Updater(std::move(work)));
 }
 
-void Updater::run(int stop_fd, const std::function<void(const std::string& words)>& turn) {
-  work_->run(stop_fd, turn);
+std::optional<Successor> Updater::run(int stop_fd,
+                                      const std::function<void(const std::string& words)>& turn) {
+  return work_->run(stop_fd, turn);
 }
 
 }  // namespace holdfast::updater
