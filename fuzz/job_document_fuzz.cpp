@@ -30,6 +30,7 @@ Settings settings() {
   s.allow_commands = {"df", "a"};
   s.allow_users = {"nobody"};
   s.allow_packages = {"nano"};
+  s.allow_reports = {"log"};
   s.allow_units = {"cron"};
   s.download_directories = {"/files"};
   s.applications["a"].directory = "/opt/a";
@@ -55,6 +56,9 @@ void check_document(std::string_view text) {
     } else if (const auto* const download = std::get_if<DownloadAction>(&action)) {
       require(download->to.parent_path() == "/files" && download->to.filename() != "..");
       require(download->source.url.starts_with("https://"));
+    } else if (const auto* const report = std::get_if<ReportAction>(&action)) {
+      require(report->parts.front() == "log" && report->lines > 0);
+      require(report->url.empty() || report->url.starts_with("https://"));
     } else {
       const auto& one = std::get<UpdateAction>(action);
       require(is_version(one.version) && !one.signature.empty());

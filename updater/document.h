@@ -57,8 +57,15 @@ struct UpdateAction {
   bool dry_run = false;
 };
 
+/// What the device says of itself.
+struct ReportAction {
+  std::vector<std::string> parts;  ///< report.h.
+  std::uint64_t lines = 0;         ///< Of the log.
+  std::string url;                 ///< Where it is PUT; empty: a message.
+};
+
 /// What stands behind each step of the plan. The steps of an update share one.
-using Action = std::variant<CommandAction, DownloadAction, UpdateAction>;
+using Action = std::variant<CommandAction, DownloadAction, UpdateAction, ReportAction>;
 
 struct Job {
   update::Plan plan;

@@ -1,7 +1,6 @@
 // See fetch.h.
 #include "fetch.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,11 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/hex.h"
+#include "http.h"
 #include "posix/unique_fd.h"
 #include "transport/sha256.h"
 
@@ -24,15 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr long kConnectSeconds = 30;
-constexpr long kSilenceSeconds = 60;  // below a byte a second
-constexpr long kRedirects = 3;
 constexpr std::uint64_t kReserve = 1 << 20;           // bytes of the disk that stay free
 constexpr std::uint64_t kSyncEvery = 4 * (1U << 20);  // a cut costs so much at most
-
-struct CurlFree {
-  void operator()(CURL* handle) const noexcept { ::curl_easy_cleanup(handle); }
-};
 
 class Fetch {
  public:
@@ -112,33 +104,17 @@ class Fetch {
   }
 
   FetchEnd get() {
-    const std::unique_ptr<CURL, CurlFree> curl(::curl_easy_init());
+    const HttpOrder http{order_.url, order_.ca_file, order_.allow_http};
+    HttpWords said{};
+    const Curl curl = begin_http(http, said);
     if (!curl) return no(FetchEnd::later, "libcurl cannot be used");
     CURL* const c = curl.get();
-    const char* const protocols = order_.allow_http ? "http,https" : "https";
-    std::array<char, CURL_ERROR_SIZE> said{};
-    ::curl_easy_setopt(c, CURLOPT_URL, order_.url.c_str());
-    ::curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, protocols);
-    ::curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
-    ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-    ::curl_easy_setopt(c, CURLOPT_MAXREDIRS, kRedirects);
-    ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    ::curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    ::curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, kSilenceSeconds);
-    ::curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-    ::curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    ::curl_easy_setopt(c, CURLOPT_USERAGENT, "holdfast");
-    ::curl_easy_setopt(c, CURLOPT_ERRORBUFFER, said.data());
     ::curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, &Fetch::take);
     ::curl_easy_setopt(c, CURLOPT_WRITEDATA, this);
     ::curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(have_));
     if (order_.bytes_per_second > 0) {
       ::curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE,
                          static_cast<curl_off_t>(order_.bytes_per_second));
-    }
-    if (!order_.ca_file.empty()) {
-      ::curl_easy_setopt(c, CURLOPT_CAINFO, order_.ca_file.c_str());
-      ::curl_easy_setopt(c, CURLOPT_CAPATH, nullptr);
     }
     const CURLcode code = ::curl_easy_perform(c);
     long status = 0;

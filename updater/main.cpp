@@ -20,6 +20,7 @@
 #include "package.h"
 #include "posix/service_manager.h"
 #include "posix/unique_fd.h"
+#include "report.h"
 #include "runtime/logger.h"
 #include "settings.h"
 #include "unpack.h"
@@ -111,11 +112,21 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+/// What a step's program has said.
 int told(FetchEnd end, const std::string& words) {
   if (!words.empty()) {
     std::fprintf(end == FetchEnd::done ? stdout : stderr, "%s\n", words.c_str());
   }
   return static_cast<int>(end);
+}
+
+/// As a program of a step: --report.
+int run_report() {
+  const auto order = parse_report_order(variable(kReportVariable));
+  if (!order) return fail(kWrong, "--report is for the updater itself");
+  std::string words;
+  const FetchEnd end = report(*order, words);
+  return told(end, words);
 }
 
 /// As a program of a step: --package ACTION NAME FOLDER [CACHE].
@@ -204,6 +215,7 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
   if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
   const std::string_view first = argc >= 2 ? argv[1] : "";
+  if (argc == 2 && first == "--report") return run_report();
   if (argc >= 5 && first == "--package") return run_package_step(argc - 2, argv + 2);
   if (argc >= 5 && first == "--file") return run_file_step(argc - 2, argv + 2);
   if (argc >= 2 && std::string_view(argv[1]) == "job") return job_tool(argc - 1, argv + 1);

@@ -1,4 +1,4 @@
-// Our own documents: updates that prove themselves.
+// Our own documents: updates that prove themselves, and reports.
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "base/limits.h"
 #include "document_parts.h"
+#include "report.h"
 #include "runtime/config_keys.h"
 #include "transport/sha256.h"
 
@@ -34,13 +35,9 @@ class UpdateDocument {
       : document_(document), settings_(settings) {}
 
   Result<Job> read() {
-    for (const auto& [name, value] : document_.items()) {
-      if (name != "holdfast" && name != "update") return refuse(name, "is not known");
-    }
-    if (document_["holdfast"] != 1) return refuse("holdfast", "give 1");
     const auto update = document_.find("update");
     if (update == document_.end() || !update->is_object()) {
-      return refuse("update", "give an object");
+      return refuse("update", "give an object, or report");
     }
     for (const auto& [name, value] : update->items()) {
       if (!take(name, value)) return refuse("update." + name, wrong_);
@@ -163,9 +160,75 @@ class UpdateDocument {
   bool file_ = false;
 };
 
+/// Of a report.
+class ReportDocument {
+ public:
+  ReportDocument(const json& document, const Settings& settings)
+      : report_(document["report"]), settings_(settings) {}
+
+  Result<Job> read() {
+    if (!report_.is_object()) return refuse("report", "give an object");
+    for (const auto& [name, value] : report_.items()) {
+      if (const std::string wrong = take(name, value); !wrong.empty()) {
+        return refuse("report." + name, wrong);
+      }
+    }
+    if (action_.parts.empty()) return refuse("report.parts", "is missing");
+    Job job;
+    job.plan.steps.push_back({StepKind::command, "report", true, false, settings_.step_timeout});
+    job.actions.emplace_back(std::move(action_));
+    return job;
+  }
+
+ private:
+  std::string take(const std::string& name, const json& value) {
+    if (name == "parts") return take_parts(value);
+    if (name == "lines") {
+      const auto* const number = value.get_ptr<const std::uint64_t*>();
+      if (number == nullptr || *number == 0 || *number > kReportLinesMax) return "give 1 to 200";
+      action_.lines = *number;
+      return "";
+    }
+    const auto* const text = value.get_ptr<const std::string*>();
+    if (name != "url") return "is not known";
+    if (text == nullptr || !is_url(*text, settings_.allow_http)) {
+      return "does not begin with https://";
+    }
+    action_.url = *text;
+    return "";
+  }
+
+  std::string take_parts(const json& value) {
+    if (!value.is_array() || value.empty()) return R"(give a list, such as ["status", "log"])";
+    for (const json& one : value) {
+      const auto* const part = one.get_ptr<const std::string*>();
+      if (part == nullptr || !is_report_part(*part)) {
+        return "give some of status, history, log and doctor";
+      }
+      if (!is_listed(settings_.allow_reports, *part)) {
+        return in_quotes(*part) + " is not in update.allow_reports";
+      }
+      action_.parts.push_back(*part);
+    }
+    return "";
+  }
+
+  const json& report_;
+  const Settings& settings_;
+  ReportAction action_{{}, kReportLinesMax, ""};
+};
+
 }  // namespace
 
 Result<Job> parse_own_document(const json& document, const Settings& settings) {
+  const bool reports = document.contains("report");
+  for (const auto& [name, value] : document.items()) {
+    if (name != "holdfast" && name != (reports ? "report" : "update")) {
+      return refuse(name, "is not known, or does not go with the others");
+    }
+  }
+  if (document["holdfast"] != 1) return refuse("holdfast", "give 1");
+  if (reports) return ReportDocument(document, settings).read();
   return UpdateDocument(document, settings).read();
 }
 

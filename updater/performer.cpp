@@ -14,6 +14,7 @@
 #include "identity/whole_file.h"
 #include "posix/system.h"
 #include "program.h"
+#include "report.h"
 #include "stream_task.h"
 #include "transport/signature.h"
 #include "update/version.h"
@@ -437,6 +438,9 @@ std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const
   if (const auto* const command_action = std::get_if<CommandAction>(&action)) {
     return command(*command_action, job, step);
   }
+  if (const auto* const report_action = std::get_if<ReportAction>(&action)) {
+    return report(*report_action, step);
+  }
   if (step.kind == StepKind::download) return download(action, step, now);
   const auto& update = std::get<UpdateAction>(action);
   switch (step.kind) {
@@ -473,6 +477,22 @@ std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job&
         }
         if (output && !end.output.empty()) outcome.details.emplace_back("stdout", end.output);
         if (!end.errors.empty()) outcome.details.emplace_back("stderr", end.errors);
+        return outcome;
+      });
+}
+
+std::unique_ptr<Task> Performer::report(const ReportAction& action, const Step& step) const {
+  const std::string topic = settings_.report_topic.empty() ? around_.thing() + "/holdfast/report"
+                                                           : settings_.report_topic;
+  const ReportOrder order{action.parts,         action.lines, settings_.socket,
+                          settings_.doctor,     action.url,   settings_.ca_file,
+                          settings_.allow_http, topic,        settings_.report_lane};
+  return std::make_unique<Programs>(
+      std::vector<Program::Order>{
+          {{own_.string(), "--report"}, {{kReportVariable, to_text(order)}}, "", step.timeout}},
+      [](const Program::End& end) {
+        StepOutcome outcome = fetched(end);
+        if (end.good()) outcome.details.emplace_back("report", end.output);
         return outcome;
       });
 }

@@ -77,6 +77,8 @@ class Performer {
  private:
   [[nodiscard]] std::unique_ptr<Task> command(const CommandAction& action, const Job& job,
                                               const update::Step& step) const;
+  [[nodiscard]] std::unique_ptr<Task> report(const ReportAction& action,
+                                             const update::Step& step) const;
   [[nodiscard]] std::unique_ptr<Task> download(const Action& action, const update::Step& step,
                                                BootTime now);
   /// From the URL, or from the stream where that does not help.

@@ -37,6 +37,7 @@ allow_users = ["*"]
 allow_packages = ["*"]
 allow_units = ["*"]
 allow_http = true
+allow_reports = ["*"]
 allow_unsigned = true
 facts = ["site=north"]
 max_size = "1024GiB"
@@ -62,8 +63,9 @@ UPDATE = {"application": "pump", "version": "1.2", "url": "https://h/x", "size":
           "signature": "AAAA", "dry_run": False, "prove_within": "5m"}
 STREAM = {**{k: v for k, v in UPDATE.items() if k != "url"}, "stream": "s-1", "file": 7}
 TEXT = {"application": "pump", "version": "1:1.2~rc1+b1", "text": "[a]\nb = 1\n"}
+REPORT = {"parts": ["status", "log", "doctor", "history"], "lines": 200, "url": "https://h/x"}
 WHOLE = (STEPS, OPERATION, {"holdfast": 1, "update": UPDATE}, {"holdfast": 1, "update": TEXT},
-         {"holdfast": 1, "update": STREAM})
+         {"holdfast": 1, "report": REPORT}, {"holdfast": 1, "update": STREAM})
 
 
 def places(value, path=()):
@@ -88,7 +90,7 @@ def documents():
     yield from WHOLE
     yield from (None, [], 7, {}, {"version": 1.0}, {"holdfast": 2, "update": UPDATE},
                 {"holdfast": 1, "update": UPDATE, "operation": "x"}, {"holdfast": 1},
-                {"version": "1.0", "operation": "mine.sh"}, {**STEPS, "steps": STEPS["steps"][:1] * 64},
+                {"holdfast": 1, "update": UPDATE, "report": REPORT}, {"version": "1.0", "operation": "mine.sh"}, {**STEPS, "steps": STEPS["steps"][:1] * 64},
                 {"version": "1.0", "steps": STEPS["steps"][:1] * 65},
                 {"version": "1.0", "steps": STEPS["steps"][:1] * 64},
                 {"holdfast": 1, "update": {**UPDATE, "file": 1}},

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/limits.h"
 #include "runtime/config_keys.h"
 
 namespace holdfast::updater {
@@ -72,6 +73,10 @@ constexpr std::array kKeys{
     own<&S::allow_users>("update.allow_users", K::names, 0, kNamesMax),
     own<&S::allow_packages>("update.allow_packages", K::names, 0, kNamesMax),
     own<&S::allow_units>("update.allow_units", K::names, 0, kNamesMax),
+    own<&S::allow_reports>("update.allow_reports", K::names, 0, kNamesMax),
+    own<&S::doctor>("update.doctor", K::names, 1, kNamesMax),
+    own<&S::report_topic>("update.report_topic", K::text, 0, limits::kTopicMax),
+    own<&S::report_lane>("update.report_lane", K::text, 1, kNameMax),
     own<&S::download_directories>("update.download_directories", K::names, 0, kNamesMax),
     own<&S::facts>("update.facts", K::names, 0, kNamesMax),
     own<&S::reboot>("update.reboot", K::names, 1, kNamesMax),

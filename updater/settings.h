@@ -69,11 +69,15 @@ struct Settings {
   std::string thing;  ///< Empty: the agent's client id.
   std::filesystem::path directory = "/var/lib/holdfast-updater";
   std::filesystem::path handlers = "/etc/holdfast/handlers";
-  std::vector<std::string> handler_directories;   ///< Others that a document may name.
-  std::vector<std::string> allow_commands;        ///< Programs of runCommand; "*": any.
-  std::vector<std::string> allow_users;           ///< Other users that a step may run as.
-  std::vector<std::string> allow_packages;        ///< That may be installed and removed; "*": any.
-  std::vector<std::string> allow_units;           ///< That may be started and stopped; "*": any.
+  std::vector<std::string> handler_directories;  ///< Others that a document may name.
+  std::vector<std::string> allow_commands;       ///< Programs of runCommand; "*": any.
+  std::vector<std::string> allow_users;          ///< Other users that a step may run as.
+  std::vector<std::string> allow_packages;       ///< That may be installed and removed; "*": any.
+  std::vector<std::string> allow_units;          ///< That may be started and stopped; "*": any.
+  std::vector<std::string> allow_reports;        ///< Parts that a report may have; "*": all.
+  std::vector<std::string> doctor{"holdfast", "doctor", "--json"};
+  std::string report_topic;  ///< Empty: THING/holdfast/report.
+  std::string report_lane = "bulk";
   std::vector<std::string> download_directories;  ///< Where AWS-Download-File may write.
   std::vector<std::string>
       facts;  ///< "name=value": what conditions of a document are held against.
