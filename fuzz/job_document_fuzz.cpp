@@ -30,6 +30,7 @@ Settings settings() {
   s.allow_commands = {"df", "a"};
   s.allow_users = {"nobody"};
   s.allow_packages = {"nano"};
+  s.allow_reports = {"log"};
   s.allow_units = {"cron"};
   s.download_directories = {"/files"};
   s.applications["a"].directory = "/opt/a";
@@ -55,9 +56,12 @@ void check_document(std::string_view text) {
     } else if (const auto* const download = std::get_if<DownloadAction>(&action)) {
       require(download->to.parent_path() == "/files" && download->to.filename() != "..");
       require(download->source.url.starts_with("https://"));
+    } else if (const auto* const report = std::get_if<ReportAction>(&action)) {
+      require(report->parts.front() == "log" && report->lines > 0);
+      require(report->url.empty() || report->url.starts_with("https://"));
     } else {
       const auto& one = std::get<UpdateAction>(action);
-      require(is_plain_name(one.version) && !one.signature.empty());
+      require(is_version(one.version) && !one.signature.empty());
       require(what_is_updated(text)->second == one.version);
     }
   }
@@ -74,6 +78,14 @@ void check_message(std::string_view text) {
        {"$aws/things/t/jobs/notify-next", "$aws/things/t/jobs/start-next/accepted",
         "$aws/things/t/jobs/j/update/rejected", "$aws/things/t/jobs/notify", "x"}) {
     static_cast<void>(kTopics.read(topic, text));
+  }
+  static const StreamTopics kStream("t", "s");
+  for (const char* const topic :
+       {"$aws/things/t/streams/s/description/json", "$aws/things/t/streams/s/data/json",
+        "$aws/things/t/streams/s/rejected/json"}) {
+    const StreamMessage message = kStream.read(topic, text);
+    const auto* const block = std::get_if<StreamBlock>(&message.what);
+    require(block == nullptr || block->file < 256);
   }
 }
 

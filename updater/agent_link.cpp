@@ -12,6 +12,10 @@ using nlohmann::json;
 
 constexpr std::uint64_t kExpirySeconds = 60;  // of a question: it is repeated anyway
 
+bool is_wanted(const std::vector<std::string>& filters, const std::string& filter) {
+  return std::find(filters.begin(), filters.end(), filter) != filters.end();
+}
+
 }  // namespace
 
 AgentLink::AgentLink(std::filesystem::path socket, Events events)
@@ -21,11 +25,30 @@ void AgentLink::subscribe(std::vector<std::string> filters) {
   filters_ = std::move(filters);
   if (!client_) return;
   for (const std::string& filter : filters_) {
+    if (!subscriptions_.emplace(filter, 0).second) continue;
     ask(json{{"op", "subscribe"}, {"filter", filter}}.dump(),
-        [this](bool ok, const std::string& line) {
-          if (!ok && there()) events_.say("cannot subscribe: " + line);
-        });
+        [this, filter](bool ok, const std::string& line) { subscribed(filter, ok, line); });
   }
+  for (auto one = subscriptions_.begin(); one != subscriptions_.end();) {
+    const bool stays = one->second == 0 || is_wanted(filters_, one->first);
+    if (!stays) unsubscribe(one->second);
+    one = stays ? std::next(one) : subscriptions_.erase(one);
+  }
+}
+
+void AgentLink::subscribed(const std::string& filter, bool ok, const std::string& line) {
+  if (!there()) return;
+  if (!ok) return events_.say("cannot subscribe: " + line);
+  const json answer = json::parse(line, nullptr, false);
+  const auto number = answer.value("subscription", std::uint64_t{0});
+  subscriptions_[filter] = number;
+  if (is_wanted(filters_, filter)) return;
+  subscriptions_.erase(filter);
+  unsubscribe(number);
+}
+
+void AgentLink::unsubscribe(std::uint64_t subscription) {
+  ask(json{{"op", "unsubscribe"}, {"subscription", subscription}}.dump(), {});
 }
 
 void AgentLink::step(BootTime now) {
@@ -53,6 +76,7 @@ void AgentLink::open(BootTime now) {
 
 void AgentLink::close(BootTime now, const std::string& why) {
   client_.reset();
+  subscriptions_.clear();
   retry_ = now + pause_;
   pause_ = std::min(pause_ * 2, kRetryCap);
   if (said_ != why) events_.say(why);

@@ -30,7 +30,7 @@ class AgentLink {
 
   AgentLink(std::filesystem::path socket, Events events);
 
-  /// What to be subscribed to; from the next step on.
+  /// What to be subscribed to, and to nothing else; from the next step on.
   void subscribe(std::vector<std::string> filters);
   /// As much as goes now: connects, sends, receives.
   void step(BootTime now);
@@ -54,12 +54,15 @@ class AgentLink {
 
  private:
   void open(BootTime now);
+  void subscribed(const std::string& filter, bool ok, const std::string& line);
+  void unsubscribe(std::uint64_t subscription);
   void close(BootTime now, const std::string& why);
   void take(const std::string& line);
 
   std::filesystem::path socket_;
   Events events_;
   std::vector<std::string> filters_;
+  std::map<std::string, std::uint64_t> subscriptions_;  ///< The agent's numbers; 0: not known yet.
   std::optional<runtime::LocalClient> client_;
   BootTime retry_{};
   Duration pause_ = kRetryFirst;

@@ -14,6 +14,7 @@
 
 #include "base/hex.h"
 #include "base/limits.h"
+#include "document_parts.h"
 #include "runtime/config_keys.h"
 
 namespace holdfast::updater {
@@ -25,48 +26,7 @@ using runtime::in_quotes;
 using update::Step;
 using update::StepKind;
 
-constexpr std::size_t kTextMax = 4096;
-constexpr std::size_t kArgumentsMax = 64;
-constexpr std::size_t kVersionMax = 64;
 constexpr const char* kAny = "*";
-constexpr std::size_t kSha256Digits = 64;
-static_assert(limits::kJobVersionMax >= 2 * kVersionMax + 1);
-
-Error refuse(const std::string& field, const std::string& what) {
-  return Error{Errc::invalid_config, field + ": " + what, 0};
-}
-
-/// A parameter that nobody has given stays as it is written in the template.
-bool is_absent(std::string_view text) { return text.empty() || text.find("${") == 0; }
-
-bool is_listed(const std::vector<std::string>& list, std::string_view one) {
-  return std::any_of(list.begin(), list.end(),
-                     [&](const std::string& entry) { return entry == one || entry == kAny; });
-}
-
-/// Text of a member; none: it is not there. `wrong` gets the reason if it is no text.
-std::optional<std::string> text_of(const json& object, const char* name, std::string& wrong) {
-  const auto found = object.find(name);
-  if (found == object.end() || found->is_null()) return std::nullopt;
-  const auto* const text = found->get_ptr<const std::string*>();
-  if (text == nullptr || text->size() > kTextMax || text->find('\0') != std::string::npos) {
-    wrong = std::string(name) + ": give a text of at most 4096 bytes";
-    return std::nullopt;
-  }
-  if (is_absent(*text)) return std::nullopt;
-  return *text;
-}
-
-/// true, "true", false, "false"; none: it is not there, or nothing of these.
-std::optional<bool> flag_of(const json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return std::nullopt;
-  if (const auto* const flag = found->get_ptr<const bool*>()) return *flag;
-  const auto* const text = found->get_ptr<const std::string*>();
-  if (text != nullptr && *text == "true") return true;
-  if (text != nullptr && *text == "false") return false;
-  return std::nullopt;
-}
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
@@ -115,11 +75,6 @@ bool is_below(const fs::path& path, const std::vector<std::string>& directories)
   });
 }
 
-bool is_url(std::string_view url, bool allow_http) {
-  return (url.starts_with("https://") || (allow_http && url.starts_with("http://"))) &&
-         std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
 /// One that others than root and ourselves could change is not run.
 std::string problem_of_handler(const fs::path& file) {
   struct stat info {};
@@ -162,7 +117,9 @@ class ClientDocument {
       : document_(document), settings_(settings) {}
 
   Result<Job> read() {
-    job_.output = flag_of(document_, "includeStdOut").value_or(false);
+    std::string wrong;
+    job_.output = flag_of(document_, "includeStdOut", wrong).value_or(false);
+    if (!wrong.empty()) return refuse("the document", wrong);
     if (Status good = conditions(); !good) return std::move(good).error();
     if (document_.contains("operation")) {
       if (Status good = old_document(); !good) return std::move(good).error();
@@ -194,8 +151,11 @@ class ClientDocument {
       const auto name = text_of(one, "key", wrong);
       const auto type = text_of(one, "type", wrong);
       const auto values = one.find("value");
-      if (!name || values == one.end() || !values->is_array()) {
-        return refuse("conditions", "each has a key and a list of values");
+      if (!wrong.empty()) return refuse("conditions", wrong);
+      if (!name || values == one.end() || !values->is_array() ||
+          !std::all_of(values->begin(), values->end(),
+                       [](const json& value) { return value.is_string(); })) {
+        return refuse("conditions", "each has a key and a list of values, which are texts");
       }
       if (type && *type != "stringEqual") {
         return refuse("conditions", "the type " + in_quotes(*type) + " is not known");
@@ -243,7 +203,8 @@ class ClientDocument {
     }
     plan_ =
         Step{StepKind::command, update::clean_detail(*name), false, false, settings_.step_timeout};
-    plan_.ignore_failure = flag_of(*action, "ignoreStepFailure").value_or(false);
+    plan_.ignore_failure = flag_of(*action, "ignoreStepFailure", wrong).value_or(false);
+    if (!wrong.empty()) return refuse(where + ".action", wrong);
     command_ = CommandAction{{}, user.value_or(""), {}, {}};
     if (const auto most = action->find("allowStdErr"); most != action->end()) {
       if (!most->is_number_unsigned()) {
@@ -420,123 +381,54 @@ const std::array<ClientDocument::BuiltIn, 7> ClientDocument::kBuiltIn{{
     {"restart-services.sh", &ClientDocument::restart},
 }};
 
-/// Our own.
-class UpdateDocument {
- public:
-  UpdateDocument(const json& document, const Settings& settings)
-      : document_(document), settings_(settings) {}
-
-  Result<Job> read() {
-    for (const auto& [name, value] : document_.items()) {
-      if (name != "holdfast" && name != "update") return refuse(name, "is not known");
-    }
-    if (document_["holdfast"] != 1) return refuse("holdfast", "give 1");
-    const auto update = document_.find("update");
-    if (update == document_.end() || !update->is_object()) {
-      return refuse("update", "give an object");
-    }
-    for (const auto& [name, value] : update->items()) {
-      if (!take(name, value)) return refuse("update." + name, wrong_);
-    }
-    if (const std::string missing = check(); !missing.empty()) {
-      return refuse("update", missing);
-    }
-    return plan();
-  }
-
- private:
-  bool no(std::string what) {
-    wrong_ = std::move(what);
-    return false;
-  }
-
-  bool take(const std::string& name, const json& value) {
-    const auto* const text = value.get_ptr<const std::string*>();
-    const auto* const number = value.get_ptr<const std::uint64_t*>();
-    const auto* const flag = value.get_ptr<const bool*>();
-    UpdateAction& a = action_;
-    if (name == "application" && text != nullptr) return a.application = *text, true;
-    if (name == "version" && text != nullptr) return a.version = *text, true;
-    if (name == "url" && text != nullptr) return a.source.url = *text, true;
-    if (name == "stream" && text != nullptr) return a.source.stream = *text, true;
-    if (name == "file" && number != nullptr && *number < 256) {
-      return a.source.file = static_cast<std::uint32_t>(*number), true;
-    }
-    if (name == "size" && number != nullptr) return a.size = *number, true;
-    if (name == "sha256" && text != nullptr) return a.sha256 = *text, true;
-    if (name == "signature" && text != nullptr) return a.signature = *text, true;
-    if (name == "dry_run" && flag != nullptr) return a.dry_run = *flag, true;
-    if (name == "prove_within" && text != nullptr) {
-      const auto time = runtime::parse_duration(*text);
-      if (!time || *time < 5000 || *time > 24 * 3600 * std::uint64_t{1000}) {
-        return no(R"(give a time of 5s to 24h)");
-      }
-      return a.prove_within = Seconds(static_cast<Seconds::rep>(*time / 1000)), true;
-    }
-    return no("is not known, or not of the type that it must be");
-  }
-
-  std::string check() {
-    UpdateAction& a = action_;
-    if (settings_.applications.find(a.application) == settings_.applications.end()) {
-      return "the application " + in_quotes(a.application) + " is not configured on this device";
-    }
-    if (!is_plain_name(a.version)) return "version is missing, or is no name";
-    if (a.source.url.empty() == a.source.stream.empty()) return "give either url or stream";
-    if (!a.source.url.empty() && !is_url(a.source.url, settings_.allow_http)) {
-      return "url does not begin with https://";
-    }
-    if (a.size == 0) return "size is missing";
-    if (a.size > settings_.max_size) return "size is above update.max_size of this device";
-    const auto digest = text_from_hex(a.sha256);
-    if (!digest || a.sha256.size() != kSha256Digits) return "sha256 is not 64 hexadecimal digits";
-    a.sha256 = text_to_hex(*digest);
-    if (a.signature.empty() && !settings_.allow_unsigned) {
-      return "signature is missing, and this device takes no unsigned updates";
-    }
-    if (a.signature.size() > kTextMax) return "signature is too long";
-    if (a.prove_within.count() == 0) a.prove_within = settings_.prove_within;
-    return "";
-  }
-
-  Job plan() {
-    Job job;
-    const std::string what = action_.application + ' ' + action_.version;
-    job.plan.version = what;
-    const auto add = [&](StepKind kind, const std::string& words, Duration timeout) {
-      job.plan.steps.push_back({kind, words + ' ' + what, false, false, timeout});
-      job.actions.emplace_back(action_);
-    };
-    const Duration most = settings_.step_timeout;
-    if (settings_.jitter.count() > 0)
-      add(StepKind::gate, "waiting for this device's turn to get", most);
-    add(StepKind::download, "download of", most);
-    add(StepKind::install, "installation of", most);
-    if (action_.dry_run) return job;
-    add(StepKind::gate, "waiting for leave to start", most);
-    add(StepKind::activate, "start of", most);
-    if (settings_.applications.at(action_.application).reboots) {
-      add(StepKind::reboot, "reboot into", most);
-    }
-    add(StepKind::prove, "proof of", action_.prove_within);
-    add(StepKind::commit, "commit of", most);
-    return job;
-  }
-
-  const json& document_;
-  const Settings& settings_;
-  UpdateAction action_;
-  std::string wrong_;
-};
-
 }  // namespace
+
+Error refuse(const std::string& field, const std::string& what) {
+  return Error{Errc::invalid_config, field + ": " + what, 0};
+}
+
+bool is_absent(std::string_view text) { return text.empty() || text.starts_with("${"); }
+
+bool is_listed(const std::vector<std::string>& list, std::string_view one) {
+  return std::any_of(list.begin(), list.end(),
+                     [&](const std::string& entry) { return entry == one || entry == kAny; });
+}
+
+std::optional<std::string> text_of(const json& object, const char* name, std::string& wrong) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  const auto* const text = found->get_ptr<const std::string*>();
+  if (text == nullptr || text->size() > kTextMax || text->find('\0') != std::string::npos) {
+    wrong = std::string(name) + ": give a text of at most 4096 bytes";
+    return std::nullopt;
+  }
+  if (is_absent(*text)) return std::nullopt;
+  return *text;
+}
+
+std::optional<bool> flag_of(const json& object, const char* name, std::string& wrong) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  if (const auto* const flag = found->get_ptr<const bool*>()) return *flag;
+  const auto* const text = found->get_ptr<const std::string*>();
+  if (text != nullptr && is_absent(*text)) return std::nullopt;
+  if (text != nullptr && *text == "true") return true;
+  if (text != nullptr && *text == "false") return false;
+  wrong = std::string(name) + ": give true or false";
+  return std::nullopt;
+}
+
+bool is_url(std::string_view url, bool allow_http) {
+  return (url.starts_with("https://") || (allow_http && url.starts_with("http://"))) &&
+         std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
 
 Result<Job> parse_document(std::string_view text, const Settings& settings) {
   if (text.size() > limits::kJobDocumentMax) return refuse("the document", "is over 32 KiB");
   const json document = json::parse(text.begin(), text.end(), nullptr, false);
   if (!document.is_object()) return refuse("the document", "is no JSON object");
   Result<Job> job = [&]() -> Result<Job> {
-    if (document.contains("holdfast")) return UpdateDocument(document, settings).read();
+    if (document.contains("holdfast")) return parse_own_document(document, settings);
     if (document.contains("operation")) return ClientDocument(document, settings).read();
     if (document.value("version", json()) != "1.0") {
       return refuse("version", R"(give "1.0", or "holdfast": 1)");
@@ -559,7 +451,7 @@ std::optional<std::pair<std::string, std::string>> what_is_updated(std::string_v
   if (!update.is_object()) return std::nullopt;
   auto application = text_of(update, "application", wrong);
   auto version = text_of(update, "version", wrong);
-  if (!application || !version || !is_plain_name(*version)) return std::nullopt;
+  if (!application || !version || !is_version(*version)) return std::nullopt;
   return std::pair(*std::move(application), *std::move(version));
 }
 

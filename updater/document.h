@@ -34,9 +34,10 @@ struct CommandAction {
 
 /// Where bytes come from.
 struct Source {
-  std::string url;     ///< https:, or http: where the owner allows it.
-  std::string stream;  ///< Or an MQTT file stream of AWS IoT, and the file in it.
-  std::uint32_t file = 0;
+  std::string url;         ///< https:, or http: where the owner allows it.
+  std::string stream;      ///< An MQTT file stream of AWS IoT, if it cannot be had from there,
+  std::uint32_t file = 0;  ///< and the file in it.
+  std::string text = {};   ///< Or they are in the document itself.
 };
 
 struct DownloadAction {
@@ -56,8 +57,15 @@ struct UpdateAction {
   bool dry_run = false;
 };
 
+/// What the device says of itself.
+struct ReportAction {
+  std::vector<std::string> parts;  ///< report.h.
+  std::uint64_t lines = 0;         ///< Of the log.
+  std::string url;                 ///< Where it is PUT; empty: a message.
+};
+
 /// What stands behind each step of the plan. The steps of an update share one.
-using Action = std::variant<CommandAction, DownloadAction, UpdateAction>;
+using Action = std::variant<CommandAction, DownloadAction, UpdateAction, ReportAction>;
 
 struct Job {
   update::Plan plan;

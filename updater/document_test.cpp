@@ -129,10 +129,16 @@ TEST(DocumentTest, WhatIsWrongIsNamed) {
       {R"({"version":"1.0","conditions":[{"key":"x","value":["y"]}],"steps":[]})",
        "this device is not meant: x is not known here"},
       {R"({"version":"1.0","conditions":[{"key":"x"}],"steps":[]})", "a list of values"},
+      {R"({"version":"1.0","conditions":[{"key":"x","value":[1]}],"steps":[]})", "which are texts"},
+      {R"({"version":"1.0","conditions":[{"key":"x","value":[],"type":1}],"steps":[]})", "type: "},
+      {R"({"version":"1.0","includeStdOut":"yes","steps":[]})", "includeStdOut: give true"},
+      {with_step(R"({"name":"n","type":"runCommand","ignoreStepFailure":1,"input":{}})"),
+       "steps[0].action: ignoreStepFailure: give true or false"},
       {R"({"holdfast":2})", "holdfast: give 1"},
-      {R"({"holdfast":1})", "update: give an object"},
-      {R"({"holdfast":1,"x":1})", "x: is not known"},
-      {R"({"holdfast":1,"update":{"application":1}})", "update.application: is not known, or not"},
+      {R"({"holdfast":1})", "update: give an object, or report"},
+      {R"({"holdfast":1,"x":1})", "x: is not known, or does not go"},
+      {R"({"holdfast":1,"update":{"application":1}})",
+       "update.application: is not known, or empty"},
       {R"({"holdfast":1,"update":{"application":"nobody"}})", "\"nobody\" is not configured"},
   };
   for (const auto& [text, words] : cases) {
@@ -170,11 +176,15 @@ TEST(DocumentTest, AnUpdateActivatesProvesAndCommits) {
   EXPECT_EQ(what_is_updated(update_document("")),
             (std::pair<std::string, std::string>("pump", "1.2")));
   EXPECT_FALSE(what_is_updated(command("df")));
+  const auto both = parse_document(update_document(R"(,"stream":"s","file":3)"), settings());
+  ASSERT_TRUE(both) << both.error().message;
+  EXPECT_EQ(std::get<UpdateAction>(both->actions.front()).source.file, 3U);
   const auto dry = parse_document(update_document(R"(,"dry_run":true)"), settings());
   ASSERT_TRUE(dry);
   EXPECT_EQ(dry->plan.steps.size(), 2U);
-  for (const char* wrong : {R"(,"dry_run":1)", R"(,"prove_within":"1s")", R"(,"stream":"s")",
-                            R"(,"file":256)", R"(,"version":"..")", R"(,"size":0)"}) {
+  for (const char* wrong : {R"(,"dry_run":1)", R"(,"prove_within":"1s")", R"(,"stream":"no name")",
+                            R"(,"signature":"")", R"(,"file":1)", R"(,"file":256)",
+                            R"(,"version":"..")", R"(,"size":0)"}) {
     EXPECT_FALSE(parse_document(update_document(wrong), settings())) << wrong;
   }
 }

@@ -1,7 +1,6 @@
 // See fetch.h.
 #include "fetch.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,11 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/hex.h"
+#include "http.h"
 #include "posix/unique_fd.h"
 #include "transport/sha256.h"
 
@@ -24,15 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr long kConnectSeconds = 30;
-constexpr long kSilenceSeconds = 60;  // below a byte a second
-constexpr long kRedirects = 3;
 constexpr std::uint64_t kReserve = 1 << 20;           // bytes of the disk that stay free
 constexpr std::uint64_t kSyncEvery = 4 * (1U << 20);  // a cut costs so much at most
-
-struct CurlFree {
-  void operator()(CURL* handle) const noexcept { ::curl_easy_cleanup(handle); }
-};
 
 class Fetch {
  public:
@@ -41,6 +33,7 @@ class Fetch {
   FetchEnd run() {
     if (!order_.sha256.empty() && digest_of(order_.to) == order_.sha256) return FetchEnd::done;
     if (const FetchEnd opened = open(); opened != FetchEnd::done) return opened;
+    if (order_.url.empty() && have_ < order_.size) return no(FetchEnd::later, "it is not whole");
     if (order_.size == 0 || have_ < order_.size) {
       if (const FetchEnd got = get(); got != FetchEnd::done) return got;
     }
@@ -68,14 +61,10 @@ class Fetch {
     have_ = static_cast<std::uint64_t>(info.st_size);
     if (order_.size > 0 && have_ > order_.size && !restart())
       return disk("cannot shorten the file");
-    resumed_ = have_ > 0;
-    struct statvfs space {};
-    if (::fstatvfs(file_.get(), &space) == 0 && order_.size > have_) {
-      const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
-      if (free < order_.size - have_ + kReserve) {
-        return no(FetchEnd::no_space, "it needs " + std::to_string(order_.size - have_) +
-                                          " bytes, and the disk has " + std::to_string(free));
-      }
+    resumed_ = have_ > 0 && !order_.in_one_piece;
+    if (order_.size > have_) {
+      const std::string problem = problem_of_space(file_.get(), order_.size - have_);
+      if (!problem.empty()) return no(FetchEnd::no_space, problem);
     }
     return FetchEnd::done;
   }
@@ -115,33 +104,17 @@ class Fetch {
   }
 
   FetchEnd get() {
-    const std::unique_ptr<CURL, CurlFree> curl(::curl_easy_init());
+    const HttpOrder http{order_.url, order_.ca_file, order_.allow_http};
+    HttpWords said{};
+    const Curl curl = begin_http(http, said);
     if (!curl) return no(FetchEnd::later, "libcurl cannot be used");
     CURL* const c = curl.get();
-    const char* const protocols = order_.allow_http ? "http,https" : "https";
-    std::array<char, CURL_ERROR_SIZE> said{};
-    ::curl_easy_setopt(c, CURLOPT_URL, order_.url.c_str());
-    ::curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, protocols);
-    ::curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
-    ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-    ::curl_easy_setopt(c, CURLOPT_MAXREDIRS, kRedirects);
-    ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    ::curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    ::curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, kSilenceSeconds);
-    ::curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-    ::curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    ::curl_easy_setopt(c, CURLOPT_USERAGENT, "holdfast");
-    ::curl_easy_setopt(c, CURLOPT_ERRORBUFFER, said.data());
     ::curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, &Fetch::take);
     ::curl_easy_setopt(c, CURLOPT_WRITEDATA, this);
     ::curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(have_));
     if (order_.bytes_per_second > 0) {
       ::curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE,
                          static_cast<curl_off_t>(order_.bytes_per_second));
-    }
-    if (!order_.ca_file.empty()) {
-      ::curl_easy_setopt(c, CURLOPT_CAINFO, order_.ca_file.c_str());
-      ::curl_easy_setopt(c, CURLOPT_CAPATH, nullptr);
     }
     const CURLcode code = ::curl_easy_perform(c);
     long status = 0;
@@ -238,7 +211,8 @@ std::string to_text(const FetchOrder& order) {
               {"sha256", order.sha256},
               {"bytes_per_second", order.bytes_per_second},
               {"ca_file", order.ca_file.string()},
-              {"allow_http", order.allow_http}}
+              {"allow_http", order.allow_http},
+              {"in_one_piece", order.in_one_piece}}
       .dump();
 }
 
@@ -254,10 +228,19 @@ std::optional<FetchOrder> parse_fetch_order(const std::string& text) {
     order.bytes_per_second = o.at("bytes_per_second").get<std::uint64_t>();
     order.ca_file = o.at("ca_file").get<std::string>();
     order.allow_http = o.at("allow_http").get<bool>();
+    order.in_one_piece = o.at("in_one_piece").get<bool>();
     return order;
   } catch (const json::exception&) {
     return std::nullopt;
   }
+}
+
+std::string problem_of_space(int file, std::uint64_t bytes) {
+  struct statvfs space {};
+  if (::fstatvfs(file, &space) != 0) return "";
+  const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free >= bytes + kReserve) return "";
+  return "it needs " + std::to_string(bytes) + " bytes, and the disk has " + std::to_string(free);
 }
 
 FetchEnd fetch(const FetchOrder& order, std::string& words) { return Fetch(order, words).run(); }

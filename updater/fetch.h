@@ -27,7 +27,7 @@ enum class FetchEnd : int {
 };
 
 struct FetchOrder {
-  std::string url;  ///< Holds a secret, perhaps.
+  std::string url;  ///< Holds a secret, perhaps. Empty: TO.part is whole, and is only judged.
   std::filesystem::path to;
   std::uint64_t size = 0;              ///< 0: not known; it begins anew each time.
   std::uint64_t most = 0;              ///< Bytes, where the size is not known.
@@ -35,12 +35,16 @@ struct FetchOrder {
   std::uint64_t bytes_per_second = 0;  ///< 0: as fast as it goes.
   std::filesystem::path ca_file;       ///< Empty: the system's.
   bool allow_http = false;
+  bool in_one_piece = false;  ///< Without a URL: TO.part was written from its beginning.
 };
 
 /// For the environment of the program, where only its user and root can see it.
 inline constexpr const char* kFetchVariable = "HOLDFAST_FETCH";
 [[nodiscard]] std::string to_text(const FetchOrder& order);
 [[nodiscard]] std::optional<FetchOrder> parse_fetch_order(const std::string& text);
+
+/// Empty: the file's disk has room for so many more bytes, and some besides.
+[[nodiscard]] std::string problem_of_space(int file, std::uint64_t bytes);
 
 /// `words`: why not, without the URL.
 [[nodiscard]] FetchEnd fetch(const FetchOrder& order, std::string& words);

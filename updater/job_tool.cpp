@@ -12,6 +12,8 @@
 
 #include "base/base64.h"
 #include "base/hex.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "document.h"
 #include "posix/system.h"
 #include "settings.h"
@@ -38,6 +40,7 @@ struct Asked {
   std::string archive;
   std::string url;
   std::string key;
+  bool text = false;
   UpdateAction update;
 };
 
@@ -75,15 +78,22 @@ bool measure(const std::string& file, UpdateAction& update) {
 
 int make(Asked asked) {
   UpdateAction& update = asked.update;
-  if (!is_plain_name(update.version) || !is_plain_name(update.application)) {
-    return fail(kWrong, "give names of letters, digits, '-', '_' and '.'");
+  if (!is_version(update.version) || !is_plain_name(update.application)) {
+    return fail(
+        kWrong,
+        "give names of letters, digits, '-', '_' and '.', in versions also '+', '~' and ':'");
   }
   if (!measure(asked.archive, update)) return fail(kFailed, asked.archive + " cannot be read");
   nlohmann::ordered_json members = {{"application", update.application},
-                                    {"version", update.version},
-                                    {"url", asked.url},
-                                    {"size", update.size},
-                                    {"sha256", update.sha256}};
+                                    {"version", update.version}};
+  if (asked.text) {
+    const auto text = posix::read_file(asked.archive, limits::kJobDocumentMax);
+    if (!text) return fail(kFailed, text.error().message);
+    if (!valid_utf8(*text)) return fail(kWrong, asked.archive + " is no UTF-8 text; give --url");
+    members["text"] = *text;
+  } else {
+    members.update({{"url", asked.url}, {"size", update.size}, {"sha256", update.sha256}});
+  }
   if (!asked.key.empty()) {
     const auto pem = posix::read_file(asked.key, kKeyFileMax);
     if (!pem) return fail(kFailed, pem.error().message);
@@ -103,27 +113,34 @@ int job_tool(int argc, char** argv) {
   CLI::App app("Documents of jobs for holdfast-updater; docs/jobs.md.", "holdfast job");
   app.require_subcommand(1);
   CLI::App* const checks = app.add_subcommand(
-      "check", "Whether this device would take a document, and which steps it has");
+      "check",
+      "Whether this device would take a document, and which steps it has; the form alone is "
+      "in docs/job-document.schema.json");
   checks->add_option("FILE", asked.document, "The document; - for standard input")->required();
   checks->add_option("--config", asked.config, "The updater's configuration")
       ->capture_default_str();
   CLI::App* const makes =
       app.add_subcommand("make", "A document for a new version, to standard output");
-  makes->add_option("ARCHIVE", asked.archive, "The new version (tar, zip)")->required();
+  makes->add_option("ARCHIVE", asked.archive, "The new version (tar, zip, deb, a file)")
+      ->required();
   makes->add_option("--application", asked.update.application, "Its name on the devices")
       ->required();
   makes->add_option("--release", asked.update.version, "Its version")->required();
-  makes
-      ->add_option("--url", asked.url,
-                   "Where devices get it, such as ${aws:iot:s3-presigned-url:https://s3…}")
-      ->required();
+  CLI::Option* const url = makes->add_option(
+      "--url", asked.url, "Where devices get it, such as ${aws:iot:s3-presigned-url:https://s3…}");
+  CLI::Option* const text =
+      makes->add_flag("--text", asked.text,
+                      "It goes into the document itself: a small file, such as a configuration");
+  url->excludes(text);
   makes->add_option("--key", asked.key, "Signs it: an Ed25519 private key, PEM");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kWrong;
   }
-  return checks->parsed() ? check(asked) : make(std::move(asked));
+  if (checks->parsed()) return check(asked);
+  if (!asked.text && asked.url.empty()) return fail(kWrong, "give --url or --text");
+  return make(std::move(asked));
 }
 
 }  // namespace holdfast::updater

@@ -9,14 +9,18 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "fetch.h"
 #include "job_tool.h"
+#include "kept_file.h"
+#include "package.h"
 #include "posix/service_manager.h"
 #include "posix/unique_fd.h"
+#include "report.h"
 #include "runtime/logger.h"
 #include "settings.h"
 #include "unpack.h"
@@ -103,6 +107,78 @@ int run_unpack(char** arguments) {
   return static_cast<int>(done.error().code == Errc::corrupt ? FetchEnd::wrong : FetchEnd::later);
 }
 
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// What a step's program has said.
+int told(FetchEnd end, const std::string& words) {
+  if (!words.empty()) {
+    std::fprintf(end == FetchEnd::done ? stdout : stderr, "%s\n", words.c_str());
+  }
+  return static_cast<int>(end);
+}
+
+/// As a program of a step: --report.
+int run_report() {
+  const auto order = parse_report_order(variable(kReportVariable));
+  if (!order) return fail(kWrong, "--report is for the updater itself");
+  std::string words;
+  const FetchEnd end = report(*order, words);
+  return told(end, words);
+}
+
+/// As a program of a step: --package ACTION NAME FOLDER [CACHE].
+int run_package_step(int count, char** arguments) {
+  PackageOrder order;
+  order.action = arguments[0];
+  order.package = arguments[1];
+  order.folder = arguments[2];
+  if (count > 3) order.cache = arguments[3];
+  order.version = variable("HOLDFAST_VERSION");
+  order.artifact = variable("HOLDFAST_ARTIFACT");
+  std::string words;
+  const FetchEnd end = run_package(order, words);
+  return told(end, words);
+}
+
+/// As a program of a step: --file ACTION FILE FOLDER [VALIDATE...].
+int run_file_step(int count, char** arguments) {
+  FileOrder order;
+  order.action = arguments[0];
+  order.file = arguments[1];
+  order.folder = arguments[2];
+  order.validate.assign(arguments + 3, arguments + count);
+  order.version = variable("HOLDFAST_VERSION");
+  order.artifact = variable("HOLDFAST_ARTIFACT");
+  std::string words;
+  const FetchEnd end = run_file(order, words);
+  return told(end, words);
+}
+
+/// Until it is to end, or `successor` has its turn.
+int work(const Settings& settings, int stop_fd, const posix::ServiceManager& manager, bool& ready,
+         std::optional<Successor>& successor) {
+  const auto log = runtime::Logger::to_stderr();
+  auto updater = Updater::create(settings, "/proc/self/exe", [&log](const std::string& line) {
+    log->write({LogLevel::info, LogArea::agent, line});
+  });
+  if (!updater) {
+    return fail(updater.error().code == Errc::in_use ? kInUse : kFailed, updater.error().message);
+  }
+  successor = (*updater)->run(stop_fd, [&](const std::string& words) {
+    posix::Notice notice;
+    notice.ready = !std::exchange(ready, true);
+    notice.alive = true;
+    notice.status = words;
+    static_cast<void>(manager.tell(notice));
+    log->service();
+  });
+  log->finish();
+  return kDone;
+}
+
 int run(const Options& options) {
   SettingsReport report = read_settings(options.config);
   for (const Error& problem : report.problems) fail(kWrong, problem.message);
@@ -118,26 +194,18 @@ int run(const Options& options) {
   const posix::UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   ::dup2(nothing.get(), STDIN_FILENO);  // programs of a job have nothing to read
 
-  const auto log = runtime::Logger::to_stderr();
-  auto updater = Updater::create(std::move(report.settings), "/proc/self/exe",
-                                 [&log](const std::string& line) {
-                                   log->write({LogLevel::info, LogArea::agent, line});
-                                 });
-  if (!updater) {
-    return fail(updater.error().code == Errc::in_use ? kInUse : kFailed, updater.error().message);
-  }
   const auto manager = posix::ServiceManager::from_environment();
   bool ready = false;
-  (*updater)->run(stop.get(), [&](const std::string& words) {
-    posix::Notice notice;
-    notice.ready = !std::exchange(ready, true);
-    notice.alive = true;
-    notice.status = words;
-    static_cast<void>(manager.tell(notice));
-    log->service();
-  });
-  log->finish();
-  return kDone;
+  for (;;) {
+    std::optional<Successor> successor;
+    if (const int code = work(report.settings, stop.get(), manager, ready, successor);
+        code != kDone || !successor) {
+      return code;
+    }
+    if (try_successor(*successor, options.config, stop.get(), manager) != TrialEnd::failed) {
+      return kDone;  // whoever started us starts what is to run from now on
+    }
+  }
 }
 
 }  // namespace
@@ -146,6 +214,10 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   if (argc == 2 && std::string_view(argv[1]) == "--fetch") return run_fetch();
   if (argc == 5 && std::string_view(argv[1]) == "--unpack") return run_unpack(argv + 2);
+  const std::string_view first = argc >= 2 ? argv[1] : "";
+  if (argc == 2 && first == "--report") return run_report();
+  if (argc >= 5 && first == "--package") return run_package_step(argc - 2, argv + 2);
+  if (argc >= 5 && first == "--file") return run_file_step(argc - 2, argv + 2);
   if (argc >= 2 && std::string_view(argv[1]) == "job") return job_tool(argc - 1, argv + 1);
   Options options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.h"
+#include "base/hex.h"
 #include "base/limits.h"
 
 namespace holdfast::updater {
@@ -56,6 +58,40 @@ JobAnswer answer_of(const json& message, bool accepted) {
   return answer;
 }
 
+/// None: it is not there, or no whole number of 0 and more.
+std::optional<std::uint64_t> count_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
+  return found->get<std::uint64_t>();
+}
+
+constexpr std::uint64_t kFileIdMax = 255;
+
+update::StreamDescription description_of(const json& message) {
+  update::StreamDescription what;
+  what.version = number_of(message, "s");
+  const auto files = message.find("r");
+  if (files == message.end() || !files->is_array()) return what;
+  for (const json& one : *files) {
+    if (!one.is_object()) continue;
+    const auto id = count_of(one, "f");
+    const auto size = count_of(one, "z");
+    if (id && *id <= kFileIdMax && size) {
+      what.files.emplace_back(static_cast<std::uint32_t>(*id), *size);
+    }
+  }
+  return what;
+}
+
+std::optional<StreamBlock> block_of(const json& message) {
+  const auto id = count_of(message, "f");
+  const auto index = count_of(message, "i");
+  auto bytes = text_from_base64(text_of(message, "p"));
+  if (!id || *id > kFileIdMax || !index || !bytes) return std::nullopt;
+  if (count_of(message, "l") != bytes->size()) return std::nullopt;
+  return StreamBlock{static_cast<std::uint32_t>(*id), *index, *std::move(bytes)};
+}
+
 }  // namespace
 
 std::vector<std::string> JobTopics::filters() const {
@@ -100,6 +136,51 @@ std::string payload_of(const JobQuestion& question) {
     if (question.version > 0) payload["expectedVersion"] = std::to_string(question.version);
     if (question.step_minutes != 0) payload["stepTimeoutInMinutes"] = question.step_minutes;
     for (const auto& [name, value] : question.details) payload["statusDetails"][name] = value;
+  }
+  return payload.dump();
+}
+
+std::vector<std::string> StreamTopics::filters() const {
+  return {prefix_ + "description/json", prefix_ + "data/json", prefix_ + "rejected/json"};
+}
+
+std::string StreamTopics::topic_of(const update::StreamQuestion& question) const {
+  const bool get = question.kind == update::StreamQuestion::Kind::get;
+  return prefix_ + (get ? "get/json" : "describe/json");
+}
+
+StreamMessage StreamTopics::read(std::string_view topic, std::string_view payload) const {
+  if (!topic.starts_with(prefix_) || payload.size() > limits::kPayloadMax) return {};
+  topic.remove_prefix(prefix_.size());
+  const json message = json::parse(payload.begin(), payload.end(), nullptr, false);
+  if (!message.is_object()) return {};
+  StreamMessage read{text_of(message, "c"), {}};
+  if (topic == "description/json") {
+    read.what = description_of(message);
+  } else if (topic == "data/json") {
+    if (auto block = block_of(message)) read.what = *std::move(block);
+  } else if (topic == "rejected/json") {
+    // In short names, or in long ones.
+    if (read.token.empty()) read.token = text_of(message, "clientToken");
+    const std::string code = text_of(message, "o");
+    read.what = StreamRefusal{code.empty() ? text_of(message, "code") : code};
+  }
+  return read;
+}
+
+std::string payload_of(const update::StreamQuestion& question) {
+  json payload = {{"c", question.token}};
+  if (question.kind == update::StreamQuestion::Kind::get) {
+    payload["s"] = question.version;
+    payload["f"] = question.file;
+    payload["l"] = limits::kStreamBlock;
+    payload["o"] = question.offset;
+    // The lowest bit of the first byte is the block of the offset.
+    std::string bitmap;
+    for (std::uint32_t rest = question.blocks; rest != 0; rest >>= 8U) {
+      bitmap += static_cast<char>(rest & 0xFFU);
+    }
+    payload["b"] = text_to_hex(bitmap);
   }
   return payload.dump();
 }

@@ -11,8 +11,11 @@
 #include "application.h"
 #include "base/base64.h"
 #include "fetch.h"
+#include "identity/whole_file.h"
 #include "posix/system.h"
 #include "program.h"
+#include "report.h"
+#include "stream_task.h"
 #include "transport/signature.h"
 #include "update/version.h"
 
@@ -33,6 +36,8 @@ constexpr Duration kServiceEvery = seconds(15);  // a proof's question
 constexpr Duration kCheckTimeout = seconds(60);
 constexpr std::size_t kKeyFileMax = 16 * std::size_t{1024};
 constexpr std::size_t kKeysMax = 64;
+constexpr const char* kArtifact = "artifact";
+constexpr unsigned kUrlTries = 3;            // in a row, before a stream's turn
 constexpr std::uint64_t kUnpackedTimes = 8;  // an archive may grow so much, or to update.max_size
 
 StepOutcome no(Kind kind, std::string words) {
@@ -112,6 +117,15 @@ std::string last_words(const Program::End& end) {
 
 StepOutcome plain(const Program::End& end) {
   return end.good() ? StepOutcome{} : no(Kind::failed, last_words(end));
+}
+
+/// Of an installer's program: 65 and 75 are those of <sysexits.h>.
+StepOutcome installed(const Program::End& end) {
+  StepOutcome outcome = plain(end);
+  if (end.stopped || end.timed_out) return outcome;
+  if (end.code == static_cast<int>(FetchEnd::wrong)) outcome.kind = Kind::rejected;
+  if (end.code == static_cast<int>(FetchEnd::later)) outcome.kind = Kind::later;
+  return outcome;
 }
 
 /// What brings an application to run from `current` anew.
@@ -232,7 +246,7 @@ class Gate final : public Task {
 
 /// A new version is well when, for so long as it is asked to be stable, its units are active and
 /// were not started anew, its check ends with 0, the agent's parts go on; and when the service has
-/// answered a question that was asked after the change.
+/// answered a question that was asked after the change, and one that was asked after all that.
 class Proof final : public Task {
  public:
   Proof(const ApplicationSettings& app, Duration within, const Surroundings& around, BootTime now)
@@ -240,10 +254,16 @@ class Proof final : public Task {
 
   std::optional<StepOutcome> step(BootTime now) override {
     if (stopped_) return no(Kind::failed, "was stopped");
-    ask(now);
     look(now);
-    if (around_.service_heard() >= began_) service_ = true;
-    if (well_since_ && now - *well_since_ >= app_.stable && service_) return StepOutcome{};
+    // What has answered at the beginning may have been a connection that was about to end.
+    const bool stable = well_since_ && now - *well_since_ >= app_.stable;
+    const BootTime since = stable ? *well_since_ + app_.stable : began_;
+    if (around_.service_heard() >= since) {
+      service_ = true;
+      if (stable) return StepOutcome{};
+    } else {
+      ask(now, since);
+    }
     if (now < deadline_) return std::nullopt;
     return no(Kind::failed,
               "within " +
@@ -262,8 +282,9 @@ class Proof final : public Task {
     return "it was not well for " + std::to_string(app_.stable.count()) + " s at a stretch";
   }
 
-  void ask(BootTime now) {
-    if (service_ || now < ask_at_) return;
+  void ask(BootTime now, BootTime since) {
+    if (now < ask_at_ && asked_since_ == since) return;
+    asked_since_ = since;
     ask_at_ = now + kServiceEvery;
     around_.ask_service();
   }
@@ -326,6 +347,7 @@ class Proof final : public Task {
   BootTime began_;
   BootTime deadline_;
   BootTime ask_at_{};
+  BootTime asked_since_ = kNever;
   BootTime look_at_{};
   std::unique_ptr<Task> check_;
   std::optional<bool> agent_;
@@ -361,13 +383,45 @@ StepOutcome fetched(const Program::End& end) {
   return outcome;
 }
 
+std::vector<Program::Order> fetches(const fs::path& own, const FetchOrder& fetch,
+                                    Duration timeout) {
+  return {{{own.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", timeout}};
+}
+
+/// One task, and another one if `next` does not like its outcome.
+class Otherwise final : public Task {
+ public:
+  using Next = std::function<std::unique_ptr<Task>(const StepOutcome& outcome)>;
+  Otherwise(std::unique_ptr<Task> first, Next next)
+      : now_(std::move(first)), next_(std::move(next)) {}
+
+  std::optional<StepOutcome> step(BootTime now) override {
+    auto outcome = now_->step(now);
+    if (!outcome || stopped_ || !next_) return outcome;
+    auto other = std::exchange(next_, nullptr)(*outcome);
+    if (!other) return outcome;
+    now_ = std::move(other);
+    return now_->step(now);
+  }
+  void stop(BootTime now) override {
+    stopped_ = true;
+    now_->stop(now);
+  }
+  void fds(std::vector<int>& all) const override { now_->fds(all); }
+
+ private:
+  std::unique_ptr<Task> now_;
+  Next next_;
+  bool stopped_ = false;
+};
+
 }  // namespace
 
 Performer::Performer(const Settings& settings, env::Random& random, Surroundings around,
                      fs::path own)
     : settings_(settings), random_(random), around_(std::move(around)), own_(std::move(own)) {}
 
-fs::path Performer::artifact() const { return settings_.directory / "artifact"; }
+fs::path Performer::artifact() const { return settings_.directory / kArtifact; }
 
 void Performer::tidy() const {
   std::error_code ignored;
@@ -376,7 +430,7 @@ void Performer::tidy() const {
 }
 
 std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const Job& job,
-                                       const std::string& document, BootTime now) const {
+                                       const std::string& document, BootTime now) {
   if (order.what == JobOrder::take_back) return take_back(document);
   if (order.what == JobOrder::reboot_back) return reboot();
   const Step& step = job.plan.steps[order.step];
@@ -384,7 +438,10 @@ std::unique_ptr<Task> Performer::begin(const update::Runner::Order& order, const
   if (const auto* const command_action = std::get_if<CommandAction>(&action)) {
     return command(*command_action, job, step);
   }
-  if (step.kind == StepKind::download) return download(action, step);
+  if (const auto* const report_action = std::get_if<ReportAction>(&action)) {
+    return report(*report_action, step);
+  }
+  if (step.kind == StepKind::download) return download(action, step, now);
   const auto& update = std::get<UpdateAction>(action);
   switch (step.kind) {
     case StepKind::install:
@@ -424,10 +481,28 @@ std::unique_ptr<Task> Performer::command(const CommandAction& action, const Job&
       });
 }
 
+std::unique_ptr<Task> Performer::report(const ReportAction& action, const Step& step) const {
+  const std::string topic = settings_.report_topic.empty() ? around_.thing() + "/holdfast/report"
+                                                           : settings_.report_topic;
+  const ReportOrder order{action.parts,         action.lines, settings_.socket,
+                          settings_.doctor,     action.url,   settings_.ca_file,
+                          settings_.allow_http, topic,        settings_.report_lane};
+  return std::make_unique<Programs>(
+      std::vector<Program::Order>{
+          {{own_.string(), "--report"}, {{kReportVariable, to_text(order)}}, "", step.timeout}},
+      [](const Program::End& end) {
+        StepOutcome outcome = fetched(end);
+        if (end.good()) outcome.details.emplace_back("report", end.output);
+        return outcome;
+      });
+}
+
 std::string Performer::refusal(const UpdateAction& action, const std::string& current) const {
   if (current == action.version) return "version " + current + " is what runs here already";
-  if (!current.empty() && !settings_.applications.at(action.application).allow_downgrade &&
-      update::compare_versions(action.version, current) < 0) {
+  const ApplicationSettings& app = settings_.applications.at(action.application);
+  const auto compare =
+      app.package.empty() ? update::compare_versions : update::compare_debian_versions;
+  if (!current.empty() && !app.allow_downgrade && compare(action.version, current) < 0) {
     return "version " + action.version + " is older than " + current + ", which runs here";
   }
   return "";
@@ -450,38 +525,76 @@ std::string Performer::signature_problem(const UpdateAction& action) const {
                    : "its signature is of none of the keys that this device trusts";
 }
 
-std::unique_ptr<Task> Performer::download(const Action& action, const Step& step) const {
+FetchOrder Performer::fetch_order(const UpdateAction& update) const {
   FetchOrder fetch;
-  const auto* const update = std::get_if<UpdateAction>(&action);
-  if (update != nullptr) {
-    if (const std::string why = signature_problem(*update); !why.empty()) {
-      return known(no(Kind::rejected, why));
-    }
-    fetch.url = update->source.url;
-    fetch.to = artifact();
-    fetch.size = update->size;
-    fetch.sha256 = update->sha256;
-  } else {
-    const auto& one = std::get<DownloadAction>(action);
-    fetch.url = one.source.url;
-    fetch.to = one.to;
-    fetch.most = settings_.max_size;
-  }
+  fetch.url = update.source.url;
+  fetch.to = artifact();
+  fetch.size = update.size;
+  fetch.sha256 = update.sha256;
   fetch.bytes_per_second = settings_.bytes_per_second;
   fetch.ca_file = settings_.ca_file;
   fetch.allow_http = settings_.allow_http;
-  const Program::Order order{
-      {own_.string(), "--fetch"}, {{kFetchVariable, to_text(fetch)}}, "", step.timeout};
-  const auto begin = [order] {
-    return std::make_unique<Programs>(std::vector<Program::Order>{order}, fetched);
-  };
-  if (update == nullptr) return begin();
-  return with_current(
-      settings_.applications.at(update->application),
-      [this, begin, one = *update](const std::string& current) -> std::unique_ptr<Task> {
-        const std::string why = refusal(one, current);
-        if (!why.empty()) return known(no(Kind::rejected, why));
-        return begin();
+  return fetch;
+}
+
+std::unique_ptr<Task> Performer::download(const Action& action, const Step& step, BootTime now) {
+  if (const auto* const one = std::get_if<DownloadAction>(&action)) {
+    FetchOrder fetch = fetch_order({});
+    fetch.url = one->source.url;
+    fetch.to = one->to;
+    fetch.most = settings_.max_size;
+    return std::make_unique<Programs>(fetches(own_, fetch, step.timeout), fetched);
+  }
+  const auto& update = std::get<UpdateAction>(action);
+  if (const std::string why = signature_problem(update); !why.empty()) {
+    return known(no(Kind::rejected, why));
+  }
+  return with_current(settings_.applications.at(update.application),
+                      [this, update, step, now](const std::string& current) {
+                        const std::string why = refusal(update, current);
+                        return why.empty() ? fetch_update(update, step, now)
+                                           : known(no(Kind::rejected, why));
+                      });
+}
+
+std::unique_ptr<Task> Performer::fetch_update(const UpdateAction& update, const Step& step,
+                                              BootTime now) {
+  if (!update.source.text.empty()) return known(keep_text(update.source.text));
+  if (update.source.url.empty()) return fetch_by_stream(update, step, now);
+  auto by_url =
+      std::make_unique<Programs>(fetches(own_, fetch_order(update), step.timeout), fetched);
+  if (update.source.stream.empty()) return by_url;
+  return std::make_unique<Otherwise>(
+      std::move(by_url), [this, update, step, now](const StepOutcome& outcome) {
+        const bool good = outcome.kind == Kind::done;
+        const bool passes = outcome.kind == Kind::later;
+        url_failures_ = good ? 0 : url_failures_ + 1;
+        const bool tried = !good && (!passes || url_failures_ >= kUrlTries);
+        if (!tried) return std::unique_ptr<Task>();
+        url_failures_ = 0;
+        around_.say("its URL: " + outcome.words + "; its stream, then");
+        return fetch_by_stream(update, step, now);
+      });
+}
+
+StepOutcome Performer::keep_text(const std::string& text) const {
+  auto disk = posix::open_disk(settings_.directory);
+  if (!disk) return no(Kind::later, disk.error().message);
+  return outcome_of(identity::replace_whole(**disk, kArtifact, text), Kind::later);
+}
+
+std::unique_ptr<Task> Performer::fetch_by_stream(const UpdateAction& update, const Step& step,
+                                                 BootTime now) {
+  FetchOrder judged = fetch_order(update);
+  judged.url.clear();
+  auto whole = std::make_shared<bool>(false);
+  const StreamOrder order{update.source, judged.to, update.size, settings_.bytes_per_second,
+                          step.timeout};
+  return std::make_unique<Chain>(
+      make_stream_task(order, around_, random_, now, whole),
+      [own = own_, judged, whole, timeout = step.timeout]() mutable -> std::unique_ptr<Task> {
+        judged.in_one_piece = *whole;
+        return std::make_unique<Programs>(fetches(own, judged, timeout), fetched);
       });
 }
 
@@ -494,7 +607,7 @@ std::unique_ptr<Task> Performer::run(const std::vector<std::string>& argv,
                         {"HOLDFAST_ARTIFACT", artifact().string()}},
                        "",
                        timeout};
-  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, plain);
+  return std::make_unique<Programs>(std::vector<Program::Order>{std::move(order)}, installed);
 }
 
 std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step& step) const {
@@ -517,9 +630,17 @@ std::unique_ptr<Task> Performer::install(const UpdateAction& action, const Step&
       {},
       "",
       step.timeout};
+  std::vector<Program::Order> orders{std::move(order)};
+  if (!settings.updater.empty()) {
+    // One that cannot run here at all is never started for good.
+    orders.push_back(
+        {{(*place / settings.updater).string(), "--config", settings_.file.string(), "--check"},
+         {},
+         "",
+         kCheckTimeout});
+  }
   return std::make_unique<Programs>(
-      std::vector<Program::Order>{std::move(order)},
-      [app, version = action.version, this](const Program::End& end) mutable {
+      std::move(orders), [app, version = action.version, this](const Program::End& end) mutable {
         if (!end.good()) {
           const bool bad = end.code == static_cast<int>(FetchEnd::wrong);
           return no(bad ? Kind::rejected : Kind::failed, update::clean_detail(end.errors));

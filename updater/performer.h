@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "document.h"
 #include "env/random.h"
+#include "fetch.h"
 #include "settings.h"
 #include "update/runner.h"
 
@@ -31,7 +32,18 @@ class Task {
   virtual void fds(std::vector<int>& /*all*/) const {}
 };
 
-/// What a proof asks the others.
+/// A task that has messages of its own, through the agent. Called only after Surroundings::listen.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// Of the topics that it hears.
+  [[nodiscard]] virtual std::vector<std::string> filters() const = 0;
+  /// Once at the beginning, and at each change.
+  virtual void connection(BootTime now, bool connected) = 0;
+  virtual void message(BootTime now, const std::string& topic, const std::string& payload) = 0;
+};
+
+/// What tasks ask the others.
 struct Surroundings {
   /// Ends with the agent's answer to a ping: whether its parts go on.
   std::function<void(std::function<void(bool)>)> ask_agent;
@@ -39,6 +51,14 @@ struct Surroundings {
   std::function<void()> ask_service;
   /// When the last question that the service has answered was asked.
   std::function<BootTime()> service_heard;
+  /// A line for the log.
+  std::function<void(const std::string& line)> say;
+  /// The thing whose jobs these are; empty: not known yet.
+  std::function<std::string()> thing;
+  /// From now on there is this one, or none.
+  std::function<void(Listener*)> listen;
+  /// Nobody knows whether it gets there.
+  std::function<void(const std::string& topic, const std::string& payload)> publish;
 };
 
 class Performer {
@@ -50,15 +70,25 @@ class Performer {
   /// REQUIRES: the order is perform, take_back or reboot_back. `job` and `document` are those of
   /// the journal; to take back, the document is enough.
   [[nodiscard]] std::unique_ptr<Task> begin(const update::Runner::Order& order, const Job& job,
-                                            const std::string& document, BootTime now) const;
+                                            const std::string& document, BootTime now);
   /// No job is under way: what was downloaded for one goes.
   void tidy() const;
 
  private:
   [[nodiscard]] std::unique_ptr<Task> command(const CommandAction& action, const Job& job,
                                               const update::Step& step) const;
-  [[nodiscard]] std::unique_ptr<Task> download(const Action& action,
-                                               const update::Step& step) const;
+  [[nodiscard]] std::unique_ptr<Task> report(const ReportAction& action,
+                                             const update::Step& step) const;
+  [[nodiscard]] std::unique_ptr<Task> download(const Action& action, const update::Step& step,
+                                               BootTime now);
+  /// From the URL, or from the stream where that does not help.
+  [[nodiscard]] std::unique_ptr<Task> fetch_update(const UpdateAction& update,
+                                                   const update::Step& step, BootTime now);
+  [[nodiscard]] std::unique_ptr<Task> fetch_by_stream(const UpdateAction& update,
+                                                      const update::Step& step, BootTime now);
+  /// What is in the document itself.
+  [[nodiscard]] update::StepOutcome keep_text(const std::string& text) const;
+  [[nodiscard]] FetchOrder fetch_order(const UpdateAction& update) const;
   [[nodiscard]] std::unique_ptr<Task> install(const UpdateAction& action,
                                               const update::Step& step) const;
   [[nodiscard]] std::unique_ptr<Task> gate(bool first, BootTime now) const;
@@ -83,6 +113,7 @@ class Performer {
   env::Random& random_;
   Surroundings around_;
   std::filesystem::path own_;
+  unsigned url_failures_ = 0;  ///< In a row.
 };
 
 }  // namespace holdfast::updater

@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,11 +11,14 @@
 
 #include "posix/child.h"
 #include "posix/os_error.h"
+#include "posix/system.h"
 
 namespace holdfast::updater {
 namespace {
 
 constexpr std::size_t kReadAtOnce = 64 * std::size_t{1024};
+constexpr Duration kUnbounded = std::chrono::hours(24 * 365);
+constexpr int kLookMs = 20;       // the end of a program wakes nobody for sure
 constexpr int kReadsAtOnce = 16;  // then others have their turn
 
 Result<std::pair<posix::UniqueFd, posix::UniqueFd>> make_pipe() {
@@ -115,6 +119,22 @@ void Program::terminate(BootTime now) {
   ::kill(-child_, SIGTERM);
   ::kill(-child_, SIGCONT);
   kill_at_ = now + kKillAfter;
+}
+
+Program::End run_to_end(std::vector<std::string> argv) {
+  const std::unique_ptr<env::Clock> clock = posix::make_clock();
+  auto started = Program::start({std::move(argv),
+                                 {{"DEBIAN_FRONTEND", "noninteractive"}, {"LC_ALL", "C.UTF-8"}},
+                                 "",
+                                 kUnbounded},
+                                clock->now());
+  if (!started) return {127, false, false, "", started.error().message, 1};
+  for (;;) {
+    std::array<pollfd, 2> fds{
+        {{(*started)->output_fd(), POLLIN, 0}, {(*started)->errors_fd(), POLLIN, 0}}};
+    ::poll(fds.data(), fds.size(), kLookMs);
+    if (auto end = (*started)->step(clock->now())) return *std::move(end);
+  }
 }
 
 }  // namespace holdfast::updater

@@ -81,4 +81,8 @@ class Program {
   bool stopped_ = false;
 };
 
+/// For a program that has nothing else to do: runs another one, without questions, to its end.
+/// Whoever runs us bounds its time. REQUIRES: posix::adopt_orphans().
+[[nodiscard]] Program::End run_to_end(std::vector<std::string> argv);
+
 }  // namespace holdfast::updater

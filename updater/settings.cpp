@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/limits.h"
 #include "runtime/config_keys.h"
 
 namespace holdfast::updater {
@@ -27,6 +28,7 @@ constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 40U;
 constexpr std::size_t kFileMax = 256 * std::size_t{1024};
 constexpr std::size_t kApplicationsMax = 32;
 constexpr std::size_t kNameMax = 64;
+constexpr std::uint64_t kPackageNameMax = 128;
 
 void put(bool& field, const KeyValue& value) { field = std::get<bool>(value); }
 void put(std::uint64_t& field, const KeyValue& value) { field = std::get<std::uint64_t>(value); }
@@ -71,6 +73,10 @@ constexpr std::array kKeys{
     own<&S::allow_users>("update.allow_users", K::names, 0, kNamesMax),
     own<&S::allow_packages>("update.allow_packages", K::names, 0, kNamesMax),
     own<&S::allow_units>("update.allow_units", K::names, 0, kNamesMax),
+    own<&S::allow_reports>("update.allow_reports", K::names, 0, kNamesMax),
+    own<&S::doctor>("update.doctor", K::names, 1, kNamesMax),
+    own<&S::report_topic>("update.report_topic", K::text, 0, limits::kTopicMax),
+    own<&S::report_lane>("update.report_lane", K::text, 1, kNameMax),
     own<&S::download_directories>("update.download_directories", K::names, 0, kNamesMax),
     own<&S::facts>("update.facts", K::names, 0, kNamesMax),
     own<&S::reboot>("update.reboot", K::names, 1, kNamesMax),
@@ -90,6 +96,10 @@ constexpr std::array kKeys{
 };
 constexpr std::array kApplicationKeys{
     app<&A::directory>("directory", K::path, 1, kPathMax),
+    app<&A::package>("package", K::text, 1, kPackageNameMax),
+    app<&A::file>("file", K::path, 1, kPathMax),
+    app<&A::updater>("updater", K::text, 1, kPathMax),
+    app<&A::validate>("validate", K::names, 0, kNamesMax),
     app<&A::units>("units", K::names, 0, kNamesMax),
     app<&A::restart>("restart", K::names, 0, kNamesMax),
     app<&A::check>("check", K::names, 0, kNamesMax),
@@ -243,17 +253,37 @@ class Reader {
   }
 
   void check_installer(const std::string& whole, const ApplicationSettings& one) {
-    const bool any = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
-                     !one.take_back.empty() || !one.commit.empty() || one.reboots;
+    const bool programs = !one.version.empty() || !one.install.empty() || !one.activate.empty() ||
+                          !one.take_back.empty() || !one.commit.empty();
+    const fs::path& updater = one.updater;
+    const bool below = !updater.empty() && updater.lexically_normal() == updater &&
+                       *updater.begin() != fs::path("..");
+    if (!updater.empty() && (updater.is_relative() == one.directory.empty() || !below)) {
+      wrong(lines_[whole + ".updater"], whole + ".updater",
+            "give a path below the directory's versions, or without a directory a whole one");
+    }
+    if (!one.validate.empty() && one.file.empty()) {
+      wrong(lines_[whole + ".validate"], whole + ".validate", "goes with file");
+    }
+    if (!one.package.empty() && !is_package_name(one.package)) {
+      wrong(lines_[whole + ".package"], whole + ".package", "is no name of a Debian package");
+    }
+    const int kinds = (one.package.empty() ? 0 : 1) + (one.file.empty() ? 0 : 1) +
+                      (one.directory.empty() ? 0 : 1) + (programs ? 1 : 0);
+    if (kinds > 1) {
+      wrong(lines_[whole], whole,
+            "give one of directory, package, file, and programs that install");
+    }
+    if (!one.package.empty() || !one.file.empty()) return;
     if (!one.by_programs()) {
-      if (any) {
-        wrong(lines_[whole], whole + ".directory", "does not go with programs that install");
+      if (one.reboots) {
+        wrong(lines_[whole], whole + ".directory", "does not go with reboots");
       }
       return;
     }
     if (one.version.empty() || one.install.empty() || one.take_back.empty()) {
       wrong(lines_[whole], whole + ".directory",
-            "is missing; give it, or the programs version, install and take_back");
+            "is missing; give it, package, file, or the programs version, install and take_back");
     }
   }
 
@@ -282,15 +312,29 @@ std::optional<Window> parse_window(std::string_view text) {
 }
 
 bool is_plain_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameMax && name.front() != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
+  return is_version(name) && name.find_first_of("+~:") == std::string_view::npos;
+}
+
+bool is_version(std::string_view text) {
+  return !text.empty() && text.size() <= kNameMax && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.';
+                  std::string_view("-_.+~:").find(c) != std::string_view::npos;
+         });
+}
+
+bool is_package_name(std::string_view name) {
+  return name.size() >= 2 && name.size() <= kPackageNameMax && name.front() != '+' &&
+         name.front() != '-' && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  std::string_view("+-.").find(c) != std::string_view::npos;
          });
 }
 
 SettingsReport parse_settings(std::string_view text, const fs::path& file) {
   Reader reader(file);
+  reader.report.settings.file = file;
   reader.read(text);
   return std::move(reader.report);
 }

@@ -31,9 +31,13 @@ struct Window {
 /// "02:00-04:30".
 [[nodiscard]] std::optional<Window> parse_window(std::string_view text);
 
-/// [application.NAME]: something that is updated: in a directory of ours, or by programs.
+/// [application.NAME]: something that is updated: in a directory of ours, as a package, as a
+/// file, or by programs.
 struct ApplicationSettings {
   std::filesystem::path directory;  ///< Has `current`, `previous` and `versions`. Empty: programs.
+  std::string package;              ///< A Debian package; its programs are ours (package.h).
+  std::filesystem::path file;       ///< Exchanged as a whole; its programs are ours (kept_file.h).
+  std::vector<std::string> validate;  ///< Judges a candidate of it.
   // Programs, for whatever else installs: packages, RAUC, SWUpdate, containers. Each may be run
   // once more after a cut, and must do no harm then.
   std::vector<std::string> version;    ///< Prints the version that runs.
@@ -46,24 +50,34 @@ struct ApplicationSettings {
   std::vector<std::string> restart;    ///< A program that restarts it, instead or besides.
   std::vector<std::string> check;      ///< A program that ends with 0 if it is well.
   Seconds stable{30};                  ///< It must be well for so long.
-  bool agent = false;  ///< It is Holdfast's agent: it has to be another one afterwards.
+  /// It has an updater of its own, which is there after the start: below `current`, or absolute.
+  std::filesystem::path updater;
   bool allow_downgrade = false;
 
+  /// Empty: it has none.
+  [[nodiscard]] std::filesystem::path updater_path() const {
+    return updater.empty() ? updater : directory / "current" / updater;
+  }
   [[nodiscard]] bool by_programs() const { return directory.empty(); }
 };
 
 struct Settings {
+  std::filesystem::path file;  ///< They are from there.
   // [agent]
   std::filesystem::path socket = "/run/holdfast/holdfast.sock";
   // [update]
   std::string thing;  ///< Empty: the agent's client id.
   std::filesystem::path directory = "/var/lib/holdfast-updater";
   std::filesystem::path handlers = "/etc/holdfast/handlers";
-  std::vector<std::string> handler_directories;   ///< Others that a document may name.
-  std::vector<std::string> allow_commands;        ///< Programs of runCommand; "*": any.
-  std::vector<std::string> allow_users;           ///< Other users that a step may run as.
-  std::vector<std::string> allow_packages;        ///< That may be installed and removed; "*": any.
-  std::vector<std::string> allow_units;           ///< That may be started and stopped; "*": any.
+  std::vector<std::string> handler_directories;  ///< Others that a document may name.
+  std::vector<std::string> allow_commands;       ///< Programs of runCommand; "*": any.
+  std::vector<std::string> allow_users;          ///< Other users that a step may run as.
+  std::vector<std::string> allow_packages;       ///< That may be installed and removed; "*": any.
+  std::vector<std::string> allow_units;          ///< That may be started and stopped; "*": any.
+  std::vector<std::string> allow_reports;        ///< Parts that a report may have; "*": all.
+  std::vector<std::string> doctor{"holdfast", "doctor", "--json"};
+  std::string report_topic;  ///< Empty: THING/holdfast/report.
+  std::string report_lane = "bulk";
   std::vector<std::string> download_directories;  ///< Where AWS-Download-File may write.
   std::vector<std::string>
       facts;  ///< "name=value": what conditions of a document are held against.
@@ -94,5 +108,11 @@ struct SettingsReport {
 
 /// 1 to 64 letters, digits, '-', '_' and '.', not beginning with '.': also a folder's name.
 [[nodiscard]] bool is_plain_name(std::string_view name);
+
+/// The same, with '+', '~' and ':', as Debian has them.
+[[nodiscard]] bool is_version(std::string_view text);
+
+/// A Debian package's name.
+[[nodiscard]] bool is_package_name(std::string_view name);
 
 }  // namespace holdfast::updater

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -14,7 +15,9 @@
 #include "base/hex.h"
 #include "document.h"
 #include "identity/whole_file.h"
+#include "kept_file.h"
 #include "messages.h"
+#include "package.h"
 #include "performer.h"
 #include "posix/child.h"
 #include "posix/poll_wait.h"
@@ -35,7 +38,8 @@ constexpr std::string_view kJournal = "job";
 constexpr Duration kStopPatience = seconds(20);
 constexpr Duration kFiltersEvery = seconds(1);     // until they are granted
 constexpr Duration kTaskTurn = milliseconds(200);  // the end of a program wakes nobody for sure
-constexpr Duration kLongestTurn = seconds(10);     // signs of life for a service manager
+constexpr Duration kTrialBesides = std::chrono::minutes(5);  // to take back, say
+constexpr Duration kLongestTurn = seconds(10);               // signs of life for a service manager
 
 Result<update::JobJournal> read_journal(env::Disk& disk) {
   const auto text = identity::read_whole_durable(disk, kJournal, limits::kJobJournalMax);
@@ -72,7 +76,8 @@ class Updater::Work {
     if (agent_.runner().idle()) performer_.tidy();
   }
 
-  void run(int stop_fd, const std::function<void(const std::string& words)>& turn) {
+  std::optional<Successor> run(int stop_fd,
+                               const std::function<void(const std::string& words)>& turn) {
     BootTime end = kNever;
     while (clock_->now() < end && (end == kNever || task_)) {
       const BootTime now = clock_->now();
@@ -82,8 +87,10 @@ class Updater::Work {
       work(now, end == kNever);
       tell();
       turn(said_);
+      if (successor_ || (trial_ && decided())) break;
       if (wait(stop_fd, end == kNever) && end == kNever) end = clock_->now() + kStopPatience;
     }
+    return std::move(successor_);
   }
 
  private:
@@ -101,7 +108,28 @@ class Updater::Work {
                   });
               if (!asked) answer(false);
             },
-            [this] { agent_.look(); }, [this] { return agent_.heard(); }};
+            [this] { agent_.look(); },
+            [this] { return agent_.heard(); },
+            say_,
+            [this] { return thing_; },
+            [this](Listener* listener) { listen(listener); },
+            [this](const std::string& topic, const std::string& payload) {
+              link_.publish(topic, payload, false);
+            }};
+  }
+
+  void listen(Listener* listener) {
+    listener_ = listener;
+    subscribe();
+    if (listener_ != nullptr && link_.connected()) listener_->connection(clock_->now(), true);
+  }
+
+  void subscribe() {
+    std::vector<std::string> filters = topics_.filters();
+    if (listener_ != nullptr) {
+      for (std::string& filter : listener_->filters()) filters.push_back(std::move(filter));
+    }
+    link_.subscribe(std::move(filters));
   }
 
   /// Each count of a ping has grown since the last one; of the first one there is nothing to say.
@@ -122,12 +150,13 @@ class Updater::Work {
   }
 
   void connection(bool connected) {
+    if (listener_ != nullptr) listener_->connection(clock_->now(), connected);
     if (!connected) return agent_.disconnected();
     const std::string& thing = settings_.thing.empty() ? link_.client_id() : settings_.thing;
     if (thing != thing_) {
       thing_ = thing;
       topics_ = JobTopics(thing);
-      link_.subscribe(topics_.filters());
+      subscribe();
     }
     agent_.connected(clock_->now());
     filters_at_ = clock_->now();
@@ -158,6 +187,7 @@ class Updater::Work {
   }
 
   void message(const std::string& topic, const std::string& payload) {
+    if (listener_ != nullptr) listener_->message(clock_->now(), topic, payload);
     const ServiceMessage what = topics_.read(topic, payload);
     if (const auto* const answer = std::get_if<update::JobAnswer>(&what)) {
       agent_.answered(clock_->now(), *answer);
@@ -192,6 +222,7 @@ class Updater::Work {
       }
       if (!task_ && !begins) return;
       if (!task_) begin(order, now);
+      if (!task_) return;  // a successor has its turn
       if (agent_.interrupted()) task_->stop(now);
       auto outcome = task_->step(now);
       if (!outcome) return;
@@ -215,7 +246,21 @@ class Updater::Work {
                     .dump(),
                 {});
     }
+    if (steps && !trial_ && job->plan.steps[order.step].kind == update::StepKind::prove) {
+      const auto& action = std::get<UpdateAction>(job->actions[order.step]);
+      const fs::path program = settings_.applications.at(action.application).updater_path();
+      if (!program.empty() && is_another_program(program)) {
+        say_("the new updater goes on, on trial");
+        successor_ = Successor{program, Duration(action.prove_within) + kTrialBesides};
+        return;
+      }
+    }
     task_ = performer_.begin(order, job ? std::move(job).value() : Job{}, document, now);
+  }
+
+  /// The job under way has come to an end, and that is on disk; or there is none.
+  [[nodiscard]] bool decided() const {
+    return agent_.runner().to_be_told() || agent_.runner().ready();
   }
 
   /// What is going on, once each.
@@ -254,11 +299,14 @@ class Updater::Work {
   update::JobAgent agent_;
   AgentLink link_;
   Performer performer_;
+  Listener* listener_ = nullptr;  ///< A part of task_.
   std::unique_ptr<Task> task_;
   BootTime pause_ = kNever;
   BootTime filters_at_ = kNever;
   std::map<std::string, std::uint64_t> progress_;
   std::string said_;
+  const bool trial_ = std::getenv(kTrialVariable) != nullptr;
+  std::optional<Successor> successor_;
 };
 
 Updater::Updater(std::unique_ptr<Work> work) : work_(std::move(work)) {}
@@ -277,13 +325,16 @@ Result<std::unique_ptr<Updater>> Updater::create(Settings settings, fs::path own
     journal = update::JobJournal{};
   }
   if (!journal) return std::move(journal).error();
+  add_package_programs(settings, own);
+  add_file_programs(settings, own);
   auto work = std::make_unique<Work>(std::move(settings), std::move(own), std::move(say),
                                      std::move(disk).value(), std::move(journal).value());
   return std::unique_ptr<Updater>(new Updater(std::move(work)));
 }
 
-void Updater::run(int stop_fd, const std::function<void(const std::string& words)>& turn) {
-  work_->run(stop_fd, turn);
+std::optional<Successor> Updater::run(int stop_fd,
+                                      const std::function<void(const std::string& words)>& turn) {
+  return work_->run(stop_fd, turn);
 }
 
 }  // namespace holdfast::updater

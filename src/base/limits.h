@@ -103,6 +103,15 @@ inline constexpr std::size_t kVersionsRemembered = 16;  // that had to be taken 
 inline constexpr std::size_t kJobVersionMax = 200;      // application, a blank, version
 inline constexpr std::size_t kJobJournalMax = 64 * kKiB;
 
+// MQTT-based file delivery of AWS IoT ("Streams", and the quotas of the service).
+inline constexpr std::size_t kStreamNameMax = 128;
+inline constexpr std::uint64_t kStreamFileMax = 24 * 1024 * kKiB;
+inline constexpr std::size_t kStreamBlock =
+    16 * kKiB;  // of ours; the service takes 256 B to 128 KiB
+inline constexpr std::size_t kStreamBlocksAtOnce = 8;     // asked for by one question
+inline constexpr std::size_t kStreamAskMax = 128 * kKiB;  // of data, by one question
+inline constexpr std::uint64_t kStreamOffsetMax = 98304;  // blocks
+
 // Words of a command that the agent runs.
 inline constexpr std::size_t kCommandWords = 32;
 
@@ -148,6 +157,11 @@ static_assert(kJobJournalMax > kJobDocumentMax +
                                    kJobDetails * (kJobDetailNameMax + kJobDetailMax + 16) +
                                    kJobsRemembered * (kJobIdMax + 48) +
                                    kVersionsRemembered * (kJobVersionMax + 32) + 1 * kKiB);
+static_assert(kStreamBlock * kStreamBlocksAtOnce <= kStreamAskMax);
+static_assert(kStreamFileMax / kStreamBlock <= kStreamOffsetMax);
+static_assert(kStreamBlock / 3 * 4 + 1 * kKiB <= kPayloadMax, "a block in base64 fits a message");
+static_assert(kStreamBlocksAtOnce * kStreamBlock * 2 < kLocalBacklog,
+              "all blocks of an answer wait for one local client");
 static_assert(kFiltersPerSubscribe <= kSubscriptionsMax);
 static_assert(kPlaces >= kEndpointsMax, "addresses of each endpoint are remembered");
 static_assert(kEndpointFileMax >= 4 * kEndpointNameMax);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/hex.h"
+#include "update/token.h"
 
 namespace holdfast::update {
 namespace {
@@ -116,13 +116,7 @@ bool Jobs::choose(BootTime now) {
 }
 
 void Jobs::ask(BootTime now, JobQuestion question) {
-  std::string bytes(8, '\0');
-  std::uint64_t bits = random_.next();
-  for (char& byte : bytes) {
-    byte = static_cast<char>(bits & 0xFFU);
-    bits >>= 8U;
-  }
-  question.token = "holdfast-" + text_to_hex(bytes);
+  question.token = make_token(random_);
   open_ = std::move(question);
   asked_ = repeat_ = now;
 }

@@ -35,6 +35,37 @@ int compare_pieces(std::string_view one, std::string_view other) {
   return one.empty() && other.empty() ? 0 : one.empty() ? -1 : 1;
 }
 
+/// Of Debian's: '~' is before the end of the text, then letters, then all else.
+int weight(std::string_view text, std::size_t at) {
+  if (at >= text.size() || is_digit(text[at])) return 0;
+  const char c = text[at];
+  if (c == '~') return -1;
+  const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  return letter ? c : c + 256;
+}
+
+/// Without digits up to a number, the number, and so on.
+int compare_debian_parts(std::string_view one, std::string_view other) {
+  while (!one.empty() || !other.empty()) {
+    std::size_t at = 0;
+    for (;; ++at) {
+      const int first = weight(one, at);
+      const int second = weight(other, at);
+      if (first != second) return first < second ? -1 : 1;
+      if (first == 0) break;
+    }
+    one.remove_prefix(at);
+    other.remove_prefix(at);
+    const auto number = [](std::string_view& text) {
+      return text.empty() ? std::string_view{} : piece(text);
+    };
+    const std::string_view first = number(one);
+    const int order = compare_numbers(first, number(other));
+    if (order != 0) return order < 0 ? -1 : 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int compare_versions(std::string_view one, std::string_view other) {
@@ -49,6 +80,28 @@ int compare_versions(std::string_view one, std::string_view other) {
   const std::string_view other_rest = other.substr(cut_other);
   if (rest.empty() != other_rest.empty()) return rest.empty() ? 1 : -1;
   return compare_pieces(rest, other_rest);
+}
+
+int compare_debian_versions(std::string_view one, std::string_view other) {
+  const auto epoch_of = [](std::string_view& text) -> std::string_view {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return {};
+    const std::string_view epoch = text.substr(0, colon);
+    text.remove_prefix(colon + 1);
+    return epoch;
+  };
+  const std::string_view epoch = epoch_of(one);
+  if (const int order = compare_numbers(epoch, epoch_of(other)); order != 0) {
+    return order < 0 ? -1 : 1;
+  }
+  const std::size_t cut_one = std::min(one.rfind('-'), one.size());
+  const std::size_t cut_other = std::min(other.rfind('-'), other.size());
+  const int order = compare_debian_parts(one.substr(0, cut_one), other.substr(0, cut_other));
+  if (order != 0) return order;
+  const auto revision = [](std::string_view text, std::size_t cut) {
+    return text.substr(std::min(cut + 1, text.size()));
+  };
+  return compare_debian_parts(revision(one, cut_one), revision(other, cut_other));
 }
 
 }  // namespace holdfast::update
