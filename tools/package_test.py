@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 LIMIT = 300  # seconds for each command
 INSIDE = "HOLDFAST_PACKAGE_TEST_INSIDE"
-NAMES = ("holdfast", "holdfast-updater", "holdfast-lab", "libholdfast-dev")
+NAMES = ("holdfast", "holdfast-updater", "holdfast-fleet", "holdfast-lab", "libholdfast-dev")
 # What dpkg, and the user that is left on purpose, leave behind after a purge.
 LEFT = ("var/lib/dpkg/", "var/cache/", "var/log/", "var/lib/systemd/", "etc/ld.so.cache", "etc/.pwd.lock",
         "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "tmp/")
@@ -110,9 +110,10 @@ class Packages(unittest.TestCase):
         self.assertIn("--config", self.inside("holdfastd", "--help"))
         self.assertIn("--topic", self.inside("holdfast", "doctor", "--help"))
         self.assertIn("--check", self.inside("holdfast-updater", "--help"))
+        self.assertIn("--presence", self.inside("holdfast", "fleet", "--help"))
         self.assertIn("AWS IoT Core", self.inside("holdfast", "lab", "--help"))
         for page in ("man1/holdfast.1", "man8/holdfastd.8", "man8/holdfast-updater.8",
-                     "man1/holdfast-lab.1"):
+                     "man1/holdfast-fleet.1", "man1/holdfast-lab.1"):
             text = run("zcat", self.root / "usr/share/man" / (page + ".gz"))
             self.assertIn(".SH NAME", text)
 

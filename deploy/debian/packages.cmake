@@ -27,7 +27,7 @@ set(CPACK_DEBIAN_AGENT_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_AGENT_PACKAGE_DEPENDS
     "init-system-helpers (>= 1.54~), systemd | systemd-standalone-sysusers | passwd")
 set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS ca-certificates)
-set(CPACK_DEBIAN_AGENT_PACKAGE_SUGGESTS "holdfast-updater, holdfast-lab")
+set(CPACK_DEBIAN_AGENT_PACKAGE_SUGGESTS "holdfast-updater, holdfast-fleet, holdfast-lab")
 set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_EXTRA
     ${CMAKE_CURRENT_SOURCE_DIR}/agent/postinst ${CMAKE_CURRENT_SOURCE_DIR}/agent/prerm
     ${CMAKE_CURRENT_SOURCE_DIR}/agent/postrm)
@@ -59,6 +59,14 @@ Holdfast as a C++20 library for an application of one's own: headers, a static
 library, a CMake package and a pkg-config file. Messages are on disk before
 they count as accepted, the connection comes back by itself whatever ended it,
 and every message is accounted for.")
+
+set(CPACK_DEBIAN_FLEET_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_FLEET_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_FLEET_PACKAGE_SUGGESTS "holdfast, prometheus")
+set(CPACK_COMPONENT_FLEET_DESCRIPTION "shows a fleet of devices with Holdfast to Prometheus
+Hears presence, outages and reports of many devices over their MQTT broker, or
+from AWS IoT Core, and serves them as metrics. It runs where Prometheus runs,
+not on the devices.")
 
 set(CPACK_DEBIAN_LAB_PACKAGE_SECTION devel)
 set(CPACK_DEBIAN_LAB_PACKAGE_SHLIBDEPS ON)
