@@ -91,6 +91,7 @@ endfunction()
 function(holdfast_room name)
   cmake_parse_arguments(ROOM "CORE" "" "SOURCES;DEPENDS;TESTS;TEST_DEPENDS" ${ARGN})
   add_library(hf_${name} STATIC ${ROOM_SOURCES})
+  set_property(GLOBAL APPEND PROPERTY HOLDFAST_ROOMS hf_${name})
   target_include_directories(hf_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(hf_${name} PUBLIC holdfast_options ${ROOM_DEPENDS})

@@ -25,6 +25,10 @@ endif()
 target_compile_options(holdfast_options INTERFACE
                        $<$<CONFIG:Release>:-ffunction-sections;-fdata-sections>)
 target_link_options(holdfast_options INTERFACE $<$<CONFIG:Release>:-Wl,--gc-sections>)
+# An installed archive is for every compiler, not only for the one that understands its intermediate code.
+if(HOLDFAST_INSTALL AND CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(holdfast_options INTERFACE -ffat-lto-objects)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 sees ghosts inside libstdc++ once it inlines (GCC bugs 105329 and 105651); clang keeps
   # these checks on. -Wtsan is about Asio's fences, which are not ours.

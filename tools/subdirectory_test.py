@@ -1,8 +1,8 @@
-"""What a project inherits that uses Holdfast by add_subdirectory() and links `holdfast`.
+"""What a project inherits that uses Holdfast by add_subdirectory() and links `holdfast::holdfast`.
 
     subdirectory_test.py ROOT CMAKE CXX
 
-Only configures: that linking `holdfast` is enough is shown by the example `minimal`, which does it.
+Only configures: that linking it is enough is shown by the example `minimal`, which does it.
 """
 import json
 import pathlib
@@ -18,7 +18,7 @@ cmake_minimum_required(VERSION 3.25)
 project(application CXX)
 add_subdirectory({ROOT} holdfast)
 add_executable(application application.cpp)
-target_link_libraries(application PRIVATE holdfast)
+target_link_libraries(application PRIVATE holdfast::holdfast)
 """
 
 

@@ -311,15 +311,16 @@ def furnish(root, bin_dir):
         shutil.copy(source, os.path.join(root, target))
 
 
-def boot(bin_dir, folder, group):
-    """In a mount namespace of its own: systemd from its start to its end; prints what was seen."""
+def boot(bring, folder, group):
+    """In a mount namespace of its own: systemd from its start to its end; prints what was seen.
+    `bring` puts into a tree what its scene needs."""
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
     for name in ("upper", "work", "root"):
         os.mkdir(os.path.join(folder, name))
     root = folder + "/root"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=/,upperdir=%s/upper,"
                     "workdir=%s/work" % (folder, folder), root], check=True)
-    furnish(root, bin_dir)
+    bring(root)
     with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
         file.write("0")
     subprocess.run(["unshare", "-m", "-p", "-f", "-n", "-u", "-i", "-C", "--kill-child",
@@ -334,22 +335,27 @@ def boot(bin_dir, folder, group):
     json.dump(seen, sys.stdout)
 
 
+def booted(program, what):
+    """What the scene of `program --boot WHAT FOLDER CGROUP` has seen."""
+    group = os.path.join(cgroup2(), "holdfast-boot-%d" % os.getpid())
+    os.mkdir(group)
+    try:
+        with tempfile.TemporaryDirectory(prefix="hf-boot-") as folder:
+            done = subprocess.run(
+                ["unshare", "-m", "--propagation", "private", sys.executable, "-B", program,
+                 "--boot", what, folder, group], capture_output=True, text=True, check=False,
+                timeout=BOOT_MAX + WAIT)
+    finally:
+        remove_cgroup(group)
+    if done.returncode != 0:
+        raise AssertionError("systemd's run gave nothing:\n" + done.stderr[-3000:])
+    return json.loads(done.stdout)
+
+
 class Boot(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        group = os.path.join(cgroup2(), "holdfast-boot-%d" % os.getpid())
-        os.mkdir(group)
-        try:
-            with tempfile.TemporaryDirectory(prefix="hf-boot-") as folder:
-                done = subprocess.run(
-                    ["unshare", "-m", "--propagation", "private", sys.executable, "-B", __file__,
-                     "--boot", BIN, folder, group], capture_output=True, text=True, check=False,
-                    timeout=BOOT_MAX + WAIT)
-        finally:
-            remove_cgroup(group)
-        if done.returncode != 0:
-            raise AssertionError("systemd's run gave nothing:\n" + done.stderr[-3000:])
-        cls.seen = json.loads(done.stdout)
+        cls.seen = booted(__file__, BIN)
 
     def active(self, name, restarts=0):
         now = self.seen[name]
@@ -495,7 +501,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "--scene":
         scene()
     elif sys.argv[1] == "--boot":
-        boot(*sys.argv[2:])
+        boot(lambda root: furnish(root, sys.argv[2]), *sys.argv[3:])
     else:
         BIN = os.path.abspath(sys.argv.pop(1))
         if missing():
