@@ -16,7 +16,7 @@ import time
 from region_fixture import RegionTest, run
 from tool import aws
 from tool.place import ApiFailure
-from tool.programs import wait_for
+from tool.programs import Programs, wait_for
 from trials_device import CONNACK, CONNECT, PUBLISH, QOS_1, SUBSCRIBE, packet, take, text
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs" / "lab.md"
@@ -313,6 +313,42 @@ class SwitchesTest(RegionTest):
                              {"endpointAddress": "localhost", "endpointPort": ports[port]})
         with self.assertRaisesRegex(ApiFailure, "endpointType is"):
             self.region.call("DescribeEndpoint", endpointType="smtp")
+
+
+class StoredTest(RegionTest):
+    """What the broker's plugin decides: a Region that keeps five messages a second for a device away."""
+
+    @classmethod
+    def up(cls):
+        subprocess.run([*cls.command, "up", "--detach", "--region", "eu-west-1", "--switch",
+                        "stored_per_second=5"], check=True, stdout=subprocess.DEVNULL)
+        cls.region = cls.place.choose()
+
+    def test_what_is_over_the_quota_is_dropped_while_a_device_is_away_and_only_then(self):
+        self.make("away", OPEN_POLICY)
+        session = ["-c", "-x", "3600", "-t", "told/#"]
+        live = self.subscribed("away", *session, "-C", "20")
+        for number in range(20):
+            self.region.call("Publish", topic="told/live", qos=1, payload=str(number))
+        self.assertEqual(live.output().split(), [str(number) for number in range(20)])
+        time.sleep(1.1)  # one CONNECT a second and client id
+        begin = time.monotonic()
+        for number in range(100):
+            self.region.call("Publish", topic="told/stored", qos=1, payload=str(number))
+        seconds = time.monotonic() - begin
+        kept = self.client("away", "sub", "-q", "1", *session, "-W", "10").output(30).split()
+        kept = [int(each) for each in kept if each.isdigit()]
+        self.assertEqual(kept[:5], [0, 1, 2, 3, 4])
+        self.assertEqual(kept, sorted(set(kept)))
+        self.assertLessEqual(len(kept), 5 * (int(seconds) + 2), f"of 100 in {seconds:.1f} s")
+
+    def test_only_the_front_door_comes_to_the_broker(self):
+        said = subprocess.run(
+            [Programs.system("mosquitto_pub"), "--unix", str(self.region.file("broker.sock")), "-t", "x",
+             "-m", "x", "-i", "intruder", "-u", "intruder", "-P", "guess", "-d"], capture_output=True,
+            text=True, timeout=30, check=False)
+        self.assertNotEqual(said.returncode, 0)
+        self.assertIn("not authorised", said.stdout + said.stderr)
 
 
 if __name__ == "__main__":
