@@ -17,6 +17,7 @@ import pathlib
 import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -153,6 +154,49 @@ class Browser(PageLab):
         self.until_text("#timeline-words", "; 2 starts")
         self.assertEqual(self.complaints(), [])
         keep("page-light.png", self.chromium.screenshot())
+
+    def test_shows_what_the_updater_does_and_how_much_comes_and_goes(self):
+        self.broker()
+        self.agent(self.page_config())
+        self.until_state("connected")
+        self.open()
+        self.until_text("#word", "Connected")
+        self.assertTrue(self.value("document.querySelector('#jobs').hidden"))
+        updater = socket.socket(socket.AF_UNIX)
+        self.addCleanup(updater.close)
+        updater.connect(self.socket)
+        lines = updater.makefile("rw")
+
+        def tell(**jobs):
+            lines.write(json.dumps({"op": "jobs", **jobs}) + "\n")
+            lines.flush()
+            self.assertTrue(json.loads(lines.readline())["ok"])
+        tell(job="update-7", words="2 of 6, download", step=2, steps=6, percent=40, last_job="update-6",
+             last_status="FAILED", last_words="its check failed; the version before is back",
+             versions={"pump": "1.1"})
+        self.until_text("#job-now", "update-7: 2 of 6, download")
+        self.until_text("#job-facts", "40 %")
+        self.assertIn("update-6: failed", self.text("#job-facts"))
+        self.assertIn("pump\t1.1", self.text("#versions"))
+        self.assertEqual(self.value("['value', 'max'].map(a => document.querySelector('progress')[a])"),
+                         [140, 600])
+        said = self.cli("status").stdout
+        self.assertIn("update-7: 2 of 6, download, 40 %", said)
+        self.start(agent_test.BIN + "/holdfast", "subscribe", "a/b", "--socket", self.socket)
+        self.until_text("#filters", "granted")
+        self.cli("publish", "a/b", "--wait", "delivered", stdin="x\n" * 200)
+        for curve in ("rate-accepted", "rate", "rate-inbound"):
+            wait_until(curve + " has risen", lambda curve=curve: not self.value(
+                "document.querySelector('#%s').getAttribute('aria-label')" % curve).endswith("most 0"))
+        self.until_text("#figures", "200\nReceived")
+        for scheme in ("light", "dark"):
+            self.chromium.scheme(scheme)
+            self.chromium.drawn()
+            keep("page-jobs-%s.png" % scheme, self.chromium.screenshot())
+            self.assertEqual(self.value(LOW_CONTRAST), [])
+        updater.shutdown(socket.SHUT_RDWR)
+        self.until_text("#job-facts", "gone for")
+        self.assertEqual(self.complaints(), [])
 
     def test_the_last_days_show_outages_and_starts(self):
         now, hour = int(time.time() * 1000), 3600_000

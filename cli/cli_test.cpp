@@ -223,6 +223,25 @@ TEST(Status, IsReadableByPeople) {
           "heartbeat  pump: missed, silent for 65 s (every 30 s, missed 2 times, watchdog)\n");
 }
 
+TEST(Status, ShowsWhatTheUpdaterTells) {
+  const auto shown = [](const char* jobs) {
+    std::string out;
+    put_jobs(out, {{"jobs", json::parse(jobs)}});
+    return out;
+  };
+  EXPECT_EQ(shown(R"({"job":"u-7","words":"2 of 6, download","step":2,"steps":6,"percent":40,
+                      "last":{"job":"u-6","status":"FAILED","words":"ill"},
+                      "versions":{"pump":"1.1"}})"),
+            "jobs       u-7: 2 of 6, download, 40 %\n"
+            "last job   u-6: FAILED, ill\n"
+            "version    pump 1.1\n");
+  EXPECT_EQ(shown(R"({"job":"","words":"","versions":{},"gone_ms":61000})"),
+            "jobs       none is under way; the updater is gone since 61 s\n");
+  std::string out;
+  put_jobs(out, json::object());
+  EXPECT_EQ(out, "");
+}
+
 TEST(Advice, GoesWithEveryRejection) {
   for (std::size_t i = 1; i < kRejectReasons; ++i) {
     const std::string name(to_string(static_cast<RejectReason>(i)));

@@ -244,6 +244,7 @@ std::string render_status(const json& status) {
   out += render_identity_short(status.value("identity", json::object()));
   put_endpoints(out, status);
   put_network(out, status);
+  put_jobs(out, status);
   put_quarantine(out, status);
   put_ledger(out, status);
   put_field(out, "storage", text_of(status, "storage"));

@@ -99,6 +99,8 @@ struct HeartbeatOptions {
 void put_field(std::string& out, std::string_view name, const std::string& value);
 /// Of a status: network, modems, lanes that wait, and the clock.
 void put_network(std::string& out, const nlohmann::json& status);
+/// Of a status: what the updater does; nothing where none tells it.
+void put_jobs(std::string& out, const nlohmann::json& status);
 /// A count of an answer; 0 if it has none of this name.
 [[nodiscard]] std::uint64_t count_of(const nlohmann::json& object, const char* name);
 

@@ -87,7 +87,14 @@ constexpr std::string_view kArn = "arn:aws:iot:eu-central-1:123456789012:thing";
 class Play {
  public:
   explicit Play(std::string_view data) : in_(data) {
-    settings_.events = in_.byte() % 2 == 0;
+    if (in_.byte() % 2 == 0) {
+      Answers none;
+      const Json on = {{"Enabled", true}};
+      HF_CHECK(std::holds_alternative<Json>(
+          events_.call({0}, "UpdateEventConfigurations",
+                       {{"eventConfigurations", {{"JOB", on}, {"JOB_EXECUTION", on}}}}, none)));
+    }
+    jobs_.set_events(&events_);
     leaf_ = std::size_t{in_.byte()} * 256 + in_.byte();
     settings_.reads_per_second = settings_.writes_per_second = 1'000'000;
     jobs_.configure(settings_);
@@ -316,6 +323,7 @@ class Play {
   Bytes in_;
   World world_;
   JobsSettings settings_;
+  EventConfigurations events_;
   Jobs jobs_{{}, world_, &world_, in_};
   WallTime now_{1'700'000'000'000};
   Answers out_;

@@ -71,28 +71,45 @@ iot::Admission::Shown shown_by(const net::PeerCertificate& peer, std::string ser
   return {peer.fingerprint, peer.pem, std::move(server_name)};
 }
 
-/// During the handshake.
-net::ClientVerdict judge(const iot::Admission& admission, WallTime now,
-                         const net::PeerCertificate& peer) {
-  switch (admission.look(now, shown_by(peer, {}))) {
-    case iot::Admission::Verdict::fine:
-      return net::ClientVerdict::accept;
-    case iot::Admission::Verdict::unknown:
-      return net::ClientVerdict::unknown_ca;
-    case iot::Admission::Verdict::inactive:
-      return net::ClientVerdict::revoked;
-    case iot::Admission::Verdict::expired:
-      break;
+/// The switch `refused_certificate`; nullopt: as the state of the certificate says.
+std::optional<net::ClientVerdict> always(std::string_view how) {
+  using Verdict = net::ClientVerdict;
+  constexpr std::pair<std::string_view, Verdict> kAll[] = {
+      {"unknown_ca", Verdict::unknown_ca},
+      {"certificate_revoked", Verdict::revoked},
+      {"certificate_expired", Verdict::expired},
+      {"bad_certificate", Verdict::bad},
+      {"certificate_unknown", Verdict::unknown},
+      {"handshake_failure", Verdict::failure},
+      {"no_alert", Verdict::silent},
+      {"closed", Verdict::accept}};
+  for (const auto& [name, verdict] : kAll) {
+    if (name == how) return verdict;
   }
-  return net::ClientVerdict::expired;
+  return std::nullopt;
+}
+
+/// During the handshake.
+net::ClientVerdict judge(const iot::Admission& admission, const iot::Switches& switches,
+                         WallTime now, const net::PeerCertificate& peer) {
+  const auto verdict = admission.look(now, shown_by(peer, {}));
+  if (verdict == iot::Admission::Verdict::fine) return net::ClientVerdict::accept;
+  if (const auto set = always(switches.refused_certificate)) return *set;
+  if (verdict == iot::Admission::Verdict::unknown) return net::ClientVerdict::unknown_ca;
+  return verdict == iot::Admission::Verdict::inactive ? net::ClientVerdict::revoked
+                                                      : net::ClientVerdict::expired;
 }
 
 /// After it.
 std::optional<std::string> turn_away(const net::TlsFacts& facts, WallTime now,
                                      iot::Admission& admission, iot::Region& region) {
   if (!facts.peer) return std::nullopt;
+  const auto shown = shown_by(*facts.peer, facts.server_name);
+  if (admission.look(now, shown) != iot::Admission::Verdict::fine) {
+    return "the certificate is refused after the handshake";
+  }
   iot::Answers answers;
-  auto words = admission.turn_away(now, shown_by(*facts.peer, facts.server_name), answers);
+  auto words = admission.turn_away(now, shown, answers);
   region.accept(std::move(answers));
   return words;
 }
@@ -163,7 +180,9 @@ int serve(const Arguments& a, RegionServer::Options options) {
   RegionServer server(
       {{loop, *clock, *random, trace, faults},
        region,
-       [&](const auto& peer) { return judge(services.admission, clock->wall(), peer); },
+       [&](const auto& peer) {
+         return judge(services.admission, region.switches, clock->wall(), peer);
+       },
        [&](const net::TlsFacts& facts) {
          return turn_away(facts, clock->wall(), services.admission, region);
        },

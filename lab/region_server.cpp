@@ -172,6 +172,7 @@ net::RelayOptions RegionServer::relay_options(Port port, std::uint16_t number) {
   tls.accept_name = [this](const std::string& name) {
     return !name.empty() || !parts_.region.switches.require_sni;
   };
+  tls.resumes = [this] { return parts_.region.switches.tls13_resumption; };
   options.turn_away = [this](const net::TlsFacts& facts) {
     auto words = parts_.turn_away(facts);
     settle_soon();

@@ -14,6 +14,7 @@
 #include "lab/iot/commands.h"
 #include "lab/iot/defender.h"
 #include "lab/iot/downloads.h"
+#include "lab/iot/event_configurations.h"
 #include "lab/iot/iam.h"
 #include "lab/iot/iam_access.h"
 #include "lab/iot/issuer.h"
@@ -102,10 +103,13 @@ struct RegionServices {
         peers(jobs, provisioning),
         admission(world.reader, registry, provisioning) {
     registry.set_peers(&peers);
+    registry.set_events(&events);
+    jobs.set_events(&events);
   }
 
   /// The Region asks them from now on.
   void join(iot::Region& region) {
+    region.add(events);
     region.add(registry);
     region.add(shadows);
     region.add(defender);
@@ -120,6 +124,7 @@ struct RegionServices {
     region.set_lifecycle(lifecycle);
   }
 
+  iot::EventConfigurations events;
   iot::Registry registry;
   iot::Shadows shadows;
   iot::Defender defender;

@@ -297,6 +297,51 @@ class Tls(RelayTest):
         self.assertFalse(self.trace("packet"))
 
 
+class WebSocketTest(RelayTest):
+    """A device that speaks MQTT over WebSocket (RFC 6455), by hand."""
+
+    def upgrade(self, target="/mqtt"):
+        self.peer = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        self.addCleanup(self.peer.close)
+        self.stream = self.peer.makefile("rb")
+        self.addCleanup(self.stream.close)
+        self.peer.sendall((f"GET {target} HTTP/1.1\r\nHost: lab\r\nUpgrade: websocket\r\n"
+                           "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                           "Sec-WebSocket-Protocol: mqtt\r\n\r\n").encode())
+        head = b"".join(iter(self.stream.readline, b"\r\n"))
+        return head.decode()
+
+    def send(self, data):
+        """A binary frame, masked with zeros."""
+        self.peer.sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)
+
+    def receive(self):
+        head = self.stream.read(2)
+        self.assertEqual((head[0], head[1] & 0x80), (0x82, 0))
+        return self.stream.read(head[1])
+
+    def test_mqtt_over_websocket_goes_to_the_broker_and_meets_the_faults(self):
+        self.relay("--websocket")
+        head = self.upgrade()
+        self.assertTrue(head.startswith("HTTP/1.1 101"), head)
+        self.assertIn("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", head)
+        self.send(b"\x10\x10\0\4MQTT\4\2\0\x3c\0\4pump")
+        self.assertEqual(self.receive(), b"\x20\2\0\0")
+        publish = b"\x32\x08\0\3a/b\0%cx"
+        self.send(publish % 1)
+        self.assertEqual(self.receive(), b"\x40\2\0\1")
+        self.orders.do("faults.set", faults="no-puback")
+        self.send(publish % 2)
+        self.send(b"\xc0\0")
+        self.assertEqual(self.receive(), b"\xd0\0")  # PINGRESP; the PUBACK was withheld
+        self.assertTrue(any(each.get("type") == "PUBLISH" for each in self.trace("packet")))
+
+    def test_what_is_no_upgrade_is_answered_by_http(self):
+        self.relay("--websocket")
+        self.assertTrue(self.upgrade("/elsewhere").startswith("HTTP/1.1 404"))
+
+
 class Arguments(unittest.TestCase):
     def refused(self, code, *options):
         if RELAY is None:

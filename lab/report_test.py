@@ -343,6 +343,10 @@ class Html(unittest.TestCase):
         self.assertEqual(page.thin(points, 100), points)
         self.assertLessEqual(len(page.thin(points, 20)), 20)
 
+    def test_a_command_is_broken_between_its_words_and_warnings_are_told(self):
+        self.assertIn("<span><bdi>--", self.text)
+        self.assertRegex(self.text, r"[0-9]+ of [0-9]+ passed, [0-9]+ of them with warnings")
+
     def test_every_case_has_a_row_and_a_detail(self):
         rows = [value for name, value in self.tags.attributes if name == "data-case"]
         self.assertEqual(sorted(rows), sorted(f"case-{at}" for at in range(1, 51)))

@@ -16,7 +16,7 @@ import time
 from region_fixture import RegionTest, run
 from tool import aws
 from tool.place import ApiFailure
-from tool.programs import wait_for
+from tool.programs import Programs, wait_for
 from trials_device import CONNACK, CONNECT, PUBLISH, QOS_1, SUBSCRIBE, packet, take, text
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs" / "lab.md"
@@ -39,7 +39,7 @@ class SwitchesTest(RegionTest):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             self.assertEqual(aws.run(self.place, list(words)), 0)
-        return json.loads(out.getvalue())
+        return json.loads(out.getvalue() or "{}")
 
     def answers(self, name, topic, payload, answers, wanted=1, seconds=15):
         """What comes on `answers` for a request of this device: so many, or all until the time is up.
@@ -92,7 +92,9 @@ class SwitchesTest(RegionTest):
                                  ("jobs_omitted_parameter", 1, "is a text"),
                                  ("shadow_depth", -1, "whole number from 0"),
                                  ("shadow_depth", 10 ** 12, "whole number from 0"),
-                                 ("jobs_events", "true", "true or false")):
+                                 ("jobs_omitted_parameter", "move", "one of: empty removed"),
+                                 ("refused_certificate", "revoked", "one of: by_state unknown_ca"),
+                                 ("jobs_strict_details", "true", "true or false")):
             with self.assertRaisesRegex(ApiFailure, why):
                 self.put(streams_shuffled=True, **{name: value})
         self.assertFalse(self.region.call("GetSwitches")["streams_shuffled"])
@@ -114,14 +116,95 @@ class SwitchesTest(RegionTest):
         finally:
             subprocess.run([*down, "down"], check=True)
 
-    def test_job_events_come_when_they_are_switched_on(self):
-        self.make("worker")
+    def events(self, *enabled, kinds=("THING", "JOB", "JOB_EXECUTION")):
+        self.words("iot", "update-event-configurations", "--event-configurations",
+                   json.dumps({kind: {"Enabled": kind in enabled} for kind in kinds}))
+
+    def test_events_of_things_and_jobs_come_when_they_are_switched_on(self):
         self.make("fleet", OPEN_POLICY)
-        self.put(jobs_events=True)
-        listener = self.subscribed("fleet", "-t", "$aws/events/#", "-C", "2", "-v")
+        self.addCleanup(self.events)
+        self.words("iot", "create-thing", "--thing-name", "unheard")
+        listener = self.subscribed("fleet", "-t", "$aws/events/thing/#", "-t", "$aws/events/job/#", "-t",
+                                   "$aws/events/jobExecution/#", "-C", "5", "-v")
+        self.region.call("CreateJob", jobId="untold", document="{}", targets=[self.arn("unheard")])
+        self.region.call("CancelJob", jobId="untold")
+        self.events("THING", "JOB", "JOB_EXECUTION")
+        self.words("iot", "create-thing", "--thing-name", "worker")
+        self.region.call("UpdateThing", thingName="worker",
+                         attributePayload={"attributes": {"site": "north"}})
         self.region.call("CreateJob", jobId="told", document="{}", targets=[self.arn("worker")])
         self.region.call("CancelJob", jobId="told")
-        self.assertRegex(listener.output(), r"\$aws/events/job\w*/")
+        said = dict(line.split(" ", 1) for line in listener.output().splitlines())
+        self.assertEqual(list(said), [
+            "$aws/events/thing/worker/created", "$aws/events/thing/worker/updated",
+            "$aws/events/job/told/cancellation_in_progress", "$aws/events/jobExecution/told/canceled",
+            "$aws/events/job/told/canceled"])
+        updated = json.loads(said["$aws/events/thing/worker/updated"])
+        self.assertEqual((updated["operation"], updated["versionNumber"], updated["attributes"]),
+                         ("UPDATED", 2, {"site": "north"}))
+        self.down()
+        self.up()
+        described = self.words("iot", "describe-event-configurations")["eventConfigurations"]
+        self.assertEqual({kind for kind, it in described.items() if it["Enabled"]},
+                         {"THING", "JOB", "JOB_EXECUTION"})
+        with self.assertRaisesRegex(ApiFailure, "DEVICE is no kind of events"):
+            self.events("DEVICE", kinds=("DEVICE",))
+
+    def greeted(self, name, session=None, newest=ssl.TLSVersion.TLSv1_3):
+        """What a device sees of its connection: "CONNACK", the alert, or how it was closed; and the
+        TLS connection, ended."""
+        files = self.devices[name]
+        context = self.contexts.setdefault((name, newest), ssl.create_default_context(
+            cafile=files / "ca.pem"))
+        context.load_cert_chain(files / "device.pem", files / "device.key")
+        context.maximum_version = newest
+        try:
+            raw = socket.create_connection(("localhost", self.region.endpoint()["mqtt"]), 10)
+            with context.wrap_socket(raw, server_hostname="localhost", session=session,
+                                     suppress_ragged_eofs=False) as peer:
+                peer.sendall(packet(CONNECT, text("MQTT") + bytes([4, 2, 0, 60]) + text(name)))
+                said = "CONNACK" if peer.recv(4)[:1] == bytes([CONNACK]) else "closed"
+                return said, peer.session, peer.session_reused
+        except ssl.SSLError as error:
+            alert = re.search(r"alert ([a-z ]+)", str(error))
+            return alert[1].strip() if alert else "no alert", None, False
+        except OSError:
+            return "no alert", None, False
+
+    def test_a_refused_certificate_shows_as_it_is_switched(self):
+        self.contexts = {}
+        identity = self.make("refused")
+        self.assertEqual(self.greeted("refused")[0], "CONNACK")
+        self.region.call("UpdateCertificate", certificateId=identity, newStatus="INACTIVE")
+        for switch, seen in (("by_state", "certificate revoked"), ("unknown_ca", "unknown ca"),
+                             ("certificate_expired", "certificate expired"),
+                             ("bad_certificate", "bad certificate"),
+                             ("certificate_unknown", "certificate unknown"),
+                             ("handshake_failure", "handshake failure"), ("no_alert", "no alert"),
+                             ("closed", "closed")):
+            self.put(refused_certificate=switch)
+            for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                with self.subTest(switch=switch, newest=newest):
+                    self.assertEqual(self.greeted("refused", newest=newest)[0], seen)
+
+    def test_sessions_of_tls_1_3_are_resumed_only_when_it_is_switched_on(self):
+        self.contexts = {}
+        identity = self.make("resuming")
+
+        def again(newest=ssl.TLSVersion.TLSv1_3):
+            said, session, _ = self.greeted("resuming", newest=newest)
+            self.assertEqual(said, "CONNACK")
+            time.sleep(1.1)  # one CONNECT a second and client id
+            said, _, reused = self.greeted("resuming", session, newest)
+            time.sleep(1.1)
+            return said, reused
+        self.assertEqual(again(), ("CONNACK", False))
+        self.put(tls13_resumption=True)
+        self.assertEqual(again(), ("CONNACK", True))
+        self.assertEqual(again(ssl.TLSVersion.TLSv1_2), ("CONNACK", False))
+        _, session, _ = self.greeted("resuming")
+        self.region.call("UpdateCertificate", certificateId=identity, newStatus="INACTIVE")
+        self.assertEqual(self.greeted("resuming", session)[0], "closed")
 
     def test_bad_days_and_spellings_of_jobs(self):
         self.make("tried", OPEN_POLICY)
@@ -230,6 +313,42 @@ class SwitchesTest(RegionTest):
                              {"endpointAddress": "localhost", "endpointPort": ports[port]})
         with self.assertRaisesRegex(ApiFailure, "endpointType is"):
             self.region.call("DescribeEndpoint", endpointType="smtp")
+
+
+class StoredTest(RegionTest):
+    """What the broker's plugin decides: a Region that keeps five messages a second for a device away."""
+
+    @classmethod
+    def up(cls):
+        subprocess.run([*cls.command, "up", "--detach", "--region", "eu-west-1", "--switch",
+                        "stored_per_second=5"], check=True, stdout=subprocess.DEVNULL)
+        cls.region = cls.place.choose()
+
+    def test_what_is_over_the_quota_is_dropped_while_a_device_is_away_and_only_then(self):
+        self.make("away", OPEN_POLICY)
+        session = ["-c", "-x", "3600", "-t", "told/#"]
+        live = self.subscribed("away", *session, "-C", "20")
+        for number in range(20):
+            self.region.call("Publish", topic="told/live", qos=1, payload=str(number))
+        self.assertEqual(live.output().split(), [str(number) for number in range(20)])
+        time.sleep(1.1)  # one CONNECT a second and client id
+        begin = time.monotonic()
+        for number in range(100):
+            self.region.call("Publish", topic="told/stored", qos=1, payload=str(number))
+        seconds = time.monotonic() - begin
+        kept = self.client("away", "sub", "-q", "1", *session, "-W", "10").output(30).split()
+        kept = [int(each) for each in kept if each.isdigit()]
+        self.assertEqual(kept[:5], [0, 1, 2, 3, 4])
+        self.assertEqual(kept, sorted(set(kept)))
+        self.assertLessEqual(len(kept), 5 * (int(seconds) + 2), f"of 100 in {seconds:.1f} s")
+
+    def test_only_the_front_door_comes_to_the_broker(self):
+        said = subprocess.run(
+            [Programs.system("mosquitto_pub"), "--unix", str(self.region.file("broker.sock")), "-t", "x",
+             "-m", "x", "-i", "intruder", "-u", "intruder", "-P", "guess", "-d"], capture_output=True,
+            text=True, timeout=30, check=False)
+        self.assertNotEqual(said.returncode, 0)
+        self.assertIn("not authorised", said.stdout + said.stderr)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ updates that are well, ill, forged, old, cut, cancelled; and what the service he
 
     updater_test.py --bin DIR      DIR: the programs of a build
 """
+import json
 import os
 import pathlib
 import signal
@@ -19,6 +20,34 @@ from updater_fixture import PRESIGNED, TERMINAL, command, script, template
 
 
 class JobsTest(updater_fixture.UpdaterTest):
+    def shown(self):
+        """What the agent shows of jobs, or nothing."""
+        answer = subprocess.run([self.bin / "holdfast", "status", "--json", "--socket",
+                                 self.device / "agent.sock"], capture_output=True, text=True,
+                                check=True, timeout=30).stdout
+        return json.loads(answer).get("jobs")
+
+    def test_the_agent_shows_what_the_updater_does(self):
+        self.assertIsNone(self.shown())
+        self.start()
+        self.install("1.0")
+        self.wait(lambda: (self.shown() or {}).get("last"), 30, "its end")
+        self.assertEqual(self.shown()["versions"], {"pump": "1.0"})
+        self.assertEqual((self.shown()["job"], self.shown()["last"]["status"]), ("", "SUCCEEDED"))
+        job = self.queue({"holdfast": 1, "update": self.artifact("1.1", well=False) |
+                          {"prove_within": "5s"}})
+        self.wait(lambda: self.shown()["job"] == job and self.shown().get("steps", 0) > 1, 30, "the job")
+        self.ends(job, "FAILED")
+        self.wait(lambda: self.shown().get("last", {}).get("job") == job and not self.shown()["job"], 30,
+                  "its end")
+        self.assertEqual(self.shown()["last"]["status"], "FAILED")
+        self.assertIn("its check failed", self.shown()["last"]["words"])
+        self.updater.kill()
+        self.updater.wait()
+        self.wait(lambda: "gone_ms" in self.shown(), 30, "that it has gone")
+        self.start()
+        self.wait(lambda: "gone_ms" not in self.shown(), 30, "that it is back")
+
     def test_a_new_version_is_installed_and_an_ill_one_taken_back(self):
         self.start()
         self.install("1.0")

@@ -15,6 +15,7 @@
 #include "base/hex.h"
 #include "document.h"
 #include "identity/whole_file.h"
+#include "jobs_line.h"
 #include "kept_file.h"
 #include "messages.h"
 #include "package.h"
@@ -39,6 +40,7 @@ constexpr Duration kStopPatience = seconds(20);
 constexpr Duration kFiltersEvery = seconds(1);     // until they are granted
 constexpr Duration kTaskTurn = milliseconds(200);  // the end of a program wakes nobody for sure
 constexpr Duration kTrialBesides = std::chrono::minutes(5);  // to take back, say
+constexpr Duration kReportEvery = seconds(1);                // of a step that goes on
 constexpr Duration kLongestTurn = seconds(10);               // signs of life for a service manager
 
 Result<update::JobJournal> read_journal(env::Disk& disk) {
@@ -86,6 +88,7 @@ class Updater::Work {
       talk(now);
       work(now, end == kNever);
       tell();
+      report(now);
       turn(said_);
       if (successor_ || (trial_ && decided())) break;
       if (wait(stop_fd, end == kNever) && end == kNever) end = clock_->now() + kStopPatience;
@@ -274,6 +277,23 @@ class Updater::Work {
     say_(words);
   }
 
+  /// The same to the agent, which shows it, and forgets it when we are gone.
+  void report(BootTime now) {
+    if (agent_.runner().journal().phase == update::JobPhase::ended) {
+      last_words_ = reason_of(agent_.runner().journal());
+    }
+    if (!link_.there()) {
+      reported_.clear();
+      report_at_ = now;
+    }
+    if (now < report_at_ || !link_.there()) return;
+    report_at_ = task_ ? now + kReportEvery : now;
+    std::string report = jobs_line(agent_.runner(), settings_, last_words_);
+    if (report == reported_) return;
+    link_.ask(report, {});
+    reported_ = std::move(report);
+  }
+
   /// True: we are to end.
   bool wait(int stop_fd, bool listens) {
     std::vector<int> wakers;
@@ -307,6 +327,9 @@ class Updater::Work {
   std::string said_;
   const bool trial_ = std::getenv(kTrialVariable) != nullptr;
   std::optional<Successor> successor_;
+  std::string reported_;  ///< What the agent knows; empty: nothing.
+  BootTime report_at_{};
+  std::string last_words_;
 };
 
 Updater::Updater(std::unique_ptr<Work> work) : work_(std::move(work)) {}

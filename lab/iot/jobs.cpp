@@ -32,7 +32,6 @@ Jobs::Jobs(JobsSettings settings, const JobsWorld& world, Presigner* presigner, 
     : settings_(std::move(settings)), world_(world), presigner_(presigner), random_(random) {}
 
 void Jobs::on_switches(const Switches& switches) {
-  settings_.events = switches.jobs_events;
   settings_.strict_details = switches.jobs_strict_details;
   settings_.queued_may_finish = switches.jobs_queued_may_finish;
   settings_.empty_next_is_object = switches.jobs_empty_next_is_object;
@@ -175,7 +174,7 @@ void Jobs::settle(WallTime now, std::string_view id, Job& job, Answers& out) {
 
 void Jobs::job_event(WallTime now, std::string_view id, const Job& job, std::string_view operation,
                      Answers& out) {
-  if (!settings_.events) return;
+  if (events_ == nullptr || !events_->enabled(EventConfigurations::kJob)) return;
   Json event = {{"eventType", "JOB"},
                 {"eventId", make_uuid(random_)},
                 {"timestamp", stamp(now, false)},
@@ -193,7 +192,7 @@ void Jobs::job_event(WallTime now, std::string_view id, const Job& job, std::str
 
 void Jobs::execution_event(WallTime now, std::string_view id, std::string_view thing,
                            const Execution& execution, std::string_view operation, Answers& out) {
-  if (!settings_.events) return;
+  if (events_ == nullptr || !events_->enabled(EventConfigurations::kJobExecution)) return;
   out.publish("$aws/events/jobExecution/" + std::string(id) + '/' + std::string(operation),
               {{"eventType", "JOB_EXECUTION"},
                {"eventId", make_uuid(random_)},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "env/random.h"
+#include "lab/iot/event_configurations.h"
 #include "lab/iot/jobs_book.h"
 #include "lab/iot/jobs_document.h"
 #include "lab/iot/presigner.h"
@@ -41,8 +42,6 @@ class JobsWorld {
 struct JobsSettings {
   std::string region = "eu-central-1";
   std::string account = "123456789012";
-  /// $aws/events/job/… and $aws/events/jobExecution/…, an account setting that is off at first.
-  bool events = false;
 
   // Not documented by AWS, or contradictory:
   bool strict_details = true;         ///< Refuse control characters and empty values.
@@ -73,6 +72,9 @@ class Jobs final : public Service {
 
   void configure(JobsSettings settings) { settings_ = std::move(settings); }
   void on_switches(const Switches& switches) override;
+  /// Which of $aws/events/job/… and $aws/events/jobExecution/… are published; nullptr, as at first:
+  /// none. It outlives this.
+  void set_events(const EventConfigurations* events) { events_ = events; }
 
   /// The groups of a thing changed: continuous jobs that it came under are queued for it, those
   /// that it is no longer under are REMOVED.
@@ -170,6 +172,7 @@ class Jobs final : public Service {
                        const Execution& execution, std::string_view operation, Answers& out);
 
   JobsSettings settings_;
+  const EventConfigurations* events_ = nullptr;
   const JobsWorld& world_;
   Presigner* presigner_;
   env::Random& random_;

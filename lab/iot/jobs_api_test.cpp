@@ -320,9 +320,15 @@ TEST_F(LabJobsApi, ContinuousJobsFollowTheirGroups) {
 }
 
 TEST_F(LabJobsApi, EventsArePublishedWhenSwitchedOn) {
-  JobsSettings settings;
-  settings.events = true;
-  jobs_.configure(settings);
+  EventConfigurations events;
+  jobs_.set_events(&events);
+  create("job0");
+  set("job0", "SUCCEEDED");
+  EXPECT_THAT(topics(), Not(Contains(HasSubstr("$aws/events"))));
+  (void)events.call(now_, "UpdateEventConfigurations",
+                    {{"eventConfigurations",
+                      {{"JOB", {{"Enabled", true}}}, {"JOB_EXECUTION", {{"Enabled", true}}}}}},
+                    out_ = {});
   create("job1");
   set("job1", "SUCCEEDED");
   EXPECT_THAT(topics(),

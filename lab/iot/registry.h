@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "env/random.h"
+#include "lab/iot/event_configurations.h"
 #include "lab/iot/issuer.h"
 #include "lab/iot/policy.h"
 #include "lab/iot/service.h"
@@ -138,6 +139,9 @@ class Registry final : public Service, public ThingBook {
   }
   /// nullptr, as at first: nobody is told, and there are no templates. They outlive the registry.
   void set_peers(RegistryPeers* peers) { peers_ = peers; }
+  /// Whether $aws/events/thing/… are published; nullptr, as at first: they are not. It outlives the
+  /// registry.
+  void set_events(const EventConfigurations* events) { events_ = events; }
 
   // ---- for other services ----
 
@@ -238,6 +242,7 @@ class Registry final : public Service, public ThingBook {
   CertificateIssuer& issuer_;
   env::Random& random_;
   RegistryPeers* peers_ = nullptr;
+  const EventConfigurations* events_ = nullptr;
   Books books_;
   std::map<std::uint64_t, std::vector<PolicyDocument>> admitted_;
   std::map<std::string, WallTime> to_disconnect_;  ///< Principals, when.

@@ -101,6 +101,8 @@ struct Registry::Call {
   /// Applies "attributePayload" of `from`: without "merge" it replaces all; an empty value takes
   /// one away.
   static void read_attributes(Fields& from, std::map<std::string, std::string>& attributes);
+  /// "CREATED", "UPDATED", "DELETED".
+  void thing_event(const std::string& name, const Thing& thing, std::string_view operation);
   /// Why the thing cannot have its type, or not so many attributes without one.
   [[nodiscard]] std::optional<ApiError> check_type(const Thing& thing) const;
   /// "thingGroupProperties".

@@ -1,4 +1,5 @@
 // Things, and the certificates that speak for them.
+#include <algorithm>
 #include <utility>
 
 #include "lab/iot/registry_call.h"
@@ -56,6 +57,25 @@ std::optional<ApiError> Registry::Call::check_type(const Thing& thing) const {
   return invalid("Thing type " + thing.type + " is deprecated");
 }
 
+void Registry::Call::thing_event(const std::string& name, const Thing& thing,
+                                 std::string_view operation) {
+  const EventConfigurations* events = registry.events_;
+  if (events == nullptr || !events->enabled(EventConfigurations::kThing)) return;
+  std::string last(operation);
+  std::transform(last.begin(), last.end(), last.begin(), [](char c) { return c - 'A' + 'a'; });
+  out.publish("$aws/events/thing/" + name + '/' + last,
+              {{"eventType", "THING_EVENT"},
+               {"eventId", make_uuid(registry.random_)},
+               {"timestamp", now.ms},
+               {"operation", operation},
+               {"accountId", Registry::kAccount},
+               {"thingId", thing.id},
+               {"thingName", name},
+               {"versionNumber", thing.version},
+               {"thingTypeName", thing.type.empty() ? Json() : Json(thing.type)},
+               {"attributes", json_of(thing.attributes)}});
+}
+
 ApiResult Registry::Call::create_thing() {
   const std::string name_given = name("thingName", kThingNameOthers);
   Thing thing;
@@ -69,7 +89,10 @@ ApiResult Registry::Call::create_thing() {
   if (!added && (at->second.type != thing.type || at->second.attributes != thing.attributes)) {
     return exists("Thing " + name_given + " already exists in account with different properties");
   }
-  if (added) at->second.id = make_uuid(registry.random_);
+  if (added) {
+    at->second.id = make_uuid(registry.random_);
+    thing_event(name_given, at->second, "CREATED");
+  }
   return done({{"thingName", name_given},
                {"thingArn", registry.arn("thing/" + name_given)},
                {"thingId", at->second.id}});
@@ -110,6 +133,7 @@ ApiResult Registry::Call::update_thing() {
   }
   ++changed.version;
   found->second = std::move(changed);
+  thing_event(name_given, found->second, "UPDATED");
   return done();
 }
 
@@ -143,6 +167,7 @@ ApiResult Registry::Call::delete_thing() {
       return invalid("Thing " + name_given + " is still attached to certificate " + id);
     }
   }
+  thing_event(name_given, found->second, "DELETED");
   books.things.erase(found);
   const std::vector<std::string> groups = registry.groups_of(name_given);
   for (const std::string& group : groups) books.groups.find(group)->second.things.erase(name_given);

@@ -10,7 +10,7 @@ namespace {
 struct Row {
   std::string_view name;
   std::variant<bool Switches::*, std::int64_t Switches::*, std::string Switches::*> member;
-  std::string_view choices = {};  ///< Of a text, with a blank after each; empty: any.
+  std::string_view choices = {};  ///< Of a text, between blanks; empty: any.
 };
 
 constexpr auto kRows = std::to_array<Row>({
@@ -21,6 +21,10 @@ constexpr auto kRows = std::to_array<Row>({
     {"subscription_options", &Switches::subscription_options},
     {"will_delay", &Switches::will_delay},
     {"require_sni", &Switches::require_sni},
+    {"refused_certificate", &Switches::refused_certificate,
+     " by_state unknown_ca certificate_revoked certificate_expired bad_certificate "
+     "certificate_unknown handshake_failure no_alert closed "},
+    {"tls13_resumption", &Switches::tls13_resumption},
     {"maximum_packet_size", &Switches::maximum_packet_size},
     {"session_expiry_most", &Switches::session_expiry_most},
     {"redelivery_ms", &Switches::redelivery_ms},
@@ -45,11 +49,10 @@ constexpr auto kRows = std::to_array<Row>({
     {"registers_per_second", &Switches::registers_per_second},
     {"provisioning_denied_code", &Switches::provisioning_denied_code},
     {"certificate_disconnect_ms", &Switches::certificate_disconnect_ms},
-    {"jobs_events", &Switches::jobs_events},
     {"jobs_strict_details", &Switches::jobs_strict_details},
     {"jobs_queued_may_finish", &Switches::jobs_queued_may_finish},
     {"jobs_empty_next_is_object", &Switches::jobs_empty_next_is_object},
-    {"jobs_omitted_parameter", &Switches::jobs_omitted_parameter, "empty removed literal "},
+    {"jobs_omitted_parameter", &Switches::jobs_omitted_parameter, " empty removed literal "},
     {"jobs_http_version_mismatch", &Switches::jobs_http_version_mismatch},
     {"jobs_reads_per_second", &Switches::jobs_reads_per_second},
     {"jobs_writes_per_second", &Switches::jobs_writes_per_second},
@@ -93,8 +96,8 @@ Status take(const Row& row, const Json& value, Switches& switches) {
       return Error{Errc::invalid_argument,
                    name + " is a text of 1 to " + std::to_string(kTextBytes) + " bytes"};
     }
-    if (!row.choices.empty() && row.choices.find(given + ' ') == std::string_view::npos) {
-      return Error{Errc::invalid_argument, name + " is one of: " + std::string(row.choices)};
+    if (!row.choices.empty() && row.choices.find(' ' + given + ' ') == std::string_view::npos) {
+      return Error{Errc::invalid_argument, name + " is one of:" + std::string(row.choices)};
     }
     switches.*(*text) = given;
     return {};

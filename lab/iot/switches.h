@@ -31,6 +31,14 @@ struct Switches {
   bool will_delay = false;
   /// Whether a client without SNI is refused.
   bool require_sni = false;
+  /// How it shows that a client's certificate is refused. by_state: a TLS alert during the
+  /// handshake, unknown_ca for one that is not registered, certificate_revoked for one that is not
+  /// ACTIVE, certificate_expired; or always the alert of that name. no_alert: the connection is
+  /// closed during the handshake. closed: the handshake succeeds, then the connection is closed
+  /// without a CONNACK.
+  std::string refused_certificate = "by_state";
+  /// Whether sessions of TLS 1.3 are resumed; those of TLS 1.2 never are.
+  bool tls13_resumption = false;
   /// CONNACK's Maximum Packet Size.
   std::int64_t maximum_packet_size = 149'504;
   /// The longest session expiry, in seconds (an account setting, up to seven days).
@@ -78,8 +86,6 @@ struct Switches {
   std::string provisioning_denied_code = "AccessDenied";
   /// From the deactivation of a certificate to the end of its connections.
   std::int64_t certificate_disconnect_ms = 0;
-  /// $aws/events/job/… and $aws/events/jobExecution/…, an account setting.
-  bool jobs_events = false;
   /// Whether statusDetails with control characters or empty values are refused.
   bool jobs_strict_details = true;
   /// Whether an execution may go from QUEUED to SUCCEEDED or FAILED.

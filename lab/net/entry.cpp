@@ -56,6 +56,7 @@ Json describe(const TlsFacts& facts) {
   if (facts.established) {
     out["version"] = facts.version;
     out["suite"] = facts.suite;
+    if (facts.resumed) out["resumed"] = true;
   }
   out["server_name"] = facts.server_name;
   if (!facts.alpn_offered.empty()) out["alpn_offered"] = facts.alpn_offered;

@@ -4,7 +4,8 @@
 //            remembers who said what: versions, suites, alerts.
 // Threads:   the loop's thread only.
 // Ownership: streams share their context.
-// Sessions:  none is ever resumed, as at AWS IoT Core: no ticket, no cache.
+// Sessions:  none is resumed, as at AWS IoT Core: no ticket, no cache. Those of TLS 1.3 are where a
+//            server is told so.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,18 @@ struct PeerCertificate {
 };
 
 /// What a server makes of a client's certificate; all but `accept` end the handshake with the alert
-/// of that name.
-enum class ClientVerdict : std::uint8_t { accept, unknown_ca, revoked, expired, bad };
+/// of that name (`unknown`: certificate_unknown; `failure`: handshake_failure), `silent` without
+/// one.
+enum class ClientVerdict : std::uint8_t {
+  accept,
+  unknown_ca,
+  revoked,
+  expired,
+  bad,
+  unknown,
+  failure,
+  silent
+};
 
 struct TlsAlert {
   bool from_peer = false;
@@ -43,8 +54,9 @@ struct TlsAlert {
 /// Everything about one handshake and its end; what is not known is empty.
 struct TlsFacts {
   bool established = false;
-  std::string version;  ///< "TLSv1.3"
-  std::string suite;    ///< "TLS_AES_128_GCM_SHA256"
+  bool resumed = false;  ///< By a ticket: no certificate was shown, that of the ticket counts.
+  std::string version;   ///< "TLSv1.3"
+  std::string suite;     ///< "TLS_AES_128_GCM_SHA256"
   std::string server_name;
   std::vector<std::string> alpn_offered;
   std::string alpn;
@@ -69,6 +81,9 @@ struct TlsServerOptions {
   std::size_t record_size = 16384;  ///< Plaintext of a record of data, 1 to 16384.
   /// Default: accepts a valid chain.
   std::function<ClientVerdict(const PeerCertificate&)> judge;
+  /// Asked for each connection: whether it gets tickets of TLS 1.3, and its ticket is taken.
+  /// Default: never.
+  std::function<bool()> resumes;
   /// Chooses one of what the client offers; empty: none is agreed on. Default: none. nullopt: the
   /// handshake fails with no_application_protocol.
   std::function<std::optional<std::string>(const std::vector<std::string>& offered)> choose_alpn;

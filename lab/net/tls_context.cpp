@@ -12,7 +12,8 @@ namespace holdfast::lab::net {
 
 namespace {
 
-constexpr int kOwn = 0;  // OpenSSL's slot for the application's own pointer.
+constexpr std::size_t kTickets = 2;  // OpenSSL's own default.
+constexpr int kOwn = 0;              // OpenSSL's slot for the application's own pointer.
 
 TlsRecord* record_of(const SSL* ssl) {
   return static_cast<TlsRecord*>(::SSL_get_ex_data(ssl, kOwn));
@@ -44,6 +45,11 @@ int error_of(ClientVerdict verdict) {
       return X509_V_ERR_CERT_REVOKED;
     case ClientVerdict::expired:
       return X509_V_ERR_CERT_HAS_EXPIRED;
+    case ClientVerdict::unknown:
+      return X509_V_ERR_PERMITTED_VIOLATION;  // One that OpenSSL has no alert of its own for.
+    case ClientVerdict::failure:
+      return X509_V_ERR_APPLICATION_VERIFICATION;
+    case ClientVerdict::silent:
     case ClientVerdict::bad:
       break;
   }
@@ -61,7 +67,11 @@ int verify_client(X509_STORE_CTX* store, void*) {
   if (!peer.chain_valid) peer.chain_problem = ::X509_verify_cert_error_string(chain_error);
   const auto& judge = record.context->server.judge;
   int error = peer.chain_valid ? X509_V_OK : chain_error;
-  if (judge != nullptr) error = error_of(judge(peer));
+  if (judge != nullptr) {
+    const ClientVerdict verdict = judge(peer);
+    error = error_of(verdict);
+    record.silent = verdict == ClientVerdict::silent;
+  }
   record.facts.peer = std::move(peer);
   ::X509_STORE_CTX_set_error(store, error);
   return error == X509_V_OK ? 1 : 0;
@@ -69,6 +79,8 @@ int verify_client(X509_STORE_CTX* store, void*) {
 
 int take_server_name(SSL* ssl, int* alert, void*) {
   TlsRecord& record = *record_of(ssl);
+  // The version has been chosen by now, and no ticket been made.
+  if (::SSL_version(ssl) < TLS1_3_VERSION) ::SSL_set_options(ssl, SSL_OP_NO_TICKET);
   const char* name = ::SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   record.facts.server_name = name == nullptr ? "" : name;
   const auto& accept = record.context->server.accept_name;
@@ -194,6 +206,20 @@ bool offer_alpn(SSL& ssl, const std::string& alpn) {
 
 }  // namespace
 
+void note_established(SSL& ssl, TlsRecord& record) {
+  TlsFacts& facts = record.facts;
+  facts.established = true;
+  facts.version = ::SSL_get_version(&ssl);
+  facts.suite = ::SSL_get_cipher_name(&ssl);
+  facts.resumed = ::SSL_session_reused(&ssl) == 1;
+  if (!facts.resumed || facts.peer) return;
+  // The certificate that was judged when the ticket was made.
+  if (const X509* const shown = ::SSL_get0_peer_certificate(&ssl)) {
+    facts.peer = read_certificate(*shown);
+    facts.peer->chain_valid = ::SSL_get_verify_result(&ssl) == X509_V_OK;
+  }
+}
+
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(TlsServerOptions options) {
   ::ERR_clear_error();
   auto out = std::make_shared<TlsContext>();
@@ -206,6 +232,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(TlsServerOptions opti
     if (!step) return step.error();
   }
   SSL_CTX_set_dh_auto(&ssl, 1);
+  constexpr unsigned char kContext[] = "lab";  // Of sessions with client certificates.
+  ::SSL_CTX_set_session_id_context(&ssl, kContext, sizeof kContext);
   ::SSL_CTX_set_options(&ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
   ::SSL_CTX_set_num_tickets(&ssl, 0);
   ::SSL_CTX_set_session_cache_mode(&ssl, SSL_SESS_CACHE_OFF);
@@ -248,6 +276,10 @@ OpenSslPtr<SSL> TlsContext::open(TlsRecord& record) const {
   ::SSL_set_msg_callback(made.get(), note_message);
   if (is_server) {
     ::SSL_set_accept_state(made.get());
+    if (server.resumes != nullptr && server.resumes()) {
+      ::SSL_clear_options(made.get(), SSL_OP_NO_TICKET);
+      ::SSL_set_num_tickets(made.get(), kTickets);
+    }
   } else {
     ::SSL_set_connect_state(made.get());
     if (!expect_server(*made, client) || !offer_alpn(*made, client.alpn)) return nullptr;

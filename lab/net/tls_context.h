@@ -11,8 +11,12 @@ namespace holdfast::lab::net {
 /// One stream's part in OpenSSL's callbacks; found through the SSL object.
 struct TlsRecord {
   const TlsContext* context = nullptr;
+  bool silent = false;  ///< The alert of a failed handshake is kept back.
   TlsFacts facts;
 };
+
+/// Writes down what a handshake has agreed on.
+void note_established(SSL& ssl, TlsRecord& record);
 
 class TlsContext {
  public:

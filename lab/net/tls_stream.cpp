@@ -115,10 +115,7 @@ class OpenSslStream final : public TlsStream {
     ::ERR_clear_error();
     const int result = ::SSL_do_handshake(ssl_.get());
     if (result == 1) {
-      TlsFacts& facts = record_.facts;
-      facts.established = true;
-      facts.version = ::SSL_get_version(ssl_.get());
-      facts.suite = ::SSL_get_cipher_name(ssl_.get());
+      note_established(*ssl_, record_);
       flush();
       greet(ErrorCode());
     } else if (const ErrorCode error = wait_or_fail(result)) {
@@ -166,6 +163,7 @@ class OpenSslStream final : public TlsStream {
       return asio::error::eof;
     }
     if (record_.facts.problem.empty()) record_.facts.problem = openssl_words();
+    if (record_.silent) (void)BIO_reset(out_);
     flush();  // The alert.
     return to_code(StreamError::tls);
   }

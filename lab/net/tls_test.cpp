@@ -51,8 +51,11 @@ class TlsTest : public NetTest {
 };
 
 constexpr int kCloseNotify = 0;
+constexpr int kHandshakeFailure = 40;
+constexpr int kBadCertificate = 42;
 constexpr int kCertificateRevoked = 44;
 constexpr int kCertificateExpired = 45;
+constexpr int kCertificateUnknown = 46;
 constexpr int kUnknownCa = 48;
 constexpr int kUnrecognizedName = 112;
 constexpr int kCertificateRequired = 116;
@@ -208,14 +211,26 @@ TEST_F(ClientCertificate, OfAForeignCaIsFineWhenTheJudgeSaysSo) {
 
 TEST_F(ClientCertificate, IsRefusedWithTheAlertOfTheJudgesVerdict) {
   const std::vector<std::pair<ClientVerdict, int>> kinds = {
-      {ClientVerdict::unknown_ca, kUnknownCa},
-      {ClientVerdict::revoked, kCertificateRevoked},
-      {ClientVerdict::expired, kCertificateExpired}};
+      {ClientVerdict::unknown_ca, kUnknownCa},       {ClientVerdict::revoked, kCertificateRevoked},
+      {ClientVerdict::expired, kCertificateExpired}, {ClientVerdict::bad, kBadCertificate},
+      {ClientVerdict::unknown, kCertificateUnknown}, {ClientVerdict::failure, kHandshakeFailure}};
   for (const auto& [verdict, alert] : kinds) {
     options.judge = [verdict = verdict](const PeerCertificate&) { return verdict; };
     const auto both = shake(options, shown);
     EXPECT_TRUE(*both.server_said);
     EXPECT_TRUE(has_alert(both.server->facts(), false, alert)) << alert;
+  }
+}
+
+TEST_F(ClientCertificate, MayBeRefusedWithoutAnAlert) {
+  for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
+    options.highest = version;
+    options.judge = [](const PeerCertificate&) { return ClientVerdict::silent; };
+    const auto both = shake(options, shown);
+    EXPECT_TRUE(*both.server_said);
+    const auto down = read_all(both.client);
+    ASSERT_TRUE(until([&] { return down->end.has_value(); }));
+    EXPECT_TRUE(both.client->facts().alerts.empty());
   }
 }
 

@@ -100,9 +100,15 @@ def _answer(document):
              f'{segments}</div><ul class="key">{key}</ul>') if segments else ""
     return (f'<section class="answer {verdict.value}"><h1>{_headline(document)}</h1>'
             f'<p class="lead">{_sentence(document)}</p>{share}'
-            f'<p class="command"><code>{said(run.command)}</code></p><dl class="facts">' +
+            f'{_command(run.command)}<dl class="facts">' +
             "".join(f"<div><dt>{name}</dt><dd>{said(value)}</dd></div>" for name, value in facts) +
             "</dl></section>")
+
+
+def _command(text):
+    """A line to type; it is broken between words, since a hyphen is a part of an option."""
+    words = " ".join(f"<span>{said(word)}</span>" for word in text.split(" "))
+    return f'<p class="command"><code>{words}</code></p>'
 
 
 def _headline(document):
@@ -151,10 +157,12 @@ def _verdicts(document):
     numbers = {id(case): at for at, case in enumerate(document.cases, 1)}
     bodies = []
     for group, cases in document.groups().items():
-        passed = sum(case.verdict in (Verdict.PASS, Verdict.PASS_WITH_WARNINGS) for case in cases)
+        warned = sum(case.verdict is Verdict.PASS_WITH_WARNINGS for case in cases)
+        passed = sum(case.verdict is Verdict.PASS for case in cases) + warned
         judged = sum(case.verdict is not Verdict.NOT_APPLICABLE for case in cases)
+        after = f", {warned} of them with warnings" if warned else ""
         bodies.append(f'<tbody><tr class="group"><th colspan="4" scope="rowgroup">{said(group)}'
-                      f"<span>{passed} of {judged} passed</span></th></tr>" +
+                      f"<span>{passed} of {judged} passed{after}</span></th></tr>" +
                       "".join(_row(case, numbers[id(case)]) for case in cases) + "</tbody>")
     return (_heading("Verdicts") + '<div class="filters" role="search" hidden>'
             '<input type="search" placeholder="Search names and reasons" '
@@ -391,8 +399,7 @@ def _case(case, at, timeline):
     if case.packets:
         parts.append(_packets(case))
     if case.replay:
-        parts.append(f'<div><h4>Do it again</h4><p class="command"><code>{said(case.replay)}</code>'
-                     "</p></div>")
+        parts.append(f"<div><h4>Do it again</h4>{_command(case.replay)}</div>")
     if case.seconds and not timeline.empty:
         parts.append(f'<p><button type="button" class="link" hidden data-begin="{case.begin}" '
                      f'data-end="{case.begin + case.seconds}">Show in the timeline</button></p>')

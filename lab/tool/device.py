@@ -23,6 +23,12 @@ directory = "outbox"
 [local]
 socket = "%s"
 """ % SOCKET
+SECOND = """\
+[[endpoint]]
+name = "second"
+host = "{host}"
+port = {port}
+"""
 # For devices of which nothing is known.
 PERMISSIVE_POLICY = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
@@ -77,6 +83,13 @@ def configure(folder, name, host, port, profile):
     """device.toml, for holdfastd and programs on the library."""
     write(folder / "device.toml", CONFIGURATION.format(name=name, host=host, port=port,
                                                        profile=profile))
+
+
+def configure_two(folder, host, port):
+    """device2.toml: device.toml with another Region behind the first; the file."""
+    made = folder / "device2.toml"
+    write(made, (folder / "device.toml").read_text(encoding="utf-8") + SECOND.format(host=host, port=port))
+    return made
 
 
 def create(region, name, folder, policy=None):

@@ -66,14 +66,13 @@ class Bench:
     def start(self):
         self._mount()
         place = Place(self.root / "lab")
-        two = any("{port2}" in word for word in self.asked.command)
+        two = any(name in word for word in self.asked.command for name in ("{port2}", "{config2}"))
         for name in (DEFAULT_REGION, SECOND_REGION)[:1 + two]:
             self.sites.append(Site(self, place.region(name), [ENDPOINT]))
             self.sites[-1].start()
         self.certificate = device.create(self.home.place, self.asked.thing, self.folder,
                                          self.policy)
-        if two:
-            self._register(self.second)
+        self.register()
         self.notify = Notify()
         self.program = Program(fill_in(self.asked.command, self._words()), self.root / "program.log",
                                {**os.environ, **self.notify.environment})
@@ -97,9 +96,11 @@ class Bench:
         except (machine.Refused, OSError) as reason:
             self.no_names = str(reason)
 
-    def _register(self, site):
-        """The device's certificate in another Region, too."""
-        thing = self.asked.thing
+    def register(self):
+        """The device's certificate in the second Region, too, where there is one."""
+        site, thing = self.second, self.asked.thing
+        if site is None:
+            return
         site.call("CreateThing", thingName=thing)
         made = site.call("RegisterCertificateWithoutCA", status="ACTIVE", certificatePem=(
             self.folder / "device.pem").read_text(encoding="ascii"))
@@ -109,7 +110,9 @@ class Bench:
         host = "localhost" if self.no_names else ENDPOINT
         words = words_for(self.asked.thing, self.folder, host, self.home.ports[PORT])
         if self.second:
-            words.update(endpoint2=host, port2=self.second.ports[PORT])
+            port2 = self.second.ports[PORT]
+            words.update(endpoint2=host, port2=port2,
+                         config2=device.configure_two(self.folder, host, port2))
         return words
 
     def close(self):

@@ -36,8 +36,9 @@ def parser():
                     "against any device program, and counts every message.",
         epilog="In COMMAND, {endpoint} {port} {ca} {cert} {key} {client_id} {thing} {dir} and "
                "{config} (a configuration for holdfastd) are filled in; {endpoint2} and {port2} "
-               "stand for a second Region. Exit codes: 0 all passed, "
-               "1 some failed, 2 wrong usage, 3 could not run. docs/lab-torture.md has the rest.")
+               "stand for a second Region, {config2} for a configuration with both. Exit codes: "
+               "0 all passed, 1 some failed, 2 wrong usage, 3 could not run. docs/lab-torture.md "
+               "has the rest.")
     torture.add_argument("--scenario", action="append", metavar="NAME", help="only these")
     length = torture.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="short outages: about twelve minutes (default)")

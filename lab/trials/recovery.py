@@ -31,8 +31,8 @@ def region_lost(trial):
     """The device's Region does not come back while another one stands; later only it does."""
     bench = trial.bench
     if bench.second is None:
-        raise NotApplicable("the command names no {endpoint2} and {port2}; a program that is told a "
-                            "second Region by them can be judged")
+        raise NotApplicable("the command names neither {endpoint2} and {port2} nor {config2}; a "
+                            "program that is told a second Region by them can be judged")
     before = bench.second.observer.count
     trial.broken = bench.now()
     bench.mark_fault("the first Region is gone")

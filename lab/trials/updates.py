@@ -51,6 +51,7 @@ def certificate_rotated(trial):
     put(bench.folder, "device.key", made["keyPair"]["PrivateKey"], 0o600)
     put(bench.folder, "device.pem", made["certificatePem"], 0o644)
     bench.certificate = made["certificateId"]
+    bench.register()
     trial.note("a new certificate is in place")
     trial.broken = bench.now()
     bench.mark_fault("the old certificate is INACTIVE")

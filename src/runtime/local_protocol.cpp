@@ -5,7 +5,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +13,7 @@
 #include "base/utf8.h"
 #include "runtime/config_keys.h"
 #include "runtime/identity_json.h"
+#include "runtime/local_fields.h"
 #include "runtime/log_upload.h"
 #include "runtime/machine_json.h"
 #include "runtime/network_json.h"
@@ -21,128 +21,9 @@
 namespace holdfast::runtime {
 namespace {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 
 // --- reading ---
-
-/// Takes the fields of one request out of its object; remembers the first thing that is wrong.
-class Fields {
- public:
-  explicit Fields(const json& object) : object_(object) {}
-
-  [[nodiscard]] const std::string& error() const { return error_; }
-  [[nodiscard]] bool has(const char* name) const { return object_.contains(name); }
-
-  void text(const char* name, std::string& into, bool required = false) {
-    const json* value = find(name, required);
-    if (value == nullptr) return;
-    const auto* string = value->get_ptr<const std::string*>();
-    if (string == nullptr) return wrong(name, "is not a string");
-    into = *string;
-  }
-
-  void flag(const char* name, bool& into) {
-    const json* value = find(name, false);
-    if (value == nullptr) return;
-    if (!value->is_boolean()) return wrong(name, "is not true or false");
-    into = value->get<bool>();
-  }
-
-  /// A whole number within the range, or nothing.
-  std::optional<std::uint64_t> number(const char* name, std::uint64_t min, std::uint64_t max,
-                                      bool required = false) {
-    const json* value = find(name, required);
-    if (value == nullptr) return std::nullopt;
-    const bool fits = value->is_number_unsigned() && value->get<std::uint64_t>() >= min &&
-                      value->get<std::uint64_t>() <= max;
-    if (fits) return value->get<std::uint64_t>();
-    wrong(name, "is not a whole number, " + std::to_string(min) + " to " + std::to_string(max));
-    return std::nullopt;
-  }
-
-  void qos(const char* name, Qos& into) {
-    if (const auto given = number(name, 0, 1)) into = static_cast<Qos>(*given);
-  }
-
-  /// The index of the string in `names`, if the field is there.
-  std::optional<std::size_t> choice(const char* name,
-                                    std::initializer_list<std::string_view> names) {
-    std::string given;
-    if (!has(name)) return std::nullopt;
-    text(name, given);
-    const auto* const found = std::find(names.begin(), names.end(), given);
-    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-    std::string all;
-    for (const std::string_view one : names) all += (all.empty() ? "" : ", ") + std::string(one);
-    wrong(name, in_quotes(given) + " is none of " + all);
-    return std::nullopt;
-  }
-
-  /// {"name": "value", …} or, to keep order and repeated names, [["name", "value"], …].
-  void pairs(const char* name, std::vector<std::pair<std::string, std::string>>& into) {
-    const json* value = find(name, false);
-    if (value == nullptr) return;
-    if (value->is_object()) {
-      for (const auto& [key, element] : value->items()) {
-        const auto* string = element.get_ptr<const std::string*>();
-        if (string == nullptr) return wrong(name, "has a value that is not a string");
-        into.emplace_back(key, *string);
-      }
-      return;
-    }
-    if (!value->is_array()) return wrong(name, "is not an object of strings");
-    for (const json& element : *value) {
-      if (!element.is_array() || element.size() != 2 || !element[0].is_string() ||
-          !element[1].is_string()) {
-        return wrong(name, "has an element that is not a pair of strings");
-      }
-      into.emplace_back(element[0].get_ref<const std::string&>(),
-                        element[1].get_ref<const std::string&>());
-    }
-  }
-
-  /// Whole numbers above 0.
-  void numbers(const char* name, std::size_t most, std::vector<std::uint64_t>& into) {
-    const json* value = find(name, true);
-    if (value == nullptr) return;
-    const bool fits = value->is_array() && !value->empty() && value->size() <= most;
-    const auto good = [](const json& one) {
-      return one.is_number_unsigned() && one.get<std::uint64_t>() > 0;
-    };
-    if (fits && std::all_of(value->begin(), value->end(), good)) {
-      into = value->get<std::vector<std::uint64_t>>();
-    } else {
-      wrong(name, "is not a list of 1 to " + std::to_string(most) + " whole numbers above 0");
-    }
-  }
-
-  /// Unknown fields are errors: a misspelled "retian" must not pass in silence.
-  void only(std::initializer_list<std::string_view> known) {
-    for (const auto& [name, value] : object_.items()) {
-      if (name == "op" || name == "id") continue;
-      if (std::find(known.begin(), known.end(), name) == known.end()) {
-        return wrong(name, "is not a field of this op");
-      }
-    }
-  }
-
-  void wrong(std::string_view name, std::string_view what) {
-    if (!error_.empty()) return;
-    error_ = "field " + in_quotes(name) + ": " + std::string(what);
-  }
-
- private:
-  const json* find(const char* name, bool required) {
-    const auto found = object_.find(name);
-    if (found != object_.end()) return &*found;
-    if (required) wrong(name, "is missing");
-    return nullptr;
-  }
-
-  const json& object_;
-  std::string error_;
-};
 
 Bytes bytes_of(std::string_view text) {
   Bytes bytes(text.size());
@@ -387,6 +268,31 @@ bool take_power(const std::string& op, Fields& fields, LocalRequest& request) {
   return true;
 }
 
+JobsRequest take_jobs(Fields& fields) {
+  fields.only({"job", "words", "step", "steps", "percent", "last_job", "last_status", "last_words",
+               "versions"});
+  JobsRequest told;
+  JobsState& jobs = told.jobs;
+  fields.short_text("job", kLocalJobsText, jobs.job);
+  fields.short_text("words", kLocalJobsText, jobs.words);
+  fields.short_text("last_job", kLocalJobsText, jobs.last_job);
+  fields.short_text("last_status", kLocalJobsText, jobs.last_status);
+  fields.short_text("last_words", kLocalJobsText, jobs.last_words);
+  jobs.step = fields.number("step", 0, kLocalJobsSteps).value_or(0);
+  jobs.steps = fields.number("steps", 0, kLocalJobsSteps).value_or(0);
+  jobs.percent = fields.number("percent", 0, 100);
+  fields.pairs("versions", jobs.versions);
+  const bool fits = std::all_of(jobs.versions.begin(), jobs.versions.end(), [](const auto& one) {
+    return one.first.size() <= kLocalJobsText && one.second.size() <= kLocalJobsText;
+  });
+  if (!fits || jobs.versions.size() > kLocalJobsVersions) {
+    fields.wrong("versions", "has more than " + std::to_string(kLocalJobsVersions) +
+                                 ", or one of more than " + std::to_string(kLocalJobsText) +
+                                 " bytes");
+  }
+  return told;
+}
+
 void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
   if (take_outbox(op, fields, request) || take_log(op, fields, request) ||
       take_heartbeat(op, fields, request) || take_power(op, fields, request)) {
@@ -416,6 +322,8 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
     request.what = PageRequest{};
   } else if (op == "safe_mode_end") {
     request.what = SafeModeEndRequest{};
+  } else if (op == "jobs") {
+    request.what = take_jobs(fields);
   } else {
     return fields.wrong(
         "op",
@@ -423,10 +331,10 @@ void take_what(const std::string& op, Fields& fields, LocalRequest& request) {
             " is none of publish, request, subscribe, subscribe_unmatched, "
             "acknowledge, unsubscribe, status, events, reconnect, ping, outbox_stat, outbox_list, "
             "outbox_message, receipt, history, log_level, logs, send_logs, page, "
-            "heartbeat, heartbeat_end, safe_mode_end, power_fail, power_back, going_down");
+            "heartbeat, heartbeat_end, safe_mode_end, power_fail, power_back, going_down, jobs");
   }
   if (op != "publish" && op != "request" && op != "subscribe" && op != "acknowledge" &&
-      op != "unsubscribe") {
+      op != "unsubscribe" && op != "jobs") {
     fields.only({});
   }
 }
@@ -573,6 +481,24 @@ ordered_json heartbeat_json(const HeartbeatState& one) {
           {"watchdog", one.watchdog}};
 }
 
+ordered_json jobs_json(const JobBoard::View& view) {
+  const JobsState& jobs = view.jobs;
+  ordered_json out{{"job", jobs.job}, {"words", jobs.words}};
+  if (jobs.steps > 0) {
+    out["step"] = jobs.step;
+    out["steps"] = jobs.steps;
+  }
+  if (jobs.percent) out["percent"] = *jobs.percent;
+  if (!jobs.last_job.empty()) {
+    out["last"] = {
+        {"job", jobs.last_job}, {"status", jobs.last_status}, {"words", jobs.last_words}};
+  }
+  out["versions"] = ordered_json::object();
+  for (const auto& [name, version] : jobs.versions) out["versions"][name] = version;
+  if (view.gone) out["gone_ms"] = view.gone->count();
+  return out;
+}
+
 void put_payload(ordered_json& out, const Bytes& payload) {
   if (valid_utf8(text_of(payload))) {
     out["payload"] = text_of(payload);
@@ -670,7 +596,8 @@ std::string acknowledged_line(const std::string& id, std::size_t count) {
 
 std::string status_line(const std::string& id, const DeviceState& state,
                         const std::vector<FilterState>& filters, const IdentityState& identity,
-                        const LogState& log, const std::vector<HeartbeatState>& heartbeats) {
+                        const LogState& log, const std::vector<HeartbeatState>& heartbeats,
+                        const std::optional<JobBoard::View>& jobs) {
   ordered_json status = connection_json(state.connection);
   status["backlog"] = state.ledger.pending;
   status["in_flight"] = state.in_flight;
@@ -711,6 +638,7 @@ std::string status_line(const std::string& id, const DeviceState& state,
   status["heartbeat_misses"] = state.heartbeat_misses;
   status["heartbeats"] = ordered_json::array();
   for (const HeartbeatState& one : heartbeats) status["heartbeats"].push_back(heartbeat_json(one));
+  if (jobs) status["jobs"] = jobs_json(*jobs);
   return start(id, true) + ",\"status\":" + dump(status) + "}\n";
 }
 

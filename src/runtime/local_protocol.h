@@ -19,6 +19,7 @@
 #include "holdfast/device.h"
 #include "holdfast/result.h"
 #include "holdfast/types.h"
+#include "runtime/job_board.h"
 
 namespace holdfast::runtime {
 
@@ -33,6 +34,10 @@ inline constexpr std::size_t kLocalIdMax = 128;
 /// Messages on one page of a listing, and questions to the outbox that one client may have open.
 inline constexpr std::size_t kLocalListMax = 1000;
 inline constexpr std::size_t kLocalLooksOwed = 4;
+/// What the updater tells: bytes of a text, steps of a job, and applications with a version.
+inline constexpr std::size_t kLocalJobsText = 256;
+inline constexpr std::uint64_t kLocalJobsSteps = 10'000;
+inline constexpr std::size_t kLocalJobsVersions = 16;
 /// Lines handled for one client before others have their turn.
 inline constexpr std::size_t kLocalLinesPerTurn = 256;
 
@@ -132,6 +137,11 @@ struct GoingDownRequest {
   std::string detail;
 };
 
+/// What the updater does; replaces what was told before.
+struct JobsRequest {
+  JobsState jobs;
+};
+
 struct LocalRequest {
   std::string id;  ///< As JSON (a number or a quoted string), to be repeated; empty: none given.
   std::variant<PublishRequest, AskRequest, SubscribeRequest, SubscribeUnmatchedRequest,
@@ -139,7 +149,8 @@ struct LocalRequest {
                ReconnectRequest, PingRequest, OutboxStatRequest, OutboxListRequest,
                OutboxMessageRequest, FateRequest, HistoryRequest, LogLevelRequest, LogsRequest,
                SendLogsRequest, PageRequest, HeartbeatRequest, HeartbeatEndRequest,
-               SafeModeEndRequest, PowerFailRequest, PowerBackRequest, GoingDownRequest>
+               SafeModeEndRequest, PowerFailRequest, PowerBackRequest, GoingDownRequest,
+               JobsRequest>
       what;
 };
 
@@ -166,7 +177,8 @@ struct LocalRefusal {
 [[nodiscard]] std::string status_line(const std::string& id, const DeviceState& state,
                                       const std::vector<FilterState>& filters,
                                       const IdentityState& identity, const LogState& log,
-                                      const std::vector<HeartbeatState>& heartbeats);
+                                      const std::vector<HeartbeatState>& heartbeats,
+                                      const std::optional<JobBoard::View>& jobs = {});
 [[nodiscard]] std::string log_levels_line(const std::string& id, const LogState& log);
 /// `lines` are JSON objects.
 [[nodiscard]] std::string logs_line(const std::string& id, const std::vector<std::string>& lines);

@@ -192,7 +192,15 @@ TEST(LocalProtocol, WrongFieldsAreNamed) {
             "acknowledge, unsubscribe, status, events, "
             "reconnect, ping, outbox_stat, outbox_list, outbox_message, receipt, history, "
             "log_level, logs, send_logs, page, heartbeat, heartbeat_end, "
-            "safe_mode_end, power_fail, power_back, going_down");
+            "safe_mode_end, power_fail, power_back, going_down, jobs");
+  EXPECT_EQ(refusal_of(R"({"op":"jobs","percent":101})"),
+            "field \"percent\": is not a whole number, 0 to 100");
+  EXPECT_EQ(refusal_of(R"({"op":"jobs","words":")" + std::string(257, 'w') + R"("})"),
+            "field \"words\": has more than 256 bytes");
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += (i ? ",\"" : "\"") + std::to_string(i) + R"(":"1")";
+  EXPECT_EQ(refusal_of(R"({"op":"jobs","versions":{)" + many + "}}"),
+            "field \"versions\": has more than 16, or one of more than 256 bytes");
   EXPECT_EQ(refusal_of(R"({"op":"heartbeat","every_ms":1000})"), "field \"name\": is missing");
   EXPECT_EQ(refusal_of(R"({"op":"heartbeat","name":"n","every_ms":99})"),
             "field \"every_ms\": is not a whole number, 100 to 86400000");

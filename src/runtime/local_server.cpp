@@ -86,6 +86,7 @@ class LocalServer::Hub {
   std::shared_ptr<Mailbox> mailbox_;
   std::map<std::uint64_t, std::shared_ptr<Client>> clients_;
   LocalGroups groups_;
+  JobBoard jobs_;
   std::uint64_t next_client_ = 1;
   std::uint64_t next_subscription_ = 1;
 };
@@ -162,11 +163,22 @@ class LocalServer::Hub::Client : public std::enable_shared_from_this<Client> {
   void answer(UnsubscribeRequest& request, std::string& id);
   void answer(StatusRequest& request, std::string& id);
   void answer(EventsRequest& request, std::string& id);
-  void answer(ReconnectRequest& request, std::string& id);
+  void answer(ReconnectRequest&, std::string& id) {
+    hub_->device_.reconnect_now();
+    pending_ += ok_line(id);
+  }
   void answer(PingRequest& request, std::string& id);
   void answer(PageRequest& request, std::string& id);
-  void answer(HeartbeatRequest& request, std::string& id);
-  void answer(HeartbeatEndRequest& request, std::string& id);
+  void answer(HeartbeatRequest& request, std::string& id) {
+    answer_with(hub_->device_.heartbeat(request.name, request.every), id);
+  }
+  void answer(HeartbeatEndRequest& request, std::string& id) {
+    answer_with(hub_->device_.end_heartbeat(request.name), id);
+  }
+  void answer(JobsRequest& request, std::string& id) {
+    hub_->jobs_.tell(number_, std::move(request.jobs));
+    pending_ += ok_line(id);
+  }
   void answer_with(const Status& done, const std::string& id) {
     pending_ += done ? ok_line(id) : error_line(id, done.error().message);
   }
@@ -439,18 +451,10 @@ void LocalServer::Hub::Client::answer(UnsubscribeRequest& request, std::string& 
   answer_with(status, id);
 }
 
-void LocalServer::Hub::Client::answer(HeartbeatRequest& request, std::string& id) {
-  answer_with(hub_->device_.heartbeat(request.name, request.every), id);
-}
-
-void LocalServer::Hub::Client::answer(HeartbeatEndRequest& request, std::string& id) {
-  answer_with(hub_->device_.end_heartbeat(request.name), id);
-}
-
 void LocalServer::Hub::Client::answer(StatusRequest&, std::string& id) {
-  pending_ +=
-      status_line(id, hub_->device_.state(), hub_->device_.filters(), hub_->device_.identity(),
-                  hub_->device_.log_state(), hub_->device_.heartbeats());
+  pending_ += status_line(id, hub_->device_.state(), hub_->device_.filters(),
+                          hub_->device_.identity(), hub_->device_.log_state(),
+                          hub_->device_.heartbeats(), hub_->jobs_.view(hub_->clock_->now()));
 }
 
 void LocalServer::Hub::Client::answer(PageRequest&, std::string& id) {
@@ -489,11 +493,6 @@ void LocalServer::Hub::Client::answer(EventsRequest&, std::string& id) {
   wants_events_ = true;
   pending_ += ok_line(id);
   pending_ += connection_line(hub_->device_.state().connection);
-}
-
-void LocalServer::Hub::Client::answer(ReconnectRequest&, std::string& id) {
-  hub_->device_.reconnect_now();
-  pending_ += ok_line(id);
 }
 
 void LocalServer::Hub::Client::answer(PingRequest&, std::string& id) {
@@ -614,6 +613,7 @@ void LocalServer::Hub::Client::leave() {
 void LocalServer::Hub::Client::close() {
   if (hub_ == nullptr) return;
   meter_->cut = true;
+  hub_->jobs_.leave(number_, hub_->clock_->now());
   for (const auto& [number, subscription] : subscriptions_) {
     static_cast<void>(hub_->device_.unsubscribe(subscription).ok());
   }

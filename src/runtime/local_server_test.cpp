@@ -456,6 +456,28 @@ TEST_F(LocalServerTest, AHeartbeatBeginsIsSeenAndEnds) {
   EXPECT_EQ(ask(client, R"({"op":"heartbeat_end","id":5,"name":"pump"})")["ok"], false);
 }
 
+TEST_F(LocalServerTest, WhatTheUpdaterTellsIsShownAndThatItHasGone) {
+  LocalClient viewer = this->client();
+  const auto shown = [&] {
+    return ask(viewer, R"({"op":"status"})")["status"].value("jobs", json());
+  };
+  EXPECT_TRUE(shown().is_null());
+  {
+    LocalClient updater = this->client();
+    EXPECT_EQ(ask(updater, R"({"op":"jobs","job":"u-7","words":"2 of 6, download","step":2,)"
+                           R"("steps":6,"percent":40,"last_job":"u-6","last_status":"FAILED",)"
+                           R"("last_words":"ill","versions":{"pump":"1.1"}})")["ok"],
+              true);
+    EXPECT_EQ(shown(), json::parse(R"({"job":"u-7","words":"2 of 6, download","step":2,"steps":6,
+      "percent":40,"last":{"job":"u-6","status":"FAILED","words":"ill"},
+      "versions":{"pump":"1.1"}})"));
+    EXPECT_EQ(ask(updater, R"({"op":"jobs"})")["ok"], true);
+    EXPECT_EQ(shown(), json::parse(R"({"job":"","words":"","versions":{}})"));
+  }
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!shown().contains("gone_ms")) ASSERT_LT(std::chrono::steady_clock::now(), end);
+}
+
 TEST_F(LocalServerTest, ThePowersEndIsAnsweredOnceAllIsSafe) {
   LocalClient client = this->client();
   EXPECT_EQ(ask(client, R"({"op":"power_fail","id":1,"detail":"gpio"})").dump(),

@@ -47,7 +47,7 @@ set(SURFACE_SOURCES
     store_aside.cpp
     watch_program.cpp
     watchdog_keeper.cpp)
-set(SURFACE_TESTS ack_groups_test.cpp boot_keeper_test.cpp config_endpoints_test.cpp config_login_test.cpp config_test.cpp local_access_test.cpp
+set(SURFACE_TESTS ack_groups_test.cpp boot_keeper_test.cpp config_endpoints_test.cpp config_login_test.cpp config_test.cpp job_board_test.cpp local_access_test.cpp
                   local_protocol_test.cpp local_server_test.cpp
                   log_gate_test.cpp log_text_test.cpp logger_test.cpp
                   metrics_report_test.cpp metrics_service_test.cpp metrics_test.cpp

@@ -15,7 +15,7 @@ if (location.hash.length > 1) {
   history.replaceState(null, "", location.pathname); // not in bookmarks and screenshots
 }
 let timer = 0;
-const rates = [], waits = [];
+const rates = {accepted: [], delivered: [], inbound: []}, waits = [];
 let before = null;
 
 function make(name, text, classes) {
@@ -76,6 +76,8 @@ function curve(id, points, what) {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-label",
     `${what}: now ${number(points.at(-1))}, at most ${number(Math.max(...points, 0))}`);
+  svg.previousElementSibling.textContent =
+    `${what.replace(", a second", "/s")}: ${number(points.at(-1))}, most ${number(Math.max(...points, 0))}`;
   svg.replaceChildren(draw("polyline", {class: "curve", points: points.map(place).join(" ")}));
 }
 
@@ -162,26 +164,51 @@ function timeline(entries, now) {
 
 function messages(status, outbox, now) {
   const ledger = status.ledger;
+  const counts = {accepted: ledger.accepted, delivered: ledger.delivered, inbound: status.inbound};
   if (before && now > before.now) {
-    rates.push(Math.max(0, ledger.delivered - before.delivered) * 1000 / (now - before.now));
+    for (const [name, points] of Object.entries(rates)) {
+      points.push(Math.max(0, counts[name] - before[name]) * 1000 / (now - before.now));
+    }
   }
-  before = {now, delivered: ledger.delivered};
+  before = {now, ...counts};
   waits.push(ledger.pending);
-  for (const kept of [rates, waits]) kept.splice(0, kept.length - KEPT);
+  for (const kept of [...Object.values(rates), waits]) kept.splice(0, kept.length - KEPT);
   const sum = (object) => Object.values(object || {}).reduce((a, b) => a + b, 0);
   const figures = [["Accepted", ledger.accepted], ["Delivered", ledger.delivered],
     ["Waiting", ledger.pending], ["In flight", status.in_flight], ["Given up", sum(ledger.dropped)],
-    ["Not accepted", sum(ledger.rejected)]];
+    ["Not accepted", sum(ledger.rejected)], ["Received", status.inbound]];
   at("figures").replaceChildren(...figures.map(([name, value]) => {
     const box = make("div", name);
     box.prepend(make("b", number(value)));
     return box;
   }));
-  curve("rate", rates.map((r) => Math.round(r * 10) / 10), "Delivered, a second");
+  const tenths = (points) => points.map((r) => Math.round(r * 10) / 10);
+  curve("rate-accepted", tenths(rates.accepted), "Accepted, a second");
+  curve("rate", tenths(rates.delivered), "Delivered, a second");
+  curve("rate-inbound", tenths(rates.inbound), "Received, a second");
   curve("waiting", waits, "Waiting");
   rows("lanes", Object.entries(outbox?.lanes || {}).map(([lane, count]) => [lane, number(count)]));
   rows("drops", [...Object.entries(ledger.dropped || {}), ...Object.entries(ledger.rejected || {})]
     .filter(([, count]) => count > 0).map(([reason, count]) => [words(reason), number(count)]));
+}
+
+// What the updater tells; without one there is no such card.
+function jobs(state) {
+  at("jobs").hidden = !state;
+  if (!state) return;
+  const last = state.last, done = last?.status === "SUCCEEDED";
+  set("job-now", state.job ? `${state.job}: ${state.words}` : "No job is under way.");
+  const bar = at("job-progress");
+  bar.hidden = !state.job || !state.steps;
+  bar.max = (state.steps || 1) * 100;
+  bar.value = Math.max(0, (state.step || 1) - 1) * 100 + (state.percent || 0);
+  list("job-facts", [
+    ["Of this step", state.percent === undefined ? "" : `${state.percent} %`],
+    ["Last job", last ? `${last.job}: ${words(last.status).toLowerCase()}` : "", done ? "good" : "bad"],
+    ["Why", last?.words || ""],
+    ["Updater", state.gone_ms === undefined ? "connected" : `gone for ${span(state.gone_ms)}`,
+      state.gone_ms === undefined ? "good" : "warn"]]);
+  rows("versions", Object.entries(state.versions || {}));
 }
 
 function identity(state) {
@@ -244,6 +271,7 @@ function show(answer) {
   connection(status, answer.about);
   timeline(answer.history?.history || [], now);
   messages(status, answer.outbox_stat?.outbox, now);
+  jobs(status.jobs);
   identity(status.identity);
   health(answer, status);
   filters(status);
