@@ -123,7 +123,7 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
      "CONNECT was refused (0x87; 5 in MQTT 3.1.1), or WebSocket's upgrade was (401, 403).",
      "AWS IoT Core: the certificate's policy must allow `iot:Connect` on `client/CLIENT_ID`, and a "
      "policy with `${iot:Connection.Thing.ThingName}` needs the thing attached to the certificate: "
-     "[set-up](provisioning.md#from-nothing). Other brokers: their access list. With `[sigv4]` "
+     "[set-up](aws-iot-core.md#4-the-policy). Other brokers: their access list. With `[sigv4]` "
      "also the clock "
      "and the keys. It may be temporary, so the device goes on trying.",
      "mqtt, websocket, keys", "not-authorized"},
