@@ -69,8 +69,8 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
      "A connection stood, and nothing came back through it within `timing.silent_after`: a dead "
      "link, a NAT that has forgotten the connection, a machine that is gone.",
      "Once: nothing, it was noticed and mended. Again and again after the same time: a NAT or "
-     "firewall forgets idle connections; set `connection.keep_alive` below that time. `holdfast "
-     "history` has the times.",
+     "firewall forgets idle connections sooner than pings come (half of `timing.silent_after`, 15 "
+     "s); lower it. `holdfast history` has the times.",
      "agent, mqtt", "black-hole"},
     {tcp_refused, Place::server,
      "The machine is there, and its kernel says that nothing listens: the broker is down, "
@@ -124,8 +124,7 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
      "AWS IoT Core: the certificate's policy must allow `iot:Connect` on `client/CLIENT_ID`, and a "
      "policy with `${iot:Connection.Thing.ThingName}` needs the thing attached to the certificate: "
      "[set-up](aws-iot-core.md#4-the-policy). Other brokers: their access list. With `[sigv4]` "
-     "also the clock "
-     "and the keys. It may be temporary, so the device goes on trying.",
+     "also the clock and the keys. It may be temporary, so the device goes on trying.",
      "mqtt, websocket, keys", "not-authorized"},
     {bad_credentials, Place::broker,
      "The broker refuses user name, password or client id (0x85, 0x86; 2 and 4 in MQTT 3.1.1).",
