@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """holdfastd keeps private keys to itself: no core dump, nobody who looks in, nothing in swap.
 
-Goal:   what SECURITY.md says of a private key in memory.
+Goal:   what docs/security.md says of a private key in memory.
 Method: real agents are killed by a signal that leaves a core dump; the kernel says whether it did.
 Usage:  keys_test.py BIN_DIR [unittest arguments]
 """

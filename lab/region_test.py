@@ -393,6 +393,17 @@ class LabTest(RegionTest):
         self.assertEqual(json.loads(out.getvalue())["User"]["UserName"], "worded")
         self.assertEqual(self.region.call("GetUserPolicy", UserName="worded", PolicyName="p")[
             "PolicyDocument"], policy)
+        out = io.StringIO()
+        files = [self.folder / name for name in ("worded.pem", "worded.key")]
+        with contextlib.redirect_stdout(out):
+            aws.run(self.place, ["iot", "create-keys-and-certificate", "--set-as-active",
+                                 "--certificate-pem-outfile", str(files[0]), "--private-key-outfile",
+                                 str(files[1]), "--query", "certificateId", "--output", "text"])
+            aws.run(self.place, ["iam", "list-users", "--query", "Users[0].UserName", "--output", "text"])
+        self.assertRegex(out.getvalue(), r"\A[0-9a-f]{64}\nworded\n\Z")
+        self.assertIn("BEGIN CERTIFICATE", files[0].read_text(encoding="ascii"))
+        self.assertIn("PRIVATE KEY", files[1].read_text(encoding="ascii"))
+        self.assertEqual(files[1].stat().st_mode & 0o777, 0o600)
         with self.assertRaisesRegex(ApiFailure, "ResourceNotFoundException"):
             aws.run(self.place, ["iot", "describe-thing", "--thing-name", "nobody"])
         with contextlib.redirect_stderr(io.StringIO()):

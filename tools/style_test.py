@@ -44,6 +44,7 @@ MAY_INCLUDE = {
     "bench": SRC + ("sim", "lab"),
     "fuzz": SRC + ("sim", "updater") + LAB_CORE,
     "examples": (),
+    "tools": ("base", "link", "health"),
 }
 ENGINE_LIST = "src/engines/engine_list.cpp"  # the only file that knows all engines
 # Tests may besides use the simulated world, which is made for them, and the real one.

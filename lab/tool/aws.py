@@ -4,6 +4,7 @@ import pathlib
 import re
 import sys
 
+from . import device
 from .place import Trouble
 
 SERVICES = ("iot", "iot-data", "iot-jobs-data", "iam", "lab")
@@ -14,6 +15,13 @@ DOCUMENTS = {"policyDocument", "PolicyDocument", "AssumeRolePolicyDocument", "do
              "certificateSigningRequest", "token", "tokenSignature"}
 # Members that are lists even when one value is given.
 LISTS = {"targets", "files", "policyNames", "resources", "actions", "searchableAttributes"}
+# Options of the AWS CLI itself: where to, what of the answer, and how it is printed.
+GLOBALS = ("region", "query", "output")
+IGNORED = ("cli-binary-format", "cli-pager", "endpoint-url")  # there is but one way here
+# Options that save a member of the answer to a file; a key is for its owner only.
+OUTFILES = {"certificatePemOutfile": ("certificatePem", 0o644),
+            "publicKeyOutfile": ("keyPair.PublicKey", 0o644),
+            "privateKeyOutfile": ("keyPair.PrivateKey", 0o600)}
 # Operations of a data plane that have the name of another one.
 DATA_PLANE = {"DescribeJobExecution"}
 
@@ -22,7 +30,8 @@ usage: holdfast lab aws [--region NAME] SERVICE OPERATION [--option VALUE…]
 
 SERVICE is iot, iot-data, iot-jobs-data, iam or lab; OPERATION and options are those of the AWS CLI where
 they exist. A value may be file://PATH; a JSON object or list is taken as such; --flag alone is true,
---no-flag false. docs/lab.md lists the operations. Examples:
+--no-flag false. --query NAME.NAME and --output text print one member; --…-outfile FILE saves one.
+docs/lab.md lists the operations. Examples:
 
   holdfast lab aws iot create-thing --thing-name pump-17
   holdfast lab aws iot create-policy --policy-name p --policy-document file://policy.json
@@ -109,6 +118,15 @@ def operation_name(service, word):
     return f"jobs-data:{name}" if service == "iot-jobs-data" and name in DATA_PLANE else name
 
 
+def select(output, path):
+    """What --query names. Of JMESPath the lab knows names, dots and [0]."""
+    for name, index in re.findall(r"(\w+)(?:\[(\d+)\])?(?:\.|$)", path):
+        output = output.get(name) if isinstance(output, dict) else None
+        if index and isinstance(output, list):
+            output = output[int(index)] if int(index) < len(output) else None
+    return output
+
+
 def run(place, words):
     """Exit code of the command."""
     region = None
@@ -123,12 +141,20 @@ def run(place, words):
         return 2
     service, word, *options = words
     members, loose = parse(service, options)
-    region = members.pop("region", region)
-    output = place.choose(region).call(operation_name(service, word), **members)
+    asked = {name: members.pop(member_name(service, name), None) for name in (*GLOBALS, *IGNORED)}
+    files = {name: members.pop(name) for name in OUTFILES if name in members}
+    output = place.choose(asked["region"] or region).call(operation_name(service, word), **members)
+    for name, file in files.items():
+        what, mode = OUTFILES[name]
+        device.write(pathlib.Path(file), select(output, what), mode)
     payload = output.pop("payload", None) if loose else None
     if payload is not None:  # as the AWS CLI: the document goes to a file
         text = payload if isinstance(payload, str) else json.dumps(payload)
         pathlib.Path(loose[0]).write_text(text, encoding="utf-8")
-    if output:
+    if asked["query"]:
+        output = select(output, asked["query"])
+    if output and asked["output"] == "text" and not isinstance(output, dict):
+        print("\t".join(map(str, output)) if isinstance(output, list) else output)
+    elif output:
         print(json.dumps(output, indent=4, ensure_ascii=False))
     return 0
