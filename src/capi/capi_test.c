@@ -364,6 +364,39 @@ static void after_the_stop(holdfast_device* device) {
   holdfast_message_free(message);
 }
 
+static void* publish_until_closed(void* user) {
+  seen* s = user;
+  holdfast_message* message = message_of("busy", "x");
+  int code;
+  do {
+    code = holdfast_publish(s->device, message, HOLDFAST_UNTIL_ACCEPTED, NULL, NULL, NULL);
+  } while (code == HOLDFAST_OK || code == HOLDFAST_REJECTED);
+  holdfast_message_free(message);
+  seen_add(s, -1, holdfast_error_name(code));
+  return NULL;
+}
+
+/* Closed under the hands of four threads: each is told, none is harmed. */
+static void closed_while_in_use(const char* file) {
+  enum { kThreads = 4 };
+  seen publisher[kThreads];
+  pthread_t threads[kThreads];
+  const struct timespec pause = {0, 50000000};
+  holdfast_device* device = device_of(file);
+  int i;
+  for (i = 0; i < kThreads; ++i) {
+    seen_init(&publisher[i], device);
+    pthread_create(&threads[i], NULL, publish_until_closed, &publisher[i]);
+  }
+  nanosleep(&pause, NULL); /* some of it comes before, some after */
+  OK(holdfast_close(device));
+  for (i = 0; i < kThreads; ++i) {
+    pthread_join(threads[i], NULL);
+    CHECK(strcmp(publisher[i].text, "closed") == 0 ||
+          strcmp(publisher[i].text, "invalid_argument") == 0);
+  }
+}
+
 static void input(const char* file) {
   holdfast_device* device;
   holdfast_device* second = NULL;
@@ -381,6 +414,7 @@ static void input(const char* file) {
   wrong_calls(device);
   older_structs(device);
   after_the_stop(device);
+  closed_while_in_use(file);
 }
 
 /* ---- traffic ------------------------------------------------------------------------------------

@@ -67,7 +67,10 @@ LogHandler log_handler(const holdfast_config& config, const holdfast_device* dev
   return [handler = config.log, user = config.log_user, device](const LogLine& line) {
     const LogView view(line);
     const InHandler here(device);
-    handler(&view.c, user);
+    try {
+      handler(&view.c, user);
+    } catch (...) {  // of one in C++: where it is called, nobody could take it
+    }
   };
 }
 
