@@ -533,6 +533,7 @@ static void requests(holdfast_device* device) {
 
 static void the_rest(holdfast_device* device, const char* file) {
   char* json = NULL;
+  uint64_t id = 0;
   seen saved;
   holdfast_progress progress;
   holdfast_config* config = config_of(file);
@@ -547,6 +548,8 @@ static void the_rest(holdfast_device* device, const char* file) {
   memset(&progress, 0, sizeof progress);
   progress.size = sizeof progress;
   OK(holdfast_get_progress(device, &progress));
+  OK(holdfast_subscribe_unmatched(device, take_nothing, NULL, &id));
+  OK(holdfast_unsubscribe(device, id));
   OK(holdfast_reconnect_now(device));
   OK(holdfast_config_set(config, "flow.max_in_flight", "7"));
   OK(holdfast_reload(device, config));
