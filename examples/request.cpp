@@ -6,17 +6,12 @@
 #include <iostream>
 #include <string_view>
 
+#include "bytes.h"
 #include "holdfast/device.h"
 
 namespace {
 
 constexpr std::string_view kTopic = "demo/time";
-
-holdfast::Bytes bytes_of(std::string_view text) {
-  holdfast::Bytes bytes;
-  for (const char c : text) bytes.push_back(std::byte(c));
-  return bytes;
-}
 
 int serve(holdfast::Device& device) {
   const auto answer = [&device](const holdfast::InboundMessage& request) {
@@ -46,8 +41,7 @@ int ask(holdfast::Device& device) {
   if (response.kind != holdfast::ResponseKind::answered) {
     return std::cerr << to_string(response.kind) << '\n', 1;
   }
-  for (const std::byte byte : response.message.payload) std::cout << static_cast<char>(byte);
-  std::cout << '\n';
+  std::cout << text_of(response.message.payload) << '\n';
   return 0;
 }
 

@@ -31,6 +31,7 @@ MAY_INCLUDE = {
     "engines": ("base", "env", "posix", "transport"),
     "host": ("base", "env", "posix"),
     "runtime": SRC[:-1],
+    "capi": ("runtime",),
     "agent": ("runtime",),
     "cli": ("base", "runtime"),
     "fleet": ("base", "env", "posix", "host", "runtime"),
@@ -55,8 +56,8 @@ TEST_ENDINGS = ("_test", "_test_support", "_harness", "_fixture")
 TEST_BEGINNINGS = ("test_", "fake_", "scripted_", "real_")
 
 PUBLIC_EVERYWHERE = ("result.h", "types.h", "config.h", "log.h")  # the vocabulary
-PUBLIC_DEVICE = ("public", "device", "runtime", "agent", "cli", "fleet", "examples", "lab", "bench", "sim",
-                 "fuzz")
+PUBLIC_DEVICE = ("public", "device", "runtime", "capi", "agent", "cli", "fleet", "examples", "lab", "bench",
+                 "sim", "fuzz")
 
 # Headers that are not ours: pattern, where they may be, where else tests may have them.
 OS_ROOMS = ("posix", "transport", "engines", "runtime", "host", "agent", "cli", "fleet", "updater", "lab",
@@ -74,6 +75,7 @@ LIBRARIES = (
     ("what the updater downloads and unpacks with", r"curl/|archive(_entry)?\.h$", ("updater",), True),
     ("FUSE", r"fuse3/", ("lab",), False),
     ("CLI11", r"CLI/", ("agent", "cli", "fleet", "updater", "lab", "bench", "examples"), False),
+    ("C's own", r"std(bool|def|int)\.h$", ("public",), True),
     ("GoogleTest", r"g(test|mock)/", (), True),
     ("Google Benchmark", r"benchmark/", ("bench",), False),
     ("RapidCheck", r"rapidcheck", (), True),
