@@ -187,8 +187,9 @@ void check_endpoints(const Config& config, Problems& problems) {
   }
   const Milliseconds follow = config.failover.follow_dns;
   if (follow.count() != 0 && follow < Seconds(1)) {
-    problems.push_back({"failover.follow_dns", "is under a second; give 0 for never, or such as "
-                                               "\"60s\", the life of the name's entry"});
+    problems.push_back({"failover.follow_dns",
+                        "is under a second; give 0 for never, or such as "
+                        "\"60s\", the life of the name's entry"});
   } else if (follow.count() != 0 && !config.proxy.host.empty()) {
     problems.push_back({"failover.follow_dns",
                         "does nothing behind [proxy], where only the proxy's name is looked up; "

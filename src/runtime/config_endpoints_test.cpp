@@ -120,8 +120,9 @@ TEST(ConfigEndpointsTest, problems_name_line_and_key) {
   expect_problem(basics + "[failover]\nfollow_dns = \"20ms\"\n",
                  "/etc/h.toml:7: failover.follow_dns: is under a second; give 0 for never, or such "
                  "as \"60s\", the life of the name's entry");
-  expect_problem(basics + "[proxy]\nhost = \"p.example\"\nport = 3128\n[failover]\n"
-                          "follow_dns = \"20s\"\n",
+  expect_problem(basics +
+                     "[proxy]\nhost = \"p.example\"\nport = 3128\n[failover]\n"
+                     "follow_dns = \"20s\"\n",
                  "/etc/h.toml:10: failover.follow_dns: does nothing behind [proxy], where only the "
                  "proxy's name is looked up; remove one of them");
 }
