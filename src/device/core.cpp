@@ -270,9 +270,7 @@ struct Core::Impl {
     const env::Failure failure = current ? blame(down.failure, ours) : down.failure;
     supervisor.on_down(now, down.attempt, failure, ours);
   }
-  void on(const EndpointProbed& probed) {
-    supervisor.probed(now, probed.endpoint, probed.failure.verdict);
-  }
+  void on(const EndpointProbed& p) { supervisor.probed(now, p.endpoint, p.failure.verdict); }
   void on(const NameLookedUp& answer) { supervisor.looked_up(now, answer.host, answer.canonical); }
 
   void on(const EnginePublished& published) {
