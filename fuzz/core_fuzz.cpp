@@ -425,6 +425,7 @@ class World {
     connection_over();
   }
   void on(ProbeEndpoint&) {}
+  void on(LookUpName&) {}
   void on(RememberEndpoint&) {}
   void on(GiveReceipt& give) { books_.gives(give); }
   void on(GiveMessage& give) {

@@ -498,6 +498,7 @@ class World {
     unanswered_.clear();
   }
   void act(ProbeEndpoint&) {}
+  void act(LookUpName&) {}
   void act(CheckNetwork&) {}
   void act(RememberEndpoint&) {}
   void act(GiveMessage&) {}

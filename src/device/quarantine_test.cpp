@@ -187,6 +187,7 @@ class Policed : public testing::Test {
   void act(EngineDisconnect&) { events_.push_back(EngineDown{attempt_, {Verdict::none, 0, ""}}); }
   void act(EngineAbort&) { up_ = false; }
   void act(ProbeEndpoint&) {}
+  void act(LookUpName&) {}
   void act(CheckNetwork&) {}
   void act(RememberEndpoint&) {}
   void act(GiveReceipt& a) {
