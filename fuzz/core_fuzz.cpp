@@ -59,6 +59,8 @@ Config choose_config(Choices& in) {
   config.limits.memory = static_cast<std::size_t>(kMemory.at(in.below(4))) * 1024;
   const auto time = [&] { return milliseconds(kTimes.at(in.below(kTimes.size()))); };
   config.timing.silent_after = std::max<Milliseconds>(time(), seconds(1));
+  if (in.one_in(4)) config.failover.follow_dns = std::max<Milliseconds>(time(), seconds(1));
+  if (in.one_in(4)) config.lane_rules[config.lanes.front()].metered = WhenMetered::hold;
   config.timing.backoff_first = time();
   config.timing.backoff_cap = time();
   config.timing.stable_after = in.one_in(4) ? milliseconds(0) : time();
@@ -127,7 +129,25 @@ class World {
     if (what < 30) return message();
     if (what < 31) return reload();
     if (in_.one_in(8)) return stop();
+    if (in_.one_in(4)) return circumstances();
     step(ReconnectNow{});
+  }
+
+  /// Power, networks and names: what the device is told of its surroundings.
+  void circumstances() {
+    switch (in_.below(3)) {
+      case 0:
+        return step(Posture{in_.one_in(2), in_.one_in(2), in_.byte()});
+      case 1: {
+        NetworkState network;
+        network.managed = in_.one_in(2);
+        network.connectivity = static_cast<Connectivity>(in_.below(5));
+        network.metered = static_cast<Metered>(in_.below(5));
+        return step(NetworkNews{std::make_shared<const NetworkState>(std::move(network))});
+      }
+      default:
+        return step(NameLookedUp{in_.one_in(2) ? "a" : "b", in_.one_in(2) ? "c" : ""});
+    }
   }
 
   StoredMessage choose_message() {
@@ -383,6 +403,7 @@ class World {
   }
   void on(StoreEvict& evict) { to_store(evict); }
   void on(StoreRules& rules) { to_store(std::move(rules)); }
+  void on(StoreSync& sync) { to_store(sync); }
   void on(StoreClose& close) {
     require(stopping_, "closed without a stop");
     to_store(close);
@@ -425,7 +446,10 @@ class World {
     connection_over();
   }
   void on(ProbeEndpoint&) {}
-  void on(LookUpName&) {}
+  void on(LookUpName& look) { require(!look.host.empty(), "a look-up of nothing"); }
+  void on(CheckNetwork&) {}
+  void on(Saved&) {}
+  void on(Away&) { require(engine_ == Engine::none, "away, and connected"); }
   void on(RememberEndpoint&) {}
   void on(GiveReceipt& give) { books_.gives(give); }
   void on(GiveMessage& give) {
@@ -454,6 +478,8 @@ class World {
   /// The store takes all, the broker answers all, time goes on: everything must come to its end.
   void heal() {
     store_.heal();
+    step(Posture{});
+    step(NetworkNews{std::make_shared<const NetworkState>()});
     store_.turn(in_, now_);  // tells what can be read again
     for (int i = 0; i < kHealingMost && !stopped_; ++i) {
       if (!store_.idle()) {

@@ -167,6 +167,7 @@ class FuzzStore {
     give_up(evict.lane, evict.count, DropReason::evicted);
   }
   void take(const device::StoreRules&, Choices&, BootTime) {}
+  void take(const device::StoreSync&, Choices&, BootTime) {}
   void take(const device::StoreClose&, Choices&, BootTime) {}
 
   using Place = std::map<MessageId, Record>::iterator;
