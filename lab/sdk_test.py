@@ -6,6 +6,7 @@
 Exit: 0 all passed, 1 something failed, 77 the SDK is not installed.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +17,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEVICES = ("five", "alpn", "echo", "denied", "session", "twin", "old", "shadow5", "shadow311", "jobs5",
-           "jobs311", "commands", "assumer")
+           "jobs311", "beside5", "beside311", "commands", "assumer")
+UPDATED = "updated"     # has an agent and an updater of ours
 CLAIMS = ("claim5keys", "claim5csr", "claim311keys", "claim311csr")
 TEMPLATE = {
     "Parameters": {"SerialNumber": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
@@ -88,6 +90,31 @@ def prepare_fleet(folder, lab, about):
                     "key": (folder / "csr.key").read_text(encoding="ascii")}
 
 
+@contextlib.contextmanager
+def updater(asked, folder, lab, about):
+    """A device with Holdfast's agent and updater, if they were built."""
+    programs = [asked.bin.resolve() / name for name in ("holdfastd", "holdfast-updater")]
+    if not all(program.exists() for program in programs):
+        yield
+        return
+    device = folder / UPDATED
+    subprocess.run([*lab, "device", UPDATED, "--out", str(device)], check=True,
+                   stdout=subprocess.DEVNULL)
+    (device / "updater.toml").write_text(
+        '[agent]\nsocket = "holdfast.sock"\n[update]\ndirectory = "updater"\n'
+        'allow_commands = ["echo"]\n', encoding="utf-8")
+    (device / "updater").mkdir()
+    about["updater"] = UPDATED
+    with contextlib.ExitStack() as ends:
+        log = ends.enter_context(open(device / "log", "wb"))
+        for program, config in zip(programs, ("device.toml", "updater.toml")):
+            process = subprocess.Popen([program, "--config", device / config], stderr=log,
+                                       stdin=subprocess.DEVNULL)
+            ends.callback(process.wait, 40)
+            ends.callback(process.terminate)
+        yield
+
+
 def run(asked, folder, lab):
     region = next((folder / "lab").glob("*/endpoint.json"))
     about = json.loads(region.read_text(encoding="utf-8"))
@@ -100,14 +127,15 @@ def run(asked, folder, lab):
         about["devices"][name] = {"name": name, "cert": str(out / "device.pem"),
                                   "key": str(out / "device.key")}
     prepare_fleet(folder, lab, about)
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
     only = ["--test-name-pattern", asked.only] if asked.only else []
     # Node looks for modules beside the file; a link keeps them out of the source tree.
     (folder / "clients.test.js").write_text((HERE / "sdk" / "clients.test.js").read_text("utf-8"),
                                             encoding="utf-8")
     (folder / "node_modules").symlink_to(asked.modules.resolve())
-    done = subprocess.run(["node", *only, "clients.test.js"], cwd=folder, timeout=300,
-                          env={**os.environ, "LAB": str(folder / "about.json")}, check=False)
+    with updater(asked, folder, lab, about):
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        done = subprocess.run(["node", *only, "clients.test.js"], cwd=folder, timeout=300,
+                              env={**os.environ, "LAB": str(folder / "about.json")}, check=False)
     return 1 if done.returncode else 0
 
 

@@ -70,7 +70,7 @@ class StreamTest(UpdaterTest):
         gone = update | {"url": update["url"].replace(file.name, "gone.tar.gz")}
         self.ends(self.queue({"holdfast": 1, "update": gone}), "SUCCEEDED", 60)
         self.assertIn("the server says 404", self.words())
-        # One that is always over, and what the URL has brought of it is kept.
+        # One that is always over, however often another one is asked for.
         update, file = self.streamed("1.1")
         fault.run_download(self.place, [f"firmware/{file.name}", "--expired"])
         self.ends(self.queue({"holdfast": 1, "update": update}), "SUCCEEDED", 90)

@@ -293,6 +293,40 @@ for (const version of ['5', '3.1.1']) {
     });
   });
 
+  test(`Jobs: the client over MQTT ${version} and holdfast-updater have the same job`, {skip: !lab.updater}, async () => {
+    const device = lab.devices[`beside${suffix}`];
+    const jobs = await serviceClient(iotjobs.IotJobsClientv2, device);
+    const thing = {thingName: device.name};
+    const jobId = `both-${suffix}`;
+    const next = streamed(jobs.createNextJobExecutionChangedStream(thing), 'notify-next');
+    await next.subscribed;
+    const document = {version: '1.0', includeStdOut: true, steps: [{action: {
+      name: 'Run-Command', type: 'runCommand', input: {command: 'echo,done'}}}]};
+    aws('iot', 'create-job', '--job-id', jobId, '--document', JSON.stringify(document), '--targets',
+      ...[device.name, lab.updater].map((name) => `arn:aws:iot:${lab.region}:123456789012:thing/${name}`));
+    await next.event;
+    // What the updater tells of it: the step, then what the program has printed.
+    const started = await jobs.startNextPendingJobExecution(thing);
+    assert.deepEqual(started.execution.jobDocument, document);
+    const told = {...thing, jobId, executionNumber: started.execution.executionNumber};
+    await jobs.updateJobExecution({...told, status: iotjobs.model.JobStatus.IN_PROGRESS,
+      expectedVersion: started.execution.versionNumber, statusDetails: {step: '1 of 1, Run-Command'}});
+    await jobs.updateJobExecution({...told, status: iotjobs.model.JobStatus.SUCCEEDED,
+      expectedVersion: started.execution.versionNumber + 1, statusDetails: {stdout: 'done'}});
+    const execution = (name) => aws('iot', 'describe-job-execution', '--job-id', jobId, '--thing-name', name).execution;
+    for (const end = Date.now() + PATIENCE_MS; execution(lab.updater).status !== 'SUCCEEDED';) {
+      assert.ok(Date.now() < end, `the updater's: ${JSON.stringify(execution(lab.updater))}`);
+      await pause(200);
+    }
+    const form = (value) => (typeof value === 'object' ?
+      Object.fromEntries(Object.keys(value).sort().map((key) => [key, form(value[key])])) : typeof value);
+    const [ours, theirs] = [execution(lab.updater), execution(device.name)];
+    assert.deepEqual(form(ours), form(theirs));
+    assert.equal(theirs.status, 'SUCCEEDED');
+    assert.deepEqual(ours.statusDetails, theirs.statusDetails);
+    assert.equal(ours.executionNumber, theirs.executionNumber);
+  });
+
   for (const way of ['keys', 'csr']) {
     test(`Fleet provisioning client over MQTT ${version}, ${way}`, async () => {
       const claim = lab.devices[`claim${suffix}${way}`];
