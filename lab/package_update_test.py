@@ -41,7 +41,7 @@ class PackageTest(UpdaterTest):
         with open(self.device / "updater.toml", "a", encoding="utf-8") as file:
             file.write(SECTION.format(folder=self.device))
 
-    def package(self, version, well=True, architecture="all", **scripts):
+    def package(self, version, well=True, architecture="all", fields="", **scripts):
         """A package in the lab's bucket, whose only files are below the device's folder."""
         tree = self.device / "tree"
         shutil.rmtree(tree, ignore_errors=True)
@@ -53,7 +53,7 @@ class PackageTest(UpdaterTest):
         (tree / "DEBIAN").mkdir()
         (tree / "DEBIAN" / "control").write_text(
             f"Package: holdfast-test-pump\nVersion: {version}\nArchitecture: {architecture}\n"
-            "Maintainer: Test <test@example.com>\nDescription: of a test\n", "ascii")
+            "Maintainer: Test <test@example.com>\nDescription: of a test\n" + fields, "ascii")
         for name, text in scripts.items():
             (tree / "DEBIAN" / name).write_text("#!/bin/sh\n" + text, "ascii")
             (tree / "DEBIAN" / name).chmod(0o755)
@@ -102,6 +102,10 @@ class PackageTest(UpdaterTest):
         self.assertEqual(self.installed(), "ii 1.0-2")
         details = self.ends(self.queued("1.2", postinst="exit 3\n", prerm="exit 3\n",
                                         postrm="exit 3\n"), "FAILED")
+        self.assertIn("the version before is back", details["reason"])
+        self.assertEqual(self.installed(), "ii 1.0-2")
+        # One that needs what is not installed.
+        details = self.ends(self.queued("1.2.1", fields="Depends: holdfast-test-absent\n"), "FAILED")
         self.assertIn("the version before is back", details["reason"])
         self.assertEqual(self.installed(), "ii 1.0-2")
         self.ends(self.queued("1.3"), "SUCCEEDED")

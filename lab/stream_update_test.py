@@ -77,6 +77,22 @@ class StreamTest(UpdaterTest):
         self.assertEqual(self.current(), "1.1")
         self.assertIn("the server says 403", self.words())
 
+    def test_a_stream_goes_on_where_the_url_was_cut(self):
+        self.lose(dropped=1000, duplicated=0, shuffled=False)
+        self.start()
+        update, file = self.streamed("1.0", blocks=40)
+        half = update["size"] // 2
+        fault.run_download(self.place, [f"firmware/{file.name}", "--cut-at", str(half)])
+        job = self.queue({"holdfast": 1, "update": update})
+        self.wait(lambda: "its stream, then" in self.words(), 60, "the stream")
+        part = self.device / "updater" / "artifact.part"
+        self.assertEqual(part.stat().st_size, half)
+        begun = part.read_bytes()
+        self.lose(dropped=0, duplicated=0, shuffled=False)
+        self.wait(lambda: not part.exists() or part.stat().st_size > half, 60, "a block")
+        self.assertEqual(begun, file.read_bytes()[:half])
+        self.ends(job, "SUCCEEDED", 60)
+
     def test_what_a_stream_does_not_have_or_has_otherwise_ends_the_job(self):
         self.start()
         update, file = self.streamed("1.0")
