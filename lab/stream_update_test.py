@@ -4,8 +4,10 @@ that are killed, URLs that are over, streams that are changed or gone.
 
     stream_update_test.py --bin DIR      DIR: the programs of a build
 """
+import json
 import os
 import signal
+import subprocess
 
 from region_fixture import run
 from tool import fault
@@ -39,8 +41,13 @@ class StreamTest(UpdaterTest):
     def test_an_update_comes_by_a_stream_that_loses_doubles_and_shuffles(self):
         self.lose(dropped=200, duplicated=200, shuffled=True)
         self.start()
-        update, _ = self.streamed("1.0", blocks=40)
-        self.ends(self.queue(self.without_url(update)), "SUCCEEDED", 120)
+        update, file = self.streamed("1.0", blocks=40)
+        made = subprocess.run(
+            [self.bin / "holdfast-updater", "job", "make", file, "--application", "pump", "--release",
+             "1.0", "--stream", update["stream"], "--file", "7", "--key", self.device / "sign.key"],
+            check=True, capture_output=True).stdout
+        self.assertEqual(json.loads(made), self.without_url(update))
+        self.ends(self.queue(json.loads(made)), "SUCCEEDED", 120)
         self.assertEqual(self.current(), "1.0")
         # Nobody listens any more.
         self.wait(lambda: not any("/streams/" in one["filter"] for one in

@@ -92,7 +92,13 @@ int make(Asked asked) {
     if (!valid_utf8(*text)) return fail(kWrong, asked.archive + " is no UTF-8 text; give --url");
     members["text"] = *text;
   } else {
-    members.update({{"url", asked.url}, {"size", update.size}, {"sha256", update.sha256}});
+    if (!asked.url.empty()) members["url"] = asked.url;
+    if (!update.source.stream.empty()) {
+      members["stream"] = update.source.stream;
+      members["file"] = update.source.file;
+    }
+    members["size"] = update.size;
+    members["sha256"] = update.sha256;
   }
   if (!asked.key.empty()) {
     const auto pem = posix::read_file(asked.key, kKeyFileMax);
@@ -132,6 +138,10 @@ int job_tool(int argc, char** argv) {
       makes->add_flag("--text", asked.text,
                       "It goes into the document itself: a small file, such as a configuration");
   url->excludes(text);
+  CLI::Option* const stream = makes->add_option(
+      "--stream", asked.update.source.stream, "An MQTT file stream of AWS IoT, besides or instead");
+  stream->excludes(text);
+  makes->add_option("--file", asked.update.source.file, "The file in it (0)")->needs(stream);
   makes->add_option("--key", asked.key, "Signs it: an Ed25519 private key, PEM");
   try {
     app.parse(argc, argv);
@@ -139,7 +149,9 @@ int job_tool(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kWrong;
   }
   if (checks->parsed()) return check(asked);
-  if (!asked.text && asked.url.empty()) return fail(kWrong, "give --url or --text");
+  if (!asked.text && asked.url.empty() && asked.update.source.stream.empty()) {
+    return fail(kWrong, "give --url, --stream or --text");
+  }
   return make(std::move(asked));
 }
 
