@@ -214,6 +214,11 @@ class SwitchesTest(RegionTest):
         self.put(jobs_empty_next_is_object=True)
         self.assertEqual(self.asked("tried", base + "$next/get",
                                     base + "$next/get/accepted")["execution"], {})
+        now = time.time()
+        for in_ms, unit in ((False, 1), (True, 1000)):
+            self.put(jobs_times_in_ms=in_ms)
+            told = self.asked("tried", base + "get", base + "get/accepted")["timestamp"]
+            self.assertLess(abs(told / unit - now), 300)
         self.put(jobs_internal_errors_per_mille=1000)
         self.assertEqual(self.asked("tried", base + "get", base + "get/rejected")["code"],
                          "InternalError")
@@ -273,6 +278,10 @@ class SwitchesTest(RegionTest):
                                                     "packets_out": 1}}}
             answer = self.asked("measured", base, base + "/accepted", json.dumps(report))
             self.assertIn(str(number) if as_key else "reportId", answer)
+        self.put(defender_shortest_interval=300, defender_throttled_code="TooMany")
+        report["header"]["report_id"] = 3
+        refused = self.asked("measured", base, base + "/rejected", json.dumps(report))
+        self.assertEqual(refused["statusDetails"]["ErrorCode"], "TooMany")
 
     def test_a_deactivated_certificate_may_keep_its_connection_for_a_while(self):
         certificate = self.make("lingering")

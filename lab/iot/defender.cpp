@@ -50,7 +50,7 @@ void Defender::on_request(WallTime now, const Requester& /*from*/, const mqtt::P
   };
   Device& device = devices_[std::string(topic->thing)];
   ++revision_;
-  const auto reject = [&](const char* code, const std::string& words, std::string reason) {
+  const auto reject = [&](const std::string& code, const std::string& words, std::string reason) {
     device.rejection = Rejection{now, std::move(reason)};
     answer("/rejected", {{"thingName", topic->thing},
                          {"status", "REJECTED"},
@@ -66,7 +66,7 @@ void Defender::on_request(WallTime now, const Requester& /*from*/, const mqtt::P
   if (!device.reports.empty() && now.ms - device.reports.back().at.ms < shortest) {
     const std::string words =
         "Reports come faster than every " + std::to_string(shortest / 1000) + " seconds";
-    return reject("Throttled", words, words);
+    return reject(options_.throttled_code, words, words);
   }
   device.reports.push_back({now, std::move(report->long_form)});
   if (device.reports.size() > kReportsKept) device.reports.pop_front();

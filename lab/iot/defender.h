@@ -20,6 +20,7 @@ struct DefenderOptions {
   /// Reports of a thing that come faster are rejected, with an error code that AWS does not
   /// document. 0: as fast as they like.
   std::chrono::seconds shortest_interval{300};
+  std::string throttled_code = "Throttled";
   /// How an accepted report is named in its answer: as "reportId", which AWS's own device code
   /// reads, or by its number as a key, as in an example of AWS's guide.
   bool id_as_key = false;
@@ -30,9 +31,10 @@ class Defender final : public Service {
   static constexpr std::size_t kReportsKept = 10;  ///< Of each thing, the newest.
   static constexpr std::size_t kThingNameLength = 128;
 
-  explicit Defender(DefenderOptions options = {}) : options_(options) {}
+  explicit Defender(DefenderOptions options = {}) : options_(std::move(options)) {}
   void on_switches(const Switches& switches) override {
     options_.shortest_interval = std::chrono::seconds(switches.defender_shortest_interval);
+    options_.throttled_code = switches.defender_throttled_code;
     options_.id_as_key = switches.defender_id_as_key;
   }
 

@@ -45,10 +45,9 @@ void Delivery::send_from(std::deque<Waiting>& queue, BootTime now, Bucket* pace,
 
 void Delivery::redeliver(BootTime now, Output& out) {
   if (switches_.redelivery_ms == 0) return;
-  const Duration every = std::chrono::milliseconds(switches_.redelivery_ms);
   std::vector<std::uint16_t> due;
   for (const auto& [id, entry] : in_flight_) {
-    if (now - entry.last_sent >= every) due.push_back(id);
+    if (now - entry.last_sent >= pause_after(entry)) due.push_back(id);
   }
   for (const std::uint16_t id : due) {
     auto node = in_flight_.extract(id);
@@ -58,6 +57,7 @@ void Delivery::redeliver(BootTime now, Output& out) {
       continue;
     }
     entry.last_sent = now;
+    ++entry.copies;
     if (switches_.redelivery_new_id) node.key() = entry.message.packet_id = fresh_id();
     out.to_device.push_back(entry.message);
     in_flight_.insert(std::move(node));
@@ -77,7 +77,7 @@ BootTime Delivery::wake(BootTime now) const {
   if (!stored_.empty() && (room || stored_.front().message.qos == 0)) next = stored_next_;
   if (switches_.redelivery_ms == 0) return next;
   for (const auto& [id, entry] : in_flight_) {
-    next = std::min(next, entry.last_sent + std::chrono::milliseconds(switches_.redelivery_ms));
+    next = std::min(next, entry.last_sent + pause_after(entry));
   }
   return next;
 }
@@ -88,6 +88,12 @@ std::uint16_t Delivery::fresh_id() {
     ++last_id_;
   } while (last_id_ == 0 || in_flight_.contains(last_id_));
   return last_id_;
+}
+
+Duration Delivery::pause_after(const InFlight& entry) const {
+  constexpr unsigned kDoublings = 16;
+  const unsigned doubled = switches_.redelivery_doubles ? std::min(entry.copies, kDoublings) : 0;
+  return std::chrono::milliseconds(switches_.redelivery_ms) * (1U << doubled);
 }
 
 Duration Delivery::window_time() const {

@@ -56,12 +56,15 @@ class Delivery {
     std::uint16_t broker_id = 0;
     BootTime first_sent{};
     BootTime last_sent{};
+    unsigned copies = 0;
   };
 
   void send_from(std::deque<Waiting>& queue, BootTime now, Bucket* pace, Bucket& publishes,
                  Output& out);
   void redeliver(BootTime now, Output& out);
   [[nodiscard]] std::uint16_t fresh_id();
+  /// From one copy to the next.
+  [[nodiscard]] Duration pause_after(const InFlight& entry) const;
   [[nodiscard]] Duration window_time() const;
 
   const Switches& switches_;

@@ -390,6 +390,20 @@ TEST(LabDoorDelivery, CopiesMayHaveAnotherPacketId) {
   EXPECT_EQ(open.visit.broker_got<mqtt::Ack>().packet_id, 9);
 }
 
+TEST(LabDoorDelivery, CopiesMayComeLessAndLessOften) {
+  Open open;
+  open.place.region.switches.redelivery_doubles = true;
+  open.visit.subscribe("a");
+  open.visit.broker_sends(publish_of("a", 9));
+  (void)open.visit.device_got<mqtt::Publish>();
+  for (const auto pause : {30s, 60s, 120s}) {
+    open.visit.pass(pause - 1s);
+    EXPECT_TRUE(open.visit.to_device.empty()) << pause.count();
+    open.visit.pass(1s);
+    (void)open.visit.device_got<mqtt::Publish>();
+  }
+}
+
 TEST(LabDoorDelivery, AWindowOfUnacknowledgedMessagesWaits) {
   Place place;
   Visit visit(place);

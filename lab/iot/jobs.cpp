@@ -14,9 +14,6 @@ std::string jobs_topic(std::string_view thing, std::string_view rest) {
   return std::string(kThings).append(thing).append("/jobs/").append(rest);
 }
 
-/// As MQTT or HTTP writes a time.
-std::int64_t stamp(WallTime time, bool http) { return http ? time.ms : time.ms / kMsPerSecond; }
-
 /// The name of the operation in the topic of an event about an execution.
 std::string event_of(ExecutionStatus status) {
   std::string word(to_string(status));
@@ -34,6 +31,7 @@ Jobs::Jobs(JobsSettings settings, const JobsWorld& world, Presigner* presigner, 
 void Jobs::on_switches(const Switches& switches) {
   settings_.strict_details = switches.jobs_strict_details;
   settings_.queued_may_finish = switches.jobs_queued_may_finish;
+  settings_.times_in_ms = switches.jobs_times_in_ms;
   settings_.empty_next_is_object = switches.jobs_empty_next_is_object;
   settings_.omitted_parameter =
       switches.jobs_omitted_parameter == "removed"   ? OmittedParameter::removed
@@ -73,7 +71,11 @@ Json Jobs::document_for(WallTime now, const Job& job) {
   });
 }
 
-Json Jobs::summary(const JobBook::Entry& entry, bool http) {
+std::int64_t Jobs::stamp(WallTime time, bool http) const {
+  return http || settings_.times_in_ms ? time.ms : time.ms / kMsPerSecond;
+}
+
+Json Jobs::summary(const JobBook::Entry& entry, bool http) const {
   const Execution& e = *entry.execution;
   Json j = {{"jobId", entry.id}, {"queuedAt", stamp(e.queued, http)}};
   if (e.started) j["startedAt"] = stamp(*e.started, http);

@@ -46,6 +46,7 @@ struct JobsSettings {
   // Not documented by AWS, or contradictory:
   bool strict_details = true;         ///< Refuse control characters and empty values.
   bool queued_may_finish = true;      ///< QUEUED to SUCCEEDED or FAILED without IN_PROGRESS.
+  bool times_in_ms = false;           ///< Over MQTT, too; else seconds.
   bool empty_next_is_object = false;  ///< $next with nothing to do: "execution":{}; else no member.
   OmittedParameter omitted_parameter = OmittedParameter::empty;
   std::string http_version_mismatch = "InvalidStateTransitionException";
@@ -140,7 +141,9 @@ class Jobs final : public Service {
   // ---- how things are written (jobs.cpp) ----
 
   [[nodiscard]] Json document_for(WallTime now, const Job& job);
-  static Json summary(const JobBook::Entry& entry, bool http);
+  /// As MQTT or HTTP writes a time.
+  [[nodiscard]] std::int64_t stamp(WallTime time, bool http) const;
+  [[nodiscard]] Json summary(const JobBook::Entry& entry, bool http) const;
   /// `document`: whether with it.
   Json execution_data(WallTime now, const JobBook::Entry& entry, std::string_view thing, bool http,
                       bool document);

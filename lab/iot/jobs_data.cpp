@@ -115,7 +115,7 @@ void Jobs::on_request(WallTime now, const Requester& /*from*/, const mqtt::Publi
   } else {
     reply = std::get<Json>(std::move(result));
   }
-  reply["timestamp"] = now.ms / 1000;
+  reply["timestamp"] = stamp(now, false);
   const std::string* token = request ? token_in(request->input) : nullptr;
   if (token != nullptr) reply["clientToken"] = *token;
   out.reply(message.topic + (refusal != nullptr ? "/rejected" : "/accepted"), reply);

@@ -29,6 +29,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"session_expiry_most", &Switches::session_expiry_most},
     {"redelivery_ms", &Switches::redelivery_ms},
     {"redelivery_new_id", &Switches::redelivery_new_id},
+    {"redelivery_doubles", &Switches::redelivery_doubles},
     {"redelivery_window_v5", &Switches::redelivery_window_v5},
     {"redelivery_window_311", &Switches::redelivery_window_311},
     {"publishes_per_second", &Switches::publishes_per_second},
@@ -53,6 +54,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"jobs_queued_may_finish", &Switches::jobs_queued_may_finish},
     {"jobs_empty_next_is_object", &Switches::jobs_empty_next_is_object},
     {"jobs_omitted_parameter", &Switches::jobs_omitted_parameter, " empty removed literal "},
+    {"jobs_times_in_ms", &Switches::jobs_times_in_ms},
     {"jobs_http_version_mismatch", &Switches::jobs_http_version_mismatch},
     {"jobs_reads_per_second", &Switches::jobs_reads_per_second},
     {"jobs_writes_per_second", &Switches::jobs_writes_per_second},
@@ -69,6 +71,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"streams_duplicated_per_mille", &Switches::streams_duplicated_per_mille},
     {"streams_shuffled", &Switches::streams_shuffled},
     {"defender_shortest_interval", &Switches::defender_shortest_interval},
+    {"defender_throttled_code", &Switches::defender_throttled_code},
     {"defender_id_as_key", &Switches::defender_id_as_key},
 });
 

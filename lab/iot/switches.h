@@ -47,6 +47,8 @@ struct Switches {
   std::int64_t redelivery_ms = 30'000;
   /// Whether such a copy gets another packet id.
   bool redelivery_new_id = false;
+  /// Whether the time to the next copy doubles with each.
+  bool redelivery_doubles = false;
   /// How long such copies are sent, in seconds.
   std::int64_t redelivery_window_v5 = 960;
   std::int64_t redelivery_window_311 = 3600;
@@ -95,6 +97,8 @@ struct Switches {
   /// What a job document has in place of a parameter without a value: "empty" text, the member
   /// "removed", or the placeholder "literal".
   std::string jobs_omitted_parameter = "empty";
+  /// Whether times over MQTT are milliseconds, as over HTTPS; else seconds.
+  bool jobs_times_in_ms = false;
   /// What VersionMismatch is called over HTTPS.
   std::string jobs_http_version_mismatch = "InvalidStateTransitionException";
   /// Requests each second, of all devices together; 0: no limit.
@@ -125,6 +129,8 @@ struct Switches {
   bool streams_shuffled = false;
   /// Seconds between two reports of a thing at least; 0: as fast as they like.
   std::int64_t defender_shortest_interval = 300;
+  /// The ErrorCode of a report that comes too fast.
+  std::string defender_throttled_code = "Throttled";
   /// Whether an accepted report's number is a key of its answer; else its "reportId".
   bool defender_id_as_key = false;
 
