@@ -170,8 +170,7 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
      "Nothing. A detail beside it says that the name service had failed and an address that was "
      "good before is used.",
      "", ""},
-    {not_started, Place::nothing,
-     "The program has just begun, or it was told to stay away (its power goes, or it stops).",
+    {not_started, Place::nothing, "The program has just begun.",
      "Nothing, unless it stays so; then `holdfast logs` has the start.", "agent", ""},
 };
 
