@@ -129,10 +129,11 @@ class PageTest(unittest.TestCase):
             self.go_through(parts, shell)
         finally:
             shell.end()
-            subprocess.run([self.programs / "holdfast-lab", "--directory",
-                            folder / ".local/state/holdfast-lab", "down"], check=False,
-                           capture_output=True)
+            left = subprocess.run([self.programs / "holdfast-lab", "--directory",
+                                   folder / ".local/state/holdfast-lab", "down"], check=False,
+                                  capture_output=True, text=True).stderr
             shutil.rmtree(folder)
+        self.assertIn("no lab is running here", left, f"{path}: its end leaves a lab behind")
 
     def go_through(self, parts, shell):
         output = ""

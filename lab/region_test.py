@@ -16,7 +16,7 @@ import urllib.parse
 
 from region_fixture import RegionTest, run
 from tool import aws, fault
-from tool.place import ApiFailure, Control, Trouble
+from tool.place import ApiFailure, Control, Place, Trouble
 from tool.programs import Programs, wait_for
 
 
@@ -410,6 +410,20 @@ class LabTest(RegionTest):
             self.assertEqual(aws.run(self.place, ["s3", "ls"]), 2)
         with self.assertRaisesRegex(Trouble, "no such file|No such file"):
             aws.run(self.place, ["iot", "create-policy", "--policy-document", "file:///no/such"])
+
+    def test_down_ends_all_regions_that_were_started_one_after_the_other(self):
+        """The second `up` took the first one's place in the file that `down` reads."""
+        other = Place(self.folder / "several")
+        command = [str(self.bin / "holdfast-lab"), "--directory", str(other.root)]
+        for name in ("eu-west-1", "eu-west-2"):
+            subprocess.run([*command, "up", "--detach", "--region", name], check=True,
+                           stdout=subprocess.DEVNULL)
+        self.assertEqual(other.running(), ["eu-west-1", "eu-west-2"])
+        subprocess.run([*command, "down"], check=True)
+        self.assertEqual(other.running(), [])
+        self.assertEqual(list(other.root.glob("up*.pid")), [])
+        again = subprocess.run([*command, "down"], check=False, capture_output=True, text=True)
+        self.assertIn("no lab is running here", again.stderr)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
     {tcp_timeout, Place::network, "Neither an answer nor a refusal came within `timing.connect`.",
      "AWS IoT Core on port 443 needs `tls.alpn = \"x-amzn-mqtt-ca\"`: "
      "[configuration](configuration.md#aws-iot-core).",
-     "tcp", "no-accept"},
+     "tcp", ""},
     {silent_peer, Place::network,
      "A connection stood, and nothing came back through it within `timing.silent_after`: a dead "
      "link, a NAT that has forgotten the connection, a machine that is gone.",
@@ -170,8 +170,7 @@ constexpr VerdictAdvice kVerdictAdvice[] = {
      "Nothing. A detail beside it says that the name service had failed and an address that was "
      "good before is used.",
      "", ""},
-    {not_started, Place::nothing,
-     "The program has just begun, or it was told to stay away (its power goes, or it stops).",
+    {not_started, Place::nothing, "The program has just begun.",
      "Nothing, unless it stays so; then `holdfast logs` has the start.", "agent", ""},
 };
 

@@ -92,8 +92,25 @@ void put_verdict(std::string& out, const VerdictAdvice& advice) {
   }
 }
 
+/// All of them at a glance, by place.
+std::string overview() {
+  std::string out = "\n| where | verdicts |\n|---|---|\n";
+  for (std::size_t place = 0; place < kPlaces; ++place) {
+    ((out += "| ") += heading_of(static_cast<Place>(place))) += " | ";
+    std::string_view between;
+    for (const VerdictAdvice& advice : verdict_advice()) {
+      if (advice.place != static_cast<Place>(place)) continue;
+      const std::string name(to_string(advice.verdict));
+      (out += between) += "[" + name + "](#" + name + ")";
+      between = ", ";
+    }
+    out += " |\n";
+  }
+  return out;
+}
+
 std::string verdicts_block() {
-  std::string out;
+  std::string out = overview();
   Place last = Place::nothing;
   bool first = true;
   for (const VerdictAdvice& advice : verdict_advice()) {

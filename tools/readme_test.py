@@ -2,7 +2,8 @@
 """Requires that README.md shows examples/minimal.cpp as it is: readme_test.py [ROOT | --self-test]
 
 Besides: every file that a Markdown page of ours names by a path in backquotes or a link exists, every link's
-anchor is a heading of its page, and docs/README.md, the index, has each page of docs/.
+anchor is a heading of its page, each fault of the lab that is named is one, and docs/README.md, the index, has each
+page of docs/.
 The README's block is the one after the line "<!-- examples/minimal.cpp -->". The file's leading
 comment, which says what the file is for, may be left out of the README.
 """
@@ -59,6 +60,17 @@ def wrong_links(root):
                 yield page, line, f"{path} has no heading #{match.group(3)}"
 
 
+def unknown_presets(root):
+    """Faults of the lab that a page names and docs/relay.md does not have; a test holds that page to the code."""
+    with open(os.path.join(root, "docs", "relay.md"), encoding="utf-8") as file:
+        known = set(re.findall(r"^\| `([\w.-]+)` \|", file.read(), re.M))
+    for page in pages_of(root):
+        text = text_of(root, page)
+        for match in re.finditer(r"`holdfast lab fault ([a-z][\w.-]*)`", text):
+            if match.group(1) not in known:
+                yield page, text.count("\n", 0, match.start()) + 1, f"{match.group(1)} is no preset"
+
+
 def unlisted(root):
     """Pages that the index does not have."""
     with open(os.path.join(root, INDEX), encoding="utf-8") as file:
@@ -79,17 +91,19 @@ def self_test():
                               "```\n[fenced](docs/fenced.md)\n```\n[bad](docs/a.md#no)\n"),
                 ("docs/a.md", "## holdfast watch -- COMMAND [and more...]\n[up](../README.md#no)\n"
                               "## Twice\n## Twice\n[second](#twice-1) [third](#twice-2)\n"),
-                ("docs/README.md", "[a](b.md)\n"), ("docs/b.md", "")):
+                ("docs/README.md", "[a](b.md) [r](relay.md)\n"),
+                ("docs/b.md", "`holdfast lab fault slow` `holdfast lab fault no-such`\n"),
+                ("docs/relay.md", "| `slow` | |\n")):
             with open(os.path.join(root, name), "w", encoding="utf-8") as file:
                 file.write(text)
         found = [f"{page}:{line}: {words}" for page, line, words in
-                 [*wrong_links(root), *unlisted(root)]]
+                 [*wrong_links(root), *unknown_presets(root), *unlisted(root)]]
     wanted = ["README.md:3: names docs/gone.md, which does not exist",
               "README.md:3: names docs/away.md, which does not exist",
               "README.md:7: docs/a.md has no heading #no",
               "docs/a.md:2: README.md has no heading #no",
               "docs/a.md:5: docs/a.md has no heading #twice-2",
-              "docs/README.md:1: does not list a.md"]
+              "docs/b.md:1: no-such is no preset", "docs/README.md:1: does not list a.md"]
     for line in set(wanted) ^ set(found):
         print("not found:" if line in wanted else "found:", line)
     return 0 if sorted(wanted) == sorted(found) else 1
@@ -99,7 +113,7 @@ def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
     root = arguments[0] if arguments else os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    wrong = [*wrong_links(root), *unlisted(root)]
+    wrong = [*wrong_links(root), *unknown_presets(root), *unlisted(root)]
     for page, line, words in wrong:
         print(f"{page}:{line}: {words}")
     with open(os.path.join(root, "README.md"), encoding="utf-8") as file:

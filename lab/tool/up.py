@@ -3,6 +3,7 @@ import argparse
 import contextlib
 import json
 import os
+import pathlib
 import secrets
 import signal
 import subprocess
@@ -212,7 +213,8 @@ def run_up(place, tools, words):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.append(True))
     place.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (place.root / "up.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
+    own = place.root / f"up-{os.getpid()}.pid"  # there may be several, each with Regions of its own
+    own.write_text("", encoding="ascii")
     try:
         for region in regions:
             region.start()
@@ -227,23 +229,29 @@ def run_up(place, tools, words):
     finally:
         for region in regions:
             region.close()
-        (place.root / "up.pid").unlink(missing_ok=True)
+        own.unlink(missing_ok=True)
     return 0
 
 
 def run_down(place, words):
     down = argparse.ArgumentParser(prog="holdfast lab down",
-                                   description="Ends what `holdfast lab up` runs here.")
+                                   description="Ends all that `holdfast lab up` runs here.")
     down.parse_args(words)
-    try:
-        pid = int((place.root / "up.pid").read_text(encoding="ascii"))
-        command = open(f"/proc/{pid}/cmdline", "rb").read()
-    except (OSError, ValueError):
-        raise Trouble("no lab is running here") from None
-    if b"\0up\0" not in command + b"\0":
-        raise Trouble(f"process {pid} is no lab; remove {place.root / 'up.pid'}")
-    os.kill(pid, signal.SIGTERM)
-    programs.wait_for(lambda: not (place.root / "up.pid").exists(), 20, "the end of the lab")
+    running = []
+    for file in sorted(place.root.glob("up-*.pid")):
+        pid = int(file.stem.removeprefix("up-"))
+        try:
+            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            command = b""
+        if b"\0up\0" not in command + b"\0":  # it was killed, and the number may be somebody else's
+            file.unlink(missing_ok=True)
+            continue
+        os.kill(pid, signal.SIGTERM)
+        running.append(file)
+    if not running:
+        raise Trouble("no lab is running here")
+    programs.wait_for(lambda: not any(file.exists() for file in running), 20, "the end of the lab")
     return 0
 
 
