@@ -399,8 +399,9 @@ class LabTest(RegionTest):
             aws.run(self.place, ["iot", "create-keys-and-certificate", "--set-as-active",
                                  "--certificate-pem-outfile", str(files[0]), "--private-key-outfile",
                                  str(files[1]), "--query", "certificateId", "--output", "text"])
-            aws.run(self.place, ["iam", "list-users", "--query", "Users[0].UserName", "--output", "text"])
-        self.assertRegex(out.getvalue(), r"\A[0-9a-f]{64}\nworded\n\Z")
+            aws.run(self.place, ["iam", "list-user-policies", "--user-name", "worded", "--query",
+                                 "PolicyNames[0]", "--output", "text"])
+        self.assertRegex(out.getvalue(), r"\A[0-9a-f]{64}\np\n\Z")
         self.assertIn("BEGIN CERTIFICATE", files[0].read_text(encoding="ascii"))
         self.assertIn("PRIVATE KEY", files[1].read_text(encoding="ascii"))
         self.assertEqual(files[1].stat().st_mode & 0o777, 0o600)
