@@ -267,13 +267,15 @@ stable = "1s"
 
     # Field lesson 42.
     def test_programs_that_misbehave(self):
-        self.start(timeout="3s")
+        self.start()
         chatty = f"{sys.executable},-c,import os\\;[os.write(fd\\, b'x' * 1000 + b'\\n') " \
                  "for i in range(10000) for fd in (1\\, 2)]"
         said = self.ends(self.queue(command(chatty.replace("\\;", ";")) | {"includeStdOut": True}),
                          "SUCCEEDED", 90)
         self.assertEqual(len(said["stdout"]), 1023)  # without its last newline
         self.assertEqual(len(said["stderr"]), 1023)
+        self.end_updater(self.updater)
+        self.start(timeout="3s")
         started = time.monotonic()
         said = self.ends(self.queue(command("sleep,1000")), "FAILED")
         self.assertIn("did not end in time", said["reason"])
