@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   if (!answer) return std::cerr << to_string(answer.rejected) << '\n', 1;
 
   auto end = settled.get_future();
-  const bool in_time = end.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  const bool in_time = end.wait_for(std::chrono::seconds(30)) == std::future_status::ready;
   if (!in_time) {
     const holdfast::ConnectionState now = device.state().connection;
     std::cerr << "still waiting: " << explain(now.verdict) << ' ' << now.detail << '\n';
