@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "lab"))
 import provision_test  # noqa: E402
-import updater_test  # noqa: E402
+import updater_fixture  # noqa: E402
 from region_fixture import RegionTest, run  # noqa: E402
 from tool.programs import wait_for  # noqa: E402
 
@@ -41,11 +41,11 @@ class FirstBoot(RegionTest):
 
 
 class SelfUpdating(RegionTest):
-    execution = updater_test.UpdaterTest.execution
-    ends = updater_test.UpdaterTest.ends
-    wait = updater_test.UpdaterTest.wait
-    words = updater_test.UpdaterTest.words
-    end_updater = staticmethod(updater_test.UpdaterTest.end_updater)
+    execution = updater_fixture.UpdaterTest.execution
+    ends = updater_fixture.UpdaterTest.ends
+    wait = updater_fixture.UpdaterTest.wait
+    words = updater_fixture.UpdaterTest.words
+    end_updater = staticmethod(updater_fixture.UpdaterTest.end_updater)
 
     def setUp(self):
         self.name = "pump-1"
@@ -96,7 +96,7 @@ class SelfUpdating(RegionTest):
 
         bucket = self.region.file("files") / "firmware"
         bucket.mkdir(parents=True, exist_ok=True)
-        url = updater_test.PRESIGNED % "pump-1.1.tar.gz"
+        url = updater_fixture.PRESIGNED % "pump-1.1.tar.gz"
         document = subprocess.run(
             [HERE / "self-updating" / "release", "1.1", self.device / "maker.key", url], check=True,
             capture_output=True, text=True, timeout=60,

@@ -17,7 +17,10 @@ namespace {
 constexpr const char* kFile = "boot";
 constexpr Milliseconds kStartPatience{60'000};  // the outbox waits for the same disk
 constexpr Milliseconds kStopPatience{500};      // well below any deadline for stopping
-constexpr Milliseconds kAskPatience{1000};      // of the service manager
+// Of the service manager, beside the stop: a machine that goes down is busy, and both together stay
+// below the 5 s in which a stop is over.
+constexpr Milliseconds kAskPatience{3000};
+static_assert(kAskPatience + kStopPatience < Milliseconds(5000));
 static_assert(posix::kPanicLooks <= health::kPanicsMax, "each that is seen is remembered");
 
 health::BootEvidence evidence_of(const posix::BootLook& look) {
