@@ -54,8 +54,9 @@ class World(Daemons):
     def __init__(self, folder):
         super().__init__(folder)
         network_world.mount_copies()
-        run("ip", "link", "add", "regions", "type", "dummy")
-        run("ip", "link", "set", "regions", "up")
+        run("ip", "link", "add", "regions", "type", "veth", "peer", "name", "beyond")
+        for link in ("regions", "beyond"):
+            run("ip", "link", "set", link, "up")
         for name, address in REGIONS.items():
             run("ip", "addr", "add", f"{address}/24", "dev", "regions")
             conf = folder / f"{name}.conf"

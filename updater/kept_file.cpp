@@ -167,11 +167,7 @@ void add_file_programs(Settings& settings, const fs::path& own) {
       argv.insert(argv.end(), app.validate.begin(), app.validate.end());
       return argv;
     };
-    app.version = program("version");
-    app.install = program("install");
-    app.activate = program("activate");
-    app.take_back = program("take-back");
-    app.commit = program("commit");
+    set_programs(app, program);
   }
 }
 

@@ -200,11 +200,7 @@ void add_package_programs(Settings& settings, const fs::path& own) {
       return std::vector<std::string>{own.string(), "--package", action, package,
                                       (settings.directory / "packages" / package).string()};
     };
-    app.version = program("version");
-    app.install = program("install");
-    app.activate = program("activate");
-    app.take_back = program("take-back");
-    app.commit = program("commit");
+    set_programs(app, program);
   }
 }
 

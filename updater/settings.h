@@ -61,6 +61,16 @@ struct ApplicationSettings {
   [[nodiscard]] bool by_programs() const { return directory.empty(); }
 };
 
+/// One program for everything: `program` gives its command for an action.
+template <class Program>
+void set_programs(ApplicationSettings& application, const Program& program) {
+  application.version = program("version");
+  application.install = program("install");
+  application.activate = program("activate");
+  application.take_back = program("take-back");
+  application.commit = program("commit");
+}
+
 struct Settings {
   std::filesystem::path file;  ///< They are from there.
   // [agent]

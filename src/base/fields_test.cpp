@@ -35,7 +35,8 @@ TEST(FieldsTest, ANumberIsTheWholeText) {
   EXPECT_EQ(number, -42);
   std::uint8_t small = 0;
   EXPECT_TRUE(to_number("255", small));
-  for (const char* wrong : {"", " 1", "1 ", "0x1", "256", "-1", "1e3"}) {
+  EXPECT_TRUE(to_number("0", small));
+  for (const char* wrong : {"", " 1", "1 ", "0x1", "256", "-1", "1e3", "04", "00", "-0", "-04"}) {
     EXPECT_FALSE(to_number(wrong, small)) << wrong;
   }
 }

@@ -85,6 +85,15 @@ TEST(JobJournalTest, FieldsThatDoNotGoTogetherAreRefused) {
   EXPECT_FALSE(parse_job_journal(to_text(journal)));
 }
 
+/// Found by job_document_fuzz, -seed=1.
+TEST(JobJournalTest, ANumberThatIsWrittenInAnotherWayIsRefused) {
+  std::string text = to_text(full());
+  const std::size_t at = text.find("\nstep ") + 6;
+  ASSERT_GE(at, 6U);
+  text.insert(at, "0");
+  EXPECT_FALSE(parse_job_journal(text));
+}
+
 TEST(JobJournalTest, ChangedBytesAreReadOrRefused) {
   const std::string text = to_text(full());
   sim::SeededRandom random(5);
