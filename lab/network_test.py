@@ -120,6 +120,7 @@ class NetworkTest(AgentTest):
     def heal(self):
         if "manager" not in self.world.processes:  # a test before this one failed
             self.world.start_manager()
+        self.world.go_on("manager")
         self.world.portal(False)
         for n in (1, 2):
             self.world.silence(n, False)
