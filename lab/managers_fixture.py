@@ -3,9 +3,11 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -42,12 +44,26 @@ class Daemons:
         process.kill()
         process.wait(20)
 
+    def end(self):
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+
 
 class AgentTest(unittest.TestCase):
-    """An agent with the device.toml of `files`."""
+    """An agent with the device.toml of `files`, in a world that all tests of a class share."""
 
     bin = None
+    world_of: type[Daemons]
     files: pathlib.Path
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-world-"))  # a socket's path is short
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.world = cls.world_of(cls.folder)
+        cls.addClassCleanup(cls.world.end)
 
     def run_agent(self):
         """A running agent, and what ends it before the test does."""

@@ -9,7 +9,6 @@ what is done to it while the network stays away.
 """
 import json
 import pathlib
-import shutil
 import socket
 import sys
 import tempfile
@@ -40,12 +39,7 @@ socket = "agent.sock"
 
 
 class ModemTest(AgentTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-modem-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.world = ModemWorld(cls.folder)
-        cls.addClassCleanup(cls.world.end)
+    world_of = ModemWorld
 
     def start_agent(self, steps=(), hosts=(f"{NOWHERE}:443",), files=None):
         self.files = files or pathlib.Path(tempfile.mkdtemp(dir=self.folder))

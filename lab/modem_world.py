@@ -117,9 +117,3 @@ class ModemWorld(Daemons):
 
     def said(self, name):
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-
-    def end(self):
-        for process in self.processes.values():
-            process.kill()
-        for process in self.processes.values():
-            process.wait()

@@ -8,7 +8,6 @@
 does the same.
 """
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,18 +84,9 @@ class World(Daemons):
             return said.startswith(REGIONS[region])
         wait_for(leads, 30, f"iot.test leads to {region}")
 
-    def end(self):
-        for name in list(self.processes):
-            self.kill(name)
-
 
 class NameTest(AgentTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-name-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.world = World(cls.folder)
-        cls.addClassCleanup(cls.world.end)
+    world_of = World
 
     def setUp(self):
         self.files = pathlib.Path(tempfile.mkdtemp(dir=self.folder))  # a socket's path is short

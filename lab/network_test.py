@@ -12,7 +12,6 @@ a busy machine more).
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -98,12 +97,7 @@ class Traffic:
 
 
 class NetworkTest(AgentTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-network-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.world = World(cls.folder)
-        cls.addClassCleanup(cls.world.end)
+    world_of = World
 
     def setUp(self):
         self.files = pathlib.Path(tempfile.mkdtemp(dir=self.folder))  # a socket's path is short

@@ -208,12 +208,6 @@ class World(Daemons):
         else:
             path.unlink(missing_ok=True)
 
-    def end(self):
-        for process in self.processes.values():
-            process.kill()
-        for process in self.processes.values():
-            process.wait()
-
 
 class KernelEvents:
     """When the kernel told of a lost carrier, and of the loss of a default route: the listener hears

@@ -103,14 +103,17 @@ void ModemManager::begin() {
 void ModemManager::lost(const std::string& why) {
   there_ = false;
   settling_.cancel();
+  know_nothing(why);
+}
+
+void ModemManager::know_nothing(const std::string& why) {
   first_.clear();
   tell({}, why);
 }
 
 void ModemManager::unanswered(const Error& error) {
   if (!there_) return;  // with its end all its calls end, after that was said
-  lost("ModemManager does not answer: " + error.message);
-  there_ = true;
+  know_nothing("ModemManager does not answer: " + error.message);
   settling_.arm_after(kBusAskAgain, [this] { look(); });  // it may be stuck for a while only
 }
 

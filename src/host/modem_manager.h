@@ -44,6 +44,7 @@ class ModemManager {
   void reset(std::function<void(const Status&)> done);
 
  private:
+  void know_nothing(const std::string& why);
   void unanswered(const Error& error);
   void look_soon();
   void look();
