@@ -141,11 +141,27 @@ std::vector<Program::Order> restarts(const ApplicationSettings& app, const char*
   return orders;
 }
 
+/// A task, in whose place another may come.
+class Wrapped : public Task {
+ public:
+  explicit Wrapped(std::unique_ptr<Task> task) : now_(std::move(task)) {}
+  void stop(BootTime now) final {
+    stopped_ = true;
+    now_->stop(now);
+  }
+  void fds(std::vector<int>& all) const final { now_->fds(all); }
+
+ protected:
+  std::unique_ptr<Task> now_;
+  bool stopped_ = false;
+};
+
 /// One task, and the one that follows from what it has found.
-class Chain final : public Task {
+class Chain final : public Wrapped {
  public:
   using Next = std::function<std::unique_ptr<Task>()>;
-  Chain(std::unique_ptr<Task> first, Next next) : now_(std::move(first)), next_(std::move(next)) {}
+  Chain(std::unique_ptr<Task> first, Next next)
+      : Wrapped(std::move(first)), next_(std::move(next)) {}
 
   std::optional<StepOutcome> step(BootTime now) override {
     auto outcome = now_->step(now);
@@ -154,32 +170,20 @@ class Chain final : public Task {
     if (stopped_) now_->stop(now);
     return now_->step(now);
   }
-  void stop(BootTime now) override {
-    stopped_ = true;
-    now_->stop(now);
-  }
-  void fds(std::vector<int>& all) const override { now_->fds(all); }
 
  private:
-  std::unique_ptr<Task> now_;
   Next next_;
-  bool stopped_ = false;
 };
 
 /// A task that has to succeed in the end.
-class Retried final : public Task {
+class Retried final : public Wrapped {
  public:
-  explicit Retried(std::unique_ptr<Task> task) : task_(std::move(task)) {}
+  using Wrapped::Wrapped;
   std::optional<StepOutcome> step(BootTime now) override {
-    auto outcome = task_->step(now);
+    auto outcome = now_->step(now);
     if (outcome && outcome->kind != Kind::done) outcome->kind = Kind::later;
     return outcome;
   }
-  void stop(BootTime now) override { task_->stop(now); }
-  void fds(std::vector<int>& all) const override { task_->fds(all); }
-
- private:
-  std::unique_ptr<Task> task_;
 };
 
 /// The version that runs now, and what follows from it.
@@ -389,11 +393,11 @@ std::vector<Program::Order> fetches(const fs::path& own, const FetchOrder& fetch
 }
 
 /// One task, and another one if `next` does not like its outcome.
-class Otherwise final : public Task {
+class Otherwise final : public Wrapped {
  public:
   using Next = std::function<std::unique_ptr<Task>(const StepOutcome& outcome)>;
   Otherwise(std::unique_ptr<Task> first, Next next)
-      : now_(std::move(first)), next_(std::move(next)) {}
+      : Wrapped(std::move(first)), next_(std::move(next)) {}
 
   std::optional<StepOutcome> step(BootTime now) override {
     auto outcome = now_->step(now);
@@ -403,16 +407,9 @@ class Otherwise final : public Task {
     now_ = std::move(other);
     return now_->step(now);
   }
-  void stop(BootTime now) override {
-    stopped_ = true;
-    now_->stop(now);
-  }
-  void fds(std::vector<int>& all) const override { now_->fds(all); }
 
  private:
-  std::unique_ptr<Task> now_;
   Next next_;
-  bool stopped_ = false;
 };
 
 }  // namespace
